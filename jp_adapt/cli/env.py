@@ -1,0 +1,27 @@
+"""`jp-adapt env`: versions and machine, for a bug report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "env", help="versions and machine, for a bug report", description="Print versions and machine. No path, no name of yours, no secret."
+    )
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(main=main)
+
+
+def main(args: argparse.Namespace) -> int:
+    from jp_adapt.pipeline.run import environment
+
+    found = environment()
+    if args.json:
+        print(json.dumps(found))
+    else:
+        for name, value in found.items():
+            print(f"{name:<14} {value}")
+    return 0

@@ -1,0 +1,35 @@
+"""`jp-adapt list`: what is shipped."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser("list", help="shipped recipes and benchmarks", description="List the recipes and benchmarks that come with jp-adapt.")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(main=main)
+
+
+def main(args: argparse.Namespace) -> int:
+    from jp_adapt.core.shipped import shipped_benchmarks, shipped_recipes
+
+    found = {"recipes": shipped_recipes(), "benchmarks": shipped_benchmarks()}
+    if args.json:
+        print(json.dumps({kind: {name: _title(path) for name, path in items.items()} for kind, items in found.items()}, ensure_ascii=False))
+        return 0
+    for kind, items in found.items():
+        print(f"{kind}:")
+        for name, path in items.items():
+            print(f"  {name:<28} {_title(path)}")
+    return 0
+
+
+def _title(path: Path) -> str:
+    """The top-level `title` of a declaration, read as text: no YAML parser for a list."""
+    match = re.search(r"^title:\s*(.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return match.group(1).strip().strip("\"'") if match else ""

@@ -1,0 +1,51 @@
+"""The command `jp-adapt`: parses, calls the pipeline, and turns errors into exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from jp_adapt.core.errors import JpAdaptError
+from jp_adapt.core.suggest import did_you_mean
+
+VERBS = ("run", "check", "status", "report", "list", "show", "copy", "env")
+
+EXIT_CODES = """exit codes: 0 done · 1 failed while running · 2 wrong usage or recipe, nothing ran · 3 an input is missing or not the pinned one ·
+4 a quality gate did not hold · 5 the run folder belongs to another recipe · 130 interrupted, checkpoint saved"""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        wrong = sys.argv[1] if len(sys.argv) > 1 else ""
+        near = did_you_mean(wrong, VERBS) if "invalid choice" in message and wrong not in VERBS else ""
+        self.exit(2, f"error: {message}{near}\nTry: {self.prog} --help\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all verbs; each verb's module describes itself."""
+    parser = _Parser(prog="jp-adapt", description="Make a Llama-family model speak Japanese.", epilog=EXIT_CODES)
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
+    for name in VERBS:
+        import_module(f"jp_adapt.cli.{name}").add_parser(verbs)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code comes back."""
+    args = build_parser().parse_args(arguments)
+    try:
+        code: int = args.main(args)
+        sys.stdout.flush()
+        return code
+    except JpAdaptError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from what is finished", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of stdout has gone, as in `jp-adapt list | head -1`
+        sys.stderr.close()
+        return 0

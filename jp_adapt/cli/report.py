@@ -1,0 +1,23 @@
+"""`jp-adapt report`: write a run's report again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser("report", help="write a run's report again", description="Build the report of a finished run from what its stages wrote.")
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
+    parser.set_defaults(main=main)
+
+
+def main(args: argparse.Namespace) -> int:
+    from jp_adapt.pipeline.report import headline_table, rebuild_report
+
+    summary = rebuild_report(args.run)
+    print(json.dumps(summary, ensure_ascii=False) if args.json else f"{headline_table(summary)}\nReport: {args.run / 'report' / 'index.html'}")
+    return 0

@@ -1,0 +1,29 @@
+"""`jp-adapt status`: how far a run is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser("status", help="how far a run is", description="Say which stages of a run are done.")
+    parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(main=main)
+
+
+def main(args: argparse.Namespace) -> int:
+    from jp_adapt.pipeline.status import run_status
+
+    stages = run_status(args.run)
+    if args.json:
+        print(json.dumps(stages))
+    else:
+        for stage in stages:
+            took = f"{stage['elapsed_s']:.0f} s" if stage["elapsed_s"] is not None else ""
+            step = f"step {stage['step']}" if stage["state"] == "begun" and stage["step"] else ""
+            print(f"{stage['id']:<12} {stage['kind']:<10} {stage['state']:<8} {took or step}".rstrip())
+    return 0

@@ -1,0 +1,24 @@
+"""The declarations that come with jp-adapt: `recipes/` and `eval/`, in a checkout at the top level, in a wheel under `jp_adapt/_shipped/`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def shipped_folder(name: str) -> Path:
+    """Folder of the shipped declarations of one kind, `name` being "recipes" or "eval"."""
+    installed = PACKAGE / "_shipped" / name
+    return installed if installed.is_dir() else PACKAGE.parent / name
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """Name -> file of every shipped recipe."""
+    return {path.stem: path for path in sorted(shipped_folder("recipes").glob("*.yaml"))}
+
+
+def shipped_benchmarks() -> dict[str, Path]:
+    """ "folder/name" -> file of every shipped benchmark."""
+    root = shipped_folder("eval")
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.glob("*/*.yaml"))}

@@ -1,0 +1,142 @@
+"""A causal language model as training and evaluation need it: a frozen base, and beside it what may train (new rows, LoRA)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.files import read_json, write_json
+from jp_adapt.model import attention
+from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters
+from jp_adapt.model.rows import ExtendedEmbedding
+
+CHUNK_LOGITS = 16_000_000  # logits held at once while scoring: 64 MB in float32
+ADAPTER_FILE, ADAPTER_CONFIG, ROWS_FILE = "adapter_model.safetensors", "adapter_config.json", "new_rows.safetensors"
+PEFT_PREFIX = "base_model.model.model."  # peft's name for the body of a causal model
+
+
+@dataclass
+class NewRows:
+    """Rows of the new tokens: input [W, H], and output [W, H] where the base's head is not tied to its embedding."""
+
+    input: Tensor
+    output: Tensor | None
+
+
+class CausalModel(nn.Module):
+    """Transformer body, embedding and head of a base model, all frozen, with optional new rows that train.
+
+    The head is no layer here: training and scoring take its rows and multiply only where they need logits.
+    """
+
+    def __init__(self, base: Any, rows: NewRows | None = None) -> None:
+        super().__init__()
+        base.requires_grad_(False)
+        self.base = base
+        self.body = base.get_decoder()
+        self.tied = bool(base.config.tie_word_embeddings)
+        self.lora: LoraSettings | None = None
+        self.new_input = nn.Parameter(rows.input.clone()) if rows else None
+        self.new_output = self.new_input
+        if rows and not self.tied:
+            if rows.output is None:
+                raise InputError("the base's head is not tied to its embedding, and the new rows hold no output rows; make them again with the rows stage")
+            self.new_output = nn.Parameter(rows.output.clone())
+        self.embedding = ExtendedEmbedding(base.get_input_embeddings().weight.detach(), self.new_input)
+        self.frozen_head: Tensor = base.get_output_embeddings().weight.detach()
+
+    @property
+    def vocab_size(self) -> int:
+        return int(self.frozen_head.shape[0]) + (0 if self.new_output is None else int(self.new_output.shape[0]))
+
+    def forward(self, ids: Tensor, positions: Tensor | None = None) -> Tensor:
+        """Last hidden states [B, T, H] of ids [B, T]. Where positions [B, T] restart, a new document begins that sees nothing before it."""
+        hidden: Tensor = self.body(inputs_embeds=self.embedding(ids), position_ids=positions, use_cache=False).last_hidden_state
+        return hidden
+
+    @torch.inference_mode()
+    def log_likelihoods(self, hidden: Tensor, targets: Tensor) -> Tensor:
+        """ln p(target) [N], in nats, of targets [N] after hidden states [N, H]; logits only in chunks."""
+        new = None if self.new_output is None else self.new_output.to(hidden.dtype)
+        out = []
+        size = max(1, CHUNK_LOGITS // self.vocab_size)
+        for part, target in zip(hidden.split(size), targets.split(size), strict=True):
+            logits = part @ self.frozen_head.t()
+            if new is not None:
+                logits = torch.cat([logits, part @ new.t()], dim=1)
+            logits = logits.float()
+            out.append(logits.gather(1, target[:, None])[:, 0] - logits.logsumexp(dim=1))
+        return torch.cat(out)
+
+    def add_lora(self, settings: LoraSettings, seed: int) -> None:
+        """Put LoRA on all linear layers of the body."""
+        add_lora(self.body, settings, seed)
+        self.lora = settings
+
+    def new_row_parameters(self) -> dict[str, nn.Parameter]:
+        """The trainable new rows by name; one entry where the head is tied."""
+        found = {"input": self.new_input, "output": None if self.tied else self.new_output}
+        return {name: parameter for name, parameter in found.items() if parameter is not None}
+
+
+def load_base(folder: Path, dtype: torch.dtype) -> Any:
+    """The transformers model of a plain folder, from safetensors only and without remote code; fast attention for CPUs where there is no GPU."""
+    attention.register()
+    kind = "sdpa" if torch.cuda.is_available() else attention.GROUPED_MATMUL
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation=kind, use_safetensors=True, trust_remote_code=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{folder}: no model that transformers can load ({error})") from error
+
+
+def load_causal(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -> CausalModel:
+    """A model folder, with the new rows and the LoRA of an adapter folder attached."""
+    base = load_base(folder, dtype)
+    if adapter is None:
+        return CausalModel(base)
+    tensors = load_file(adapter / ROWS_FILE) if (adapter / ROWS_FILE).is_file() else {}
+    model = CausalModel(base, NewRows(tensors["input"], tensors.get("output")) if tensors else None)
+    if (adapter / ADAPTER_FILE).is_file():
+        config = read_json(adapter / ADAPTER_CONFIG)
+        model.add_lora(LoraSettings(config["r"], config["lora_alpha"], config["use_rslora"]), seed=0)
+        saved = load_file(adapter / ADAPTER_FILE)
+        for name, parameter in lora_parameters(model.body).items():
+            parameter.data = saved[PEFT_PREFIX + name]
+    return model
+
+
+def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> None:
+    """Write the new rows and the LoRA of `model`, and the hash of the tokenizer that they belong to."""
+    rows = {name: parameter.detach().contiguous() for name, parameter in model.new_row_parameters().items()}
+    if rows:
+        save_file(rows, folder / ROWS_FILE, metadata={"tokenizer_sha256": tokenizer_sha256})
+    if model.lora is not None:
+        lora = {PEFT_PREFIX + name: parameter.detach().contiguous() for name, parameter in lora_parameters(model.body).items()}
+        save_file(lora, folder / ADAPTER_FILE, metadata={"tokenizer_sha256": tokenizer_sha256})
+        write_json(folder / ADAPTER_CONFIG, adapter_config(model.lora, model.body))
+
+
+def resolve_precision(precision: str) -> torch.dtype:
+    """ "auto" is bfloat16 where the device computes it fast (a CUDA GPU that has it, a CPU with AVX512-BF16 or AMX), else float32."""
+    if precision == "auto":
+        if torch.cuda.is_available():
+            fast = torch.cuda.is_bf16_supported()
+        else:
+            features = torch.cpu.get_capabilities()
+            fast = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
+        return torch.bfloat16 if fast else torch.float32
+    return {"bfloat16": torch.bfloat16, "float32": torch.float32}[precision]
+
+
+def read_model_config(folder: Path) -> dict[str, Any]:
+    """`config.json` of a model folder."""
+    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return config

@@ -1,0 +1,86 @@
+"""LoRA on all linear layers of the transformer, as peft's layers with a leaner forward."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import Linear as PeftLinear
+from torch import Tensor, nn
+
+ADAPTER = "default"
+
+
+@dataclass(frozen=True)
+class LoraSettings:
+    """Rank and scale; `rslora` scales by alpha / sqrt(rank) (Kalajdzievski 2312.03732)."""
+
+    rank: int
+    alpha: float
+    rslora: bool = False
+
+
+class LeanLinear(PeftLinear):  # type: ignore[misc]
+    """peft's LoRA layer for one adapter without dropout. float32 matrices compute in the type of the input; the update is added in one fused product.
+
+    peft's own forward casts the whole input to float32, and makes two more passes over the output to scale and to add.
+    """
+
+    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if self.disable_adapters or self.merged:
+            result: Tensor = super().forward(x, *args, **kwargs)
+            return result
+        down, up = self.lora_A[ADAPTER].weight, self.lora_B[ADAPTER].weight
+        out = self.base_layer(x)
+        low = x.reshape(-1, x.shape[-1]) @ down.to(x.dtype).t()
+        return torch.addmm(out.reshape(-1, out.shape[-1]), low, up.to(x.dtype).t(), alpha=self.scaling[ADAPTER]).view_as(out)
+
+
+def linear_names(body: nn.Module) -> list[str]:
+    """Last names of all linear layers of a transformer body, sorted: q_proj, gate_proj, ..."""
+    return sorted({name.rsplit(".", 1)[-1] for name, module in body.named_modules() if isinstance(module, nn.Linear)})
+
+
+def add_lora(body: nn.Module, settings: LoraSettings, seed: int) -> None:
+    """Put LoRA on every linear layer of `body`, in place. A starts random (from `seed`), B at zero: nothing changes yet. Matrices are float32."""
+    config = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, use_rslora=settings.rslora, target_modules=linear_names(body))
+    config._register_custom_module({nn.Linear: LeanLinear})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        inject_adapter_in_model(config, body, adapter_name=ADAPTER)
+    for parameter in lora_parameters(body).values():
+        parameter.data = parameter.data.to(torch.float32)
+
+
+def lora_parameters(body: nn.Module) -> dict[str, nn.Parameter]:
+    """Name as peft saves it ("layers.0.self_attn.q_proj.lora_A.weight") -> parameter."""
+    return {name.replace(f".{ADAPTER}.", "."): parameter for name, parameter in body.named_parameters() if ".lora_" in name}
+
+
+def adapter_config(settings: LoraSettings, body: nn.Module) -> dict[str, Any]:
+    """What `adapter_config.json` must say for peft to load the adapter."""
+    targets = sorted({name.split(".lora_")[0].rsplit(".", 1)[-1] for name in lora_parameters(body)})
+    values = asdict(settings)
+    return {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "r": values["rank"],
+        "lora_alpha": values["alpha"],
+        "use_rslora": values["rslora"],
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "target_modules": targets,
+    }
+
+
+def merge_lora(body: nn.Module) -> None:
+    """Replace every LoRA layer by a plain linear layer with the update added to its weight, in place, computed in float32."""
+    for name, module in list(body.named_modules()):
+        if isinstance(module, LeanLinear):
+            down, up = module.lora_A[ADAPTER].weight, module.lora_B[ADAPTER].weight
+            plain = module.get_base_layer()
+            plain.weight.data = (plain.weight.data.float() + module.scaling[ADAPTER] * (up @ down)).to(plain.weight.dtype)
+            parent, _, last = name.rpartition(".")
+            setattr(body.get_submodule(parent), last, plain)

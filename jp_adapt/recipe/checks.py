@@ -1,0 +1,89 @@
+"""Rules between the parts of a recipe, which a schema of single parts cannot state. Each finding is (path of keys, message)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PretrainStage, Recipe, RowsStage, Stage, TokenizerStage
+from jp_adapt.recipe.yaml_lines import Key
+
+Finding = tuple[Key, str]
+
+# What each kind of stage may start from.
+STARTS: dict[str, tuple[str, ...]] = {
+    "rows": ("tokenizer",),
+    "pretrain": ("base", "rows"),
+    "export": ("pretrain", "rows"),
+}
+
+
+def cross_check(recipe: Recipe) -> Iterator[Finding]:
+    """All findings, in the order of the recipe."""
+    kinds = {"base": "base"}
+    all_ids = [stage.id for stage in recipe.stages]
+    for index, stage in enumerate(recipe.stages):
+        key: Key = ("stages", index)
+        if stage.id in kinds:
+            yield (*key, "id"), f"stage id '{stage.id}' is taken already; give every stage its own (and 'base' is the base model)"
+        yield from _check_start(stage, key, kinds, all_ids)
+        yield from _check_sources(stage, key, recipe)
+        if isinstance(stage, EvaluateStage):
+            yield from _check_models(stage, key, kinds, all_ids)
+        kinds.setdefault(stage.id, stage.kind)
+    yield from _check_frozen_rows(recipe)
+
+
+def _check_start(stage: Stage, key: Key, kinds: dict[str, str], all_ids: list[str]) -> Iterator[Finding]:
+    allowed = STARTS.get(stage.kind)
+    if allowed is None or not isinstance(stage, RowsStage | PretrainStage | ExportStage):
+        return
+    finding = _unknown(stage.start, kinds, all_ids)
+    if finding:
+        yield (*key, "start"), finding
+    elif kinds[stage.start] not in allowed:
+        kind = kinds[stage.start]
+        hint = "; put a rows stage between, or the new rows would stay as they were made" if (stage.kind, kind) == ("pretrain", "tokenizer") else ""
+        yield (*key, "start"), f"a {stage.kind} stage starts from {' or '.join(allowed)}, and '{stage.start}' is {kind}{hint}"
+
+
+def _check_models(stage: EvaluateStage, key: Key, kinds: dict[str, str], all_ids: list[str]) -> Iterator[Finding]:
+    for position, model in enumerate(stage.models):
+        finding = _unknown(model, kinds, all_ids)
+        if finding:
+            yield (*key, "models", position), finding
+        elif kinds[model] not in ("base", "export"):
+            yield (*key, "models", position), f"evaluate takes 'base' and export stages, and '{model}' is a {kinds[model]} stage; export it first"
+
+
+def _unknown(name: str, kinds: dict[str, str], all_ids: list[str]) -> str | None:
+    if name in kinds:
+        return None
+    if name in all_ids:
+        return f"'{name}' is a later stage (or this one); a stage starts from 'base' or from one that stands before it"
+    return f"no stage '{name}'{did_you_mean(name, ['base', *all_ids])}"
+
+
+def _check_sources(stage: Stage, key: Key, recipe: Recipe) -> Iterator[Finding]:
+    for path, name in named_sources(stage):
+        if name not in recipe.sources:
+            known = ", ".join(recipe.sources) or "none"
+            yield (*key, *path), f"no source '{name}'{did_you_mean(name, recipe.sources)}; sources of this recipe: {known}"
+
+
+def named_sources(stage: Stage) -> Iterator[tuple[Key, str]]:
+    """Every source that a stage names, with its path inside the stage."""
+    for attribute in ("corpus", "unchanged", "heldout", "texts"):
+        for position, name in enumerate(getattr(stage, attribute, ())):
+            yield (attribute, position), name
+    if isinstance(stage, RowsStage | PretrainStage):
+        for position, item in enumerate(stage.data):
+            yield ("data", position, "source"), item.source
+
+
+def _check_frozen_rows(recipe: Recipe) -> Iterator[Finding]:
+    """An extended tokenizer without a rows stage leaves its new tokens without rows."""
+    started = {stage.start for stage in recipe.stages if isinstance(stage, RowsStage)}
+    for index, stage in enumerate(recipe.stages):
+        if isinstance(stage, TokenizerStage) and stage.id not in started and any(s.kind in ("pretrain", "export") for s in recipe.stages):
+            yield ("stages", index), f"no rows stage starts from '{stage.id}', so its new tokens would have no rows; add one"

@@ -1,0 +1,228 @@
+"""From a name or a file to a checked recipe: `extends`, `-s` overrides, all problems at once, each at its file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.files import read_text
+from jp_adapt.core.shipped import shipped_recipes
+from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.recipe import schema
+from jp_adapt.recipe.checks import cross_check
+from jp_adapt.recipe.yaml_lines import Document, Key, load_yaml, parse_scalar
+
+KINDS: dict[str, type[BaseModel]] = {
+    "tokenizer": schema.TokenizerStage,
+    "rows": schema.RowsStage,
+    "pretrain": schema.PretrainStage,
+    "export": schema.ExportStage,
+    "evaluate": schema.EvaluateStage,
+}
+
+
+@dataclass(frozen=True)
+class LoadedRecipe:
+    """A checked recipe, the text of its file byte for byte, and where it lies."""
+
+    recipe: schema.Recipe
+    text: str
+    path: Path
+
+
+def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
+    """Load a shipped recipe by name, or a recipe file by path.
+
+    Args:
+        overrides: `KEY=VALUE` settings that win over the recipe; stages are named by id: `stages.cpt.optimizer.lr=2e-4`.
+
+    Raises:
+        UsageError: the recipe is wrong; the message lists every problem with file:line.
+        InputError: the recipe, or a file that it names, is missing.
+    """
+    path = find_recipe(name_or_path)
+    document = _with_parents(path, ())
+    for override in overrides:
+        _override(document, override)
+    recipe = _validate(document)
+    _check_files(recipe, document)
+    return LoadedRecipe(recipe, read_text(path), path)
+
+
+def find_recipe(name_or_path: str | Path) -> Path:
+    """File of a recipe. A text with a separator or `.yaml` is a path, any other a shipped name."""
+    text = str(name_or_path)
+    if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
+        path = Path(text)
+        if not path.is_file():
+            raise InputError(f"{path}: no such recipe file")
+        return path
+    shipped = shipped_recipes()
+    if text not in shipped:
+        raise UsageError(
+            f"no recipe '{text}'{did_you_mean(text, shipped)}; shipped recipes: {', '.join(shipped) or 'none'} (a file is given as a path: ./{text}.yaml)"
+        )
+    return shipped[text]
+
+
+def _with_parents(path: Path, children: tuple[Path, ...]) -> Document:
+    """The document of `path` merged over that of its `extends` parent, file paths made absolute."""
+    document = load_yaml(path)
+    if not isinstance(document.value, dict):
+        raise UsageError(f"{path}:1: a recipe is a mapping that begins with 'format: 1'")
+    _absolute_paths(document.value, path.resolve().parent)
+    parent_name = document.value.pop("extends", None)
+    if parent_name is None:
+        return document
+    near = path.parent / str(parent_name)
+    parent_path = near if near.is_file() else find_recipe(str(parent_name))
+    if parent_path.resolve() in {child.resolve() for child in (*children, path)}:
+        raise UsageError(f"{path}:{document.places[('extends',)][1]}: 'extends' goes in a circle through {parent_path}")
+    parent = _with_parents(parent_path, (*children, path))
+    _merge(parent, document)
+    return parent
+
+
+def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
+    """Paths in a recipe are relative to its own file; an installed package's file is not a path."""
+    sources = value.get("sources")
+    for source in sources.values() if isinstance(sources, dict) else ():
+        if isinstance(source, dict) and isinstance(source.get("path"), str):
+            source["path"] = str(folder / source["path"])
+    base = value.get("base")
+    if isinstance(base, dict):
+        for key in ("path",) if "package" in base else ("path", "file"):
+            if isinstance(base.get(key), str):
+                base[key] = str(folder / base[key])
+
+
+def _merge(parent: Document, child: Document) -> None:
+    """Lay `child` over `parent`: mappings key by key, stages id by id, anything else whole. A base is replaced whole: its ways exclude each other."""
+
+    def lay(old: Any, new: Any, old_key: Key, new_key: Key) -> Any:
+        if isinstance(old, dict) and isinstance(new, dict) and old_key != ("base",):
+            for name, item in new.items():
+                old[name] = lay(old.get(name), item, (*old_key, name), (*new_key, name))
+            return old
+        if old_key == ("stages",) and isinstance(old, list) and isinstance(new, list):
+            positions = {stage.get("id"): index for index, stage in enumerate(old) if isinstance(stage, dict)}
+            for index, stage in enumerate(new):
+                position = positions.get(stage.get("id")) if isinstance(stage, dict) else None
+                if position is None:
+                    position = len(old)
+                    old.append(None)
+                old[position] = lay(old[position], stage, ("stages", position), ("stages", index))
+            return old
+        for place_key, place in child.places.items():
+            if place_key[: len(new_key)] == new_key:
+                merged_key = (*old_key, *place_key[len(new_key) :])
+                parent.places[merged_key] = place
+        return new
+
+    parent.value = lay(parent.value, child.value, (), ())
+
+
+def _override(document: Document, override: str) -> None:
+    dotted, equals, text = override.partition("=")
+    if not equals or not dotted:
+        raise UsageError(f"-s {override}: write KEY=VALUE, for example stages.cpt.optimizer.lr=2e-4")
+    target: Any = document.value
+    key: Key = ()
+    names = dotted.split(".")
+    for position, name in enumerate(names):
+        step: str | int = name
+        if isinstance(target, list):
+            ids = [item.get("id") if isinstance(item, dict) else None for item in target]
+            if name in ids:
+                step = ids.index(name)
+            elif name.isdigit() and int(name) < len(target):
+                step = int(name)
+            else:
+                raise UsageError(f"-s {override}: no '{name}' in {'.'.join(names[:position])}{did_you_mean(name, [i for i in ids if i])}")
+        elif not isinstance(target, dict):
+            raise UsageError(f"-s {override}: '{'.'.join(names[:position])}' holds one value and has no '{name}'")
+        key = (*key, step)
+        if position == len(names) - 1:
+            target[step] = parse_scalar(text)
+            document.places[key] = (f"-s {override}", 0)
+        else:
+            target = target.setdefault(step, {}) if isinstance(target, dict) else target[step]
+
+
+def _validate(document: Document) -> schema.Recipe:
+    problems: list[tuple[Key, str]] = []
+    recipe = None
+    try:
+        recipe = schema.Recipe.model_validate(document.value)
+    except ValidationError as error:
+        problems = [_explain(document, detail) for detail in error.errors()]
+    else:
+        problems = list(cross_check(recipe))
+    if problems:
+        raise UsageError("\n".join(dict.fromkeys(f"{_where(document, key)}: {message}" for key, message in problems)))
+    assert recipe is not None
+    return recipe
+
+
+def _where(document: Document, key: Key) -> str:
+    file, line = document.place(key) or ("recipe", 1)
+    return f"{file}:{line}" if line else file
+
+
+def _explain(document: Document, detail: Any) -> tuple[Key, str]:
+    """Turn one pydantic error into (path of keys, message that names the value, the rule and the way out)."""
+    key = tuple(part for part in detail["loc"] if part not in KINDS or isinstance(part, int))
+    dotted = ".".join(str(part) for part in key) or "recipe"
+    kind, given = detail["type"], detail.get("input")
+    if kind == "extra_forbidden":
+        return key, f"unknown key '{key[-1]}'{did_you_mean(str(key[-1]), _fields_at(document, key[:-1]))}"
+    if kind == "missing":
+        return key[:-1], f"'{key[-1]}' is missing here; it has no default"
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        value = given.get("kind") if isinstance(given, dict) else given
+        return (*key, "kind"), f"stage kind is {value!r}{did_you_mean(str(value), KINDS)}; kinds: {', '.join(KINDS)}"
+    message = detail["msg"].removeprefix("Value error, ")
+    return key, f"{dotted} is {_short(given)}: {message[0].lower()}{message[1:]}" if not isinstance(given, dict) else f"{dotted}: {message}"
+
+
+def _fields_at(document: Document, key: Key) -> list[str]:
+    """Names that the schema allows at `key`, for "did you mean"."""
+    model: type[BaseModel] = schema.Recipe
+    value = document.value
+    named: dict[str, type[BaseModel]] = {"base": schema.Base, "optimizer": schema.Optimizer, "budget": schema.Budget, "lora": schema.Lora, "samples": schema.Samples}
+    for part in key:
+        value = value[part]
+        parent = model
+        if isinstance(value, dict) and value.get("kind") in KINDS:
+            model = KINDS[value["kind"]]
+        elif part in named:
+            model = named[str(part)]
+        elif parent is schema.Recipe and key[0] == "sources":
+            model = schema.Source
+        elif "data" in key:
+            model = schema.Weighted
+    return list(model.model_fields)
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _check_files(recipe: schema.Recipe, document: Document) -> None:
+    missing = [
+        f"{_where(document, ('sources', name, 'path'))}: source '{name}': no such file: {source.path}"
+        for name, source in recipe.sources.items()
+        if not Path(source.path).is_file()
+    ]
+    base = recipe.base
+    for key, path in (("path", base.path), ("file", base.file if base.package is None else None)):
+        if path is not None and not Path(path).exists():
+            missing.append(f"{_where(document, ('base', key))}: base: no such {'folder' if key == 'path' else 'file'}: {path}")
+    if missing:
+        raise InputError("\n".join(missing))

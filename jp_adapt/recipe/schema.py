@@ -1,0 +1,180 @@
+"""What a recipe may say. Defaults live here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Share = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(gt=0)]
+
+
+class Part(BaseModel):
+    """Base of every part of a recipe: unknown keys are errors, types are taken as written, nothing changes afterwards."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Base(Part):
+    """The model to adapt: a file of an installed package, a local GGUF file, a local folder, or a hub id with its revision."""
+
+    package: str | None = Field(None, description="installed package that carries `file`, a GGUF; the package is not imported")
+    version: str | None = Field(None, description="version that the package must have")
+    file: str | None = Field(None, description="GGUF file: inside `package`, or a local path")
+    path: str | None = Field(None, description="local folder of a Hugging Face model (safetensors)")
+    model: str | None = Field(None, description="hub id")
+    revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="commit of the hub repository, 40 hex digits")
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="hash that `file` must have")
+    document_start: str | None = Field(None, description="token before every document; the tokenizer's BOS by default")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Base:
+        ways = [way for way in ("path", "model") if getattr(self, way) is not None]
+        ways += ["file"] if self.file is not None else []
+        if len(ways) != 1:
+            raise ValueError("name one base: 'package' with 'file', 'file' alone, 'path', or 'model' with 'revision'")
+        if self.package is not None and self.file is None:
+            raise ValueError("'package' needs 'file', the GGUF inside it")
+        if self.model is not None and self.revision is None:
+            raise ValueError("a hub model needs 'revision', the 40 hex digits of a commit, so that the run can be repeated")
+        return self
+
+
+class Source(Part):
+    """A text: one document a line in .jsonl (or .jsonl.gz), or one document a file in .txt."""
+
+    path: str
+    language: Literal["ja", "en", "code"]
+    licence: str
+    field: str = Field("text", description="the field of a .jsonl line that holds the text")
+
+
+class Weighted(Part):
+    """A source and its share of the training tokens (weights are divided by their sum)."""
+
+    source: Name
+    weight: float = Field(1.0, gt=0)
+
+
+class Budget(Part):
+    """How long a training stage runs: `tokens` seen, or `epochs` of the first source (the others follow by weight)."""
+
+    tokens: Count | None = None
+    epochs: float | None = Field(None, gt=0)
+
+    @model_validator(mode="after")
+    def _one(self) -> Budget:
+        if (self.tokens is None) == (self.epochs is None):
+            raise ValueError("give either 'tokens' or 'epochs'")
+        return self
+
+
+class Optimizer(Part):
+    """AdamW with a schedule. Learning rates are peaks."""
+
+    lr: float = Field(1e-3, gt=0, description="of LoRA matrices; of the new rows in a rows stage")
+    new_rows_lr: float | None = Field(None, gt=0, description="of the new rows in a pretrain stage; as `lr` by default")
+    betas: tuple[float, float] = Field((0.9, 0.95), strict=False)
+    eps: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.0, ge=0, description="of LoRA matrices; new rows are never decayed")
+    clip_norm: float = Field(1.0, gt=0)
+    schedule: Literal["cosine", "wsd", "linear"] = "cosine"
+    warmup_share: float = Field(0.05, ge=0, lt=1)
+    decay_share: float = Field(0.2, gt=0, le=1, description="share of the steps in which wsd decays")
+    final_lr_share: float = Field(0.05, ge=0, le=1)
+
+
+class Lora(Part):
+    """LoRA on all linear layers of the transformer (2106.09685)."""
+
+    rank: Count = 32
+    alpha: float = Field(64.0, gt=0)
+    rslora: bool = Field(False, description="scale by alpha / sqrt(rank) instead of alpha / rank (2312.03732)")
+
+
+class _Stage(Part):
+    id: Name
+
+
+class TokenizerStage(_Stage):
+    """Extend the base's tokenizer with Japanese tokens."""
+
+    kind: Literal["tokenizer"]
+    start: Literal["base"] = "base"
+    corpus: list[Name] = Field(min_length=1)
+    unchanged: list[Name] = Field(default_factory=list, description="sources of which no line may change its ids, checked by the gate")
+    new_tokens: Count
+    min_count: Count = 2
+    max_token_chars: Count = 8
+
+
+class _Training(_Stage):
+    start: Name
+    data: list[Weighted] = Field(min_length=1)
+    budget: Budget
+    sequence_tokens: int = Field(512, ge=16)
+    batch_tokens: Count = 2048
+    optimizer: Optimizer = Optimizer()
+    checkpoint_every: Count = Field(20, description="steps")
+    heldout: list[Name] = Field(default_factory=list, description="sources measured while training")
+    heldout_chars: Count = Field(2000, description="characters of each held-out source that are measured")
+    heldout_every: Count = Field(20, description="steps")
+
+
+class RowsStage(_Training):
+    """Give the new tokens rows: start from the old rows of their pieces, then train the new rows alone, transformer frozen."""
+
+    kind: Literal["rows"]
+    init: Literal["mean"] = "mean"
+
+
+class PretrainStage(_Training):
+    """Continued pretraining of LoRA and, after an extension, of the new rows."""
+
+    kind: Literal["pretrain"]
+    lora: Lora = Lora()
+
+
+class ExportStage(_Stage):
+    """Merge into a plain model folder that transformers loads."""
+
+    kind: Literal["export"]
+    start: Name
+    dtype: Literal["float32", "bfloat16"] = "float32"
+
+
+class Samples(Part):
+    """Greedy continuations of a few prompts, before and after."""
+
+    prompts: list[str] = Field(min_length=1)
+    max_chars: Count = 80
+
+
+class EvaluateStage(_Stage):
+    """Score models: bits per byte and character of texts, benchmarks, samples. The first model is the one that others are compared with."""
+
+    kind: Literal["evaluate"]
+    models: list[Name] = Field(min_length=1, max_length=2)
+    texts: list[Name] = Field(default_factory=list)
+    benchmarks: list[str] = Field(default_factory=list)
+    segment: list[str] = Field(default_factory=list, description="sentences whose segmentation the report shows")
+    samples: Samples | None = None
+
+
+Stage = Annotated[TokenizerStage | RowsStage | PretrainStage | ExportStage | EvaluateStage, Field(discriminator="kind")]
+TrainingStage = RowsStage | PretrainStage
+
+
+class Recipe(Part):
+    """A whole recipe."""
+
+    format: Literal[1]
+    name: Name
+    title: str = ""
+    base: Base
+    seed: int = Field(1234, ge=0)
+    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where the device computes it fast, else float32")
+    sources: dict[Name, Source] = Field(default_factory=dict)
+    stages: list[Stage] = Field(min_length=1)

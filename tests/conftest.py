@@ -1,0 +1,1 @@
+"""What several tests share: real tokenizers and small real-architecture models."""
