@@ -1,1 +1,61 @@
-"""What several tests share: real tokenizers and small real-architecture models."""
+"""What several tests share: a small model of the real architecture, made in a moment."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+QUICKSTART = ROOT / "recipes" / "data" / "quickstart"
+
+
+def documents(name: str) -> list[str]:
+    """Texts of one file of the quickstart corpus."""
+    return [json.loads(line)["text"] for line in (QUICKSTART / name).read_text(encoding="utf-8").splitlines()]
+
+
+def make_pico(folder: Path, *, tied: bool = True) -> Path:
+    """A randomly initialised Llama of 2 layers with a byte-level tokenizer of 500 English tokens, as a Hugging Face folder."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder.mkdir(parents=True)
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=500, special_tokens=["<|endoftext|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    tokenizer.train_from_iterator(documents("en_train.jsonl"), trainer)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text(
+        '{"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}', encoding="utf-8"
+    )
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=500,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        tie_word_embeddings=tied,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pico(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small Llama with a tied head."""
+    return make_pico(tmp_path_factory.mktemp("pico") / "tied")
+
+
+@pytest.fixture(scope="session")
+def pico_untied(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small Llama whose head is a matrix of its own."""
+    return make_pico(tmp_path_factory.mktemp("pico") / "untied", tied=False)

@@ -16,9 +16,11 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from jp_adapt.pipeline.inputs import check_inputs
     from jp_adapt.recipe.load import load_recipe
 
     loaded = load_recipe(args.recipe, args.set)
+    check_inputs(loaded)
     if args.json:
         print(json.dumps(loaded.recipe.model_dump(mode="json"), ensure_ascii=False))
     else:

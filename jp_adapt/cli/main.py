@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -19,8 +20,8 @@ EXIT_CODES = """exit codes: 0 done · 1 failed while running · 2 wrong usage or
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        wrong = sys.argv[1] if len(sys.argv) > 1 else ""
-        near = did_you_mean(wrong, VERBS) if "invalid choice" in message and wrong not in VERBS else ""
+        wrong = re.search(r"invalid choice: '([^']*)'", message)
+        near = did_you_mean(wrong.group(1), VERBS) if wrong else ""
         self.exit(2, f"error: {message}{near}\nTry: {self.prog} --help\n")
 
 

@@ -7,7 +7,9 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import say
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.sources import check_hash, folder_files, package_file
+from jp_adapt.pipeline.inputs import check_inputs
 from jp_adapt.pipeline.run_folder import Identity, RunFolder, now
 from jp_adapt.recipe.benchmark import load_benchmark
 from jp_adapt.recipe.checks import named_sources
@@ -54,12 +57,16 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None)
     if redo_from is not None and redo_from not in stage_ids:
         raise UsageError(f"--from {redo_from}: no such stage{did_you_mean(redo_from, stage_ids)}; stages: {', '.join(stage_ids)}")
     _refuse_foreign_folder(out)
+    check_inputs(loaded)
     with folder_lock(out):
         folder = RunFolder(out)
-        folder.begin(_first_files(loaded))
         if redo_from is not None:
             folder.set_aside(stage_ids[stage_ids.index(redo_from) :])
-        done = _run_stages(recipe, folder)
+        gguf, identities = _identities(recipe, folder)
+        for stage_id, identity in identities.items():
+            folder.stage(stage_id).refuse_other_work(identity)
+        folder.record(_records(loaded))
+        done = _run_stages(recipe, folder, gguf, identities)
         from jp_adapt.pipeline.report import write_report
 
         return RunResult(out, done, write_report(folder, recipe, fresh=bool(done)))
@@ -72,7 +79,8 @@ def _refuse_foreign_folder(out: Path) -> None:
         raise UsageError(f"{out}: holds other files and is no run folder; give a new folder with --out")
 
 
-def _first_files(loaded: LoadedRecipe) -> dict[str, str]:
+def _records(loaded: LoadedRecipe) -> dict[str, str]:
+    """The files at the top of the run folder: the recipe as written, as resolved, and where and when it ran."""
     recipe = loaded.recipe
     resolved = yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True), allow_unicode=True, sort_keys=False, width=160)
     run = {"format": 1, "name": recipe.name, "created": now(), "jp_adapt": metadata.version("jp-adapt"), "recipe": loaded.path.name}
@@ -95,31 +103,32 @@ def environment() -> dict[str, Any]:
     return {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}", "cpu_count": os.cpu_count(), **versions}
 
 
-def _run_stages(recipe: Recipe, folder: RunFolder) -> list[str]:
-    done: list[str] = []
+def _identities(recipe: Recipe, folder: RunFolder) -> tuple[Path | None, dict[str, Identity]]:
+    """The GGUF file to convert, if the base is one, and the identity of every stage in order, the base's own first."""
     gguf, base_hashes = _base_files(recipe, folder)
-    base_identity = Identity({"base": base_hashes})
-    base = _run_base(folder, base_identity, gguf, recipe, done)
-    fingerprints = {"base": base_identity.fingerprint}
+    identities = {"base": Identity({"base": base_hashes})}
     for stage in recipe.stages:
-        identity = _identity(stage, recipe, folder, fingerprints)
-        fingerprints[stage.id] = identity.fingerprint
+        identities[stage.id] = _identity(stage, recipe, folder, {name: identity.fingerprint for name, identity in identities.items()})
+    return gguf, identities
+
+
+def _run_stages(recipe: Recipe, folder: RunFolder, gguf: Path | None, identities: dict[str, Identity]) -> list[str]:
+    done: list[str] = []
+    base = _run_base(folder, identities["base"], gguf, recipe, done)
+    for stage in recipe.stages:
         stage_folder = folder.stage(stage.id)
-        if stage_folder.path.is_dir():
-            stage_folder.claim(identity)
         if stage_folder.done:
             continue
-        stage_folder.claim(identity)
-        stage_folder.clear_final()
+        stage_folder.begin(identities[stage.id])
         from jp_adapt.pipeline.stages import Context, run_stage  # torch is imported behind this line
 
-        context = Context(recipe, base, folder.stage)
-        _timed(folder, stage.id, stage.kind, lambda stage=stage, context=context: run_stage(stage, context))  # type: ignore[misc]
+        work = partial(run_stage, stage, Context(recipe, base, folder.stage))
+        _timed(folder, stage.id, stage.kind, work)
         done.append(stage.id)
     return done
 
 
-def _timed(folder: RunFolder, stage_id: str, kind: str, work: Any) -> None:
+def _timed(folder: RunFolder, stage_id: str, kind: str, work: Callable[[], dict[str, Any]]) -> None:
     say(f"{stage_id} ({kind}) ...")
     folder.log(f"{stage_id}: begins")
     started = time.monotonic()
@@ -163,15 +172,14 @@ def _run_base(folder: RunFolder, identity: Identity, gguf: Path | None, recipe: 
     base = recipe.base
     if base.path is not None:
         return Path(base.path)
-    stage_folder = folder.stage("base")
     if base.model is not None:
         from jp_adapt.model.sources import download
 
         return download(base.model, str(base.revision))
     assert gguf is not None
-    stage_folder.claim(identity)
+    stage_folder = folder.stage("base")
     if not stage_folder.done:
-        stage_folder.clear_final()
+        stage_folder.begin(identity)
 
         def convert() -> dict[str, Any]:
             from jp_adapt.model.gguf import convert_gguf

@@ -46,8 +46,8 @@ class StageFolder:
         path = self.path / "stage.json"
         return dict(read_json(path)) if path.is_file() else {}
 
-    def claim(self, identity: Identity) -> None:
-        """Begin or go on with the stage. RunFolderError, with the keys that differ, when what lies here is other work."""
+    def refuse_other_work(self, identity: Identity) -> None:
+        """RunFolderError, with the keys that differ, when what lies here is another stage than `identity`."""
         record = self.record()
         if record and record["fingerprint"] != identity.fingerprint:
             lines = [f"  {key}: {old!r} there, {new!r} now" for key, old, new in differences(record["identity"], _as_json(identity.parts))]
@@ -55,19 +55,19 @@ class StageFolder:
                 f"{self.path}: holds the stage of another recipe or other inputs:\n" + "\n".join(lines) + "\n"
                 f"Give another --out, or redo from here and keep what lies there: --from {self.path.name}"
             )
-        if not record:
+
+    def begin(self, identity: Identity) -> None:
+        """Begin the stage, or go on with it; a result that was never marked done is removed (its maker was killed between the two)."""
+        if not self.record():
             write_json(self.path / "stage.json", {"id": self.path.name, "fingerprint": identity.fingerprint, "identity": identity.parts})
+        if self.final.exists():
+            shutil.rmtree(self.final)
 
     def finish(self, results: dict[str, Any]) -> None:
         """Record what came out, then mark the stage done and drop its checkpoints."""
         write_json(self.path / "stage.json", self.record() | results)
         write_text(self.path / "DONE", f"{self.record()['fingerprint']}\n")
         shutil.rmtree(self.checkpoints, ignore_errors=True)
-
-    def clear_final(self) -> None:
-        """Remove the result of a stage that never was marked done; its maker was killed between the two."""
-        if not self.done and self.final.exists():
-            shutil.rmtree(self.final)
 
     def keep_metrics_until(self, step: int) -> None:
         """Drop metrics of steps after `step`, and a last line cut short: a resumed run writes them again."""
@@ -96,11 +96,14 @@ class RunFolder:
     def stage(self, stage_id: str) -> StageFolder:
         return StageFolder(self.path / "stages" / stage_id)
 
-    def begin(self, files: dict[str, str]) -> None:
-        """Write run.json, recipe.yaml and the like, unless they are there already."""
+    def record(self, files: dict[str, str]) -> None:
+        """Write the files at the top of the run folder. A recipe that was changed where nothing had begun yet takes the old one's place, which is kept."""
         for name, text in files.items():
-            if not (self.path / name).exists():
-                write_text(self.path / name, text)
+            path = self.path / name
+            if name.endswith(".yaml") and path.is_file() and path.read_text(encoding="utf-8") != text:
+                _set_aside(path)
+            if not path.exists():
+                write_text(path, text)
 
     def log(self, message: str) -> None:
         """One line, with the time, into log.txt."""
@@ -112,10 +115,7 @@ class RunFolder:
         for stage_id in stage_ids:
             path = self.stage(stage_id).path
             if path.exists():
-                number = 1
-                while (kept := path.with_name(f"{path.name}.old-{number}")).exists():
-                    number += 1
-                path.rename(kept)
+                _set_aside(path)
 
     def hash_inputs(self, paths: list[Path]) -> dict[Path, str]:
         """SHA-256 of input files. inputs.json remembers them by size and modification time, so that a finished run answers at once."""
@@ -131,6 +131,14 @@ class RunFolder:
         if found != known:
             write_json(record_path, known | found)
         return {path: found[str(path.resolve())]["sha256"] for path in paths}
+
+
+def _set_aside(path: Path) -> None:
+    """Give `path` the first free name of NAME.old-1, NAME.old-2, ..."""
+    number = 1
+    while (kept := path.with_name(f"{path.name}.old-{number}")).exists():
+        number += 1
+    path.rename(kept)
 
 
 def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

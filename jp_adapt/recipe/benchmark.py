@@ -83,7 +83,7 @@ def load_benchmark(name: str) -> LoadedBenchmark:
 def _read_items(path: Path) -> list[ChoiceItem]:
     items: list[ChoiceItem] = []
     first_line: dict[str, int] = {}
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         try:

@@ -9,11 +9,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
 from jp_adapt.core.files import read_text
 from jp_adapt.core.shipped import shipped_recipes
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.recipe import schema
+from jp_adapt.recipe.benchmark import load_benchmark
 from jp_adapt.recipe.checks import cross_check
 from jp_adapt.recipe.yaml_lines import Document, Key, load_yaml, parse_scalar
 
@@ -50,6 +51,7 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Load
     for override in overrides:
         _override(document, override)
     recipe = _validate(document)
+    _check_benchmarks(recipe, document)
     _check_files(recipe, document)
     return LoadedRecipe(recipe, read_text(path), path)
 
@@ -148,10 +150,15 @@ def _override(document: Document, override: str) -> None:
             raise UsageError(f"-s {override}: '{'.'.join(names[:position])}' holds one value and has no '{name}'")
         key = (*key, step)
         if position == len(names) - 1:
-            target[step] = parse_scalar(text)
+            target[step] = parse_scalar(text, f"-s {override}")
+            for stale in [place_key for place_key in document.places if place_key[: len(key)] == key]:
+                del document.places[stale]
             document.places[key] = (f"-s {override}", 0)
         else:
-            target = target.setdefault(step, {}) if isinstance(target, dict) else target[step]
+            if isinstance(target, dict) and step not in target:
+                target[step] = {}
+                document.places[key] = (f"-s {override}", 0)
+            target = target[step]
 
 
 def _validate(document: Document) -> schema.Recipe:
@@ -176,7 +183,9 @@ def _where(document: Document, key: Key) -> str:
 
 def _explain(document: Document, detail: Any) -> tuple[Key, str]:
     """Turn one pydantic error into (path of keys, message that names the value, the rule and the way out)."""
-    key = tuple(part for part in detail["loc"] if part not in KINDS or isinstance(part, int))
+    key = tuple(detail["loc"])
+    if key[:1] == ("stages",) and key[2:3] and key[2] in KINDS:  # pydantic puts the kind of a stage into the path; the file has no such key
+        key = key[:2] + key[3:]
     dotted = ".".join(str(part) for part in key) or "recipe"
     kind, given = detail["type"], detail.get("input")
     if kind == "extra_forbidden":
@@ -194,7 +203,13 @@ def _fields_at(document: Document, key: Key) -> list[str]:
     """Names that the schema allows at `key`, for "did you mean"."""
     model: type[BaseModel] = schema.Recipe
     value = document.value
-    named: dict[str, type[BaseModel]] = {"base": schema.Base, "optimizer": schema.Optimizer, "budget": schema.Budget, "lora": schema.Lora, "samples": schema.Samples}
+    named: dict[str, type[BaseModel]] = {
+        "base": schema.Base,
+        "optimizer": schema.Optimizer,
+        "budget": schema.Budget,
+        "lora": schema.Lora,
+        "samples": schema.Samples,
+    }
     for part in key:
         value = value[part]
         parent = model
@@ -212,6 +227,16 @@ def _fields_at(document: Document, key: Key) -> list[str]:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _check_benchmarks(recipe: schema.Recipe, document: Document) -> None:
+    """A benchmark that cannot be read is found now, and not when the training before it is over."""
+    for index, stage in enumerate(recipe.stages):
+        for position, name in enumerate(getattr(stage, "benchmarks", ())):
+            try:
+                load_benchmark(name)
+            except JpAdaptError as error:
+                raise type(error)(f"{_where(document, ('stages', index, 'benchmarks', position))}: {error}") from error
 
 
 def _check_files(recipe: schema.Recipe, document: Document) -> None:

@@ -9,12 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Share = Annotated[float, Field(gt=0, le=1)]
 Count = Annotated[int, Field(gt=0)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Part(BaseModel):
     """Base of every part of a recipe: unknown keys are errors, types are taken as written, nothing changes afterwards."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Base(Part):
@@ -76,7 +77,7 @@ class Optimizer(Part):
 
     lr: float = Field(1e-3, gt=0, description="of LoRA matrices; of the new rows in a rows stage")
     new_rows_lr: float | None = Field(None, gt=0, description="of the new rows in a pretrain stage; as `lr` by default")
-    betas: tuple[float, float] = Field((0.9, 0.95), strict=False)
+    betas: tuple[Beta, Beta] = Field((0.9, 0.95), strict=False)
     eps: float = Field(1e-8, gt=0)
     weight_decay: float = Field(0.0, ge=0, description="of LoRA matrices; new rows are never decayed")
     clip_norm: float = Field(1.0, gt=0)

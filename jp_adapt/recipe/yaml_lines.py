@@ -32,7 +32,12 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
-    pass
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
+        except ValueError as error:  # a text that looks like a date and is none: 2024-13-45
+            problem = f"{error}; put quotes around a text that looks like a date or a number"
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 
 # YAML 1.1 as PyYAML reads it takes `2e-4` for a string; YAML 1.2 and every user take it for a number.
@@ -46,8 +51,9 @@ def load_yaml(path: Path) -> Document:
 
 def parse_yaml(text: str, name: str) -> Document:
     """Parse YAML text; `name` stands for the file in messages."""
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         document = Document(None)
         problems: list[str] = []
@@ -60,15 +66,22 @@ def parse_yaml(text: str, name: str) -> Document:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{name}:{line}: not valid YAML ({error.problem})") from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{name}:1: not valid YAML ({error})") from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise UsageError(f"{name}:{line}: not valid YAML (character U+{ord(text[error.position]):04X} is not allowed)") from error
+    except RecursionError as error:
+        raise UsageError(f"{name}:1: not valid YAML (an anchor holds itself, or the nesting is too deep)") from error
     finally:
-        loader.dispose()  # type: ignore[no-untyped-call]
+        if loader is not None:
+            loader.dispose()  # type: ignore[no-untyped-call]
 
 
-def parse_scalar(text: str) -> Any:
-    """The value that `text` would be in a recipe: `2e-4` a float, `[a, b]` a list, `x` a string."""
-    return yaml.load(text, Loader=_Loader)
+def parse_scalar(text: str, name: str) -> Any:
+    """The value that `text` would be in a recipe: `2e-4` a float, `[a, b]` a list, `x` a string. UsageError, after `name`, when it is no YAML."""
+    try:
+        return parse_yaml(text, "").value
+    except UsageError as error:
+        raise UsageError(f"{name}{str(error).removeprefix(':1')}") from error
 
 
 def _walk(node: yaml.Node, key: Key, name: str, places: dict[Key, Place], problems: list[str]) -> None:

@@ -52,6 +52,11 @@ def is_japanese(text: str) -> bool:
     return bool(text) and all(script_of(char) is not None for char in text)
 
 
+def any_japanese_between(first: int, last: int) -> bool:
+    """Whether a Japanese character stands among the code points `first` to `last`."""
+    return any(low <= last and first <= high for low, high, _ in BLOCKS)
+
+
 def japanese_share(text: str) -> float:
     """Share of the characters of `text`, white space apart, that are Japanese: 0.0 for an empty text."""
     visible = [char for char in text if not char.isspace()]

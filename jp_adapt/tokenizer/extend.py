@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.text.scripts import is_japanese
+from jp_adapt.text.scripts import any_japanese_between, is_japanese
 from jp_adapt.tokenizer.byte_level import ByteLevelTokenizer, to_text
 from jp_adapt.tokenizer.learn import learn_tokens
 
@@ -39,7 +39,8 @@ def extend_tokenizer(
     """Learn `num_tokens` Japanese tokens from `texts` and append them to `base`.
 
     Base ids, base merges and the encoding of every text without Japanese characters stay as they are: new merges come after all base merges,
-    and none of them can apply to a text that holds no Japanese. Bytes that the base lacks are added first (beside `num_tokens`), so that
+    and none of them can apply to a text that holds no Japanese (nor one of the few neighbours that share all bytes but the last with a Japanese
+    character, such as U+3000). Bytes that the base lacks are added first (beside `num_tokens`), so that
     every input round-trips.
 
     A learned token that the finished tokenizer does not produce from its own text is left out, and learning runs again, until none is left.
@@ -84,15 +85,21 @@ def extend_tokenizer(
 
 
 def is_admissible(token: bytes, max_chars: int) -> bool:
-    """Whether `token` is whole Japanese characters, at most `max_chars`, or the first bytes of one (kanji lie at E3..E9 and EF, F0)."""
+    """Whether `token` is whole Japanese characters, at most `max_chars`, or the first bytes of one (but not those of an emoji or of Hangul)."""
     try:
         text = token.decode("utf-8")
     except UnicodeDecodeError as error:
-        return error.start == 0 and error.end == len(token) and token[0] in _JAPANESE_LEADS and error.reason == "unexpected end of data"
+        return error.start == 0 and error.end == len(token) and error.reason == "unexpected end of data" and _begins_japanese(token)
     return len(text) <= max_chars and is_japanese(text)
 
 
-_JAPANESE_LEADS = frozenset({0xE3, 0xE4, 0xE5, 0xE6, 0xE7, 0xE8, 0xE9, 0xEF, 0xF0})
+def _begins_japanese(partial: bytes) -> bool:
+    """Whether some Japanese character begins with the bytes `partial`, which are the first of a character."""
+    length, code = (4, partial[0] & 0x07) if partial[0] >= 0xF0 else (3, partial[0] & 0x0F) if partial[0] >= 0xE0 else (2, partial[0] & 0x1F)
+    for byte in partial[1:]:
+        code = code << 6 | byte & 0x3F
+    bits = 6 * (length - len(partial))
+    return any_japanese_between(code << bits, ((code + 1) << bits) - 1)
 
 
 def append_tokens(base: ByteLevelTokenizer, missing: list[bytes], learned: list[bytes]) -> ByteLevelTokenizer:

@@ -55,6 +55,7 @@ class Chip:
 def segment(tokenizer: ByteLevelTokenizer, text: str, first_new_id: int) -> list[Chip]:
     """The tokens of `text` in order; ids from `first_new_id` on are new."""
     token_bytes = {token_id: token for token, token_id in tokenizer.ids.items()}
+    token_bytes |= {token["id"]: token["content"].encode("utf-8") for token in tokenizer.spec["added_tokens"]}
     chips = []
     for token_id in tokenizer.encode(text):
         token = token_bytes[token_id]

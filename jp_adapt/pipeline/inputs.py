@@ -1,0 +1,24 @@
+"""Look into the texts of a recipe before any work starts, so that a wrong one is found now and not in an hour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.corpus.sources import read_documents
+from jp_adapt.recipe.load import LoadedRecipe
+
+READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
+
+
+def check_inputs(loaded: LoadedRecipe) -> None:
+    """InputError, with everything that is wrong, when a source of at most `READ_WHOLE_BYTES` cannot be read or holds no text."""
+    problems = []
+    for source in loaded.recipe.sources.values():
+        if Path(source.path).stat().st_size <= READ_WHOLE_BYTES:
+            try:
+                read_documents(Path(source.path), source.field)
+            except InputError as error:
+                problems.append(str(error))
+    if problems:
+        raise InputError("\n".join(problems))

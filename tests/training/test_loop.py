@@ -1,0 +1,165 @@
+"""The loop: what trains, what stays, what batches and ranks must not change, and what stops it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from jp_adapt.core.errors import JpAdaptError
+from jp_adapt.corpus.pack import IGNORED, Plan, plan_training
+from jp_adapt.model.causal import CausalModel, NewRows, load_base
+from jp_adapt.model.lora import LoraSettings
+from jp_adapt.training.checkpoint import list_checkpoints
+from jp_adapt.training.loop import NextTokenLoss, TrainSettings, train, trainable_parameters
+
+SETTINGS = TrainSettings(
+    lr=1e-2,
+    new_rows_lr=1e-2,
+    betas=(0.9, 0.95),
+    eps=1e-8,
+    weight_decay=0.0,
+    clip_norm=1.0,
+    schedule="cosine",
+    warmup_share=0.1,
+    decay_share=0.2,
+    final_lr_share=0.1,
+    checkpoint_every=4,
+    measure_every=5,
+)
+
+
+def model_with_rows(folder, *, lora: bool = True) -> CausalModel:
+    base = load_base(folder, torch.float32)
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(4, 32, generator=generator) * 0.02
+    model = CausalModel(base, NewRows(rows, None if base.config.tie_word_embeddings else rows.clone()))
+    if lora:
+        model.add_lora(LoraSettings(4, 8.0), seed=0)
+    return model
+
+
+def small_plan(rows_per_step: int = 2, tokens: int = 640) -> Plan:
+    documents = [[(7 * start + 3 * index) % 504 for index in range(5 + 11 * start)] for start in range(9)]
+    return plan_training({"a": (documents, 1.0)}, prefix=0, length=32, rows_per_step=rows_per_step, seed=0, tokens=tokens)
+
+
+def run(model: CausalModel, plan: Plan, folder, settings: TrainSettings = SETTINGS) -> list[tuple[int, dict[str, float]]]:
+    seen: list[tuple[int, dict[str, float]]] = []
+    train(model, plan, settings, checkpoints=folder, on_step=lambda step, metrics: seen.append((step, metrics)))
+    return seen
+
+
+@pytest.mark.parametrize("folder", ["pico", "pico_untied"])
+def test_loss_falls_and_everything_old_stays_bit_for_bit(folder, request, tmp_path):
+    base = request.getfixturevalue(folder)
+    model = model_with_rows(base)
+    seen = run(model, small_plan(), tmp_path)
+    losses = [metrics["loss_nats"] / metrics["num_targets"] for _, metrics in seen]
+    assert losses[-1] < losses[0] - 0.3
+    kept = model.base.state_dict()
+    for name, weight in load_file(base / "model.safetensors").items():
+        stored = kept.get(name, kept.get(f"{name.removesuffix('.weight')}.base_layer.weight"))
+        assert torch.equal(stored, weight), name
+
+
+def test_rows_stage_trains_rows_alone(pico, tmp_path):
+    model = model_with_rows(pico, lora=False)
+    before = model.new_input.detach().clone()
+    run(model, small_plan(), tmp_path)
+    assert list(trainable_parameters(model)) == ["new_rows.input"]
+    assert not torch.equal(model.new_input, before)
+
+
+def test_one_batch_of_eight_rows_has_the_gradient_of_eight_batches_of_one(pico):
+    plan = small_plan(rows_per_step=8)
+    gradients = []
+    for ranks in (1, 8):
+        model = model_with_rows(pico)
+        loss = NextTokenLoss(model)
+        for rank in range(ranks):
+            batch = plan.batch(0, rank, ranks)
+            (loss(*(torch.tensor(part) for part in (batch.ids, batch.positions, batch.targets))) / batch.num_targets).backward()
+        gradients.append({name: parameter.grad for name, parameter in trainable_parameters(model).items()})
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-4, atol=1e-7)
+
+
+def test_packed_loss_is_the_sum_of_the_losses_of_the_documents_alone(pico):
+    model = model_with_rows(pico)
+    loss = NextTokenLoss(model)
+    documents = [[0, 5, 9, 502, 3], [0, 8, 8, 1, 400, 500, 2, 6]]
+    plan = plan_training({"a": ([document[1:] for document in documents], 1.0)}, prefix=0, length=16, rows_per_step=1, seed=0, tokens=11)
+    batch = plan.batch(0)
+    assert batch.targets[0].count(IGNORED) == 16 - 11
+    together = loss(*(torch.tensor(part) for part in (batch.ids, batch.positions, batch.targets)))
+    alone = sum(loss(torch.tensor([d[:-1]]), torch.arange(len(d) - 1)[None], torch.tensor([d[1:]])) for d in documents)
+    torch.testing.assert_close(together, alone, rtol=1e-6, atol=1e-5)
+
+
+def test_resumed_from_any_checkpoint_gives_the_same_weights(pico, tmp_path):
+    straight = model_with_rows(pico)
+    plan = small_plan()
+    run(straight, plan, tmp_path / "straight")
+
+    class Stop(Exception):
+        pass
+
+    resumed = model_with_rows(pico)
+    for stop_at in (3, 6, 9):
+
+        def on_step(step, metrics, stop_at=stop_at):
+            if step == stop_at:
+                raise Stop
+
+        resumed = model_with_rows(pico)
+        with pytest.raises(Stop):
+            train(resumed, plan, SETTINGS, checkpoints=tmp_path / "resumed", on_step=on_step)
+    resumed = model_with_rows(pico)
+    run(resumed, plan, tmp_path / "resumed")
+    for name, parameter in trainable_parameters(straight).items():
+        assert torch.equal(parameter, trainable_parameters(resumed)[name]), name
+    assert [path.name for path in list_checkpoints(tmp_path / "resumed")] == [f"step_{plan.num_steps:06d}"]
+
+
+def test_a_loss_that_is_no_number_stops_before_it_spoils_a_checkpoint(pico, tmp_path):
+    model = model_with_rows(pico)
+    with torch.no_grad():
+        model.new_input[0] = float("nan")
+    with pytest.raises(JpAdaptError, match="step 1: the loss is nan; lower the learning rate"):
+        run(model, small_plan(), tmp_path)
+    assert not list_checkpoints(tmp_path)
+
+
+def test_a_damaged_checkpoint_is_named(pico, tmp_path):
+    plan = small_plan()
+    run(model_with_rows(pico), plan, tmp_path)
+    (checkpoint,) = list_checkpoints(tmp_path)
+    (checkpoint / "tensors.safetensors").write_bytes(b"\0" * 50)
+    with pytest.raises(JpAdaptError, match=r"step_\d+: damaged checkpoint .*remove this folder"):
+        run(model_with_rows(pico), plan, tmp_path)
+
+
+def test_a_checkpoint_of_another_model_is_named(pico, tmp_path):
+    plan = small_plan()
+    run(model_with_rows(pico), plan, tmp_path)
+    with pytest.raises(JpAdaptError, match="checkpoint of another model"):
+        run(model_with_rows(pico, lora=False), plan, tmp_path)
+
+
+def test_held_out_figures_come_before_during_and_after(pico, tmp_path):
+    seen = []
+    train(
+        model_with_rows(pico),
+        small_plan(),
+        dataclasses.replace(SETTINGS, measure_every=4),
+        checkpoints=tmp_path,
+        on_step=lambda step, metrics: seen.append((step, "figure" in metrics)),
+        measure=lambda: {"figure": 1.0},
+    )
+    measured = [step for step, has in seen if has]
+    assert measured[0] == 0
+    assert measured[1:-1] == list(range(4, seen[-1][0], 4))
+    assert measured[-1] == seen[-1][0]
