@@ -169,6 +169,8 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_run_goes_on_later(recip
     assert "free some space" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(out.rglob("*.tmp"))
-    assert not list(out.rglob("final"))
+    stages = out / "stages"
+    assert sorted(path.parent.name for path in stages.glob("*/final")) == sorted(path.parent.name for path in stages.glob("*/DONE"))
+    assert not (stages / "cpt" / "final").exists()
     run_recipe(load_recipe(recipe), out)
     assert weights(out) == weights(finished)

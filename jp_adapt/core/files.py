@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -93,12 +94,20 @@ def new_folder(path: Path) -> Iterator[Path]:
 def _disk_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
-        if isinstance(error, JpAdaptError):
+    except Exception as error:
+        if isinstance(error, OSError):
+            place, reason = error.filename or path, error.strerror or str(error)
+        elif _is_safetensors_write_error(error):
+            place, reason = path, str(error)
+        else:
             raise
-        raise JpAdaptError(
-            f"{error.filename or path}: cannot be written ({error.strerror or error}); free some space or choose another --out, then run again"
-        ) from error
+        raise JpAdaptError(f"{place}: cannot be written ({reason}); free some space or choose another --out, then run again") from error
+
+
+def _is_safetensors_write_error(error: Exception) -> bool:
+    """safetensors reports a full disk as an exception of its own kind; it is not imported for that, since it may not be in use."""
+    module = sys.modules.get("safetensors")
+    return module is not None and isinstance(error, module.SafetensorError) and "I/O error" in str(error)
 
 
 def _sync_file(path: Path) -> None:

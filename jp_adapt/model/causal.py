@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, write_json
@@ -20,6 +21,8 @@ from jp_adapt.model.rows import ExtendedEmbedding
 
 CHUNK_LOGITS = 16_000_000  # logits held at once while scoring: 64 MB in float32
 ADAPTER_FILE, ADAPTER_CONFIG, ROWS_FILE = "adapter_model.safetensors", "adapter_config.json", "new_rows.safetensors"
+transformers_logging.disable_progress_bar()  # progress is ours to show
+
 PEFT_PREFIX = "base_model.model.model."  # peft's name for the body of a causal model
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from gguf import GGUFReader
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
 
 from jp_adapt.core.errors import InputError, JpAdaptError
 
@@ -21,6 +22,7 @@ GGUF_PRE_TOKENIZERS: dict[str, list[dict[str, Any]]] = {
 
 def convert_gguf(gguf: Path, folder: Path) -> None:
     """Write the model and tokenizer of a GGUF file into `folder`, as float32 safetensors (quantised weights are expanded)."""
+    transformers_logging.disable_progress_bar()
     try:
         model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)

@@ -128,7 +128,7 @@ class RunFolder:
             old = known.get(key, {})
             fresh = old if all(old.get(name) == value for name, value in stamp.items()) else {"sha256": sha256_file(path), **stamp}
             found[key] = fresh
-        if found != known:
+        if known | found != known:
             write_json(record_path, known | found)
         return {path: found[str(path.resolve())]["sha256"] for path in paths}
 

@@ -113,7 +113,9 @@ def append_tokens(base: ByteLevelTokenizer, missing: list[bytes], learned: list[
     new = missing + learned
     first = base.vocab_size
     ids = base.ids | {token: first + offset for offset, token in enumerate(new)}
-    model["vocab"] = model["vocab"] | {to_text(token): ids[token] for token in new}
+    # The runtime ignores the id of an added token that the vocabulary does not name, and counts on from the vocabulary's size (Llama-3's would move).
+    added = {token["content"]: token["id"] for token in spec["added_tokens"]}
+    model["vocab"] = model["vocab"] | added | {to_text(token): ids[token] for token in new}
     rules = [(to_text(token[:cut]), to_text(token[cut:])) for token in learned for cut in range(1, len(token)) if token[:cut] in ids and token[cut:] in ids]
     as_pairs = not model["merges"] or not isinstance(model["merges"][0], str)
     model["merges"] = model["merges"] + [list(rule) if as_pairs else " ".join(rule) for rule in rules]

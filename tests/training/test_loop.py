@@ -56,9 +56,9 @@ def run(model: CausalModel, plan: Plan, folder, settings: TrainSettings = SETTIN
 def test_loss_falls_and_everything_old_stays_bit_for_bit(folder, request, tmp_path):
     base = request.getfixturevalue(folder)
     model = model_with_rows(base)
-    seen = run(model, small_plan(), tmp_path)
+    seen = run(model, small_plan(tokens=4000), tmp_path)
     losses = [metrics["loss_nats"] / metrics["num_targets"] for _, metrics in seen]
-    assert losses[-1] < losses[0] - 0.3
+    assert sum(losses[-5:]) / 5 < losses[0] - 0.15
     kept = model.base.state_dict()
     for name, weight in load_file(base / "model.safetensors").items():
         stored = kept.get(name, kept.get(f"{name.removesuffix('.weight')}.base_layer.weight"))
