@@ -82,7 +82,7 @@ def plan_training(
     first_documents, first_weight = next(iter(sources.values()))
     if tokens is None:
         assert epochs is not None, "give tokens or epochs"
-        tokens = round(epochs * sum(map(len, first_documents)) * total_weight / first_weight)
+        tokens = max(1, round(epochs * sum(map(len, first_documents)) * total_weight / first_weight))
     chosen: list[list[int]] = []
     by_source: dict[str, int] = {}
     for name, (documents, weight) in sources.items():

@@ -23,6 +23,7 @@ def continue_prompts(
     *,
     prefix: int,
     max_chars: int,
+    repetition_penalty: float = 1.0,
     stop_ids: Sequence[int],
 ) -> list[str]:
     """The most probable continuation of each prompt, token by token, up to `max_chars` characters (a budget in tokens would favour long tokens).
@@ -41,6 +42,7 @@ def continue_prompts(
         input_ids=ids,
         attention_mask=mask,
         do_sample=False,
+        repetition_penalty=repetition_penalty,
         max_new_tokens=MAX_TOKENS_PER_CHAR * max_chars,
         eos_token_id=list(stop_ids),
         pad_token_id=stop_ids[0],

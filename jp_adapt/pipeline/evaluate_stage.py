@@ -83,7 +83,16 @@ class _ScoredModel:
         if stage.samples is not None:
             decode: Callable[[list[int]], str] = self.tokenizer.runtime.decode
             stop_ids = [prefix, *_eos_ids(folder)]
-            self.samples = continue_prompts(model, encode, decode, stage.samples.prompts, prefix=prefix, max_chars=stage.samples.max_chars, stop_ids=stop_ids)
+            self.samples = continue_prompts(
+                model,
+                encode,
+                decode,
+                stage.samples.prompts,
+                prefix=prefix,
+                max_chars=stage.samples.max_chars,
+                repetition_penalty=stage.samples.repetition_penalty,
+                stop_ids=stop_ids,
+            )
 
     def correct(self, benchmark: LoadedBenchmark) -> list[bool]:
         return [result.prediction == item.answer for result, item in zip(self.choices[benchmark.id], benchmark.items, strict=True)]

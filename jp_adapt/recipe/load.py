@@ -81,10 +81,14 @@ def _with_parents(path: Path, children: tuple[Path, ...]) -> Document:
     parent_name = document.value.pop("extends", None)
     if parent_name is None:
         return document
+    place = f"{path}:{document.places[('extends',)][1]}"
     near = path.parent / str(parent_name)
-    parent_path = near if near.is_file() else find_recipe(str(parent_name))
+    try:
+        parent_path = near if near.is_file() else find_recipe(str(parent_name))
+    except JpAdaptError as error:
+        raise type(error)(f"{place}: {error}") from error
     if parent_path.resolve() in {child.resolve() for child in (*children, path)}:
-        raise UsageError(f"{path}:{document.places[('extends',)][1]}: 'extends' goes in a circle through {parent_path}")
+        raise UsageError(f"{place}: 'extends' goes in a circle through {parent_path}")
     parent = _with_parents(parent_path, (*children, path))
     _merge(parent, document)
     return parent

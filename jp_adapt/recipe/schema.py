@@ -151,6 +151,9 @@ class Samples(Part):
 
     prompts: list[str] = Field(min_length=1)
     max_chars: Count = 80
+    repetition_penalty: float = Field(
+        1.3, ge=1, description="divides the scores of tokens already used (1909.05858); 1 is plain greedy, which loops in a small model"
+    )
 
 
 class EvaluateStage(_Stage):
