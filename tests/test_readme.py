@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.conftest import ROOT
 
 from jp_adapt.cli.main import build_parser
+from tests.conftest import ROOT
 
 PAGES = ("README.md", "README_ja.md", "CONTRIBUTING.md", "docs/guide.md", "docs/log.md")
 

@@ -47,7 +47,9 @@ def smollm2_spec() -> dict[str, Any]:
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [{"id": index, "content": token, **flags} for index, (token, kind) in enumerate(zip(tokens, kinds, strict=True)) if kind == GGUF_CONTROL],
+        "added_tokens": [
+            {"id": index, "content": token, **flags} for index, (token, kind) in enumerate(zip(tokens, kinds, strict=True)) if kind == GGUF_CONTROL
+        ],
         "normalizer": None,
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, byte_level]},
         "post_processor": None,

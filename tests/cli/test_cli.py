@@ -1,0 +1,269 @@
+"""The command as a user meets it: a process, its output, its exit code, and what it does not load."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import jp_adapt
+from jp_adapt.cli.main import EXIT_CODES, VERBS, build_parser, main
+
+PUBLIC = [
+    "JpAdaptError",
+    "extend_tokenizer",
+    "init_new_rows",
+    "learn_tokens",
+    "load_benchmark",
+    "load_recipe",
+    "measure_tokenizer",
+    "run_recipe",
+    "train",
+    "verify_tokenizer",
+]
+NEED_TORCH = {"init_new_rows", "train"}
+
+# Runs one command, then says on stderr which of some heavy modules it loaded.
+LOADED = """
+import sys
+from jp_adapt.cli.main import main
+code = 0
+try:
+    code = main(sys.argv[1:])
+except SystemExit as stop:
+    code = stop.code
+heavy = {"torch", "transformers", "peft", "numpy", "tokenizers", "pydantic", "yaml", "rich", "gguf"}
+print("loaded:", *sorted(heavy & set(sys.modules)), file=sys.stderr)
+sys.exit(code)
+"""
+
+
+def _run(*arguments: str, cwd: Path, program: tuple[str, ...] = ("-m", "jp_adapt")) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *program, *arguments], cwd=cwd, capture_output=True, text=True, encoding="utf-8", timeout=60)
+
+
+def _run_folder(folder: Path) -> Path:
+    """A run folder whose tokenizer stage is done, whose rows stage has begun, and whose last stage waits."""
+    stages = [{"id": "tok", "kind": "tokenizer"}, {"id": "rows", "kind": "rows"}, {"id": "model", "kind": "export"}]
+    for name in ("tok", "rows"):
+        (folder / "stages" / name).mkdir(parents=True)
+    (folder / "run.json").write_text("{}", encoding="utf-8")
+    (folder / "resolved.yaml").write_text(json.dumps({"stages": stages}), encoding="utf-8")
+    (folder / "stages" / "tok" / "stage.json").write_text('{"elapsed_s": 3.2}', encoding="utf-8")
+    (folder / "stages" / "tok" / "DONE").write_text("x\n", encoding="utf-8")
+    (folder / "stages" / "rows" / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"step": 3', encoding="utf-8")
+    return folder
+
+
+def test_help_names_every_verb_and_every_exit_code(tmp_path: Path) -> None:
+    done = _run("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    assert done.stderr == ""
+    words = done.stdout.split()
+    assert set(VERBS) <= set(words)
+    assert " ".join(EXIT_CODES.split()) in " ".join(words)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([verb, "--help"])
+    assert stop.value.code == 0
+    assert f"usage: jp-adapt {verb}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["chekc", "quickstart"], "(did you mean 'check'?)"),
+        (["lsit"], "(did you mean 'list'?)"),
+        (["xyz"], "invalid choice: 'xyz'"),
+        ([], "the following arguments are required: VERB"),
+        (["check"], "the following arguments are required: recipe"),
+        (["check", "quickstart", "--jsn"], "unrecognized arguments: --jsn"),
+        (["run", "quickstart", "--from"], "argument --from: expected one argument"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("error: ")
+    assert message in captured.err
+    assert "Try: jp-adapt" in captured.err
+
+
+def test_unknown_verb_in_a_process(tmp_path: Path) -> None:
+    done = _run("chekc", "quickstart", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "(did you mean 'check'?)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert "  quickstart                   SmolLM2-135M-Instruct learns to read Japanese on two CPU cores\n" in out
+    assert "  quickstart/ja-everyday-100   Japanese everyday knowledge, 100 four-choice questions\n" in out
+    assert main(["list", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["recipes"]["quickstart"].startswith("SmolLM2")
+    assert found["benchmarks"].keys() == {"quickstart/ja-everyday-100"} | found["benchmarks"].keys()
+
+
+def test_check_quickstart(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "quickstart"]) == 0
+    assert "tok (tokenizer) -> rows (rows) -> cpt (pretrain) -> model (export) -> eval (evaluate)" in capsys.readouterr().out
+    assert main(["check", "quickstart", "--json", "-s", "seed=5"]) == 0
+    assert json.loads(capsys.readouterr().out)["seed"] == 5
+
+
+@pytest.mark.parametrize("name", ["quickstart", "quickstart/ja-everyday-100"])
+def test_show_prints_the_file_as_it_is(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from jp_adapt.core.shipped import shipped_benchmarks, shipped_recipes
+
+    assert main(["show", name]) == 0
+    assert capsys.readouterr().out == (shipped_recipes() | shipped_benchmarks())[name].read_text(encoding="utf-8")
+
+
+def test_show_an_unknown_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "quikstart"]) == 2
+    assert capsys.readouterr() == ("", "error: nothing is shipped as 'quikstart' (did you mean 'quickstart'?); see: jp-adapt list\n")
+
+
+def test_show_into_a_reader_that_leaves(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; '{sys.executable}' -m jp_adapt show quickstart | head -c 1"], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "#"
+    assert done.stderr == ""
+
+
+def test_env_names_versions_and_no_person(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["env", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["python"] == sys.version.split()[0]
+    assert {"jp-adapt", "torch", "tokenizers", "cpu_count", "platform"} <= found.keys()
+    assert str(Path.home()) not in json.dumps(found)
+    assert main(["env"]) == 0
+    assert f"python         {found['python']}" in capsys.readouterr().out
+
+
+def test_copy_gives_a_recipe_that_loads_from_its_new_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "mine"
+    assert main(["copy", "quickstart", str(target)]) == 0
+    assert capsys.readouterr().out == f"{target / 'quickstart.yaml'}\n"
+    assert main(["check", str(target / "quickstart.yaml"), "--json"]) == 0
+    sources = json.loads(capsys.readouterr().out)["sources"]
+    assert {Path(source["path"]).parent for source in sources.values()} == {target / "data" / "quickstart"}
+
+
+def test_copy_refuses_what_exists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "quickstart.yaml").write_text("my work", encoding="utf-8")
+    assert main(["copy", "quickstart", str(tmp_path / "mine")]) == 2
+    assert "mine: exists already; give a new folder" in capsys.readouterr().err
+    assert (tmp_path / "mine" / "quickstart.yaml").read_text(encoding="utf-8") == "my work"
+
+
+def test_copy_of_an_unknown_recipe_makes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["copy", "quikstart", str(tmp_path / "mine")]) == 2
+    assert "did you mean 'quickstart'?" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_status_of_a_run_in_the_middle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _run_folder(tmp_path / "run")
+    assert main(["status", str(folder)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "tok          tokenizer  done     3 s",
+        "rows         rows       begun    step 2",
+        "model        export     waiting",
+    ]
+    assert main(["status", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[1] == {"id": "rows", "kind": "rows", "state": "begun", "step": 2, "elapsed_s": None}
+
+
+@pytest.mark.parametrize("verb", ["status", "report"])
+def test_a_folder_that_is_no_run(tmp_path: Path, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for folder in (tmp_path, tmp_path / "nothing"):
+        assert main([verb, str(folder)]) == 3
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert f"{folder}: no run folder (it has no run.json)" in captured.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        (["--help"], set()),
+        (["run", "--help"], set()),
+        (["list"], set()),
+        (["show", "quickstart"], set()),
+        (["check", "quickstart"], {"pydantic", "yaml"}),
+        (["status", "run"], {"yaml"}),
+        (["env"], {"pydantic", "yaml"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_quick_commands_load_nothing_heavy(tmp_path: Path, arguments: list[str], allowed: set[str]) -> None:
+    _run_folder(tmp_path / "run")
+    done = _run(*arguments, cwd=tmp_path, program=("-c", LOADED))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout != ""
+    loaded = done.stderr.splitlines()[-1].removeprefix("loaded:").split()
+    assert set(loaded) <= allowed
+
+
+# The Python API.
+
+
+def test_public_names_are_pinned() -> None:
+    assert jp_adapt.__all__ == PUBLIC
+    assert dir(jp_adapt) == PUBLIC
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'jp_adapt' has no attribute 'lern_tokens'"):
+        _ = jp_adapt.lern_tokens
+
+
+def test_import_loads_nothing_heavy(tmp_path: Path) -> None:
+    code = "import sys, jp_adapt; print(*sorted({'torch', 'pydantic', 'yaml', 'numpy', 'tokenizers', 'transformers'} & set(sys.modules)))"
+    done = _run(cwd=tmp_path, program=("-c", code))
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
+
+
+def test_public_names_resolve_and_explain_themselves_without_torch(tmp_path: Path) -> None:
+    names = sorted(set(PUBLIC) - NEED_TORCH)
+    code = (
+        f"import json, sys, jp_adapt; found = [getattr(jp_adapt, name) for name in {names}]; "
+        "print(json.dumps([[item.__name__, item.__doc__] for item in found])); print('torch' in sys.modules)"
+    )
+    done = _run(cwd=tmp_path, program=("-c", code))
+    assert done.returncode == 0, done.stderr
+    found, torch = done.stdout.splitlines()
+    assert torch == "False"
+    assert [name for name, _ in json.loads(found)] == names
+    assert [name for name, documentation in json.loads(found) if not (documentation or "").strip()] == []
+
+
+def test_names_that_need_torch_are_where_the_package_says() -> None:
+    """Without importing torch: the function stands in its file, with a docstring."""
+    import ast
+
+    for name in NEED_TORCH:
+        path = Path(jp_adapt.__file__).parent / (jp_adapt._HOMES[name].replace(".", "/") + ".py")
+        functions = {node.name: node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.FunctionDef)}
+        assert ast.get_docstring(functions[name])
+
+
+def test_parser_has_exactly_the_verbs() -> None:
+    actions = [action for action in build_parser()._actions if action.dest == "verb"]
+    assert list(actions[0].choices or ()) == list(VERBS)

@@ -1,0 +1,24 @@
+"""The exit codes are a promise to scripts."""
+
+from __future__ import annotations
+
+import pytest
+
+from jp_adapt.cli.main import EXIT_CODES
+from jp_adapt.core import errors
+
+CODES = {"JpAdaptError": 1, "UsageError": 2, "InputError": 3, "GateError": 4, "RunFolderError": 5, "Interrupted": 130}
+
+
+def test_every_error_is_listed_here() -> None:
+    found = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    assert found == CODES.keys()
+
+
+@pytest.mark.parametrize(("name", "code"), CODES.items())
+def test_exit_code(name: str, code: int) -> None:
+    kind = getattr(errors, name)
+    assert kind.exit_code == code
+    assert issubclass(kind, errors.JpAdaptError)
+    assert kind.__doc__
+    assert f"{code} " in EXIT_CODES, "the help names every exit code"

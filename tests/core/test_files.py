@@ -1,0 +1,204 @@
+"""Files and folders appear whole or not at all, and text is UTF-8 everywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jp_adapt.core.errors import InputError, JpAdaptError
+from jp_adapt.core.files import new_folder, read_json, read_text, write_json, write_text
+from tests.properties import examples
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from jp_adapt.core.errors import JpAdaptError
+from jp_adapt.core.files import new_folder, write_text
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+"""
+
+
+def _with_small_disk(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `code` in a process whose files may hold 4096 bytes; `sys.argv[1]` is `folder`. The kernel refuses more, as a full disk would."""
+    return subprocess.run([sys.executable, "-c", LIMITED + code, str(folder)], capture_output=True, text=True, timeout=60)
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@examples(100)
+@given(st.text())
+def test_text_comes_back_as_written(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    path = tmp_path_factory.getbasetemp() / "round-trip.txt"
+    write_text(path, text)
+    assert path.read_bytes() == text.encode("utf-8"), "newlines are not translated"
+    assert read_text(path) == text
+
+
+def test_write_makes_parents_and_leaves_one_readable_file(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "日本.txt"
+    write_text(path, "一")
+    write_text(path, "二")
+    assert [item.name for item in path.parent.iterdir()] == ["日本.txt"]
+    assert path.read_text(encoding="utf-8") == "二"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+def test_a_failed_write_leaves_the_old_text_and_no_rest(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    write_text(path, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(path, "new" * 10_000 + "\ud800")
+    assert path.read_text(encoding="utf-8") == "old"
+    assert _names(tmp_path) == ["x.txt"]
+
+
+def test_a_full_disk_leaves_the_old_text_and_says_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    write_text(path, "old")
+    done = _with_small_disk(
+        """
+try:
+    write_text(Path(sys.argv[1]) / "x.txt", "n" * 10_000)
+except JpAdaptError as error:
+    print(error.exit_code, error)
+""",
+        tmp_path,
+    )
+    assert done.stdout.startswith("1 "), done.stderr
+    assert "x.txt: cannot be written (File too large); free some space or choose another --out" in done.stdout
+    assert path.read_text(encoding="utf-8") == "old"
+    assert _names(tmp_path) == ["x.txt"]
+
+
+def test_a_full_disk_leaves_no_folder(tmp_path: Path) -> None:
+    done = _with_small_disk(
+        """
+try:
+    with new_folder(Path(sys.argv[1]) / "final") as folder:
+        (folder / "small").write_text("fits")
+        (folder / "large").write_bytes(b"n" * 10_000)
+except JpAdaptError as error:
+    print(error.exit_code, error)
+""",
+        tmp_path,
+    )
+    assert done.stdout.startswith("1 "), done.stderr
+    assert "cannot be written (File too large)" in done.stdout
+    assert _names(tmp_path) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_without_permission_is_an_error_of_ours(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(JpAdaptError, match=r"cannot be written \(Permission denied\)"):
+        write_text(tmp_path / "x.txt", "text")
+
+
+def test_a_file_where_a_folder_must_be_is_an_error_of_ours(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(JpAdaptError, match="cannot be written"):
+        write_text(tmp_path / "file" / "x.txt", "text")
+
+
+@pytest.mark.parametrize(
+    ("data", "line", "byte"), [(b"\x93\xfa", 1, "93"), (b"ok\nfine\n\xe6\x97\xa5 \xff", 3, "FF"), ("あ\n日".encode() + b"\xe6\x9c", 2, "E6")]
+)
+def test_text_that_is_not_utf8_is_named_with_its_line(tmp_path: Path, data: bytes, line: int, byte: str) -> None:
+    path = tmp_path / "x.txt"
+    path.write_bytes(data)
+    with pytest.raises(InputError) as caught:
+        read_text(path)
+    assert str(caught.value).startswith(f"{path}:{line}: byte 0x{byte} is not UTF-8; convert the file")
+
+
+def test_reading_what_is_missing_or_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nothing\.txt: no such file"):
+        read_text(tmp_path / "nothing.txt")
+    with pytest.raises(InputError, match=r"cannot be read \(Is a directory\)"):
+        read_text(tmp_path)
+
+
+def test_json_is_readable_japanese_and_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    value = {"名": ["日本", 1.5, None], "b": True}
+    write_json(path, value)
+    assert "日本" in path.read_text(encoding="utf-8")
+    assert read_json(path) == value
+
+
+def test_json_refuses_nan_and_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    write_json(path, 1)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, float("nan"))
+    assert json.loads(path.read_text(encoding="utf-8")) == 1
+
+
+def test_broken_json_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text('{"a": 1,\n "b": }', encoding="utf-8")
+    with pytest.raises(InputError, match=r"x.json:2: not valid JSON \(Expecting value\)"):
+        read_json(path)
+
+
+def test_new_folder_appears_only_at_the_end(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "final"
+    with new_folder(target) as folder:
+        (folder / "sub").mkdir()
+        (folder / "sub" / "x").write_text("1", encoding="utf-8")
+        assert not target.exists()
+        assert folder.parent == target.parent, "a rename must not cross file systems"
+    assert (target / "sub" / "x").read_text(encoding="utf-8") == "1"
+    assert _names(target.parent) == ["final"]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o755
+
+
+@pytest.mark.parametrize("error", [RuntimeError("broke"), KeyboardInterrupt(), InputError("broke")])
+def test_new_folder_leaves_nothing_on_failure(tmp_path: Path, error: BaseException) -> None:
+    def fill() -> None:
+        with new_folder(tmp_path / "final") as folder:
+            (folder / "x").write_text("1", encoding="utf-8")
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        fill()
+    assert caught.value is error
+    assert _names(tmp_path) == []
+
+
+def test_new_folder_refuses_what_exists(tmp_path: Path) -> None:
+    (tmp_path / "final").mkdir()
+    (tmp_path / "final" / "mine").write_text("keep", encoding="utf-8")
+    with pytest.raises(JpAdaptError, match="final: exists already"), new_folder(tmp_path / "final"):
+        pytest.fail("the block must not begin")
+    assert (tmp_path / "final" / "mine").read_text(encoding="utf-8") == "keep"
+
+
+def test_new_folder_clears_what_a_killed_process_left(tmp_path: Path) -> None:
+    code = """
+import os, signal
+with new_folder(Path(sys.argv[1]) / "final") as folder:
+    (folder / "half").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = _with_small_disk(code, tmp_path)
+    assert done.returncode == -9
+    left = _names(tmp_path)
+    assert len(left) == 1
+    assert left[0].startswith(".final.")
+    neighbour = tmp_path / ".final2.abc.tmp"
+    neighbour.mkdir()
+    with new_folder(tmp_path / "final") as folder:
+        (folder / "whole").write_text("whole", encoding="utf-8")
+    assert _names(tmp_path) == [".final2.abc.tmp", "final"], "the work of another folder is left alone"
+    assert _names(tmp_path / "final") == ["whole"]

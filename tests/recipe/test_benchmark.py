@@ -1,0 +1,107 @@
+"""Benchmark declarations: the shipped one is fair, and a wrong one is refused with its line."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.recipe.benchmark import load_benchmark
+
+DECLARATION = """\
+format: 1
+kind: multiple_choice
+version: "1"
+title: Test
+licence: CC0-1.0
+source: here
+language: ja
+file: items.jsonl
+prompt: "問い：{question}"
+"""
+ITEM: dict[str, Any] = {"id": "a", "question": "何？", "choices": ["一", "二"], "answer": 1}
+
+
+def _write(folder: Path, items: list[Any], declaration: str = DECLARATION) -> str:
+    (folder / "bench.yaml").write_text(declaration, encoding="utf-8")
+    lines = [item if isinstance(item, str) else json.dumps(item, ensure_ascii=False) for item in items]
+    (folder / "items.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return str(folder / "bench.yaml")
+
+
+def test_the_shipped_benchmark_is_balanced() -> None:
+    loaded = load_benchmark("quickstart/ja-everyday-100")
+    assert len(loaded.items) == 100
+    assert Counter(item.answer for item in loaded.items) == {0: 25, 1: 25, 2: 25, 3: 25}
+    assert all(len(item.choices) == len(set(item.choices)) == 4 for item in loaded.items)
+    assert all(choice.strip() == choice != "" for item in loaded.items for choice in item.choices)
+    assert len({item.id for item in loaded.items}) == len({item.question for item in loaded.items}) == 100
+    assert set(Counter(item.category for item in loaded.items).values()) == {10}
+    assert loaded.sha256 == hashlib.sha256(loaded.path.read_bytes()).hexdigest()
+
+
+def test_a_file_of_ones_own_loads_and_blank_lines_are_skipped(tmp_path: Path) -> None:
+    loaded = load_benchmark(_write(tmp_path, [ITEM, "", {**ITEM, "id": "b", "category": "food"}]))
+    assert [(item.id, item.category, item.answer) for item in loaded.items] == [("a", "", 1), ("b", "food", 1)]
+    assert loaded.benchmark.prompt == "問い：{question}"
+
+
+def test_a_line_separator_inside_a_text_is_no_new_line(tmp_path: Path) -> None:
+    question = "前\u2028後\u0085末"
+    assert load_benchmark(_write(tmp_path, [{**ITEM, "question": question}])).items[0].question == question
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ([ITEM, {key: value for key, value in ITEM.items() if key != "answer"}], ":2: answer: Field required"),
+        ([{**ITEM, "anser": 1}], ":1: anser: Extra inputs are not permitted"),
+        ([ITEM, {**ITEM, "id": "b"}, ITEM], ":3: id 'a' stands in line 1 already"),
+        ([ITEM, "", {**ITEM, "id": "b", "answer": 2}], ":3: answer is 2, and there are choices 0 to 1"),
+        ([{**ITEM, "answer": -1}], ":1: answer: Input should be greater than or equal to 0"),
+        ([{**ITEM, "answer": "1"}], ":1: answer: Input should be a valid integer"),
+        ([{**ITEM, "choices": ["一", "一"]}], ":1: two choices are the same text"),
+        ([{**ITEM, "choices": ["一"], "answer": 0}], ":1: choices: List should have at least 2 items"),
+        ([{**ITEM, "question": ""}], ":1: question: String should have at least 1 character"),
+        ([ITEM, "{"], ":2: not valid JSON"),
+        (["[1]"], ":1: : Input should be"),
+        ([""], ": no items"),
+    ],
+)
+def test_a_wrong_item_is_an_input_error_with_its_line(tmp_path: Path, items: list[Any], message: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_benchmark(_write(tmp_path, items))
+    assert str(caught.value).startswith(f"{tmp_path / 'items.jsonl'}{message}")
+
+
+def test_a_missing_file_of_items(tmp_path: Path) -> None:
+    name = _write(tmp_path, [ITEM])
+    (tmp_path / "items.jsonl").unlink()
+    with pytest.raises(InputError, match=r"items\.jsonl: no such file"):
+        load_benchmark(name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("title: Test", "titel: Test", r"bench\.yaml:4: titel: Extra inputs are not permitted \(did you mean 'title'\?\)"),
+        ("title: Test\n", "", r"bench\.yaml:1: title: Field required"),
+        ("language: ja", "language: fr", r"bench\.yaml:7: language: Input should be 'ja' or 'en'"),
+        ("{question}", "{q}", r"bench\.yaml:9: prompt has no \{question\}"),
+        ("format: 1", "format: 1\nformat: 1", r"bench\.yaml:2: key 'format' stands here and in line 1"),
+    ],
+)
+def test_a_wrong_declaration_is_a_usage_error_with_its_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert DECLARATION.count(old) == 1
+    with pytest.raises(UsageError, match=message):
+        load_benchmark(_write(tmp_path, [ITEM], DECLARATION.replace(old, new)))
+
+
+def test_an_unknown_name() -> None:
+    with pytest.raises(UsageError, match=r"no benchmark 'quickstart/ja-every-100' \(did you mean 'quickstart/ja-everyday-100'\?\); shipped benchmarks: "):
+        load_benchmark("quickstart/ja-every-100")

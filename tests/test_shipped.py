@@ -1,0 +1,145 @@
+"""What is shipped is right: recipes, benchmarks, the text of the quickstart, and the commands that the README names."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jp_adapt.core.shipped import shipped_benchmarks, shipped_recipes
+from jp_adapt.recipe.benchmark import load_benchmark
+from jp_adapt.recipe.load import load_recipe
+from jp_adapt.text.scripts import japanese_share
+
+ROOT = Path(__file__).resolve().parents[1]
+DATA = ROOT / "recipes" / "data" / "quickstart"
+FILES = ("ja_train", "ja_heldout", "en_train", "en_heldout")
+
+
+def records(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (DATA / f"{name}.jsonl").read_text(encoding="utf-8").split("\n") if line]
+
+
+def shared_run(text: str, runs: set[str], length: int) -> str | None:
+    """The first `length` characters that `text` has in common with a text of `runs`."""
+    return next((text[at : at + length] for at in range(len(text) - length + 1) if text[at : at + length] in runs), None)
+
+
+def all_runs(texts: list[str], length: int) -> set[str]:
+    return {text[at : at + length] for text in texts for at in range(len(text) - length + 1)}
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_recipe_loads_and_says_what_it_is(name: str) -> None:
+    loaded = load_recipe(name)
+    assert loaded.recipe.name == name
+    assert loaded.recipe.title
+    assert loaded.text.startswith("# "), "a comment block first: what this is, what it needs, how to run, what to look at"
+    assert all(source.licence for source in loaded.recipe.sources.values())
+
+
+@pytest.mark.parametrize("name", shipped_benchmarks())
+def test_every_benchmark_loads(name: str) -> None:
+    loaded = load_benchmark(name)
+    assert len(loaded.items) > 0
+    assert loaded.benchmark.title
+    assert loaded.benchmark.licence
+
+
+def test_something_is_shipped() -> None:
+    assert "quickstart" in shipped_recipes()
+    assert "quickstart/ja-everyday-100" in shipped_benchmarks()
+
+
+def test_no_python_lies_among_the_declarations() -> None:
+    """A flat editable install would make it importable."""
+    files = [path for folder in ("recipes", "eval") for path in (ROOT / folder).rglob("*") if path.is_file()]
+    assert len(files) >= 8
+    assert [path for path in files if path.suffix in (".py", ".pyc", ".pyi", ".so")] == []
+
+
+def test_every_yaml_among_the_declarations_is_listed() -> None:
+    listed = {*shipped_recipes().values(), *shipped_benchmarks().values()}
+    assert {path for folder in ("recipes", "eval") for path in (ROOT / folder).rglob("*.yaml")} == listed
+
+
+def test_the_japanese_corpus_is_large_and_varied_enough() -> None:
+    documents = records("ja_train") + records("ja_heldout")
+    assert len(documents) >= 250
+    assert sum(len(document["text"]) for document in documents) >= 60_000
+    assert len({document["topic"] for document in documents}) >= 15
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_document_is_whole(name: str) -> None:
+    documents = records(name)
+    for document in documents:
+        assert document.keys() == {"id", "topic", "genre", "text"}
+        assert document["text"].strip() == document["text"] != ""
+        assert "\ufffd" not in document["text"]
+        share = japanese_share(document["text"])
+        assert share > 0.8 if name.startswith("ja") else share == 0, document["id"]
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_no_document_stands_twice(language: str) -> None:
+    documents = records(f"{language}_train") + records(f"{language}_heldout")
+    for key in ("id", "text"):
+        assert [value for value, number in Counter(document[key] for document in documents).items() if number > 1] == []
+
+
+@pytest.mark.parametrize("language", ["ja", "en"])
+def test_no_heldout_document_shares_a_run_with_the_training_text(language: str) -> None:
+    runs = all_runs([document["text"] for document in records(f"{language}_train")], 40)
+    assert {document["id"]: run for document in records(f"{language}_heldout") if (run := shared_run(document["text"], runs, 40))} == {}
+
+
+def test_no_benchmark_question_shares_a_run_with_the_training_text() -> None:
+    runs = all_runs([document["text"] for name in ("ja_train", "en_train") for document in records(name)], 20)
+    for name in shipped_benchmarks():
+        assert {item.id: run for item in load_benchmark(name).items if (run := shared_run(item.question, runs, 20))} == {}
+
+
+def test_a_shared_run_would_be_found() -> None:
+    assert shared_run("abcdef", all_runs(["xxcdexx"], 3), 3) == "cde"
+    assert shared_run("abcdef", all_runs(["xxcdexx"], 4), 4) is None
+
+
+def test_the_table_of_the_corpus_is_true() -> None:
+    readme = (DATA / "README.md").read_text(encoding="utf-8")
+    for name in FILES:
+        documents = records(name)
+        row = f"| `{name}.jsonl` | {len(documents)} | {sum(len(document['text']) for document in documents):,} |"
+        assert row in readme
+
+
+def test_every_make_target_that_is_named_exists() -> None:
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert {"install", "quickstart", "test", "check", "format", "build"} <= targets
+    for name in ("README.md", "README_ja.md", "CONTRIBUTING.md", "recipes/quickstart.yaml"):
+        path = ROOT / name
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            code = [
+                *re.findall(r"`([^`\n]+)`", text),
+                *(line for line in text.splitlines() if line.startswith("    ")),
+                *re.findall(r"```\w*\n(.*?)```", text, flags=re.DOTALL),
+            ]
+            named = {target for part in code for target in re.findall(r"\bmake ([a-z][a-z-]*)", part)}
+            assert named <= targets, f"{name} names targets that the Makefile lacks"
+
+
+def test_every_command_that_the_readme_names_exists() -> None:
+    from jp_adapt.cli.main import VERBS
+
+    for name in ("README.md", "README_ja.md", "CONTRIBUTING.md"):
+        path = ROOT / name
+        if path.is_file():
+            named = set(
+                re.findall(r"\bjp-adapt ([a-z]+)\b", "\n".join(re.findall(r"`+[^`]+`+|^ {4}.+$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)))
+            )
+            assert named <= set(VERBS), f"{name} names commands that do not exist"
