@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from jp_adapt.core.errors import Interrupted, JpAdaptError
-from jp_adapt.corpus.pack import Plan
+from jp_adapt.corpus.pack import Batch, Plan
 from jp_adapt.model.causal import CausalModel
 from jp_adapt.model.lora import lora_parameters
 from jp_adapt.training.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
@@ -82,6 +82,7 @@ def train(
     accelerator = Accelerator()
     parameters = trainable_parameters(model)
     optimizer = torch.optim.AdamW(_groups(model, settings), betas=settings.betas, eps=settings.eps)
+    peaks = [group["lr"] for group in optimizer.param_groups]
     done, tokens, elapsed_s = 0, 0, 0.0
     saved = list_checkpoints(checkpoints)
     if saved:
@@ -90,42 +91,54 @@ def train(
     elif measure is not None:
         on_step(0, {"tokens": 0, "elapsed_s": 0.0, **measure()})
     objective, prepared = accelerator.prepare(NextTokenLoss(model), optimizer)
-    peaks = [group["lr"] for group in optimizer.param_groups]
     with _stop_requests() as stop_requested:
         while done < plan.num_steps:
             started = time.monotonic()
-            factor = lr_factor(
-                done,
-                plan.num_steps,
-                schedule=settings.schedule,
-                warmup_share=settings.warmup_share,
-                decay_share=settings.decay_share,
-                final_share=settings.final_lr_share,
-            )
+            factor = _factor(done, plan.num_steps, settings)
             for group, peak in zip(optimizer.param_groups, peaks, strict=True):
                 group["lr"] = peak * factor
             batch = plan.batch(done, accelerator.process_index, accelerator.num_processes)
-            rows = [torch.tensor(part, device=accelerator.device) for part in (batch.ids, batch.positions, batch.targets)]
-            loss_nats = objective(*rows)
-            # Gradients are averaged over ranks, and the mean is over the tokens of the whole step, whoever holds them.
-            accelerator.backward(loss_nats * (accelerator.num_processes / batch.num_targets))
-            total_nats = float(accelerator.reduce(loss_nats.detach(), reduction="sum"))
-            if not math.isfinite(total_nats):
-                raise JpAdaptError(f"step {done + 1}: the loss is {total_nats}; lower the learning rate, or use precision float32. The last checkpoint is kept")
-            grad_norm = float(accelerator.clip_grad_norm_(list(parameters.values()), settings.clip_norm))
-            prepared.step()
-            prepared.zero_grad()
+            loss_nats, grad_norm = _take_step(accelerator, objective, prepared, batch, list(parameters.values()), settings.clip_norm, done + 1)
             done, tokens, elapsed_s = done + 1, tokens + batch.num_targets, elapsed_s + time.monotonic() - started
-            metrics = {"loss_nats": total_nats, "num_targets": batch.num_targets, "tokens": tokens, "grad_norm": grad_norm, "elapsed_s": elapsed_s}
+            metrics = {"loss_nats": loss_nats, "num_targets": batch.num_targets, "tokens": tokens, "grad_norm": grad_norm, "elapsed_s": elapsed_s}
             metrics["lr"] = optimizer.param_groups[0]["lr"]
-            if measure is not None and (done % settings.measure_every == 0 or done == plan.num_steps):
+            last = done == plan.num_steps
+            if measure is not None and (last or done % settings.measure_every == 0):
                 metrics |= measure()
             if accelerator.is_main_process:
                 on_step(done, metrics)
-                if done % settings.checkpoint_every == 0 or stop_requested() or done == plan.num_steps:
+                if last or done % settings.checkpoint_every == 0 or stop_requested():
                     save_checkpoint(checkpoints, done, parameters, optimizer, {"tokens": tokens, "elapsed_s": elapsed_s})
             if stop_requested():
                 raise Interrupted(f"stopped after step {done} of {plan.num_steps}; a checkpoint is saved, and the same command goes on from there")
+
+
+def _take_step(
+    accelerator: Accelerator, objective: nn.Module, optimizer: Any, batch: Batch, parameters: list[nn.Parameter], clip_norm: float, step: int
+) -> tuple[float, float]:
+    """One step of the optimizer; the loss of the whole step over all ranks, in nats, and the gradient's norm before clipping."""
+    tensors = [torch.tensor(part, device=accelerator.device) for part in (batch.ids, batch.positions, batch.targets)]
+    loss_nats = objective(*tensors)
+    # Gradients are averaged over ranks, and the mean is over the tokens of the whole step, whoever holds them.
+    accelerator.backward(loss_nats * (accelerator.num_processes / batch.num_targets))
+    total_nats = float(accelerator.reduce(loss_nats.detach(), reduction="sum"))
+    if not math.isfinite(total_nats):
+        raise JpAdaptError(f"step {step}: the loss is {total_nats}; lower the learning rate, or use precision float32. The last checkpoint is kept")
+    grad_norm = float(accelerator.clip_grad_norm_(parameters, clip_norm))
+    optimizer.step()
+    optimizer.zero_grad()
+    return total_nats, grad_norm
+
+
+def _factor(step: int, num_steps: int, settings: TrainSettings) -> float:
+    return lr_factor(
+        step,
+        num_steps,
+        schedule=settings.schedule,
+        warmup_share=settings.warmup_share,
+        decay_share=settings.decay_share,
+        final_share=settings.final_lr_share,
+    )
 
 
 def trainable_parameters(model: CausalModel) -> dict[str, nn.Parameter]:
