@@ -44,7 +44,7 @@ def _check_start(stage: Stage, key: Key, kinds: dict[str, str], all_ids: list[st
     elif kinds[stage.start] not in allowed:
         kind = kinds[stage.start]
         hint = "; put a rows stage between, or the new rows would stay as they were made" if (stage.kind, kind) == ("pretrain", "tokenizer") else ""
-        yield (*key, "start"), f"a {stage.kind} stage starts from {' or '.join(allowed)}, and '{stage.start}' is {kind}{hint}"
+        yield (*key, "start"), f"kind {stage.kind} starts from {' or '.join(allowed)}, and '{stage.start}' is {kind}{hint}"
 
 
 def _check_models(stage: EvaluateStage, key: Key, kinds: dict[str, str], all_ids: list[str]) -> Iterator[Finding]:

@@ -132,7 +132,7 @@ WRONG = [
     ),
     ("start from itself", [("start: cpt", "start: model")], 2, ["22: 'model' is a later stage (or this one)"]),
     ("start from nothing", [("start: rows", "start: row")], 2, ["16: no stage 'row' (did you mean 'rows'?)"]),
-    ("start from a wrong kind", [("start: cpt", "start: tok")], 2, ["22: a export stage starts from pretrain or rows, and 'tok' is tokenizer"]),
+    ("start from a wrong kind", [("start: cpt", "start: tok")], 2, ["22: kind export starts from pretrain or rows, and 'tok' is tokenizer"]),
     (
         "evaluate a stage that is not exported",
         [("models: [base, model]", "models: [base, cpt]")],
@@ -144,7 +144,7 @@ WRONG = [
         "pretrain straight from a tokenizer",
         [("start: rows", "start: tok")],
         2,
-        ["16: a pretrain stage starts from base or rows, and 'tok' is tokenizer; put a rows stage between"],
+        ["16: kind pretrain starts from base or rows, and 'tok' is tokenizer; put a rows stage between"],
     ),
     (
         "no rows stage",
