@@ -12,6 +12,8 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from jp_adapt.core.errors import InputError
+
 IGNORED = -1  # target of a padded position
 
 
@@ -86,6 +88,8 @@ def plan_training(
     chosen: list[list[int]] = []
     by_source: dict[str, int] = {}
     for name, (documents, weight) in sources.items():
+        if not any(documents):
+            raise InputError(f"source '{name}': no document of it has a token; the tokenizer drops every character of it")
         wanted, taken, epoch = tokens * weight / total_weight, 0, 0
         while taken < wanted:
             order = list(range(len(documents)))

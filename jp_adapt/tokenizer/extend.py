@@ -95,6 +95,8 @@ def is_admissible(token: bytes, max_chars: int) -> bool:
 
 def _begins_japanese(partial: bytes) -> bool:
     """Whether some Japanese character begins with the bytes `partial`, which are the first of a character."""
+    if partial == b"\xef\xbf":  # also the beginning of U+FFFD, which stands in damaged text of every language; ￥ is not worth that
+        return False
     length, code = (4, partial[0] & 0x07) if partial[0] >= 0xF0 else (3, partial[0] & 0x0F) if partial[0] >= 0xE0 else (2, partial[0] & 0x1F)
     for byte in partial[1:]:
         code = code << 6 | byte & 0x3F

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.pack import IGNORED, Batch, Plan, pack_best_fit, plan_training
 from tests.properties import examples
 
@@ -189,3 +190,8 @@ def test_a_budget_of_next_to_nothing_is_one_document() -> None:
     assert plan.num_steps == 1
     assert plan.tokens_by_source == {"a": 3}
     assert 0 < plan.fill <= 1
+
+
+def test_a_source_without_a_token_is_an_error_and_no_endless_loop():
+    with pytest.raises(InputError, match="source 'b': no document of it has a token"):
+        plan_training({"a": ([[1, 2]], 1.0), "b": ([[], []], 1.0)}, prefix=0, length=8, rows_per_step=1, seed=0, tokens=10)

@@ -253,3 +253,8 @@ def test_real_llama3_tokenizer_is_extended(shared_data: Path, english: list[str]
     assert extension.first_new_id == 128_256
     before, after = (sum(len(tokenizer.encode(text)) for text in texts) for tokenizer in (base, extension.tokenizer))
     assert after < before
+
+
+def test_frequent_full_width_yen_leaves_the_replacement_character_alone(small: ByteLevelTokenizer) -> None:
+    extended = extend_tokenizer(small, ["￥￥￥ 値段は￥です。" * 30, "今日は雨です。" * 30], 12).tokenizer
+    assert extended.encode("broken \ufffd text") == small.encode("broken \ufffd text")
