@@ -1,7 +1,7 @@
 """Attention by plain matrix products, for CPUs.
 
-torch's flash kernel for CPUs is slow in bfloat16 with short rows: on two cores with AVX512-BF16, forward and backward of one SmolLM2-135M layer on
-[8, 256] took 40 ms there and 18 ms here ([4, 512]: 65 and 36 ms; `make perf`, tests/perf/attention.py). It holds [batch, heads, T, T] scores, which is
+A first measurement by best-of-five favoured it two to one over torch's CPU kernel; by medians of alternating runs (`make perf`) a training step of SmolLM2-135M
+takes as long with either (0.91 to 1.04), so that this module has to win at something or go: docs/log.md. It holds [batch, heads, T, T] scores, which is
 fine up to a few thousand tokens and wrong beyond: a long row on a GPU wants "sdpa" or flash attention.
 """
 
