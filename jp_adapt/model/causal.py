@@ -91,7 +91,7 @@ class CausalModel(nn.Module):
 
 
 def load_base(folder: Path, dtype: torch.dtype) -> Any:
-    """The transformers model of a plain folder, from safetensors only and without remote code; fast attention for CPUs where there is no GPU."""
+    """The transformers model of a plain folder, from safetensors only and without remote code; our own attention where there is no GPU."""
     attention.register()
     kind = "sdpa" if torch.cuda.is_available() else attention.GROUPED_MATMUL
     try:
