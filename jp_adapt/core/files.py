@@ -27,9 +27,12 @@ def read_text(path: Path) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(
-            f"{path}:{line}: byte 0x{data[error.start]:02X} is not UTF-8; convert the file (for example: iconv -f CP932 -t UTF-8) and run again"
-        ) from error
+        raise not_utf8(f"{path}:{line}", data[error.start]) from error
+
+
+def not_utf8(place: str, byte: int) -> InputError:
+    """The error for a byte that is not UTF-8, at `place` (file:line)."""
+    return InputError(f"{place}: byte 0x{byte:02X} is not UTF-8; convert the file (for example: iconv -f CP932 -t UTF-8) and run again")
 
 
 def write_text(path: Path, text: str) -> None:

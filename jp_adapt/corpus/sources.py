@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import read_text
+from jp_adapt.core.files import not_utf8, read_text
 
 
 def read_documents(path: Path, field: str = "text") -> list[str]:
@@ -36,9 +36,7 @@ def _jsonl(path: Path, field: str) -> Iterator[str]:
         try:
             line = raw.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise InputError(
-                f"{place}: byte 0x{raw[error.start]:02X} is not UTF-8; convert the file (for example: iconv -f CP932 -t UTF-8) and run again"
-            ) from error
+            raise not_utf8(place, raw[error.start]) from error
         if not line.strip():
             continue
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,9 +136,3 @@ def resolve_precision(precision: str) -> torch.dtype:
             fast = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
         return torch.bfloat16 if fast else torch.float32
     return {"bfloat16": torch.bfloat16, "float32": torch.float32}[precision]
-
-
-def read_model_config(folder: Path) -> dict[str, Any]:
-    """`config.json` of a model folder."""
-    config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return config
