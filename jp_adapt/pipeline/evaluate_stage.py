@@ -14,7 +14,7 @@ from jp_adapt.evaluation import statistics
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.recipe.benchmark import LoadedBenchmark, load_benchmark
 from jp_adapt.recipe.schema import EvaluateStage
-from jp_adapt.tokenizer.byte_level import ByteLevelTokenizer
+from jp_adapt.tokenizer.load import load_tokenizer
 from jp_adapt.tokenizer.measure import measure_tokenizer, segment
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def run_evaluate(stage: EvaluateStage, context: Context, folder: StageFolder) ->
     texts = {source: context.documents(source) for source in stage.texts}
     benchmarks = [load_benchmark(name) for name in stage.benchmarks]
     scored = {role: _ScoredModel(name, stage, context, texts, benchmarks) for role, name in zip(ROLES, stage.models, strict=False)}
-    first_new_id = ByteLevelTokenizer.load(context.base).vocab_size
+    first_new_id = load_tokenizer(context.base).tokenizer.vocab_size
     scores = {
         "models": {role: model.description for role, model in scored.items()},
         "texts": [_text_entry(source, context, documents, scored) for source, documents in texts.items()],
@@ -61,7 +61,7 @@ class _ScoredModel:
         from jp_adapt.model.causal import load_causal, resolve_precision
 
         folder = context.model_folder(name)
-        self.tokenizer = ByteLevelTokenizer.load(folder)
+        self.tokenizer = load_tokenizer(folder).tokenizer
         encode, prefix = self.tokenizer.encode, context.prefix_id(self.tokenizer.runtime)
         model = load_causal(folder, resolve_precision(context.recipe.precision))
         self.description = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,15 @@ from jp_adapt.corpus.sources import read_documents
 from jp_adapt.pipeline.evaluate_stage import run_evaluate
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PretrainStage, Recipe, RowsStage, Stage, TokenizerStage, TrainingStage
-from jp_adapt.tokenizer.byte_level import ByteLevelTokenizer
-from jp_adapt.tokenizer.extend import Extension, extend_tokenizer
-from jp_adapt.tokenizer.verify import verify_tokenizer
+from jp_adapt.tokenizer.extend import extend_tokenizer
+from jp_adapt.tokenizer.load import load_tokenizer as load_bpe
+from jp_adapt.tokenizer.save import COPIED, extended_tokenizer, save_tokenizer
+from jp_adapt.tokenizer.verify import NOTES, Criterion, verify_tokenizer
+from jp_adapt.tokenizer.words import Corpus
 
 Results = dict[str, Any]
 PROBE = "これは、書き出したモデルが学習したモデルと同じ値を返すことを確かめる文です。 The same holds in English: 1, 2, 3."
-TOKENIZER_FILES = ("tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", *COPIED)
 
 
 @dataclass(frozen=True)
@@ -99,35 +101,38 @@ def run_stage(stage: Stage, context: Context) -> Results:
 
 def run_tokenizer(stage: TokenizerStage, context: Context, folder: StageFolder) -> Results:
     """Extend the base's tokenizer, and keep it only if every criterion holds."""
-    base = ByteLevelTokenizer.load(context.base)
-    corpus = [text for source in stage.corpus for text in context.documents(source)]
+    base = load_bpe(context.base)
+    corpus = Corpus()
+    for source in stage.corpus:
+        corpus.add(source, context.documents(source))
+    japanese = [text for source in stage.corpus for text in context.documents(source)]
     unchanged = [text for source in stage.unchanged for text in context.documents(source)]
-    extension = extend_tokenizer(base, corpus, stage.new_tokens, min_count=stage.min_count, max_token_chars=stage.max_token_chars)
-    criteria = verify_tokenizer(base, extension.tokenizer, japanese=corpus, unchanged=unchanged)
-    broken = [f"{criterion.name}: {criterion.failures}, for example {criterion.examples[0]}" for criterion in criteria if criterion.failures]
-    if broken:
-        raise GateError("the extended tokenizer does not hold these criteria, each must be 0:\n  " + "\n  ".join(broken))
+    extension = extend_tokenizer(
+        base.tokenizer,
+        corpus,
+        stage.new_tokens,
+        min_count=stage.min_count,
+        max_token_chars=stage.max_token_chars,
+        boundaries=stage.boundaries,
+        cover=stage.cover,
+    )
+    criteria = verify_tokenizer(base, extended_tokenizer(base, extension), japanese=japanese, unchanged=unchanged)
+    check_criteria(criteria)
     with new_folder(folder.final) as target:
-        write_tokenizer(extension.tokenizer, context.base, target)
-        write_json(target / "extension.json", _extension_record(extension))
-        write_json(target / "criteria.json", {criterion.name: criterion.failures for criterion in criteria})
+        save_tokenizer(base, extension, context.base, target)
+        write_json(target / "criteria.json", {criterion.label: criterion.failures for criterion in criteria if criterion.name not in NOTES})
     return {"new_tokens": len(extension.tokens), "vocab_size": extension.vocab_size}
 
 
-def write_tokenizer(tokenizer: ByteLevelTokenizer, base: Path, folder: Path) -> None:
-    """A tokenizer folder: the extended tokenizer.json, everything else as the base has it."""
-    write_json(folder / "tokenizer.json", tokenizer.spec)
-    for name in TOKENIZER_FILES:
-        if (base / name).is_file():
-            shutil.copyfile(base / name, folder / name)
-
-
-def _extension_record(extension: Extension) -> Results:
-    tokens = [
-        {"id": extension.first_new_id + index, "token": token.decode("utf-8", errors="replace"), "bytes": token.hex(), "sources": sources, "count": count}
-        for index, (token, sources, count) in enumerate(zip(extension.tokens, extension.sources, extension.counts, strict=True))
+def check_criteria(criteria: Sequence[Criterion]) -> None:
+    """GateError, with the first example of each, where a criterion does not hold."""
+    broken = [
+        f"{criterion.label}: {criterion.failures} of {criterion.checked}, for example {criterion.examples[0]!r}"
+        for criterion in criteria
+        if not criterion.holds
     ]
-    return {"first_new_id": extension.first_new_id, "tokens": tokens}
+    if broken:
+        raise GateError("the extended tokenizer does not hold these criteria, each must be 0: " + "; ".join(broken))
 
 
 def run_training(stage: TrainingStage, context: Context, folder: StageFolder) -> Results:
@@ -212,7 +217,7 @@ def run_export(stage: ExportStage, context: Context, folder: StageFolder) -> Res
     adapter = context.stage_folder(stage.start).final
     with new_folder(folder.final) as target:
         difference = export_model(context.base, adapter, resolve_precision(context.recipe.precision), target, probe, dtype=stage.dtype)
-        for name in ("tokenizer.json", *TOKENIZER_FILES):
+        for name in TOKENIZER_FILES:
             if (tokenizer_folder / name).is_file():
                 shutil.copyfile(tokenizer_folder / name, target / name)
     return {"largest_logit_difference": difference}

@@ -1,4 +1,4 @@
-"""Small drawings as SVG text, a line chart and an accuracy bar, and the way numbers and texts are written in them and around them.
+"""Small drawings as SVG text, a line chart, a bar chart and an accuracy bar, and the way numbers and texts are written in them and around them.
 
 Every colour is a CSS variable with a fallback, so the same text follows the theme of a page it is put in and is also a complete .svg file.
 Viewers that do not know CSS variables take the plain colour attributes.
@@ -26,6 +26,7 @@ _MAX_POINTS = 600  # of one line: more than a screen has pixels to show
 _UNITS = ((1e9, "B", 2e9), (1e6, "M", 2e6), (1e3, "k", 1e4))  # of tick labels: size, name and the largest tick that it takes
 _DENSE = 100  # a line of more points than this is drawn thin: its noise would fill the chart otherwise
 _MAX_HOVER = 60  # points of one line that answer to the pointer
+_NAME_LANE = 150.0  # the most that the names at the left of bars take
 _MAX_DOTS = 15  # a line of no more points than this gets visible dots
 
 
@@ -63,6 +64,15 @@ class Mark:
     value: float
     low: float
     high: float
+    colour: int = 0
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of `bar_chart`; a value that is no number gets a dash and no bar."""
+
+    name: str
+    value: float | None
     colour: int = 0
 
 
@@ -229,6 +239,28 @@ def interval_bar(marks: Sequence[Mark], *, chance: float | None, title: str) -> 
     return _document(width, bottom + 20.0, title, "; ".join(told) + ".", "".join(parts), "jc jc-bar")
 
 
+def bar_chart(groups: Sequence[tuple[str, Sequence[Bar]]], *, title: str, unit: str) -> str:
+    """Lying bars from zero on one scale for all `groups` of (name, bars): the name at the left, the value at the end of each bar."""
+    values = [bar.value for _, bars in groups for bar in bars if finite(bar.value) is not None and bar.value is not None]
+    widest = max((_text_width(bar.name) for _, bars in groups for bar in bars), default=0.0)
+    left = min(_NAME_LANE, widest) + 20.0
+    scale = _Scale(0.0, max(values, default=0.0) or 1.0, left, WIDTH - 60.0)
+    parts, y, told = [f'<text class="jc-title" x="8" y="20" font-weight="600" fill="{_light("chart-ink")}">{escape(title)}</text>'], 30.0, []
+    for group, bars in groups:
+        parts.append(f'<text class="jc-title" x="8" y="{_px(y + 16)}" fill="{_light("chart-ink")}">{escape(_shortened(group, WIDTH - 16.0))}</text>')
+        y += 24.0
+        for bar in bars:
+            value, said = finite(bar.value), number_text(bar.value, 2)
+            told.append(f"{group}, {bar.name}: {said} {unit}")
+            end = scale(max(0.0, value)) if value is not None else left
+            drawn = f'<rect {_colour(bar.colour, "d", "fill")} x="{_px(left)}" y="{_px(y + 3)}" width="{_px(end - left)}" height="13" rx="1.5"/>'
+            words = _label(left - 8, y + 14, _shortened(bar.name, _NAME_LANE), "end") + _label(end + 6, y + 14, said)
+            parts.append(f"<g><title>{escape(told[-1])}</title>{drawn}{words}</g>")
+            y += 20.0
+        y += 8.0
+    return _document(WIDTH, y + 4.0, title, ("; ".join(told) or "no data") + ".", "".join(parts), "jc jc-chart")
+
+
 def value_text(value: float) -> str:
     """A value for a hover title or a description: four significant digits, thousands separated."""
     if abs(value) >= 1000:
@@ -326,6 +358,14 @@ def _y_ticks(ys: Sequence[float], min_span: float) -> list[float]:
 def _text_width(text: str) -> float:
     """Rough width in pixels: full-width characters are one font size wide, others a little over half of it."""
     return sum(_FONT if unicodedata.east_asian_width(char) in "WF" else _FONT * 0.56 for char in text)
+
+
+def _shortened(text: str, width: float) -> str:
+    """The text, its middle left out where it is wider than `width` pixels: paths differ at their ends."""
+    head, tail = text[: len(text) // 2], text[len(text) // 2 :]
+    while head and _text_width(head + tail) > width:
+        head, tail = (head[:-1], tail) if len(head) >= len(tail) else (head, tail[1:])
+    return text if len(head) + len(tail) == len(text) else f"{head}\u2026{tail}"
 
 
 def _colour(index: int, kind: str, attribute: str, extra: str = "") -> str:

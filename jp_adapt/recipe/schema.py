@@ -108,7 +108,9 @@ class TokenizerStage(_Stage):
     unchanged: list[Name] = Field(default_factory=list, description="sources of which no line may change its ids, checked by the gate")
     new_tokens: Count
     min_count: Count = 2
-    max_token_chars: Count = 8
+    max_token_chars: Count = 12
+    boundaries: Literal["none", "phrase", "word"] = Field("none", description="UniDic boundaries that no token may cross, while learning")
+    cover: bool = Field(True, description="add everyday characters that the base spells with three tokens or more, even where the corpus lacks them")
 
 
 class _Training(_Stage):

@@ -6,6 +6,7 @@ the tokens built from this test must leave English and code untouched.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 
 # (first, last, script), in code-point order. "punct" is Japanese punctuation, "width" the full- and half-width forms.
@@ -61,3 +62,18 @@ def japanese_share(text: str) -> float:
     """Share of the characters of `text`, white space apart, that are Japanese: 0.0 for an empty text."""
     visible = [char for char in text if not char.isspace()]
     return sum(script_of(char) is not None for char in visible) / len(visible) if visible else 0.0
+
+
+# The blocks as the inside of a character class of a regular expression.
+JAPANESE_CLASS = "".join(f"{chr(first)}-{chr(last)}" for first, last, _ in BLOCKS)
+JAPANESE = re.compile(f"[{JAPANESE_CLASS}]")
+
+
+def _jis_rows(first: int, last: int) -> str:
+    """The characters of the rows `first` to `last` of JIS X 0208, in order; cells without a character are left out."""
+    cells = (bytes([0xA0 + row, 0xA0 + cell]).decode("euc_jp", errors="ignore") for row in range(first, last + 1) for cell in range(1, 95))
+    return "".join(char for char in cells if char and script_of(char) is not None)
+
+
+# Kana, Japanese punctuation and the 2,965 kanji of JIS level 1 (JIS X 0208, rows 1, 4, 5 and 16 to 47): what everyday Japanese is written with.
+EVERYDAY_CHARS = _jis_rows(1, 1) + _jis_rows(4, 5) + _jis_rows(16, 47)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from jp_adapt.tokenizer.byte_level import ByteLevelTokenizer
+from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.extend import Extension, extend_tokenizer
 from tests.conftest import documents
 
@@ -19,7 +19,7 @@ GGUF_CONTROL = 3  # token_type of a special token
 SHARED = Path(os.environ.get("JP_ADAPT_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
 
 
-def train_small(vocab_size: int = 600) -> ByteLevelTokenizer:
+def train_small(vocab_size: int = 600) -> BpeTokenizer:
     """A byte-level BPE with all 256 bytes and two special tokens, trained on the English text of the quickstart."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -29,7 +29,7 @@ def train_small(vocab_size: int = 600) -> ByteLevelTokenizer:
     tokenizer.train_from_iterator(
         documents("en_train.jsonl"), trainers.BpeTrainer(vocab_size=vocab_size, special_tokens=special, initial_alphabet=alphabet, show_progress=False)
     )
-    return ByteLevelTokenizer(json.loads(tokenizer.to_str()))
+    return BpeTokenizer(json.loads(tokenizer.to_str()))
 
 
 def smollm2_spec() -> dict[str, Any]:
@@ -82,27 +82,27 @@ def english() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def small() -> ByteLevelTokenizer:
+def small() -> BpeTokenizer:
     return train_small()
 
 
 @pytest.fixture(scope="session")
-def small_extension(small: ByteLevelTokenizer, japanese: list[str]) -> Extension:
+def small_extension(small: BpeTokenizer, japanese: list[str]) -> Extension:
     return extend_tokenizer(small, japanese[:60], 300)
 
 
 @pytest.fixture(scope="session")
-def smollm2() -> ByteLevelTokenizer:
-    return ByteLevelTokenizer(smollm2_spec())
+def smollm2() -> BpeTokenizer:
+    return BpeTokenizer(smollm2_spec())
 
 
 @pytest.fixture(scope="session")
-def smollm2_extension(smollm2: ByteLevelTokenizer, japanese: list[str]) -> Extension:
+def smollm2_extension(smollm2: BpeTokenizer, japanese: list[str]) -> Extension:
     return extend_tokenizer(smollm2, japanese[:60], 300)
 
 
 @pytest.fixture(scope="session", params=["small", "smollm2"])
-def pair(request: pytest.FixtureRequest) -> tuple[ByteLevelTokenizer, Extension]:
+def pair(request: pytest.FixtureRequest) -> tuple[BpeTokenizer, Extension]:
     """A base tokenizer and its extension: the small one, then the real one."""
     return request.getfixturevalue(request.param), request.getfixturevalue(f"{request.param}_extension")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.tokenizer.byte_level import BYTE_TO_CHAR, CHAR_TO_BYTE, NEVER_IN_UTF8, ByteLevelTokenizer, family_of, to_bytes, to_text
+from jp_adapt.tokenizer.byte_level import BYTE_TO_CHAR, CHAR_TO_BYTE, NEVER_IN_UTF8, BpeTokenizer, family_of, to_bytes, to_text
 from tests.properties import examples
 
 
@@ -45,14 +45,14 @@ def test_printable_form_is_the_runtimes(text: str) -> None:
     assert "".join(piece for piece, _ in whole) == to_text(text.encode("utf-8"))
 
 
-def test_bytes_that_never_stand_in_utf8_are_not_missed(small: ByteLevelTokenizer) -> None:
+def test_bytes_that_never_stand_in_utf8_are_not_missed(small: BpeTokenizer) -> None:
     every_char = {byte for code in [*range(0xD800), *range(0xE000, 0x110000, 61), 0x10FFFF] for byte in chr(code).encode("utf-8")}
     assert NEVER_IN_UTF8.isdisjoint(every_char)
     assert every_char | NEVER_IN_UTF8 == set(range(256))
     assert small.missing_bytes == ()
 
 
-def test_smollm2_lacks_eight_bytes(smollm2: ByteLevelTokenizer) -> None:
+def test_smollm2_lacks_eight_bytes(smollm2: BpeTokenizer) -> None:
     assert [f"{byte:02X}" for byte in smollm2.missing_bytes] == ["04", "06", "13", "14", "16", "1D", "F1", "F2"]
     assert smollm2.vocab_size == 49152
     assert smollm2.runtime.decode(smollm2.encode("a\x04b")) == "ab", "the base drops the byte without a word"
@@ -89,45 +89,45 @@ def test_byte_level_inside_a_sequence_is_found() -> None:
 def test_loading_another_family_names_it(family: str, tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text(json.dumps(FAMILIES[family]()), encoding="utf-8")
     with pytest.raises(InputError, match=f"a {family} tokenizer, and only byte-level BPE"):
-        ByteLevelTokenizer.load(tmp_path)
+        BpeTokenizer.load(tmp_path)
 
 
 def test_real_llama2_tokenizer_is_sentencepiece(shared_data: Path) -> None:
     with pytest.raises(InputError, match="a SentencePiece BPE tokenizer"):
-        ByteLevelTokenizer.load(shared_data / "tokenizers" / "llama2")
+        BpeTokenizer.load(shared_data / "tokenizers" / "llama2")
 
 
 def test_loading_without_a_tokenizer_json(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no tokenizer\.json here"):
-        ByteLevelTokenizer.load(tmp_path)
+        BpeTokenizer.load(tmp_path)
 
 
 @pytest.mark.parametrize("data", [b'{"model": ', b"\xff\xfe{}"])
 def test_loading_a_broken_tokenizer_json(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_bytes(data)
     with pytest.raises(InputError, match=r"not a readable tokenizer\.json"):
-        ByteLevelTokenizer.load(tmp_path)
+        BpeTokenizer.load(tmp_path)
 
 
-def test_loading_gives_the_same_tokenizer(small: ByteLevelTokenizer, tmp_path: Path) -> None:
+def test_loading_gives_the_same_tokenizer(small: BpeTokenizer, tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text(json.dumps(small.spec), encoding="utf-8")
-    loaded = ByteLevelTokenizer.load(tmp_path)
+    loaded = BpeTokenizer.load(tmp_path)
     assert loaded.ids == small.ids
     assert loaded.encode("The same, 日本") == small.encode("The same, 日本")
 
 
-def test_special_tokens_are_no_byte_strings(small: ByteLevelTokenizer) -> None:
+def test_special_tokens_are_no_byte_strings(small: BpeTokenizer) -> None:
     assert b"<|endoftext|>" not in small.ids
     assert small.special_texts == {"<|endoftext|>", "<|im_start|>"}
     assert small.vocab_size == 600
 
 
-def test_spell_agrees_with_encode_on_whole_words(small: ByteLevelTokenizer, english: list[str]) -> None:
+def test_spell_agrees_with_encode_on_whole_words(small: BpeTokenizer, english: list[str]) -> None:
     for word in english[0].split()[:50]:
         assert small.spell(word.encode("utf-8")) == [small.runtime.token_to_id(token.value) for token in small.runtime.model.tokenize(to_text(word.encode()))]
         assert b"".join(small.split(to_text(word.encode("utf-8")))) == word.encode("utf-8")
 
 
-def test_pre_tokens_count_every_byte(small: ByteLevelTokenizer, english: list[str]) -> None:
+def test_pre_tokens_count_every_byte(small: BpeTokenizer, english: list[str]) -> None:
     counts = small.pre_tokens(english)
     assert sum(len(piece) * count for piece, count in counts.items()) == sum(len(text.encode("utf-8")) for text in english)

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.text.scripts import is_japanese
-from jp_adapt.tokenizer.byte_level import ByteLevelTokenizer
+from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.extend import Extension, append_tokens, extend_tokenizer, is_admissible
 from jp_adapt.tokenizer.verify import verify_tokenizer
 from tests.properties import examples
 
-Pair = tuple[ByteLevelTokenizer, Extension]
+Pair = tuple[BpeTokenizer, Extension]
 
 FRAGMENTS = [
     *("日本", "語", "を", "。", "、", "カタカナ", "ー", "\u3000", "です。", "祖母の台所", "今日はいい天気", "１２３", "（笑）"),
@@ -31,11 +31,11 @@ any_text = st.lists(st.one_of(st.sampled_from(FRAGMENTS), st.text(max_size=6)), 
 ascii_text = st.text(alphabet=st.characters(max_codepoint=0x7E), max_size=60)
 
 
-def _decode(tokenizer: ByteLevelTokenizer, text: str) -> str:
+def _decode(tokenizer: BpeTokenizer, text: str) -> str:
     return tokenizer.runtime.decode(tokenizer.encode(text), skip_special_tokens=False)
 
 
-def _loses_bytes(tokenizer: ByteLevelTokenizer, text: str) -> bool:
+def _loses_bytes(tokenizer: BpeTokenizer, text: str) -> bool:
     return not set(tokenizer.missing_bytes).isdisjoint(text.encode("utf-8"))
 
 
@@ -94,7 +94,7 @@ def test_base_ids_are_unchanged_and_new_ids_follow(pair: Pair) -> None:
     assert extension.tokenizer.spec["added_tokens"] == base.spec["added_tokens"]
 
 
-def test_the_base_is_left_alone(small: ByteLevelTokenizer, japanese: list[str]) -> None:
+def test_the_base_is_left_alone(small: BpeTokenizer, japanese: list[str]) -> None:
     before = json.dumps(small.spec)
     extend_tokenizer(small, japanese[:5], 20)
     assert json.dumps(small.spec) == before
@@ -136,13 +136,13 @@ def test_japanese_takes_fewer_tokens(pair: Pair, japanese: list[str]) -> None:
     assert after < 0.75 * before
 
 
-def test_extension_repeats_exactly(small: ByteLevelTokenizer, japanese: list[str]) -> None:
+def test_extension_repeats_exactly(small: BpeTokenizer, japanese: list[str]) -> None:
     first, second = (extend_tokenizer(small, japanese[:10], 80) for _ in range(2))
     assert json.dumps(first.tokenizer.spec) == json.dumps(second.tokenizer.spec)
     assert (first.tokens, first.sources, first.counts) == (second.tokens, second.sources, second.counts)
 
 
-def test_missing_bytes_of_smollm2_are_mended(smollm2: ByteLevelTokenizer, smollm2_extension: Extension) -> None:
+def test_missing_bytes_of_smollm2_are_mended(smollm2: BpeTokenizer, smollm2_extension: Extension) -> None:
     assert smollm2_extension.tokens[:8] == [bytes([byte]) for byte in smollm2.missing_bytes]
     text = "".join(map(chr, range(0x20))) + "\U00040000\U00080000\U0010ffff"
     assert _decode(smollm2, text) != text
@@ -189,17 +189,17 @@ def test_what_may_become_a_token(token: bytes, admissible: bool) -> None:
 
 
 @pytest.mark.parametrize("texts", [[], [""]])
-def test_empty_corpus_is_an_input_error(small: ByteLevelTokenizer, texts: list[str]) -> None:
+def test_empty_corpus_is_an_input_error(small: BpeTokenizer, texts: list[str]) -> None:
     with pytest.raises(InputError, match="corpus of the tokenizer stage is empty"):
         extend_tokenizer(small, texts, 10)
 
 
-def test_corpus_without_japanese_is_an_input_error(small: ByteLevelTokenizer, english: list[str]) -> None:
+def test_corpus_without_japanese_is_an_input_error(small: BpeTokenizer, english: list[str]) -> None:
     with pytest.raises(InputError, match="asked for 10 new tokens, and the corpus gives 0 Japanese strings that stand at least 2 times"):
         extend_tokenizer(small, english, 10)
 
 
-def test_asking_for_too_many_tokens_says_how_many_there_are(small: ByteLevelTokenizer) -> None:
+def test_asking_for_too_many_tokens_says_how_many_there_are(small: BpeTokenizer) -> None:
     with pytest.raises(
         InputError, match=r"asked for 500 new tokens, and the corpus gives (\d+) Japanese .* ask for fewer tokens, or lower min_count"
     ) as caught:
@@ -209,25 +209,25 @@ def test_asking_for_too_many_tokens_says_how_many_there_are(small: ByteLevelToke
     assert len(extend_tokenizer(small, ["日本語の文。" * 3], available).tokens) == available
 
 
-def test_max_token_chars_is_kept(small: ByteLevelTokenizer, japanese: list[str]) -> None:
+def test_max_token_chars_is_kept(small: BpeTokenizer, japanese: list[str]) -> None:
     extension = extend_tokenizer(small, japanese[:10], 60, max_token_chars=1)
     assert max(len(token) for token in extension.tokens) == 3
 
 
-def test_merges_written_as_text_stay_text(small: ByteLevelTokenizer) -> None:
+def test_merges_written_as_text_stay_text(small: BpeTokenizer) -> None:
     merges = [" ".join(pair) for pair in small.spec["model"]["merges"]]
-    old_style = ByteLevelTokenizer({**small.spec, "model": {**small.spec["model"], "merges": merges}})
+    old_style = BpeTokenizer({**small.spec, "model": {**small.spec["model"], "merges": merges}})
     tokens = [b"\xe6\x97", "日".encode()]
     extended = append_tokens(old_style, [], tokens)
     assert all(isinstance(merge, str) for merge in extended.spec["model"]["merges"])
     assert extended.encode("日") == append_tokens(small, [], tokens).encode("日") == [old_style.vocab_size + 1]
 
 
-def test_special_tokens_outside_the_vocabulary_keep_their_ids(small: ByteLevelTokenizer, japanese: list[str]) -> None:
+def test_special_tokens_outside_the_vocabulary_keep_their_ids(small: BpeTokenizer, japanese: list[str]) -> None:
     """Llama-3 names its special tokens in `added_tokens` alone, after the vocabulary: the runtime numbers them anew when the vocabulary grows."""
     vocab = {token: token_id - 2 for token, token_id in small.spec["model"]["vocab"].items() if token_id >= 2}
     added = [{**token, "id": len(vocab) + place} for place, token in enumerate(small.spec["added_tokens"])]
-    base = ByteLevelTokenizer({**small.spec, "model": {**small.spec["model"], "vocab": vocab}, "added_tokens": added})
+    base = BpeTokenizer({**small.spec, "model": {**small.spec["model"], "vocab": vocab}, "added_tokens": added})
     extension = extend_tokenizer(base, japanese[:10], 40)
     assert extension.first_new_id == base.vocab_size == 600
     assert [extension.tokenizer.runtime.token_to_id(token["content"]) for token in added] == [598, 599]
@@ -236,7 +236,7 @@ def test_special_tokens_outside_the_vocabulary_keep_their_ids(small: ByteLevelTo
 
 
 def test_real_llama3_tokenizer_is_extended(shared_data: Path, english: list[str]) -> None:
-    base = ByteLevelTokenizer.load(shared_data / "tokenizers" / "llama3")
+    base = BpeTokenizer.load(shared_data / "tokenizers" / "llama3")
     texts: list[str] = []
     with gzip.open(shared_data / "corpora" / "ja" / "debian_reference.jsonl.gz", "rt", encoding="utf-8") as lines:
         for line in lines:
@@ -255,6 +255,6 @@ def test_real_llama3_tokenizer_is_extended(shared_data: Path, english: list[str]
     assert after < before
 
 
-def test_frequent_full_width_yen_leaves_the_replacement_character_alone(small: ByteLevelTokenizer) -> None:
+def test_frequent_full_width_yen_leaves_the_replacement_character_alone(small: BpeTokenizer) -> None:
     extended = extend_tokenizer(small, ["￥￥￥ 値段は￥です。" * 30, "今日は雨です。" * 30], 12).tokenizer
     assert extended.encode("broken \ufffd text") == small.encode("broken \ufffd text")

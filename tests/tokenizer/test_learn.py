@@ -9,7 +9,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jp_adapt.tokenizer.byte_level import ByteLevelTokenizer
+from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.extend import is_admissible
 from jp_adapt.tokenizer.learn import learn_tokens
 from tests.properties import examples
@@ -60,7 +60,7 @@ def test_learning_is_the_reference(words: Words, num_tokens: int, min_count: int
 
 @examples(60)
 @given(st.lists(st.text(alphabet="日本語にほんごっー、a ", min_size=1, max_size=12), min_size=1, max_size=6), st.integers(1, 20))
-def test_learning_from_real_segmentation_is_the_reference(small: ByteLevelTokenizer, texts: list[str], num_tokens: int) -> None:
+def test_learning_from_real_segmentation_is_the_reference(small: BpeTokenizer, texts: list[str], num_tokens: int) -> None:
     words = [(small.split(text), count) for text, count in small.pre_tokens(texts).items()]
     known = set(small.ids)
     learned = learn_tokens(words, num_tokens, known=known, admit=lambda token: is_admissible(token, 4), min_count=2)
@@ -97,7 +97,7 @@ def test_known_tokens_are_not_learned_again() -> None:
     assert learn_tokens(words, 3, known=[b"ab"], admit=lambda _: True) == [b"bc", b"abc"]
 
 
-def test_learning_repeats_exactly_whatever_the_order_of_the_words(small: ByteLevelTokenizer, japanese: list[str]) -> None:
+def test_learning_repeats_exactly_whatever_the_order_of_the_words(small: BpeTokenizer, japanese: list[str]) -> None:
     words = [(small.split(text), count) for text, count in small.pre_tokens(japanese[:8]).items()]
     first, second, reverse = (learn_tokens(part, 80, known=small.ids, admit=lambda t: is_admissible(t, 8)) for part in (words, words, words[::-1]))
     assert first == second == reverse

@@ -1,0 +1,126 @@
+"""`jp-adapt tokenizer`: extend a vocabulary, verify an extension, compare tokenizers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+EPILOG = """A tokenizer is a folder, a tokenizer.json, a SentencePiece tokenizer.model, a tiktoken rank file, or ORG/NAME@REVISION of the hub. Texts are .txt,
+.jsonl and .parquet files, the first two also as .gz and .zst, patterns of these, or hub:NAME@REVISION."""
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser("tokenizer", help="extend, verify and compare tokenizers", description="Extend, verify and compare tokenizers.", epilog=EPILOG)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _add_extend(actions)
+    verify = actions.add_parser("verify", help="check every criterion on a base and its extension", epilog=EPILOG)
+    verify.add_argument("base")
+    verify.add_argument("extended")
+    verify.set_defaults(main=_verify)
+    compare = actions.add_parser("compare", help="measure tokenizers side by side", epilog=EPILOG)
+    compare.add_argument("tokenizers", nargs="+", metavar="TOKENIZER")
+    compare.set_defaults(main=_compare)
+    for action in (verify, compare):
+        action.add_argument("--texts", nargs="+", required=True, metavar="FILE")
+        action.add_argument("--out", type=Path, help="new folder for report.json and report.html")
+    for action in actions.choices.values():
+        action.add_argument("--field", default="text", help="field of the text in .jsonl and .parquet (default: text)")
+        action.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def _add_extend(actions: Any) -> None:
+    extend = actions.add_parser("extend", help="add Japanese tokens to a tokenizer", epilog=EPILOG)
+    extend.add_argument("--base", required=True, help="the tokenizer to extend")
+    extend.add_argument("--corpus", nargs="+", required=True, metavar="FILE", help="Japanese text to learn from; each file is a source")
+    extend.add_argument("--new-tokens", type=_positive, required=True, metavar="N")
+    extend.add_argument("--out", type=Path, required=True, help="new folder for the extended tokenizer")
+    extend.add_argument("--weights", nargs="+", type=_weight, default=[], metavar="W", help="one factor for each corpus, on its counts")
+    extend.add_argument("--boundaries", choices=("none", "phrase", "word"), default="none", help="UniDic boundaries that no token may cross while learning")
+    extend.add_argument("--max-token-chars", type=_positive, default=12, metavar="K", help="longest token in characters (default: 12)")
+    extend.add_argument("--min-count", type=_positive, default=2, metavar="K", help="a token stands in the corpus at least so often (default: 2)")
+    extend.add_argument("--no-cover", dest="cover", action="store_false", help="add no everyday character that the corpus lacks")
+    extend.add_argument("--pad-to", type=_positive, default=1, metavar="M", help="report the number of embedding rows as a multiple of M")
+    extend.add_argument("--unchanged", nargs="+", default=[], metavar="FILE", help="texts (English, code) of which no line may change its ids")
+    extend.set_defaults(main=_extend)
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+    return number
+
+
+def _weight(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
+    return number
+
+
+def _extend(args: argparse.Namespace) -> int:
+    from jp_adapt.pipeline.tokenizer_commands import ExtendOptions, extend
+
+    options = ExtendOptions(
+        weights=tuple(args.weights),
+        boundaries=args.boundaries,
+        max_token_chars=args.max_token_chars,
+        min_count=args.min_count,
+        cover=args.cover,
+        pad_to=args.pad_to,
+        field=args.field,
+        unchanged=tuple(args.unchanged),
+    )
+    report = extend(args.base, args.corpus, args.new_tokens, args.out, options)
+    if args.json:
+        print(json.dumps(report, ensure_ascii=False))
+        return 0
+    added = report["extension"]
+    print(f"{report['base']['family']}: {report['base']['vocab_size']:,} + {added['new_tokens']:,} tokens = {added['vocab_size']:,}; all criteria hold.")
+    for measure in report["measures"]:
+        before, after = measure["base"]["chars_per_token"], measure["extended"]["chars_per_token"]
+        print(f"  {before:6.3f} -> {after:6.3f} chars/token  {measure['source']}")
+    print(f"Tokenizer: {args.out}\nReport: {args.out / 'report.html'}")
+    return 0
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from jp_adapt.pipeline.tokenizer_commands import verify, write_page
+
+    report = verify(args.base, args.extended, args.texts, args.field)
+    if args.out:
+        write_page(report, args.out)
+    if args.json:
+        print(json.dumps(report, ensure_ascii=False))
+    else:
+        for criterion in report["criteria"]:
+            print(f"{criterion['failures']:>8,} of {criterion['checked']:>9,}  {criterion['name']} ({criterion['runtime']})")
+            for example in criterion["examples"]:
+                print(f"{'':22}{example!r}")
+        print("All criteria hold." if report["holds"] else "Not a safe extension: each number must be 0 (llama_cpp_check_string apart).")
+    return 0 if report["holds"] else 4
+
+
+def _compare(args: argparse.Namespace) -> int:
+    from jp_adapt.pipeline.tokenizer_commands import compare, write_page
+
+    report = compare(args.tokenizers, args.texts, args.field)
+    if args.out:
+        write_page(report, args.out)
+    if args.json:
+        print(json.dumps(report, ensure_ascii=False))
+        return 0
+    print(f"{'chars/tok':>9} {'bytes/tok':>9} {'tok/word':>8} {'byte %':>7} {'broken %':>8} {'Renyi':>6} {'vocab %':>7}  tokenizer, text")
+    for row in report["rows"]:
+        m = row["measure"]
+        fertility = "-" if m["tokens_per_word"] is None else f"{m['tokens_per_word']:.3f}"
+        print(
+            f"{m['chars_per_token']:9.3f} {m['bytes_per_token']:9.3f} {fertility:>8} {100 * m['byte_fallback_share']:7.2f} {100 * m['broken_share']:8.2f} "
+            f"{m['renyi_efficiency']:6.3f} {100 * m['vocabulary_use']:7.2f}  {row['tokenizer']}, {row['source']}"
+        )
+    return 0

@@ -1,0 +1,185 @@
+"""A BPE tokenizer of the Llama family as its `tokenizer.json` describes it: what its tokens are as bytes, and the runtime that cuts text.
+
+Three families share one idea, merge the adjacent pair of lowest rank, and differ in how they write a token down:
+
+- SentencePiece BPE with byte fallback (Llama-1/2, Mistral v1) writes text, with "▁" for a space and `<0xE3>` for a byte that belongs to no piece;
+- tiktoken-style byte-level BPE (Llama-3) and GPT-2-style byte-level BPE (SmolLM2) write each byte as one printable character. In the first a pair is
+  merged whenever its concatenation is a token, by that token's rank; in the second only the listed pairs are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+from tokenizers import Tokenizer, models
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.tokenizer import byte_level, sentencepiece
+from jp_adapt.tokenizer.merges import Pair, is_rank_keyed
+
+Family = Literal["SentencePiece BPE", "tiktoken BPE", "byte-level BPE"]
+BLOCK = 4096  # texts handed to the runtime at once
+NEVER_IN_UTF8 = frozenset({0xC0, 0xC1, *range(0xF5, 0x100)})
+
+
+@dataclass(frozen=True)
+class BpeTokenizer:
+    """A tokenizer: its parsed `tokenizer.json`, and the running `tokenizers.Tokenizer` made from it."""
+
+    spec: dict[str, Any]
+
+    @cached_property
+    def runtime(self) -> Tokenizer:
+        return Tokenizer.from_str(json.dumps(self.spec, ensure_ascii=False))
+
+    @cached_property
+    def bare(self) -> Tokenizer:
+        """The BPE model alone, for words in vocabulary form: no normalizer, no pre-tokenizer, no added tokens, and no look-up of whole words."""
+        return bare_runtime(self.spec["model"]["vocab"], self.merges, sentencepiece=self.is_sentencepiece)
+
+    @property
+    def is_sentencepiece(self) -> bool:
+        return bool(self.spec["model"].get("byte_fallback"))
+
+    @cached_property
+    def merges(self) -> list[Pair]:
+        """The merge rules in order, in vocabulary form."""
+        return [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in self.spec["model"]["merges"]]  # type: ignore[misc]
+
+    @cached_property
+    def is_rank_keyed(self) -> bool:
+        """Whether a pair is merged whenever its concatenation is a token (SentencePiece, tiktoken), and not only where a rule names the pair."""
+        return is_rank_keyed(self.spec["model"]["vocab"], self.merges)
+
+    @cached_property
+    def family(self) -> Family:
+        if self.is_sentencepiece:
+            return "SentencePiece BPE"
+        return "tiktoken BPE" if self.is_rank_keyed else "byte-level BPE"
+
+    @cached_property
+    def special_texts(self) -> frozenset[str]:
+        """Contents of the added tokens: they are matched before BPE and are no byte strings."""
+        return frozenset(token["content"] for token in self.spec["added_tokens"])
+
+    @cached_property
+    def ids(self) -> dict[bytes, int]:
+        """Byte string -> id of every ordinary token."""
+        vocab: dict[str, int] = self.spec["model"]["vocab"]
+        ordinary = {text: token_id for text, token_id in vocab.items() if text not in self.special_texts}
+        if not self.is_sentencepiece:
+            return {self.to_bytes(text): token_id for text, token_id in ordinary.items()}
+        fallback = {text: token_id for text, token_id in ordinary.items() if sentencepiece.is_byte_piece(text)}
+        by_bytes = {self.to_bytes(text): token_id for text, token_id in fallback.items()}
+        return by_bytes | {self.to_bytes(text): token_id for text, token_id in ordinary.items() if text not in fallback}
+
+    @cached_property
+    def token_bytes(self) -> dict[int, bytes]:
+        """Id -> bytes of every token; an added token stands for its text."""
+        vocab: dict[str, int] = self.spec["model"]["vocab"]
+        ordinary = {token_id: self.to_bytes(text) for text, token_id in vocab.items() if text not in self.special_texts}
+        return ordinary | {token["id"]: token["content"].encode("utf-8") for token in self.spec["added_tokens"]}
+
+    @cached_property
+    def vocab_size(self) -> int:
+        """One more than the highest id, added tokens included."""
+        ids: list[int] = [*self.spec["model"]["vocab"].values(), *(token["id"] for token in self.spec["added_tokens"])]
+        return max(ids) + 1
+
+    @cached_property
+    def missing_bytes(self) -> tuple[int, ...]:
+        """Bytes without a token of their own: the runtime drops them without a word (SmolLM2 lacks eight)."""
+        return tuple(byte for byte in range(256) if byte not in NEVER_IN_UTF8 and bytes([byte]) not in self.ids)
+
+    def to_text(self, token: bytes) -> str:
+        """The form in which the vocabulary stores `token`."""
+        return sentencepiece.to_text(token) if self.is_sentencepiece else byte_level.to_text(token)
+
+    def to_bytes(self, text: str) -> bytes:
+        """Inverse of `to_text`."""
+        return sentencepiece.to_bytes(text) if self.is_sentencepiece else byte_level.to_bytes(text)
+
+    def words(self, run: str) -> list[str]:
+        """The pre-tokens of a run of text, in vocabulary form: no token ever crosses from one to the next."""
+        if self.is_sentencepiece:
+            return [run.replace(" ", sentencepiece.SPACE)]
+        normalizer = self.runtime.normalizer
+        return [piece for piece, _ in self.runtime.pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(run) if normalizer is not None else run)]
+
+    def split(self, words: Sequence[str]) -> list[list[int]]:
+        """Ids of pre-tokens in vocabulary form, by the BPE model alone."""
+        return cut(self.bare, words)
+
+    def spell(self, token: bytes) -> list[int]:
+        """Ids of the tokens that spell the byte string `token`, by the BPE model alone (a partial character has no text to encode)."""
+        return self.split([self.to_text(token)])[0]
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of `text`, without the special tokens that a template would add."""
+        return list(self.runtime.encode(text, add_special_tokens=False).ids)
+
+    def encode_batch(self, texts: Iterable[str]) -> list[list[int]]:
+        """Ids of many texts, on all cores."""
+        return cut(self.runtime, texts)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self.runtime.decode(list(ids), skip_special_tokens=False))
+
+
+def cut(runtime: Tokenizer, texts: Iterable[str]) -> list[list[int]]:
+    """Ids of many texts; in blocks, because the encodings that the runtime hands over are many times as large as the ids in them."""
+    texts = list(texts)
+    blocks = (texts[start : start + BLOCK] for start in range(0, len(texts), BLOCK))
+    return [encoding.ids for block in blocks for encoding in runtime.encode_batch_fast(block, add_special_tokens=False)]
+
+
+def bare_runtime(vocab: dict[str, int], merges: Sequence[Pair], *, sentencepiece: bool) -> Tokenizer:
+    """A `tokenizers` BPE model and nothing around it."""
+    options: dict[str, Any] = {"unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True} if sentencepiece else {}
+    return Tokenizer(models.BPE(vocab=vocab, merges=list(merges), **options))
+
+
+def family_of(spec: dict[str, Any]) -> str:
+    """Name of a tokenizer's family, judged by what its `tokenizer.json` says and never by its name."""
+    model = spec.get("model") or {}
+    kind = model.get("type")
+    if kind != "BPE":
+        return str(kind or "unknown")
+    if model.get("byte_fallback"):
+        return "SentencePiece BPE"
+    parts = [spec.get("pre_tokenizer") or {}]
+    parts += parts[0].get("pretokenizers", [])
+    return "byte-level BPE" if any(part.get("type") == "ByteLevel" for part in parts) else "BPE without bytes"
+
+
+def check_spec(spec: Any, place: str) -> None:
+    """InputError where `spec` is no tokenizer.json of a family that can be extended; the family is named."""
+    if not isinstance(spec, dict) or not isinstance(spec.get("model"), dict):
+        raise InputError(f"{place}: holds no tokenizer (a tokenizer.json has the key 'model'); fetch the file again")
+    family = family_of(spec)
+    if family not in ("SentencePiece BPE", "byte-level BPE"):
+        raise InputError(f"{place}: a {family} tokenizer; only BPE tokenizers with bytes (Llama, Mistral v1, Llama-3, GPT-2, SmolLM2) can be extended")
+    model = spec["model"]
+    vocab, merges = model.get("vocab"), model.get("merges")
+    if not isinstance(vocab, dict) or not vocab or not isinstance(merges, list) or not all(type(token_id) is int for token_id in vocab.values()):
+        raise InputError(f"{place}: 'model' lacks a vocabulary of ids or a list of merges; fetch the file again")
+    added = spec.get("added_tokens")
+    if not isinstance(added, list) or not all(isinstance(token, dict) and isinstance(token.get("content"), str) and "id" in token for token in added):
+        raise InputError(f"{place}: 'added_tokens' is not a list of tokens with id and content; fetch the file again")
+    by_id: dict[int, str] = {}
+    for text, token_id in vocab.items():
+        if token_id in by_id:
+            raise InputError(f"{place}: '{by_id[token_id]}' and '{text}' have the same id {token_id}; fetch the file again")
+        by_id[token_id] = text
+    texts = {token["content"] for token in added}
+    for text in vocab:
+        if family == "byte-level BPE" and text not in texts and not byte_level.is_byte_text(text):
+            raise InputError(f"{place}: '{text}' of the vocabulary holds a character that stands for no byte; this is no byte-level tokenizer")
+    for number, merge in enumerate(merges):
+        parts = merge.split(" ") if isinstance(merge, str) else merge
+        if len(parts) != 2 or any(part not in vocab for part in parts) or parts[0] + parts[1] not in vocab:
+            raise InputError(f"{place}: merge {number} ({merge}) is no pair of tokens that make a token; fetch the file again")

@@ -1,0 +1,105 @@
+"""Load a tokenizer from whatever a user has: a folder, a `tokenizer.json`, a SentencePiece `tokenizer.model`, a tiktoken rank file.
+
+The family is told by the content of the file, never by its name: Llama-2's and Llama-3's `tokenizer.model` are files of two kinds.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.tokenizer import sentencepiece, tiktoken
+from jp_adapt.tokenizer.bpe import BpeTokenizer, check_spec
+
+SPEC, NATIVE = "tokenizer.json", ("tokenizer.model", "original/tokenizer.model")
+
+
+@dataclass(frozen=True)
+class LoadedTokenizer:
+    """A tokenizer with its native model, where there is one, and the files that it came from."""
+
+    tokenizer: BpeTokenizer
+    files: list[Path]
+    sentencepiece: Any = None  # the parsed tokenizer.model of a SentencePiece tokenizer
+    ranks: dict[bytes, int] | None = None  # the rank file of a tiktoken one
+
+
+def load_tokenizer(path: Path) -> LoadedTokenizer:
+    """The tokenizer of a folder or a file.
+
+    Raises:
+        InputError: nothing readable there; a family that cannot be extended (it is named); or `tokenizer.json` and `tokenizer.model` of one folder
+            that are not the same tokenizer.
+    """
+    if path.is_dir():
+        spec_file = path / SPEC
+        native_file = next((path / name for name in NATIVE if (path / name).is_file()), None)
+        if spec_file.is_file():
+            return _load_both(spec_file, native_file)
+        if native_file is None:
+            raise InputError(f"{path}: no {SPEC} and no {NATIVE[0]} here; give the folder of a Hugging Face tokenizer, or one of these files")
+        path = native_file
+    data = _read(path)
+    if data.lstrip()[:1] == b"{":
+        return LoadedTokenizer(BpeTokenizer(_parse_spec(data, path)), [path])
+    return _load_native(data, path)
+
+
+def _load_both(spec_file: Path, native_file: Path | None) -> LoadedTokenizer:
+    tokenizer = BpeTokenizer(_parse_spec(_read(spec_file), spec_file))
+    if native_file is None:
+        return LoadedTokenizer(tokenizer, [spec_file])
+    native = _load_native(_read(native_file), native_file, need_spec=False)
+    pieces = _native_pieces(native)
+    vocab = tokenizer.spec["model"]["vocab"] | {token["content"]: token["id"] for token in tokenizer.spec["added_tokens"]}
+    differing = [text for text, token_id in pieces.items() if vocab.get(text) != token_id]
+    if differing:
+        raise InputError(
+            f"{spec_file.parent}: {spec_file.name} and {native_file.name} are two different tokenizers ({len(differing):,} of {len(pieces):,} tokens stand at "
+            f"another id or in one of them only, '{differing[0]}' for example); find out which one the model was trained with, and give that file"
+        )
+    return LoadedTokenizer(tokenizer, [spec_file, native_file], native.sentencepiece, native.ranks)
+
+
+def _native_pieces(native: LoadedTokenizer) -> dict[str, int]:
+    from jp_adapt.tokenizer.byte_level import to_text
+
+    if native.ranks is not None:
+        return {to_text(token): rank for token, rank in native.ranks.items()}
+    return {piece.piece: token_id for token_id, piece in enumerate(native.sentencepiece.pieces)}
+
+
+def _load_native(data: bytes, path: Path, *, need_spec: bool = True) -> LoadedTokenizer:
+    if _looks_like_ranks(data):
+        ranks = tiktoken.read_ranks(data, str(path))
+        spec = tiktoken.spec_of(ranks, str(path)) if need_spec else {}
+        return LoadedTokenizer(BpeTokenizer(spec), [path], ranks=ranks)
+    model = sentencepiece.read_model(data, str(path))
+    return LoadedTokenizer(BpeTokenizer(sentencepiece.spec_of(model) if need_spec else {}), [path], sentencepiece=model)
+
+
+def _looks_like_ranks(data: bytes) -> bool:
+    """Whether the first line is base64, a space, and a number; a SentencePiece model begins with binary fields."""
+    parts = data[:4096].split(b"\n", 1)[0].split()
+    return len(parts) == 2 and parts[1].isdigit()
+
+
+def _parse_spec(data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        spec = json.loads(data)
+    except ValueError as error:
+        raise InputError(f"{path}: not a readable tokenizer.json ({error}); fetch the file again") from error
+    check_spec(spec, str(path))
+    return dict(spec)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file or folder") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error

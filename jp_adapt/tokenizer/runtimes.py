@@ -1,0 +1,48 @@
+"""The runtimes that cut text with a tokenizer: `tokenizers` always, and `sentencepiece` or `tiktoken` where the native model is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jp_adapt.tokenizer import tiktoken
+from jp_adapt.tokenizer.load import LoadedTokenizer
+
+EncodeBatch = Callable[[Sequence[str]], list[list[int]]]
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One implementation of a tokenizer. Neither direction adds or drops a special token."""
+
+    name: str
+    encode: EncodeBatch
+    decode: Callable[[Sequence[int]], str]
+
+
+def runtimes_of(loaded: LoadedTokenizer) -> list[Runtime]:
+    """Every runtime that can run the tokenizer from its own files."""
+    tokenizer = loaded.tokenizer
+    found = [Runtime("tokenizers", tokenizer.encode_batch, tokenizer.decode)]
+    if loaded.sentencepiece is not None:
+        found.append(_sentencepiece(loaded.sentencepiece))
+    pattern = None if tokenizer.is_sentencepiece else tiktoken.pattern_of(tokenizer.spec)
+    if loaded.ranks is not None and pattern is not None:
+        special = {token["content"]: token["id"] for token in tokenizer.spec["added_tokens"]}
+        found.append(_tiktoken(loaded.ranks, pattern, special))
+    return found
+
+
+def _sentencepiece(model: Any) -> Runtime:
+    from sentencepiece import SentencePieceProcessor
+
+    processor = SentencePieceProcessor(model_proto=model.SerializeToString())
+    return Runtime("sentencepiece", lambda texts: processor.encode(list(texts), out_type=int), lambda ids: str(processor.decode(list(ids))))
+
+
+def _tiktoken(ranks: dict[bytes, int], pattern: str, special: dict[str, int]) -> Runtime:
+    from tiktoken import Encoding
+
+    encoding = Encoding("extended", pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)
+    return Runtime("tiktoken", lambda texts: encoding.encode_batch(list(texts), num_threads=2, allowed_special="all"), lambda ids: encoding.decode(list(ids)))

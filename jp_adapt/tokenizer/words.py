@@ -1,0 +1,108 @@
+"""The words that new tokens are learned from: runs of Japanese characters, each with a leading space where there is one.
+
+A token that holds anything else could change how English or code is cut. The leading space belongs to the word, as it does in every tokenizer of the
+Llama family: "を" after a Latin word and a space is one token then ("`foo` を" is how technical Japanese is set), and text without Japanese never
+meets it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jp_adapt.text.scripts import JAPANESE_CLASS
+
+_RUN = re.compile(f" ?[{JAPANESE_CLASS}]+")
+MAX_RUN_CHARS = 1000  # a longer run is cut: a megabyte without a space teaches nothing that its parts do not
+
+
+@dataclass
+class Corpus:
+    """Texts from several sources, read once and kept as counts: each line counts once, however often it stands in the corpus.
+
+    Repeated lines are menus, licences and other boilerplate; counting them would spend tokens on phrases that stand in one place only.
+    """
+
+    names: list[str] = field(default_factory=list)
+    documents: list[int] = field(default_factory=list)
+    chars: list[int] = field(default_factory=list)
+    repeated_lines: list[int] = field(default_factory=list)
+    runs: list[Counter[str]] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    _seen: set[int] = field(default_factory=set)
+
+    def add(self, name: str, texts: Iterable[str], weight: float = 1.0) -> None:
+        """Count one source; `weight` multiplies its counts."""
+        counts: Counter[str] = Counter()
+        documents = chars = repeated = 0
+        for text in texts:
+            documents += 1
+            chars += len(text)
+            for line in text.splitlines():
+                key = hash(line)
+                if key in self._seen:
+                    repeated += 1
+                    continue
+                self._seen.add(key)
+                counts.update(_RUN.findall(line))
+        self.names.append(name)
+        self.documents.append(documents)
+        self.chars.append(chars)
+        self.repeated_lines.append(repeated)
+        self.runs.append(counts)
+        self.weights.append(weight)
+
+
+@dataclass(frozen=True)
+class Words:
+    """Distinct words (pre-tokens in vocabulary form) and how often each source has them."""
+
+    texts: list[str]
+    source: NDArray[np.int64]  # [E] source of each entry
+    word: NDArray[np.int64]  # [E] word of each entry
+    count: NDArray[np.float64]  # [E] its weighted count
+    num_sources: int
+
+    @property
+    def totals(self) -> NDArray[np.float64]:
+        """[len(texts)] weighted count of each word over all sources."""
+        return np.bincount(self.word, weights=self.count, minlength=len(self.texts)).astype(np.float64)
+
+    def usage(self, ids: Sequence[Sequence[int]], vocab_size: int) -> NDArray[np.float64]:
+        """[num_sources, vocab_size] how often each id stands, when the words are cut into `ids`."""
+        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
+        flat = np.fromiter((token_id for word in ids for token_id in word), np.int64, int(lengths.sum()))
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        table = np.zeros((self.num_sources, vocab_size))
+        for source in range(self.num_sources):
+            chosen = np.flatnonzero(self.source == source)
+            words, counts = self.word[chosen], self.count[chosen]
+            spans = lengths[words]
+            offsets = np.arange(int(spans.sum())) - np.repeat(np.cumsum(spans) - spans, spans)
+            table[source] = np.bincount(flat[np.repeat(starts[words], spans) + offsets], weights=np.repeat(counts, spans), minlength=vocab_size)
+        return table
+
+
+def count_words(corpus: Corpus, pre_tokens: Callable[[str], list[str]], cut: Callable[[str], list[str]] | None = None) -> Words:
+    """The words of `corpus`: its runs, cut at the boundaries of `cut` (phrases, words) and then into pre-tokens."""
+    index: dict[str, int] = {}
+    sources: list[int] = []
+    words: list[int] = []
+    counts: list[float] = []
+    for source, (runs, weight) in enumerate(zip(corpus.runs, corpus.weights, strict=True)):
+        here: Counter[int] = Counter()
+        for run, count in runs.items():
+            for start in range(0, len(run), MAX_RUN_CHARS):
+                part = run[start : start + MAX_RUN_CHARS]
+                for piece in cut(part) if cut else (part,):
+                    for word in pre_tokens(piece):
+                        here[index.setdefault(word, len(index))] += count
+        sources += [source] * len(here)
+        words += here.keys()
+        counts += [count * weight for count in here.values()]
+    return Words(list(index), np.array(sources, np.int64), np.array(words, np.int64), np.array(counts, np.float64), len(corpus.names))
