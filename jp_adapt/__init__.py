@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from jp_adapt.recipe.load import load_recipe as load_recipe
     from jp_adapt.tokenizer.extend import extend_tokenizer as extend_tokenizer
     from jp_adapt.tokenizer.learn import learn_tokens as learn_tokens
+    from jp_adapt.tokenizer.load import load_tokenizer as load_tokenizer
     from jp_adapt.tokenizer.measure import measure_tokenizer as measure_tokenizer
+    from jp_adapt.tokenizer.save import save_tokenizer as save_tokenizer
     from jp_adapt.tokenizer.verify import verify_tokenizer as verify_tokenizer
     from jp_adapt.training.loop import train as train
 
@@ -26,6 +28,8 @@ _HOMES = {
     "learn_tokens": "tokenizer.learn",
     "extend_tokenizer": "tokenizer.extend",
     "verify_tokenizer": "tokenizer.verify",
+    "load_tokenizer": "tokenizer.load",
+    "save_tokenizer": "tokenizer.save",
     "measure_tokenizer": "tokenizer.measure",
     "init_new_rows": "model.rows",
     "train": "training.loop",

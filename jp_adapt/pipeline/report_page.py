@@ -6,32 +6,14 @@ from running or loading anything else. A value that a run does not have is left 
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jp_adapt.pipeline.html_parts import SCRIPT_NAMES, cell, chip, criterion_name, fact_list, lang, none, page, short_hash, table
 from jp_adapt.pipeline.report_charts import charts
 from jp_adapt.pipeline.report_data import at, listed, mappings
 from jp_adapt.pipeline.svg import Mark, duration_text, escape, finite, interval_bar, number_text, plain, range_text, size_text
-from jp_adapt.text.scripts import script_of
 
-_SCRIPT = """(function () {
-  var root = document.documentElement, button = document.getElementById("theme");
-  function dark() { return root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches; }
-  function name() { button.textContent = dark() ? "Light theme" : "Dark theme"; button.hidden = false; }
-  button.onclick = function () { root.dataset.theme = dark() ? "light" : "dark"; name(); };
-  name();
-})();"""
-_CRITERIA = {
-    "unreachable_new_tokens": "New tokens that no text can produce",
-    "changed_english_lines": "English lines tokenized differently than before",
-    "longer_inputs": "Inputs that take more tokens than before",
-    "base_ids_changed": "Token ids of the base that changed",
-    "round_trip_failures": "Texts that do not decode back to themselves",
-}
-_SCRIPTS = {"partial": "part of a character (bytes)", "mixed": "several scripts", "punct": "punctuation", "width": "full-width forms"}
 # key in the summary, name, unit, the same in a sentence, digits, whether more is better
 _HEADLINE = (
     ("chars_per_token", "Japanese characters per token", "chars/token", "Japanese text went from {} to {} characters per token", 2, True),
@@ -54,21 +36,7 @@ def render(summary: Mapping[str, Any]) -> str:
         ("provenance", "Provenance", _provenance(summary)),
     ]
     title = escape(at(summary, "run", "title")) or escape(at(summary, "run", "name")) or "Run report"
-    css = files("jp_adapt.pipeline").joinpath("report.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
-    links = "".join(f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name, _ in sections)
-    parts = [
-        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{policy}">',
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">',
-        f'<title>{title}</title>\n<link rel="icon" href="data:,">\n<style>\n{css}</style>\n</head>\n<body>',
-        f'<header>\n<div class="top"><h1{_lang(title)}>{title}</h1><button type="button" id="theme" hidden>Dark theme</button></div>',
-        f'<p class="lead">{_sentence(summary)}</p>\n{_run_facts(summary)}\n<nav aria-label="Sections"><ul>{links}</ul></nav>\n</header>\n<main>',
-    ]
-    for anchor, name, body in sections:
-        parts.append(f'<section id="{anchor}" aria-labelledby="h-{anchor}">\n<h2 id="h-{anchor}">{name}</h2>\n{body}\n</section>')
-    parts.append(f'</main>\n<footer><p class="note">Written by jp-adapt {escape(at(summary, "run", "jp_adapt"))}</p></footer>')
-    return "\n".join([*parts, f"<script>{_SCRIPT}</script>\n</body>\n</html>\n"])
+    return page(title, _sentence(summary), _run_facts(summary), sections, version=escape(at(summary, "run", "jp_adapt")))
 
 
 def _sentence(summary: Mapping[str, Any]) -> str:
@@ -95,7 +63,7 @@ def _run_facts(summary: Mapping[str, Any]) -> str:
     for name, key, unit, digits in (("Vocabulary", "vocab_size", 1.0, 0), ("Parameters, millions", "parameters", 1e-6, 1)):
         sizes = (at(summary, "models", side, key) for side in ("base", "adapted"))
         facts.append((name, " \u2192 ".join(number_text(size, digits, times=unit) for size in sizes if size is not None)))
-    return _facts(facts)
+    return fact_list(facts)
 
 
 def _headline(summary: Mapping[str, Any]) -> str:
@@ -109,7 +77,7 @@ def _headline(summary: Mapping[str, Any]) -> str:
         numbers = f'<span class="from">{number_text(before, digits)} \u2192</span> {number_text(after, digits)} <small class="note">{unit}</small>'
         change = f'<p class="change">{_change(before, after, more_is_better)}</p><p class="note">{aim}</p>'
         cards.append(f'<li><p class="name">{name}</p><p class="numbers">{numbers}</p>{change}</li>')
-    return f'<ul class="cards">{"".join(cards)}</ul>' if cards else _none("This run measured none of the headline numbers.")
+    return f'<ul class="cards">{"".join(cards)}</ul>' if cards else none("This run measured none of the headline numbers.")
 
 
 def _change(before: float | None, after: float | None, more_is_better: bool) -> str:
@@ -126,7 +94,7 @@ def _change(before: float | None, after: float | None, more_is_better: bool) -> 
 def _segmentation(sentences: Sequence[Mapping[str, Any]]) -> str:
     """Each sentence as the tokens of both tokenizers, side by side."""
     if not sentences:
-        return _none("This run segmented no example sentences.")
+        return none("This run segmented no example sentences.")
     parts = [
         '<p class="key"><span><span class="chip">token</span> token of the base</span><span><span class="chip new">token</span> new token</span>'
         '<span><span class="chip hex"><code>E6 97</code></span> bytes of a character that the tokenizer has no whole token for</span></p>'
@@ -137,20 +105,9 @@ def _segmentation(sentences: Sequence[Mapping[str, Any]]) -> str:
             tokens = mappings(sentence, side)
             ratio = number_text(len(plain(sentence.get("text"))) / max(1, len(tokens)), 2)
             count = f"{len(tokens)} token{'' if len(tokens) == 1 else 's'}, {ratio} chars/token" if tokens else "no tokens recorded"
-            sides.append(f'<div><h4>{name}: {count}</h4><ol class="chips" lang="ja">{"".join(map(_chip, tokens))}</ol></div>')
-        parts.append(f'<p class="sentence"{_lang(text)}>{text}</p><div class="pair">{"".join(sides)}</div>')
+            sides.append(f'<div><h4>{name}: {count}</h4><ol class="chips" lang="ja">{"".join(map(chip, tokens))}</ol></div>')
+        parts.append(f'<p class="sentence"{lang(text)}>{text}</p><div class="pair">{"".join(sides)}</div>')
     return "\n".join(parts)
-
-
-def _chip(token: Mapping[str, Any]) -> str:
-    """One token. White space is made visible, for a chip of nothing but a space would look like a gap."""
-    text, new, partial = escape(token.get("text")), bool(token.get("new")), bool(token.get("partial"))
-    if not partial:
-        text = text.replace("\n", "\u21b5").replace("\t", "\u21e5").replace(" ", "\u2423").replace("\u3000", "\u25a1")
-    hint = " and ".join(name for name, on in (("new token", new), ("bytes of a character", partial)) if on)
-    classes = "chip" + (" new" if new else "") + (" hex" if partial else "")
-    title = f' title="{hint}"' if hint else ""
-    return f'<li class="{classes}"{title}>{f"<code>{text}</code>" if partial else text}</li>'
 
 
 def _curves(summary: Mapping[str, Any]) -> str:
@@ -160,44 +117,44 @@ def _curves(summary: Mapping[str, Any]) -> str:
         name = plain(stage.get("stage")) or "stage"
         figures = "".join(f"<figure>{drawn[key]}</figure>" for key in (f"{name}-ja", f"{name}-en") if key in drawn)
         kind = f" ({escape(stage.get('kind'))})" if plain(stage.get("kind")) not in ("", name) else ""
-        shown = f'<div class="figures">{figures}</div>' if figures else _none("This stage recorded no curve.")
+        shown = f'<div class="figures">{figures}</div>' if figures else none("This stage recorded no curve.")
         parts.append(f"<h3>Stage {escape(name)}{kind}</h3>{shown}")
-    return "\n".join(parts) or _none("This run trained nothing.")
+    return "\n".join(parts) or none("This run trained nothing.")
 
 
 def _scores(benchmarks: Sequence[Mapping[str, Any]]) -> str:
     """In words what each benchmark can tell, then the numbers."""
     if not benchmarks:
-        return _none("This run scored no benchmark.")
+        return none("This run scored no benchmark.")
     words = ""
     for one in benchmarks:
         warnings = "".join(f'<p class="warning"><strong>Warning:</strong> {escape(text)}</p>' for text in listed(one, "warnings") if text)
         title = escape(one.get("title")) or escape(one.get("id")) or "Benchmark"
-        words += f"<li><strong{_lang(title)}>{title}</strong>: {_verdict(one)}{_against_chance(one)}{warnings}</li>"
+        words += f"<li><strong{lang(title)}>{title}</strong>: {_verdict(one)}{_against_chance(one)}{warnings}</li>"
     many = " Each benchmark is judged by itself; nothing corrects for looking at several." if len(benchmarks) > 1 else ""
     note = f'<p class="note">Bars: dot = accuracy, line = 95 % interval, upper = base, lower = adapted, dashed = chance level.{many}</p>'
     columns = ["Benchmark", "Accuracy, base above adapted", "Items", "Base", "Adapted", "Difference", "McNemar p", "Detectable"]
     caption = "Accuracy in percent and paired difference in points, with 95 % intervals; detectable: the smallest difference likely to show"
-    return f'<ul class="verdicts">{words}</ul>{_table(caption, columns, "".join(map(_score_row, benchmarks)), 2)}{note}'
+    return f'<ul class="verdicts">{words}</ul>{table(caption, columns, "".join(map(_score_row, benchmarks)), 2)}{note}'
 
 
 def _score_row(one: Mapping[str, Any]) -> str:
     """One benchmark as a table row."""
-    chance, p, marks, cells = finite(one.get("chance")), finite(one.get("mcnemar_p")), [], [_cell(number_text(one.get("items"), 0))]
+    chance, p, marks, cells = finite(one.get("chance")), finite(one.get("mcnemar_p")), [], [cell(number_text(one.get("items"), 0))]
     for colour, (side, name) in enumerate((("base", "Base"), ("adapted", "Adapted"))):
         value, interval = finite(at(one, side, "accuracy")), _interval(one, side)
-        cells.append(_cell(number_text(value, 1, times=100), range_text(interval, 1, times=100)))
+        cells.append(cell(number_text(value, 1, times=100), range_text(interval, 1, times=100)))
         if value is not None:
             marks.append(Mark(name, value, *(interval or (value, value)), colour=colour))
     title = plain(one.get("title")) or plain(one.get("id")) or "Benchmark"
     bar = interval_bar(marks, chance=chance, title=f"Accuracy on {title}") if marks else ""
     difference = number_text(at(one, "difference", "accuracy"), 1, times=100, sign=True)
-    cells.append(_cell(difference, range_text(_interval(one, "difference"), 1, times=100, sign=True)))
-    cells.append(_cell("&lt;0.001" if p is not None and p < 0.001 else number_text(p, 3)))
-    cells.append(_cell(number_text(one.get("minimal_detectable_difference"), 1, times=100)))
+    cells.append(cell(difference, range_text(_interval(one, "difference"), 1, times=100, sign=True)))
+    cells.append(cell("&lt;0.001" if p is not None and p < 0.001 else number_text(p, 3)))
+    cells.append(cell(number_text(one.get("minimal_detectable_difference"), 1, times=100)))
     below = (escape(one.get("id")) if one.get("title") else "", f"chance {number_text(chance, 0, times=100)} %" if chance is not None else "")
     small = "".join(f"<small>{text}</small>" for text in below if text)
-    return f'<tr><th scope="row"{_lang(title)}>{escape(title)}{small}</th><td>{bar}</td>{"".join(cells)}</tr>'
+    return f'<tr><th scope="row"{lang(title)}>{escape(title)}{small}</th><td>{bar}</td>{"".join(cells)}</tr>'
 
 
 def _verdict(one: Mapping[str, Any]) -> str:
@@ -230,10 +187,10 @@ def _against_chance(one: Mapping[str, Any]) -> str:
 def _texts(texts: Sequence[Mapping[str, Any]]) -> str:
     """Tokens and bits of both models on each held-out text, and the change between them."""
     if not texts:
-        return _none("This run measured no held-out text.")
+        return none("This run measured no held-out text.")
     caption = "Bits per character and per byte do not depend on how a text is cut into tokens; in brackets: 95 % interval of the paired difference"
     columns = ["Text", "Model", *(key.replace("_per_", "/").capitalize() for key in _TEXT_COLUMNS)]
-    return _table(caption, columns, "".join(map(_text_rows, texts)), 2)
+    return table(caption, columns, "".join(map(_text_rows, texts)), 2)
 
 
 def _text_rows(one: Mapping[str, Any]) -> str:
@@ -244,12 +201,12 @@ def _text_rows(one: Mapping[str, Any]) -> str:
     rows: dict[str, list[str]] = {"Base": [], "Adapted": [], "Change": []}
     for key, digits in _TEXT_COLUMNS.items():
         before, after = finite(at(one, "base", key)), finite(at(one, "adapted", key))
-        rows["Base"].append(_cell(number_text(before, digits)))
-        rows["Adapted"].append(_cell(number_text(after, digits)))
+        rows["Base"].append(cell(number_text(before, digits)))
+        rows["Adapted"].append(cell(number_text(after, digits)))
         change = f"{number_text(after / before - 1, 1, times=100, sign=True)} %" if before and after is not None else ""
         difference, interval = at(one, "difference", key), range_text(_interval(one, "difference"), 3, sign=True)
         told = f"{number_text(difference, 3, sign=True)}{f' ({interval})' if interval else ''}" if difference is not None else ""
-        rows["Change"].append(_cell(change, told))
+        rows["Change"].append(cell(change, told))
     lines = [f'<th scope="row">{name}</th>{"".join(cells)}</tr>' for name, cells in rows.items()]
     return f'<tbody><tr class="quiet">{head}{lines[0]}<tr class="quiet">{lines[1]}<tr>{lines[2]}</tbody>'
 
@@ -257,15 +214,15 @@ def _text_rows(one: Mapping[str, Any]) -> str:
 def _samples(samples: Sequence[Mapping[str, Any]]) -> str:
     """What both models wrote after the same prompt."""
     if not samples:
-        return _none("This run generated no samples.")
+        return none("This run generated no samples.")
     parts = []
     for one in samples:
         prompt, sides = escape(one.get("prompt")), []
         for side, name in (("base", "Base"), ("adapted", "Adapted")):
             text = escape(one.get(side))
-            shown = f'<p class="sample"{_lang(text)}>{text}</p>' if text.strip() else _none("Nothing was generated.")
+            shown = f'<p class="sample"{lang(text)}>{text}</p>' if text.strip() else none("Nothing was generated.")
             sides.append(f"<div><h4>{name}</h4>{shown}</div>")
-        parts.append(f'<h3{_lang(prompt)}>{prompt or "No prompt"}</h3><div class="pair">{"".join(sides)}</div>')
+        parts.append(f'<h3{lang(prompt)}>{prompt or "No prompt"}</h3><div class="pair">{"".join(sides)}</div>')
     return "\n".join(parts)
 
 
@@ -278,10 +235,10 @@ def _tokenizer(summary: Mapping[str, Any]) -> str:
     if scripts:
         total, rows = sum(count for count, _ in scripts), ""
         for count, name in scripts:
-            cells = _cell(number_text(count, 0)) + _cell(number_text(count / total, 1, times=100))
+            cells = cell(number_text(count, 0)) + cell(number_text(count / total, 1, times=100))
             bar = f'<td><span class="share" style="--share:{count / scripts[0][0]:.3f}"></span></td>'
-            rows += f'<tr><th scope="row">{escape(_SCRIPTS.get(name, name.replace("_", " ")))}</th>{bar}{cells}</tr>'
-        parts.append(_table("New tokens by script", ["Script", "Share", "Tokens", "Percent"], rows, 2))
+            rows += f'<tr><th scope="row">{escape(SCRIPT_NAMES.get(name, name.replace("_", " ")))}</th>{bar}{cells}</tr>'
+        parts.append(table("New tokens by script", ["Script", "Share", "Tokens", "Percent"], rows, 2))
     chips = ""
     for one in mappings(part, "examples"):
         chips += f'<li class="chip new">{escape(one.get("token"))}<span class="count">{number_text(one.get("count"), 0)}</span></li>'
@@ -289,39 +246,39 @@ def _tokenizer(summary: Mapping[str, Any]) -> str:
         parts.append(f'<h3>Most used new tokens, with their counts</h3><ol class="chips" lang="ja">{chips}</ol>')
     if criteria:
         rows = "".join(_criterion(str(name), value) for name, value in criteria)
-        parts.append(_table("Criteria: each must be 0", ["Criterion", "Count", "Result"], rows))
-    return "".join(parts) or _none("This run did not change the tokenizer.")
+        parts.append(table("Criteria: each must be 0", ["Criterion", "Count", "Result"], rows))
+    return "".join(parts) or none("This run did not change the tokenizer.")
 
 
 def _criterion(name: str, value: Any) -> str:
     """A criterion with its number: 0 passes, anything else does not."""
     mark = '<span class="good">\u2713 pass</span>' if value == 0 else '<span class="bad">\u2717 fail</span>' if finite(value) else "not measured"
-    return f'<tr><th scope="row">{escape(_CRITERIA.get(name, name.replace("_", " ")))}</th>{_cell(number_text(value, 0))}{_cell(mark)}</tr>'
+    return f'<tr><th scope="row">{escape(criterion_name(name))}</th>{cell(number_text(value, 0))}{cell(mark)}</tr>'
 
 
 def _provenance(summary: Mapping[str, Any]) -> str:
     """Where everything came from and how to run it again."""
     part = at(summary, "provenance")
     base, env = (
-        _facts((str(name).replace("_", " "), _hash(value) if name == "sha256" else escape(value)) for name, value in _items(part, key))
+        fact_list((str(name).replace("_", " "), short_hash(value) if name == "sha256" else escape(value)) for name, value in _items(part, key))
         for key in ("base", "env")
     )
     inputs = stages = ""
     for one in mappings(part, "inputs"):
-        cells = f"<td>{_hash(one.get('sha256'))}</td>{_cell(size_text(one.get('bytes')))}"
+        cells = f"<td>{short_hash(one.get('sha256'))}</td>{cell(size_text(one.get('bytes')))}"
         inputs += f'<tr><th scope="row"><code>{escape(one.get("path"))}</code></th>{cells}</tr>'
     for one in mappings(part, "stages"):
-        words = f'<th scope="row">{escape(one.get("id"))}</th><td>{escape(one.get("kind"))}</td><td>{_hash(one.get("fingerprint"))}</td>'
-        stages += f"<tr>{words}{_cell(duration_text(one.get('elapsed_s')))}{_cell(size_text(one.get('peak_memory_bytes')))}</tr>"
+        words = f'<th scope="row">{escape(one.get("id"))}</th><td>{escape(one.get("kind"))}</td><td>{short_hash(one.get("fingerprint"))}</td>'
+        stages += f"<tr>{words}{cell(duration_text(one.get('elapsed_s')))}{cell(size_text(one.get('peak_memory_bytes')))}</tr>"
     commands = "\n".join(escape(line) for line in listed(part, "repeat") if line)
     blocks = {
         "Base": base,
-        "Inputs": inputs and _table("Files that the run read", ["Path", "SHA-256", "Size"], inputs, 2),
+        "Inputs": inputs and table("Files that the run read", ["Path", "SHA-256", "Size"], inputs, 2),
         "Environment": env,
-        "Stages": stages and _table("In the order they ran", ["Stage", "Kind", "Fingerprint", "Time", "Peak memory"], stages, 3),
+        "Stages": stages and table("In the order they ran", ["Stage", "Kind", "Fingerprint", "Time", "Peak memory"], stages, 3),
         "To repeat this run": commands and f'<pre tabindex="0"><code>{commands}</code></pre>',
     }
-    return "".join(f"<h3>{name}</h3>{body}" for name, body in blocks.items() if body) or _none("This run recorded no provenance.")
+    return "".join(f"<h3>{name}</h3>{body}" for name, body in blocks.items() if body) or none("This run recorded no provenance.")
 
 
 def _items(value: Any, key: str) -> list[tuple[Any, Any]]:
@@ -332,36 +289,3 @@ def _items(value: Any, key: str) -> list[tuple[Any, Any]]:
 def _interval(value: Any, key: str) -> tuple[float, float] | None:
     bounds = [bound for bound in map(finite, listed(at(value, key), "interval")) if bound is not None]
     return (bounds[0], bounds[1]) if len(bounds) == 2 else None
-
-
-def _lang(text: str) -> str:
-    """The language attribute for a text with a Japanese character in it: it picks the Japanese glyphs and the Japanese voice."""
-    return ' lang="ja"' if any(script_of(char) for char in text) else ""
-
-
-def _hash(value: Any) -> str:
-    """The first twelve digits, the whole in the hover title."""
-    text = plain(value)
-    return f'<code title="{escape(text)}">{escape(text[:12])}\u2026</code>' if len(text) > 12 else escape(text) or ""
-
-
-def _none(sentence: str) -> str:
-    return f'<p class="note">{sentence}</p>'
-
-
-def _facts(facts: Iterable[tuple[str, str]]) -> str:
-    """Named values; `facts` holds plain names and values that are already HTML. Those without a value are left out."""
-    shown = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in facts if value)
-    return f'<dl class="facts">{shown}</dl>' if shown else ""
-
-
-def _cell(value: str, below: str = "") -> str:
-    return f'<td class="n">{value}{f"<small>{below}</small>" if below else ""}</td>'
-
-
-def _table(caption: str, columns: Sequence[str], bodies: str, words: int = 1) -> str:
-    """A table in a frame that scrolls by itself on a narrow screen. The first `words` columns hold words, the others numbers."""
-    body = bodies if bodies.startswith("<tbody>") else f"<tbody>{bodies}</tbody>"
-    heads = "".join(f'<th scope="col"{"" if index < words else " class=n"}>{name}</th>' for index, name in enumerate(columns))
-    frame = f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
-    return f"{frame}<table><caption><span>{caption}</span></caption><thead><tr>{heads}</tr></thead>{body}</table></div>"

@@ -44,12 +44,12 @@ class Base(Part):
 
 
 class Source(Part):
-    """A text: one document a line in .jsonl (or .jsonl.gz), or one document a file in .txt."""
+    """A text: one document a line in .jsonl or a row in .parquet, or one document a file in .txt (.jsonl and .txt also as .gz and .zst)."""
 
     path: str
     language: Literal["ja", "en", "code"]
     licence: str
-    field: str = Field("text", description="the field of a .jsonl line that holds the text")
+    field: str = Field("text", description="the field of a .jsonl line or a .parquet row that holds the text")
 
 
 class Weighted(Part):
@@ -130,7 +130,7 @@ class RowsStage(_Training):
     """Give the new tokens rows: start from the old rows of their pieces, then train the new rows alone, transformer frozen."""
 
     kind: Literal["rows"]
-    init: Literal["mean"] = "mean"
+    init: Literal["mean", "norm_matched", "position_weighted"] = Field("mean", description="first values of the new rows, before they train")
 
 
 class PretrainStage(_Training):

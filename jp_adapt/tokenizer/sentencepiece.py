@@ -58,6 +58,8 @@ def read_model(data: bytes, place: str) -> Any:
         raise InputError(
             f"{place}: normalises its text ({model.normalizer_spec.name}), which cannot be undone; only models with identity normalisation are read"
         )
+    if model.normalizer_spec.remove_extra_whitespaces:
+        raise InputError(f"{place}: takes out repeated spaces, which cannot be undone; only models with identity normalisation are read")
     return model
 
 
@@ -120,7 +122,8 @@ def model_of(base: Any, first_new_id: int, between: Sequence[tuple[int, str]], n
     Args:
         base: the parsed model of the base.
         first_new_id: id of the first new piece.
-        between: (id, text) of the added tokens that the base's `tokenizer.json` holds after the pieces of `base`; they keep their ids.
+        between: (id, text) of the added tokens that the base's `tokenizer.json` holds after the pieces of `base`; they keep their ids, and as control
+            pieces they stand for no text, so that SentencePiece cuts what is written like them as the base's own model does.
         new: the new pieces in order.
     """
     model = type(base)()
@@ -129,7 +132,7 @@ def model_of(base: Any, first_new_id: int, between: Sequence[tuple[int, str]], n
     step = max(1.0, 2.0 * float(np.spacing(np.float32(abs(lowest)))))
     added = dict(between)
     for token_id in range(len(base.pieces), first_new_id):
-        model.pieces.add(piece=added.get(token_id, f"<unused_{token_id}>"), score=0.0, type=USER_DEFINED if token_id in added else UNUSED)
+        model.pieces.add(piece=added.get(token_id, f"<unused_{token_id}>"), score=0.0, type=CONTROL if token_id in added else UNUSED)
     for place, text in enumerate(new, start=1):
         model.pieces.add(piece=text, score=lowest - step * place, type=NORMAL)
     model.trainer_spec.vocab_size = len(model.pieces)

@@ -22,14 +22,21 @@ LLAMA3_NUM_SPECIAL = 256
 def read_ranks(data: bytes, place: str) -> dict[bytes, int]:
     """Token -> rank of a rank file. InputError with the line where it is none."""
     ranks: dict[bytes, int] = {}
-    for number, line in enumerate(data.splitlines(), start=1):
+    seen: set[int] = set()
+    for at, line in enumerate(data.splitlines(), start=1):
         if not line.strip():
             continue
         try:
-            token, rank = line.split()
-            ranks[base64.b64decode(token, validate=True)] = int(rank)
+            text, number = line.split()
+            token, rank = base64.b64decode(text, validate=True), int(number)
+            if rank < 0:
+                raise ValueError("a rank is no negative number")
         except (ValueError, binascii.Error) as error:
-            raise InputError(f"{place}:{number}: no line of a tiktoken rank file (base64, space, rank); fetch the file again") from error
+            raise InputError(f"{place}:{at}: no line of a tiktoken rank file (base64, space, rank); fetch the file again") from error
+        if token in ranks or rank in seen:
+            raise InputError(f"{place}:{at}: the {'token' if token in ranks else 'rank'} of this line stands twice; fetch the file again")
+        ranks[token] = rank
+        seen.add(rank)
     if not ranks:
         raise InputError(f"{place}: holds no token; fetch the file again")
     return ranks

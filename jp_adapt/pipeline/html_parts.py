@@ -1,0 +1,112 @@
+"""What the pages of jp-adapt are made of: the document around the sections, tables, facts, chips of tokens.
+
+Every value that comes from outside goes through `escape` here or at the caller's.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any
+
+from jp_adapt.pipeline.svg import escape, plain
+from jp_adapt.text.scripts import script_of
+
+_SCRIPT = """(function () {
+  var root = document.documentElement, button = document.getElementById("theme");
+  function dark() { return root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches; }
+  function name() { button.textContent = dark() ? "Light theme" : "Dark theme"; button.hidden = false; }
+  button.onclick = function () { root.dataset.theme = dark() ? "light" : "dark"; name(); };
+  name();
+})();"""
+SCRIPT_NAMES = {"partial": "part of a character (bytes)", "mixed": "several scripts", "punct": "punctuation", "width": "full-width forms"}
+# name of a criterion: what its number counts, and why it has to be 0
+CRITERIA = {
+    "base_ids_changed": ("Base tokens with another id", "The model finds what it learned about a token by its id, so every base token keeps its own."),
+    "unreachable_new_tokens": ("New tokens that no text produces", "A token that is not produced even from its own text would never be trained or used."),
+    "dead_base_tokens": ("Base tokens that no text produces any more", "A token that the base produced and the extension never does is knowledge lost."),
+    "changed_lines": ("Lines without Japanese that are cut differently", "English, code and other text must reach the model exactly as before."),
+    "longer_inputs": ("Lines that take more tokens than before", "An extension may shorten an input or leave it alone, but never make it longer."),
+    "round_trip_failures": ("Texts that do not decode back to themselves", "Encoding and then decoding a text must lose and change nothing."),
+    "runtimes_disagree": ("Texts on which the runtimes disagree", "Every program that reads the tokenizer must give the same ids for the same text."),
+    "llama_cpp_check_string": (
+        "llama.cpp check strings that are cut differently",
+        "llama.cpp recognises a tokenizer by the ids of one fixed string, so the extension must leave that string as it was.",
+    ),
+}
+
+
+def criterion_name(name: object) -> str:
+    """What a criterion counts, in words; the runtime that stands behind its name in a run's record comes after it."""
+    key, _, runtime = str(name).partition(" (")
+    known = CRITERIA[key][0] if key in CRITERIA else key.replace("_", " ")
+    return f"{known} ({runtime}" if runtime else known
+
+
+def page(title: str, lead: str, named: str, sections: Sequence[tuple[str, str, str]], *, css: str = "", version: str = "") -> str:
+    """The document around `sections` of (anchor, heading, HTML).
+
+    Nothing is fetched, and a content policy keeps the browser from running or loading anything but the one script here. All but `css` is HTML.
+    """
+    style = files("jp_adapt.pipeline").joinpath("report.css").read_text(encoding="utf-8") + css
+    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    links = "".join(f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name, _ in sections)
+    bodies = (f'<section id="{anchor}" aria-labelledby="h-{anchor}">\n<h2 id="h-{anchor}">{name}</h2>\n{body}\n</section>' for anchor, name, body in sections)
+    parts = [
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<meta http-equiv="Content-Security-Policy" content="{policy}">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="color-scheme" content="light dark">',
+        f'<title>{title}</title>\n<link rel="icon" href="data:,">\n<style>\n{style}</style>\n</head>\n<body>',
+        f'<header>\n<div class="top"><h1{lang(title)}>{title}</h1><button type="button" id="theme" hidden>Dark theme</button></div>',
+        f'<p class="lead">{lead}</p>\n{named}\n<nav aria-label="Sections"><ul>{links}</ul></nav>\n</header>\n<main>',
+        *bodies,
+        f'</main>\n<footer><p class="note">Written by jp-adapt {version}</p></footer>',
+        f"<script>{_SCRIPT}</script>\n</body>\n</html>\n",
+    ]
+    return "\n".join(parts)
+
+
+def cell(value: str, below: str = "") -> str:
+    return f'<td class="n">{value}{f"<small>{below}</small>" if below else ""}</td>'
+
+
+def chip(token: Mapping[str, Any]) -> str:
+    """One token. White space is made visible, for a chip of nothing but a space would look like a gap."""
+    text, new, partial = escape(token.get("text")), bool(token.get("new")), bool(token.get("partial"))
+    if not partial:
+        text = text.replace("\n", "\u21b5").replace("\t", "\u21e5").replace(" ", "\u2423").replace("\u3000", "\u25a1")
+    hint = " and ".join(name for name, on in (("new token", new), ("bytes of a character", partial)) if on)
+    classes = "chip" + (" new" if new else "") + (" hex" if partial else "")
+    title = f' title="{hint}"' if hint else ""
+    return f'<li class="{classes}"{title}>{f"<code>{text}</code>" if partial else text}</li>'
+
+
+def fact_list(named: Iterable[tuple[str, str]]) -> str:
+    """Named values; `named` holds plain names and values that are already HTML. Those without a value are left out."""
+    shown = "".join(f"<div><dt>{escape(name)}</dt><dd>{value}</dd></div>" for name, value in named if value)
+    return f'<dl class="facts">{shown}</dl>' if shown else ""
+
+
+def short_hash(value: Any) -> str:
+    """The first twelve digits, the whole in the hover title."""
+    text = plain(value)
+    return f'<code title="{escape(text)}">{escape(text[:12])}\u2026</code>' if len(text) > 12 else escape(text) or ""
+
+
+def lang(text: str) -> str:
+    """The language attribute for a text with a Japanese character in it: it picks the Japanese glyphs and the Japanese voice."""
+    return ' lang="ja"' if any(script_of(char) for char in text) else ""
+
+
+def none(sentence: str) -> str:
+    return f'<p class="note">{sentence}</p>'
+
+
+def table(caption: str, columns: Sequence[str], bodies: str, words: int = 1) -> str:
+    """A table in a frame that scrolls by itself on a narrow screen. The first `words` columns hold words, the others numbers."""
+    body = bodies if bodies.startswith("<tbody>") else f"<tbody>{bodies}</tbody>"
+    heads = "".join(f'<th scope="col"{"" if index < words else " class=n"}>{name}</th>' for index, name in enumerate(columns))
+    frame = f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}">'
+    return f"{frame}<table><caption><span>{caption}</span></caption><thead><tr>{heads}</tr></thead>{body}</table></div>"
