@@ -14,7 +14,6 @@ from transformers.utils import logging as transformers_logging
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, write_json
-from jp_adapt.model import attention
 from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters
 from jp_adapt.model.rows import ExtendedEmbedding
 
@@ -90,11 +89,9 @@ class CausalModel(nn.Module):
 
 
 def load_base(folder: Path, dtype: torch.dtype) -> Any:
-    """The transformers model of a plain folder, from safetensors only and without remote code; our own attention where there is no GPU."""
-    attention.register()
-    kind = "sdpa" if torch.cuda.is_available() else attention.GROUPED_MATMUL
+    """The transformers model of a plain folder, from safetensors only and without remote code."""
     try:
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation=kind, use_safetensors=True, trust_remote_code=False)
+        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{folder}: no model that transformers can load ({error})") from error
 

@@ -28,14 +28,12 @@ def main() -> None:
         print(f"  skipped: no model in {base}; run `make quickstart` first")
         return
     ids = torch.randint(0, 49152, (BATCH, LENGTH + 1), generator=torch.Generator().manual_seed(0))
-    contenders = {"ours": _ours(base, ids), "ours with sdpa": _ours(base, ids, attention="sdpa"), "transformers + peft": _theirs(base, ids)}
+    contenders = {"ours": _ours(base, ids), "transformers + peft": _theirs(base, ids)}
     report(alternate(contenders, rounds=5), "ours")
 
 
-def _ours(base: Path, ids: torch.Tensor, attention: str | None = None) -> Callable[[], object]:
+def _ours(base: Path, ids: torch.Tensor) -> Callable[[], object]:
     model = load_causal(base, torch.bfloat16)
-    if attention is not None:
-        model.base.set_attn_implementation(attention)
     model.add_lora(LoraSettings(32, 64.0), seed=0)
     loss = NextTokenLoss(model)
     positions = torch.arange(LENGTH).repeat(BATCH, 1)

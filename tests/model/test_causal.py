@@ -1,4 +1,4 @@
-"""Our attention equals transformers' eager one, packed documents and cached generation included."""
+"""A loaded base equals transformers' eager one, packed documents and cached generation included."""
 
 from __future__ import annotations
 
