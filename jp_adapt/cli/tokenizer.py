@@ -90,8 +90,10 @@ def _extend(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.tokenizer_commands import verify, write_page
+    from jp_adapt.pipeline.tokenizer_commands import refuse_existing, verify, write_page
 
+    if args.out:
+        refuse_existing(args.out)
     report = verify(args.base, args.extended, args.texts, args.field)
     if args.out:
         write_page(report, args.out)
@@ -107,8 +109,10 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.tokenizer_commands import compare, write_page
+    from jp_adapt.pipeline.tokenizer_commands import compare, refuse_existing, write_page
 
+    if args.out:
+        refuse_existing(args.out)
     report = compare(args.tokenizers, args.texts, args.field)
     if args.out:
         write_page(report, args.out)

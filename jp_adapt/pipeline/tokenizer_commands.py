@@ -69,15 +69,25 @@ def download_tokenizer(name: str, revision: str) -> Path:
         ) from error
 
 
+def refuse_existing(out: Path) -> None:
+    """UsageError where `out` is there already: nothing is ever overwritten, and nobody waits for a result that cannot be kept."""
+    try:
+        there = out.exists()
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise UsageError(f"{out}: cannot be used ({error.strerror}); give another --out") from error
+    if there:
+        raise UsageError(f"{out}: exists already; give another --out, or move it away")
+
+
 def extend(base: str, corpora: Sequence[str], num_tokens: int, out: Path, options: ExtendOptions) -> Report:
     """Extend a tokenizer, check every criterion, and write the folder `out`; GateError, and no folder, where one does not hold."""
-    if out.exists():
-        raise UsageError(f"{out}: exists already; give another --out, or move it away")
+    refuse_existing(out)
     loaded, path = load_base(base)
     sources = expand_corpora(corpora)
     weights = options.weights or (1.0,) * len(sources)
     if len(weights) != len(sources):
         raise UsageError(f"--weights has {len(weights)} numbers, and there are {len(sources)} corpora; give one for each, in the same order")
+    unchanged = [text for source in expand_corpora(options.unchanged) for text in _head(read_source(source, options.field))]
     corpus, kept = Corpus(), {}
     for source, weight in zip(sources, weights, strict=True):
         head: list[str] = []
@@ -93,7 +103,6 @@ def extend(base: str, corpora: Sequence[str], num_tokens: int, out: Path, option
         cover=options.cover,
     )
     japanese = [text for head in kept.values() for text in head]
-    unchanged = [text for source in expand_corpora(options.unchanged) for text in _head(read_source(source, options.field))]
     criteria = verify_tokenizer(loaded, extended_tokenizer(loaded, extension), japanese=japanese, unchanged=unchanged)
     check_criteria(criteria)
     report = _extension_report(loaded, path, corpus, extension, criteria, kept, options)

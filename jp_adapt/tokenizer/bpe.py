@@ -23,6 +23,7 @@ from jp_adapt.tokenizer.merges import Pair, is_rank_keyed
 
 Family = Literal["SentencePiece BPE", "tiktoken BPE", "byte-level BPE"]
 BLOCK = 4096  # texts handed to the runtime at once
+MAX_ID = 2**22  # far above every published vocabulary; tables over all ids are made of a damaged number otherwise
 NEVER_IN_UTF8 = frozenset({0xC0, 0xC1, *range(0xF5, 0x100)})
 
 
@@ -151,9 +152,13 @@ def family_of(spec: dict[str, Any]) -> str:
         return str(kind or "unknown")
     if model.get("byte_fallback"):
         return "SentencePiece BPE"
-    parts = [spec.get("pre_tokenizer") or {}]
-    parts += parts[0].get("pretokenizers", [])
-    return "byte-level BPE" if any(part.get("type") == "ByteLevel" for part in parts) else "BPE without bytes"
+    outer = spec.get("pre_tokenizer")
+    parts = [outer, *(outer.get("pretokenizers") or [])] if isinstance(outer, dict) else []
+    return "byte-level BPE" if any(isinstance(part, dict) and part.get("type") == "ByteLevel" for part in parts) else "BPE without bytes"
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MAX_ID
 
 
 def check_spec(spec: Any, place: str) -> None:
@@ -165,21 +170,25 @@ def check_spec(spec: Any, place: str) -> None:
         raise InputError(f"{place}: a {family} tokenizer; only BPE tokenizers with bytes (Llama, Mistral v1, Llama-3, GPT-2, SmolLM2) can be extended")
     model = spec["model"]
     vocab, merges = model.get("vocab"), model.get("merges")
-    if not isinstance(vocab, dict) or not vocab or not isinstance(merges, list) or not all(type(token_id) is int for token_id in vocab.values()):
-        raise InputError(f"{place}: 'model' lacks a vocabulary of ids or a list of merges; fetch the file again")
+    if not isinstance(vocab, dict) or not vocab or not isinstance(merges, list) or not all(map(_is_id, vocab.values())):
+        raise InputError(f"{place}: 'model' lacks a vocabulary of ids (0 to {MAX_ID:,}) or a list of merges; fetch the file again")
     added = spec.get("added_tokens")
-    if not isinstance(added, list) or not all(isinstance(token, dict) and isinstance(token.get("content"), str) and "id" in token for token in added):
-        raise InputError(f"{place}: 'added_tokens' is not a list of tokens with id and content; fetch the file again")
+    if not isinstance(added, list) or not all(isinstance(token, dict) and isinstance(token.get("content"), str) and _is_id(token.get("id")) for token in added):
+        raise InputError(f"{place}: 'added_tokens' is not a list of tokens with id (0 to {MAX_ID:,}) and content; fetch the file again")
     by_id: dict[int, str] = {}
-    for text, token_id in vocab.items():
-        if token_id in by_id:
+    for text, token_id in (*vocab.items(), *((token["content"], token["id"]) for token in added)):
+        if by_id.get(token_id, text) != text:
             raise InputError(f"{place}: '{by_id[token_id]}' and '{text}' have the same id {token_id}; fetch the file again")
         by_id[token_id] = text
+    lacking = next((piece for byte in range(256) if (piece := f"<0x{byte:02X}>") not in vocab), None)
+    if family == "SentencePiece BPE" and lacking is not None:
+        raise InputError(f"{place}: lacks {lacking}, and byte fallback needs a piece for each of the 256 bytes; fetch the file again")
     texts = {token["content"] for token in added}
     for text in vocab:
         if family == "byte-level BPE" and text not in texts and not byte_level.is_byte_text(text):
             raise InputError(f"{place}: '{text}' of the vocabulary holds a character that stands for no byte; this is no byte-level tokenizer")
     for number, merge in enumerate(merges):
         parts = merge.split(" ") if isinstance(merge, str) else merge
-        if len(parts) != 2 or any(part not in vocab for part in parts) or parts[0] + parts[1] not in vocab:
+        known = isinstance(parts, list) and len(parts) == 2 and all(isinstance(part, str) and part in vocab for part in parts)
+        if not known or parts[0] + parts[1] not in vocab:
             raise InputError(f"{place}: merge {number} ({merge}) is no pair of tokens that make a token; fetch the file again")

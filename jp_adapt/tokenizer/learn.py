@@ -79,7 +79,7 @@ class _Bench:
         spec = self.base.spec["model"]
         inside = {text: token_id for text, token_id in spec["vocab"].items() if text not in self.base.special_texts and _is_inside(self.base.to_bytes(text))}
         if self.base.is_sentencepiece:
-            inside |= {text: token_id for text, token_id in spec["vocab"].items() if text.startswith("<0x") or text == spec["unk_token"]}
+            inside |= {text: token_id for text, token_id in spec["vocab"].items() if text.startswith("<0x") or text == spec.get("unk_token")}
         self.vocab = inside
         self.merges = [pair for pair in self.base.merges if pair[0] in inside and pair[1] in inside and pair[0] + pair[1] in inside]
         self.texts = [self.base.to_bytes(word).decode("utf-8", errors="replace") for word in self.words.texts]

@@ -34,6 +34,13 @@ def load_tokenizer(path: Path) -> LoadedTokenizer:
         InputError: nothing readable there; a family that cannot be extended (it is named); or `tokenizer.json` and `tokenizer.model` of one folder
             that are not the same tokenizer.
     """
+    try:
+        return _load(path)
+    except OSError as error:  # a name too long, a folder that may not be entered
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def _load(path: Path) -> LoadedTokenizer:
     if path.is_dir():
         spec_file = path / SPEC
         native_file = next((path / name for name in NATIVE if (path / name).is_file()), None)
@@ -44,21 +51,22 @@ def load_tokenizer(path: Path) -> LoadedTokenizer:
         path = native_file
     data = _read(path)
     if data.lstrip()[:1] == b"{":
-        return LoadedTokenizer(BpeTokenizer(_parse_spec(data, path)), [path])
+        return LoadedTokenizer(_parse_spec(data, path), [path])
     return _load_native(data, path)
 
 
 def _load_both(spec_file: Path, native_file: Path | None) -> LoadedTokenizer:
-    tokenizer = BpeTokenizer(_parse_spec(_read(spec_file), spec_file))
+    tokenizer = _parse_spec(_read(spec_file), spec_file)
     if native_file is None:
         return LoadedTokenizer(tokenizer, [spec_file])
     native = _load_native(_read(native_file), native_file, need_spec=False)
     pieces = _native_pieces(native)
     vocab = tokenizer.spec["model"]["vocab"] | {token["content"]: token["id"] for token in tokenizer.spec["added_tokens"]}
     differing = [text for text, token_id in pieces.items() if vocab.get(text) != token_id]
+    differing += [text for text in vocab if text not in pieces and text not in tokenizer.special_texts]
     if differing:
         raise InputError(
-            f"{spec_file.parent}: {spec_file.name} and {native_file.name} are two different tokenizers ({len(differing):,} of {len(pieces):,} tokens stand at "
+            f"{spec_file.parent}: {spec_file.name} and {native_file.name} are two different tokenizers ({len(differing):,} of {len(vocab):,} tokens stand at "
             f"another id or in one of them only, '{differing[0]}' for example); find out which one the model was trained with, and give that file"
         )
     return LoadedTokenizer(tokenizer, [spec_file, native_file], native.sentencepiece, native.ranks)
@@ -69,7 +77,7 @@ def _native_pieces(native: LoadedTokenizer) -> dict[str, int]:
 
     if native.ranks is not None:
         return {to_text(token): rank for token, rank in native.ranks.items()}
-    return {piece.piece: token_id for token_id, piece in enumerate(native.sentencepiece.pieces)}
+    return {piece.piece: token_id for token_id, piece in enumerate(native.sentencepiece.pieces) if piece.type != sentencepiece.UNUSED}
 
 
 def _load_native(data: bytes, path: Path, *, need_spec: bool = True) -> LoadedTokenizer:
@@ -87,13 +95,18 @@ def _looks_like_ranks(data: bytes) -> bool:
     return len(parts) == 2 and parts[1].isdigit()
 
 
-def _parse_spec(data: bytes, path: Path) -> dict[str, Any]:
+def _parse_spec(data: bytes, path: Path) -> BpeTokenizer:
     try:
         spec = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not a readable tokenizer.json ({error}); fetch the file again") from error
     check_spec(spec, str(path))
-    return dict(spec)
+    tokenizer = BpeTokenizer(spec)
+    try:
+        _ = tokenizer.runtime
+    except Exception as error:  # `tokenizers` raises Exception itself where a part of the file is not what it must be
+        raise InputError(f"{path}: not a tokenizer.json that `tokenizers` can run ({' '.join(str(error).split())}); fetch the file again") from error
+    return tokenizer
 
 
 def _read(path: Path) -> bytes:

@@ -13,6 +13,7 @@ from jp_adapt.tokenizer.merges import Pair, splits
 
 SPACE = "▁"  # U+2581 stands for a space; in the text itself it cannot be told from one (the base decodes it to a space)
 _BYTE_PIECE = re.compile(r"<0x([0-9A-F]{2})>")
+_BYTE_PIECES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 1, 2, 3, 4, 5  # piece types of sentencepiece_model.proto
 BPE = 2  # model type
 
@@ -39,6 +40,7 @@ def to_bytes(text: str) -> bytes:
 
 def read_model(data: bytes, place: str) -> Any:
     """The parsed `tokenizer.model`. InputError when it is none, or of another kind than BPE with byte fallback (which is named)."""
+    from sentencepiece import SentencePieceProcessor
     from sentencepiece import sentencepiece_model_pb2 as proto
 
     model = proto.ModelProto()
@@ -60,6 +62,20 @@ def read_model(data: bytes, place: str) -> Any:
         )
     if model.normalizer_spec.remove_extra_whitespaces:
         raise InputError(f"{place}: takes out repeated spaces, which cannot be undone; only models with identity normalisation are read")
+    try:
+        SentencePieceProcessor(model_proto=data)
+        pieces = [piece.piece for piece in model.pieces]
+        if not all(isinstance(piece, str) for piece in pieces):  # protobuf gives bytes where they are no UTF-8
+            raise ValueError("a piece is not UTF-8")
+        if not any(piece.type == UNKNOWN for piece in model.pieces):
+            raise ValueError("no unknown piece")
+        if not np.isfinite([piece.score for piece in model.pieces]).all():
+            raise ValueError("a score is no number")
+    except Exception as error:  # SentencePiece raises RuntimeError, for a piece that stands twice and the like
+        raise InputError(f"{place}: not a SentencePiece model that can run ({' '.join(str(error).split())}); fetch the file again") from error
+    lacking = set(_BYTE_PIECES).difference(pieces)
+    if lacking:
+        raise InputError(f"{place}: lacks {min(lacking)}, and byte fallback needs a piece for each of the 256 bytes; fetch the file again")
     return model
 
 

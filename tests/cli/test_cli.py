@@ -19,8 +19,10 @@ PUBLIC = [
     "learn_tokens",
     "load_benchmark",
     "load_recipe",
+    "load_tokenizer",
     "measure_tokenizer",
     "run_recipe",
+    "save_tokenizer",
     "train",
     "verify_tokenizer",
 ]

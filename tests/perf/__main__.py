@@ -6,15 +6,15 @@ import platform
 import sys
 from importlib import import_module, metadata
 
-BENCHMARKS = ("attention", "train_step")
+BENCHMARKS = ("train_step", "tokenizer_build", "tokenizer_criteria", "tokenizer_rivals")
 
 
 def run() -> None:
-    wanted = sys.argv[1:] or BENCHMARKS
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "transformers", "peft"))
+    wanted = [argument for argument in sys.argv[1:] if not argument.startswith("--")] or BENCHMARKS  # a benchmark reads its own options
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("torch", "transformers", "peft", "tokenizers", "sentencepiece"))
     print(f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {versions}")
     for name in wanted:
-        print(f"\n{name}")
+        print(f"\n{name}", flush=True)
         import_module(f"tests.perf.{name}").main()
 
 

@@ -1,104 +1,269 @@
-"""Learning is byte-pair encoding continued from the base segmentation: held against a slow, plain reference."""
+"""Which strings become tokens."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections import Counter
-from collections.abc import Callable
-from itertools import pairwise
 
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jp_adapt.core.errors import InputError
+from jp_adapt.text.scripts import EVERYDAY_CHARS, is_japanese, script_of
 from jp_adapt.tokenizer.bpe import BpeTokenizer
-from jp_adapt.tokenizer.extend import is_admissible
-from jp_adapt.tokenizer.learn import learn_tokens
+from jp_adapt.tokenizer.extend import append_tokens
+from jp_adapt.tokenizer.learn import begins_japanese, is_admissible, learn_tokens
+from jp_adapt.tokenizer.load import LoadedTokenizer
+from jp_adapt.tokenizer.words import Corpus, Words, count_words
+from tests.conftest import ROOT
 from tests.properties import examples
-
-Words = list[tuple[tuple[bytes, ...], int]]
-
-
-def _merged(pieces: tuple[bytes, ...], learned: list[bytes]) -> list[bytes]:
-    """`pieces` with the earliest learned token merged first, leftmost first, until none is spelled by a pair."""
-    now = list(pieces)
-    while True:
-        spelled = [(learned.index(a + b), place) for place, (a, b) in enumerate(pairwise(now)) if a + b in learned]
-        if not spelled:
-            return now
-        _, place = min(spelled)
-        now = [*now[:place], now[place] + now[place + 1], *now[place + 2 :]]
+from tests.tokenizer.conftest import Trio
 
 
-def reference(words: Words, num_tokens: int, known: set[bytes], admit: Callable[[bytes], bool], min_count: int) -> list[bytes]:
-    """Count all pairs of all words anew for every token; ties go to the smaller byte string."""
-    learned: list[bytes] = []
-    while len(learned) < num_tokens:
-        counts: Counter[bytes] = Counter()
-        for pieces, count in words:
-            for a, b in pairwise(_merged(pieces, learned)):
-                counts[a + b] += count
-        candidates = [(-n, token) for token, n in counts.items() if n >= min_count and token not in known and token not in learned and admit(token)]
-        if not candidates:
-            break
-        learned.append(min(candidates)[1])
-    return learned
+def words_of(base: BpeTokenizer, *sources: list[str], weights: tuple[float, ...] = ()) -> Words:
+    corpus = Corpus()
+    for number, texts in enumerate(sources):
+        corpus.add(str(number), texts, weights[number] if weights else 1.0)
+    return count_words(corpus, base.words)
 
 
-# Two letters make many ties, overlaps ("aaa") and tokens that two different pairs spell.
-pieces = st.lists(st.sampled_from([b"a", b"b", b"ab", b"ba", b"c"]), min_size=1, max_size=10).map(tuple)
-word_lists = st.lists(st.tuples(pieces, st.integers(1, 5)), max_size=8)
+def lines(text: str, number: int) -> str:
+    """`text` on so many lines of its own, none the same as another (a line counts once)."""
+    return "\n".join(f"{place} {text}" for place in range(number))
 
 
-@examples(300)
-@given(word_lists, st.integers(1, 12), st.integers(1, 6), st.sets(st.sampled_from([b"ab", b"ba", b"aa", b"bb", b"aba"])), st.integers(2, 6))
-def test_learning_is_the_reference(words: Words, num_tokens: int, min_count: int, known: set[bytes], longest: int) -> None:
-    def admit(token: bytes) -> bool:
-        return len(token) <= longest and token != b"cc"
+@pytest.mark.parametrize(
+    ("token", "admissible"),
+    [
+        ("日本".encode(), True),
+        ("日本語日本語日本".encode(), True),
+        ("日本語日本語日本語".encode(), False),  # nine characters
+        (" 日本".encode(), True),
+        (" 日本語日本語日本".encode(), True),  # the space does not count
+        (" 日本語日本語日本語".encode(), False),
+        ("日 本".encode(), False),
+        ("日本 ".encode(), False),
+        ("  日本".encode(), False),
+        (b" ", False),
+        (b" \xe3\x81", False),
+        (b"\xe3\x81", True),  # begins hiragana
+        (b"\xe6\x97", True),
+        (b"\xef\xbc", True),  # begins full-width forms
+        (b"\xf0\xa0", True),  # begins Ext-B kanji
+        (b"\xf0\xa0\xae", True),
+        (b"\xf0\x9f", False),  # begins emoji
+        (b"\xe3\x84", False),  # begins bopomofo and Hangul letters
+        (b"\xef\xb8", False),  # begins variation selectors
+        (b"\xef\xbf", False),  # begins U+FFFD
+        (b"\xec\x95", False),  # begins Hangul
+        (b"\xe2\x98", False),
+        (b"\xc3", False),
+        (b"\x81\x82", False),  # the end of a character
+        ("日".encode() + b"\xe6\x9c", False),  # a character and a part
+        (b"\xe6\x97\xe6", False),
+        ("日a".encode(), False),
+        ("a日".encode(), False),
+        ("\u3000".encode(), False),
+        (b"the", False),
+        (b"", False),
+    ],
+)
+def test_what_may_become_a_token(token: bytes, admissible: bool) -> None:
+    assert is_admissible(token, 8) is admissible
 
-    learned = learn_tokens(words, num_tokens, known=known, admit=admit, min_count=min_count)
-    assert learned == reference(words, num_tokens, known, admit, min_count)
+
+def test_partial_characters_are_those_of_some_japanese_character() -> None:
+    beginnings = {
+        char[:size] for code in [*range(0x80, 0xD800), *range(0xE000, 0x40000)] if script_of(chr(code)) for char in [chr(code).encode()] for size in (1, 2, 3)
+    }
+    partial = [token for token in beginnings if len(token) < (4 if token[0] >= 0xF0 else 3)]
+    assert [token for token in partial if not begins_japanese(token)] == [b"\xef\xbf"], "the one exception, for the sake of U+FFFD"
+    others = {chr(code).encode()[:size] for code in [*range(0x800, 0xD800), *range(0xE000, 0x110000, 64)] for size in (1, 2)} - beginnings
+    assert [token for token in others if begins_japanese(token)] == []
+
+
+def test_every_learned_token_is_admissible_and_new(trio: Trio) -> None:
+    base, extension, _ = trio
+    learned = extension.tokens[len(base.tokenizer.missing_bytes) :]
+    assert all(is_admissible(token, 12) for token in learned)
+    assert len(set(learned)) == len(learned)
+    assert base.tokenizer.ids.keys().isdisjoint(extension.tokens)
+
+
+def test_a_sentencepiece_base_gets_no_part_of_a_character(sp_trio: Trio) -> None:
+    assert all(token.decode("utf-8") for token in sp_trio.extension.tokens)
+
+
+def test_known_small_case(sp: LoadedTokenizer) -> None:
+    """Two characters that the base spells with bytes, the space with the first, and the word itself: that is what is used then, and nothing else."""
+    base = sp.tokenizer
+    words = words_of(base, [lines("猫が", 9)])
+    assert words.texts == ["▁猫が"]
+    tokens, counts = learn_tokens(base, words, 4, cover=False)
+    assert [token.decode() for token in tokens[:2]] == ["が", "猫"] or [token.decode() for token in tokens[:2]] == ["猫", "が"]
+    assert [token.decode() for token in tokens[2:]] == [" 猫", " 猫が"]
+    assert counts.tolist() == [0.0, 0.0, 0.0, 9.0]
+
+
+def test_counts_are_those_of_the_words_cut_with_the_tokens(trio: Trio, japanese: list[str]) -> None:
+    base = trio.base.tokenizer
+    words = words_of(base, japanese[:12])
+    tokens, counts = learn_tokens(base, words, 60)
+    runtime = append_tokens(base, [], tokens)
+    found: Counter[int] = Counter()
+    for ids, total in zip(runtime.split(words.texts), words.totals.tolist(), strict=True):
+        for token_id in ids:
+            found[token_id] += total
+    first = base.vocab_size
+    np.testing.assert_allclose(counts, [found[first + place] for place in range(60)])
+
+
+texts = st.lists(st.text(alphabet="猫犬がをにし、。カー 漢a\n", min_size=1, max_size=25), min_size=1, max_size=12)
+
+
+def check_reachable(base: BpeTokenizer, words: Words, num_tokens: int, **options: int | bool) -> None:
+    try:
+        tokens, counts = learn_tokens(base, words, num_tokens, **options)  # type: ignore[arg-type]
+    except InputError as error:
+        available = int(str(error).split("gives ")[1].split()[0])
+        assert available < num_tokens
+        if not available:
+            return
+        num_tokens = available
+        tokens, counts = learn_tokens(base, words, num_tokens, **options)  # type: ignore[arg-type]
+    assert len(tokens) == len(counts) == num_tokens
+    runtime = append_tokens(base, [], tokens)
+    assert runtime.split([base.to_text(token) for token in tokens]) == [[base.vocab_size + place] for place in range(num_tokens)]
 
 
 @examples(60)
-@given(st.lists(st.text(alphabet="日本語にほんごっー、a ", min_size=1, max_size=12), min_size=1, max_size=6), st.integers(1, 20))
-def test_learning_from_real_segmentation_is_the_reference(small: BpeTokenizer, texts: list[str], num_tokens: int) -> None:
-    words = [(small.split(text), count) for text, count in small.pre_tokens(texts).items()]
-    known = set(small.ids)
-    learned = learn_tokens(words, num_tokens, known=known, admit=lambda token: is_admissible(token, 4), min_count=2)
-    assert learned == reference(words, num_tokens, known, lambda token: is_admissible(token, 4), 2)
+@given(texts, st.integers(1, 40), st.booleans(), st.integers(1, 3), st.integers(1, 6))
+@pytest.mark.parametrize("name", ["small", "sp", "tik"])
+def test_pruning_never_leaves_a_token_that_nothing_reaches(
+    request: pytest.FixtureRequest, name: str, texts: list[str], num_tokens: int, cover: bool, min_count: int, longest: int
+) -> None:
+    found = request.getfixturevalue(name)
+    base = found if name == "small" else found.tokenizer
+    check_reachable(base, words_of(base, texts), num_tokens, cover=cover, min_count=min_count, max_token_chars=longest)
 
 
-def test_known_small_case() -> None:
-    # "ab" stands 3 + 2 times, then "abc" 3 times; "cd" stands once and is below min_count.
-    words: Words = [((b"a", b"b", b"c"), 3), ((b"x", b"a", b"b"), 2), ((b"c", b"d"), 1)]
-    assert learn_tokens(words, 10, known=[], admit=lambda _: True, min_count=3) == [b"ab", b"abc"]
+@pytest.mark.parametrize("num_tokens", [1, 7, 33, 150, 401, 900])
+def test_every_number_of_tokens_from_real_text_is_reached(trio: Trio, japanese: list[str], num_tokens: int) -> None:
+    base = trio.base.tokenizer
+    check_reachable(base, words_of(base, japanese[:20]), num_tokens)
 
 
-def test_the_same_string_from_two_pairs_is_one_candidate() -> None:
-    # Neither pair stands 4 times, the string "abc" does.
-    words: Words = [((b"ab", b"c"), 2), ((b"a", b"bc"), 2), ((b"x", b"y"), 3)]
-    assert learn_tokens(words, 1, known=[], admit=lambda _: True) == [b"abc"]
+def test_few_new_tokens_are_not_spent_on_characters_that_the_corpus_lacks(sp: LoadedTokenizer, japanese: list[str]) -> None:
+    """3,100 everyday characters are more than a quarter of these few tokens: usage alone decides."""
+    base = sp.tokenizer
+    words = words_of(base, japanese[:5])
+    here = {char for text in words.texts for char in text}
+    tokens, _ = learn_tokens(base, words, 100)
+    assert all(set(token.decode().replace(" ", "▁")) <= here for token in tokens)
 
 
-def test_the_earliest_learned_token_wins_where_two_could_merge() -> None:
-    # Once "ab" is learned, the last word is p + ab + q + r, and "pab" (learned first) goes before "abq": what stays beside each other is q and r.
-    words: Words = [((b"pa", b"b"), 10), ((b"a", b"bq"), 9), ((b"p", b"a", b"b", b"q", b"r"), 5)]
-    learned = learn_tokens(words, 4, known=[b"pa", b"bq"], admit=lambda token: token != b"pabq")
-    assert learned == [b"pab", b"abq", b"ab", b"qr"]
+def test_cover_adds_everyday_characters_that_the_corpus_lacks(small: BpeTokenizer, japanese: list[str]) -> None:
+    """A base that spells only a few everyday characters with three tokens: those come in, whether or not the corpus has them."""
+    most = [char.encode() for char in EVERYDAY_CHARS if char not in "龍虎"]
+    steps = list(dict.fromkeys(char[:2] for char in most))
+    base = append_tokens(small, [], [*(step for step in steps if step not in small.ids), *most])
+    texts = [text.replace("龍", "").replace("虎", "") for text in japanese[:10]]
+    words = words_of(base, texts)
+    rare = [char.encode() for char in "龍虎" if len(base.spell(char.encode())) >= 3]
+    for cover in (True, False):
+        tokens, counts = learn_tokens(base, words, 40, cover=cover)
+        found = [token for token in rare if token in tokens]
+        assert found == (rare if cover else [])
+        assert all(counts[tokens.index(token)] == 0 for token in found)
 
 
-def test_min_count_is_inclusive() -> None:
-    words: Words = [((b"a", b"b"), 4)]
-    assert learn_tokens(words, 1, known=[], admit=lambda _: True, min_count=4) == [b"ab"]
-    assert learn_tokens(words, 1, known=[], admit=lambda _: True, min_count=5) == []
+def test_min_count_is_kept_by_candidates(sp: LoadedTokenizer) -> None:
+    base = sp.tokenizer
+    words = words_of(base, [lines("猫", 4), lines("犬", 3)])
+    for min_count, known in ((3, {" 猫", " 犬", "猫", "犬"}), (4, {" 猫", "猫"}), (5, set())):
+        available = set()
+        for number in (1, 2, 3, 4):
+            try:
+                available |= {token.decode() for token in learn_tokens(base, words, number, min_count=min_count, cover=False)[0]}
+            except InputError:
+                break
+        assert available <= known
+        assert bool(available) == bool(known)
 
 
-def test_known_tokens_are_not_learned_again() -> None:
-    words: Words = [((b"a", b"b", b"c"), 5)]
-    assert learn_tokens(words, 3, known=[b"ab"], admit=lambda _: True) == [b"bc", b"abc"]
+@pytest.mark.parametrize("longest", [1, 2, 3, 5])
+def test_longest_token_is_kept(trio: Trio, japanese: list[str], longest: int) -> None:
+    base = trio.base.tokenizer
+    tokens, _ = learn_tokens(base, words_of(base, japanese[:20]), 150, max_token_chars=longest, cover=False)
+    assert max(len(token.decode("utf-8", errors="ignore").removeprefix(" ")) for token in tokens) <= longest
 
 
-def test_learning_repeats_exactly_whatever_the_order_of_the_words(small: BpeTokenizer, japanese: list[str]) -> None:
-    words = [(small.split(text), count) for text, count in small.pre_tokens(japanese[:8]).items()]
-    first, second, reverse = (learn_tokens(part, 80, known=small.ids, admit=lambda t: is_admissible(t, 8)) for part in (words, words, words[::-1]))
-    assert first == second == reverse
-    assert len(first) == len(set(first)) == 80
+def test_weights_decide_between_sources(sp: LoadedTokenizer) -> None:
+    base = sp.tokenizer
+    first, second = [lines("猫が鳴く", 20)], [lines("犬が走る", 20)]
+
+    def longest(weights: tuple[float, float]) -> str:
+        tokens, _ = learn_tokens(base, words_of(base, first, second, weights=weights), 12, cover=False)
+        return max((token.decode() for token in tokens), key=len)
+
+    assert longest((1.0, 0.2)).startswith(" 猫が鳴")
+    assert longest((0.2, 1.0)).startswith(" 犬が走")
+
+
+def test_a_phrase_of_one_source_is_worth_less_than_one_of_all(sp: LoadedTokenizer) -> None:
+    """40 uses in one source against 11 in each of three: the square root of the uses, source by source, prefers the second."""
+    base = sp.tokenizer
+    local, common = "禁煙席", "新聞紙"
+    sources = [[lines(local, 40)], *([lines(common, 11).replace(" ", f"{name} ")] for name in "abc")]
+    words = words_of(base, *sources)
+    found = []
+    for number in range(6, 13):
+        whole = {token.decode().removeprefix(" ") for token in learn_tokens(base, words, number, cover=False)[0]}
+        found.append((local in whole, common in whole))
+    assert found[-1] == (True, True)
+    assert (False, True) in found
+    assert (True, False) not in found
+
+
+def test_too_many_says_how_many_there_are(small: BpeTokenizer) -> None:
+    words = words_of(small, [lines("日本語の文。", 5)])
+    with pytest.raises(
+        InputError, match=r"asked for 500 new tokens, and the corpus gives (\d+) Japanese strings .* ask for fewer tokens, or lower min_count"
+    ) as caught:
+        learn_tokens(small, words, 500, cover=False)
+    available = int(str(caught.value).split("gives ")[1].split()[0])
+    assert available > 5
+    assert len(learn_tokens(small, words, available, cover=False)[0]) == available
+
+
+def test_learning_repeats_exactly(trio: Trio, japanese: list[str]) -> None:
+    base = trio.base.tokenizer
+    first, second = (learn_tokens(base, words_of(base, japanese[:15]), 120) for _ in range(2))
+    assert first[0] == second[0]
+    assert first[1].tolist() == second[1].tolist()
+
+
+def test_learning_repeats_in_another_process() -> None:
+    """Python's hashes of strings are not the same there."""
+    code = (
+        "from tests.tokenizer.conftest import *; from tests.tokenizer.test_learn import *; base = load_sentencepiece(train_sentencepiece()).tokenizer; "
+        "tokens, counts = learn_tokens(base, words_of(base, documents('ja_train.jsonl')[:15]), 300); print([token.hex() for token in tokens], counts.tolist())"
+    )
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert found[0] == found[1]
+    assert len(found[0]) > 3000
+
+
+def test_tokens_are_japanese_with_at_most_one_space(trio: Trio) -> None:
+    for token in trio.extension.tokens[len(trio.base.tokenizer.missing_bytes) :]:
+        text = token.decode("utf-8", errors="replace")
+        assert "\ufffd" in text or is_japanese(text.removeprefix(" "))
