@@ -65,6 +65,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None)
         gguf, identities = _identities(recipe, folder)
         for stage_id, identity in identities.items():
             folder.stage(stage_id).refuse_other_work(identity)
+        folder.sweep()
         folder.record(_records(loaded))
         done = _run_stages(recipe, folder, gguf, identities)
         from jp_adapt.pipeline.report import write_report

@@ -110,6 +110,14 @@ class RunFolder:
         with (self.path / "log.txt").open("a", encoding="utf-8") as file:
             file.write(f"{now()} {message}\n")
 
+    def sweep(self) -> None:
+        """Remove what a killed process left half written under its temporary name; the caller holds the lock."""
+        for path in list(self.path.rglob(".*.tmp")):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
     def set_aside(self, stage_ids: list[str]) -> None:
         """Rename the folders of `stage_ids` so that they can be redone; nothing is removed."""
         for stage_id in stage_ids:

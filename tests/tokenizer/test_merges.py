@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jp_adapt.tokenizer.bpe import bare_runtime
-from jp_adapt.tokenizer.load import load_tokenizer
+from jp_adapt.tokenizer.load import LoadedTokenizer, load_tokenizer
 from jp_adapt.tokenizer.merges import Pair, append_merges, is_rank_keyed, splits
 from tests.properties import examples
 
@@ -118,8 +118,8 @@ def test_rules_of_an_extension_are_what_merging_by_rank_does(old: list[str], new
         assert is_rank_keyed(vocab, rules)
 
 
-def test_the_rules_of_llama3_are_its_vocabulary(shared_data: Path) -> None:
-    base = load_tokenizer(shared_data / "tokenizers" / "llama3").tokenizer
+def test_the_rules_of_llama3_are_its_vocabulary(llama3: LoadedTokenizer) -> None:
+    base = llama3.tokenizer
     rules = all_rules(base.spec["model"]["vocab"])
     assert len(rules) == 280_147
     assert rules == base.merges

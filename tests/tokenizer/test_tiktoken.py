@@ -103,10 +103,9 @@ def test_first_line_of_a_file_with_a_long_base64(tmp_path: Path) -> None:
         load_tokenizer(tmp_path / "x.tiktoken")
 
 
-def test_the_spec_from_llama3s_ranks_is_that_of_its_folder(shared_data: Path) -> None:
-    folder = shared_data / "tokenizers" / "llama3"
-    spec = load_tokenizer(folder / "tokenizer.model").tokenizer.spec
-    published = load_tokenizer(folder / "tokenizer.json").tokenizer.spec
+def test_the_spec_from_llama3s_ranks_is_that_of_its_folder(llama3: LoadedTokenizer) -> None:
+    spec = load_tokenizer(llama3.files[1]).tokenizer.spec
+    published = llama3.tokenizer.spec
     assert spec["model"]["vocab"] == published["model"]["vocab"]
     assert spec["model"]["merges"] == [list(pair) for pair in BpeTokenizer(published).merges]
     assert [(token["id"], token["content"]) for token in spec["added_tokens"]][:10] == [
