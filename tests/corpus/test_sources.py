@@ -466,7 +466,7 @@ class TestHub:
 def test_an_unknown_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server on this machine answers as the hub does for a name that it does not have."""
     import datasets
-    from huggingface_hub import constants
+    from huggingface_hub import close_session, constants
 
     class Hub(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -486,7 +486,9 @@ def test_an_unknown_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
         monkeypatch.setattr(constants, "ENDPOINT", url)
         monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", url + "/{repo_id}/resolve/{revision}/{filename}")
-        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)  # `make test` sets it for the process
+        monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", False)
+        close_session()  # an open one was made for offline use
         monkeypatch.setattr(datasets.config, "HF_ENDPOINT", url)
         with pytest.raises(
             InputError, match=r"some/thing at abc: no such dataset, or it is closed to you \(.*\); check name and revision, or run: hf auth login"
