@@ -53,7 +53,7 @@ def extend_tokenizer(
         base: a tokenizer of any of the three families (`BpeTokenizer`).
         corpus: texts, or a `Corpus` of several sources with weights.
         num_tokens: how many tokens to add.
-        min_count: a token must stand in the corpus at least this often.
+        min_count: what becomes a candidate must stand in the corpus at least this often.
         max_token_chars: longest token in characters.
         boundaries: where a token may not cross, while learning: nowhere, at UniDic phrases (bunsetsu), or at UniDic words.
         cover: add everyday characters that the base spells with three tokens or more even where the corpus lacks them.

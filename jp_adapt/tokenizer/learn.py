@@ -44,7 +44,7 @@ def learn_tokens(
     Args:
         base: the tokenizer to extend; none of its tokens is learned again.
         words: what to learn from; no token ever crosses a word.
-        min_count: a token must stand at least this often when the corpus is cut with all candidates.
+        min_count: a character or a pair must stand at least this often (weighted) to become a candidate; cut by the final tokenizer, it may stand less often.
         max_token_chars: longest token in characters, a leading space apart.
         cover: whether everyday characters that the base spells with three or more tokens come in even where the corpus lacks them.
 
