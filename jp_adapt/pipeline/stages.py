@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,9 +103,11 @@ def run_tokenizer(stage: TokenizerStage, context: Context, folder: StageFolder) 
     """Extend the base's tokenizer, and keep it only if every criterion holds."""
     base = load_bpe(context.base)
     corpus = Corpus()
+    japanese: list[str] = []
     for source in stage.corpus:
-        corpus.add(source, context.documents(source))
-    japanese = [text for source in stage.corpus for text in context.documents(source)]
+        documents = context.documents(source)
+        corpus.add(source, documents)
+        japanese += documents
     unchanged = [text for source in stage.unchanged for text in context.documents(source)]
     extension = extend_tokenizer(
         base.tokenizer,
@@ -148,7 +150,7 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
     plan, chars_per_token = _plan(stage, context, encoder(tokenizer), prefix)
     dtype = resolve_precision(context.recipe.precision)
     model = prepare_model(stage, context, dtype)
-    heldout = {source: _first_chars(context.documents(source), stage.heldout_chars) for source in stage.heldout}
+    heldout = {source: first_chars(context.documents(source), stage.heldout_chars) for source in stage.heldout}
     languages = {source: context.recipe.sources[source].language for source in stage.heldout}
     measure = heldout_measure(model, encoder(tokenizer), heldout, languages, prefix) if heldout else None
 
@@ -195,14 +197,14 @@ def _plan(stage: TrainingStage, context: Context, encode: Callable[[str], list[i
     return plan, chars_per_token
 
 
-def _first_chars(documents: list[str], chars: int) -> list[str]:
-    """Whole documents from the first on, until they hold `chars` characters."""
+def first_chars(documents: Iterable[str], chars: int) -> list[str]:
+    """Whole documents from the first on, until they hold `chars` characters; none after them is read."""
     taken, total = [], 0
     for document in documents:
-        if total >= chars:
-            break
         taken.append(document)
         total += len(document)
+        if total >= chars:
+            break
     return taken
 
 

@@ -12,9 +12,10 @@ from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import new_folder, write_json, write_text
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.corpus.sources import expand_paths, iter_documents, iter_hub_documents
-from jp_adapt.pipeline.stages import check_criteria
+from jp_adapt.pipeline.stages import check_criteria, first_chars
 from jp_adapt.pipeline.tokenizer_page import comparison_page, extension_page, verification_page
 from jp_adapt.text.scripts import script_of
+from jp_adapt.tokenizer.bpe import text_of
 from jp_adapt.tokenizer.extend import Boundaries, Extension, extend_tokenizer
 from jp_adapt.tokenizer.load import LoadedTokenizer, load_tokenizer
 from jp_adapt.tokenizer.measure import measure_tokenizer, segment
@@ -87,7 +88,7 @@ def extend(base: str, corpora: Sequence[str], num_tokens: int, out: Path, option
     weights = options.weights or (1.0,) * len(sources)
     if len(weights) != len(sources):
         raise UsageError(f"--weights has {len(weights)} numbers, and there are {len(sources)} corpora; give one for each, in the same order")
-    unchanged = [text for source in expand_corpora(options.unchanged) for text in _head(read_source(source, options.field))]
+    unchanged = [text for source in expand_corpora(options.unchanged) for text in first_chars(read_source(source, options.field), CHECKED_CHARS)]
     corpus, kept = Corpus(), {}
     for source, weight in zip(sources, weights, strict=True):
         head: list[str] = []
@@ -116,7 +117,7 @@ def extend(base: str, corpora: Sequence[str], num_tokens: int, out: Path, option
 def verify(base: str, extended: str, texts: Sequence[str], field: str = "text") -> Report:
     """Check every criterion on any two tokenizers."""
     (old, old_path), (new, new_path) = load_base(base), load_base(extended)
-    documents = [text for source in expand_corpora(texts) for text in _head(read_source(source, field))]
+    documents = [text for source in expand_corpora(texts) for text in first_chars(read_source(source, field), CHECKED_CHARS)]
     criteria = verify_tokenizer(old, new, japanese=documents, unchanged=documents)
     return {
         "format": 1,
@@ -135,9 +136,12 @@ def compare(tokenizers: Sequence[str], texts: Sequence[str], field: str = "text"
     sources = expand_corpora(texts)
     rows = []
     for source in sources:
-        documents = _head(read_source(source, field))
+        documents = first_chars(read_source(source, field), CHECKED_CHARS)
+        words: int | None = None  # the same for every tokenizer
         for name, (tokenizer, _) in zip(names, loaded, strict=True):
-            rows.append({"tokenizer": name, "source": source, "measure": measure_tokenizer(tokenizer.tokenizer, documents).as_dict()})
+            measure = measure_tokenizer(tokenizer.tokenizer, documents, words=words)
+            words = measure.words
+            rows.append({"tokenizer": name, "source": source, "measure": measure.as_dict()})
     described = [{"name": name, **_describe(tokenizer, path)} for name, (tokenizer, path) in zip(names, loaded, strict=True)]
     return {"format": 1, "tokenizers": described, "sources": sources, "rows": rows}
 
@@ -177,18 +181,6 @@ def _keep_head(documents: Iterable[str], head: list[str]) -> Iterator[str]:
             head.append(text)
             chars += len(text)
         yield text
-
-
-def _head(documents: Iterable[str]) -> list[str]:
-    """The first documents, up to CHECKED_CHARS characters."""
-    head: list[str] = []
-    chars = 0
-    for text in documents:
-        head.append(text)
-        chars += len(text)
-        if chars >= CHECKED_CHARS:
-            break
-    return head
 
 
 def _describe(loaded: LoadedTokenizer, path: Path) -> Report:
@@ -272,19 +264,16 @@ def _what_was_added(base: LoadedTokenizer, extension: Extension, learned: list[t
 
 
 def _script(token: bytes) -> str:
-    try:
-        text = token.decode("utf-8").removeprefix(" ")
-    except UnicodeDecodeError:
+    text = text_of(token)
+    if text is None:
         return "partial"
-    scripts = {script_of(char) for char in text}
+    scripts = {script_of(char) for char in text.removeprefix(" ")}
     return str(scripts.pop()) if len(scripts) == 1 else "mixed"
 
 
 def _readable(token: bytes) -> str:
-    try:
-        return token.decode("utf-8")
-    except UnicodeDecodeError:
-        return token.hex().upper()
+    text = text_of(token)
+    return token.hex().upper() if text is None else text
 
 
 def _sample_texts(kept: dict[str, list[str]]) -> list[str]:

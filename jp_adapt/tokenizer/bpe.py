@@ -131,6 +131,14 @@ class BpeTokenizer:
         return str(self.runtime.decode(list(ids), skip_special_tokens=False))
 
 
+def text_of(token: bytes) -> str | None:
+    """The characters of a token, or None where it is no whole characters."""
+    try:
+        return token.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
 def cut(runtime: Tokenizer, texts: Iterable[str]) -> list[list[int]]:
     """Ids of many texts; in blocks, because the encodings that the runtime hands over are many times as large as the ids in them."""
     texts = list(texts)
@@ -180,9 +188,8 @@ def check_spec(spec: Any, place: str) -> None:
         if by_id.get(token_id, text) != text:
             raise InputError(f"{place}: '{by_id[token_id]}' and '{text}' have the same id {token_id}; fetch the file again")
         by_id[token_id] = text
-    lacking = next((piece for byte in range(256) if (piece := f"<0x{byte:02X}>") not in vocab), None)
-    if family == "SentencePiece BPE" and lacking is not None:
-        raise InputError(f"{place}: lacks {lacking}, and byte fallback needs a piece for each of the 256 bytes; fetch the file again")
+    if family == "SentencePiece BPE":
+        sentencepiece.check_byte_pieces(vocab, place)
     texts = {token["content"] for token in added}
     for text in vocab:
         if family == "byte-level BPE" and text not in texts and not byte_level.is_byte_text(text):

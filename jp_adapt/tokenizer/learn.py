@@ -26,7 +26,7 @@ from tokenizers import Tokenizer, models, trainers
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.text.scripts import EVERYDAY_CHARS, any_japanese_between, is_japanese, script_of
-from jp_adapt.tokenizer.bpe import BpeTokenizer, bare_runtime, cut
+from jp_adapt.tokenizer.bpe import BpeTokenizer, bare_runtime, cut, text_of
 from jp_adapt.tokenizer.merges import Pair, append_merges
 from jp_adapt.tokenizer.words import Words
 
@@ -151,20 +151,12 @@ def _characters(bench: _Bench, num_tokens: int, min_count: int, cover: bool) -> 
         if bench.base.is_sentencepiece:  # a character is a unit there, whatever bytes stand for it now
             made[token] = ()
         elif all(begins_japanese(step) for step in steps):
-            for before, step in zip([(), *([step] for step in steps)], steps, strict=False):
-                made.setdefault(step, tuple(before))
+            for place, step in enumerate(steps):
+                made.setdefault(step, tuple(steps[:place][-1:]))
             made[token] = tuple(steps[-1:])
     known = {bench.base.to_bytes(text) for text in bench.vocab} if not bench.base.is_sentencepiece else set()
-    ordered = sorted((item for item in made.items() if item[0] not in known), key=lambda item: len(item[0]) if _is_partial(item[0]) else 9)
+    ordered = sorted((item for item in made.items() if item[0] not in known), key=lambda item: len(item[0]) if text_of(item[0]) is None else 9)
     return ordered, kept
-
-
-def _is_partial(token: bytes) -> bool:
-    try:
-        token.decode("utf-8")
-    except UnicodeDecodeError:
-        return True
-    return False
 
 
 def _candidates(bench: _Bench, characters: list[_Made], num_tokens: int, min_count: int, max_chars: int) -> list[_Made]:
@@ -175,7 +167,8 @@ def _candidates(bench: _Bench, characters: list[_Made], num_tokens: int, min_cou
     units: dict[int, str | None] = {}  # id -> its code point; None where it is no Japanese text
     token_of: dict[str, bytes] = {}
     for token_id, token in unit_text.items():
-        whole = token == b" " or (not _is_partial(token) and is_japanese(token.decode("utf-8").removeprefix(" ")))
+        text = text_of(token)
+        whole = text is not None and (text == " " or is_japanese(text.removeprefix(" ")))
         units[token_id] = chr(FIRST_UNIT + len(token_of)) if whole else None
         if whole:
             token_of[chr(FIRST_UNIT + len(token_of))] = token
@@ -283,7 +276,4 @@ def _reachable(bench: _Bench, pool: list[bytes]) -> list[bytes]:
 def _saved_tokens(bench: _Bench, pool: list[bytes]) -> dict[bytes, int]:
     """How many tokens each use of a token saves: of a character, all of its base pieces but one; of a longer token, one."""
     runtime, _ = bench.runtime([])
-    return {
-        token: len(spelled) - 1 if not _is_partial(token) and len(token.decode("utf-8")) == 1 else 1
-        for token, spelled in zip(pool, bench.cut(runtime, pool), strict=True)
-    }
+    return {token: len(spelled) - 1 if len(text_of(token) or "") == 1 else 1 for token, spelled in zip(pool, bench.cut(runtime, pool), strict=True)}

@@ -52,15 +52,20 @@ def _load(path: Path) -> LoadedTokenizer:
     data = _read(path)
     if data.lstrip()[:1] == b"{":
         return LoadedTokenizer(_parse_spec(data, path), [path])
-    return _load_native(data, path)
+    model, ranks = _parse_native(data, path)
+    spec = sentencepiece.spec_of(model) if ranks is None else tiktoken.spec_of(ranks, str(path))
+    return LoadedTokenizer(BpeTokenizer(spec), [path], model, ranks)
 
 
 def _load_both(spec_file: Path, native_file: Path | None) -> LoadedTokenizer:
     tokenizer = _parse_spec(_read(spec_file), spec_file)
     if native_file is None:
         return LoadedTokenizer(tokenizer, [spec_file])
-    native = _load_native(_read(native_file), native_file, need_spec=False)
-    pieces = _native_pieces(native)
+    model, ranks = _parse_native(_read(native_file), native_file)
+    if ranks is None:
+        pieces = {piece.piece: token_id for token_id, piece in enumerate(model.pieces) if piece.type != sentencepiece.UNUSED}
+    else:
+        pieces = {tokenizer.to_text(token): rank for token, rank in ranks.items()}
     vocab = tokenizer.spec["model"]["vocab"] | {token["content"]: token["id"] for token in tokenizer.spec["added_tokens"]}
     differing = [text for text, token_id in pieces.items() if vocab.get(text) != token_id]
     differing += [text for text in vocab if text not in pieces and text not in tokenizer.special_texts]
@@ -69,24 +74,14 @@ def _load_both(spec_file: Path, native_file: Path | None) -> LoadedTokenizer:
             f"{spec_file.parent}: {spec_file.name} and {native_file.name} are two different tokenizers ({len(differing):,} of {len(vocab):,} tokens stand at "
             f"another id or in one of them only, '{differing[0]}' for example); find out which one the model was trained with, and give that file"
         )
-    return LoadedTokenizer(tokenizer, [spec_file, native_file], native.sentencepiece, native.ranks)
+    return LoadedTokenizer(tokenizer, [spec_file, native_file], model, ranks)
 
 
-def _native_pieces(native: LoadedTokenizer) -> dict[str, int]:
-    from jp_adapt.tokenizer.byte_level import to_text
-
-    if native.ranks is not None:
-        return {to_text(token): rank for token, rank in native.ranks.items()}
-    return {piece.piece: token_id for token_id, piece in enumerate(native.sentencepiece.pieces) if piece.type != sentencepiece.UNUSED}
-
-
-def _load_native(data: bytes, path: Path, *, need_spec: bool = True) -> LoadedTokenizer:
+def _parse_native(data: bytes, path: Path) -> tuple[Any, dict[bytes, int] | None]:
+    """The parsed SentencePiece model and None, or None and the ranks."""
     if _looks_like_ranks(data):
-        ranks = tiktoken.read_ranks(data, str(path))
-        spec = tiktoken.spec_of(ranks, str(path)) if need_spec else {}
-        return LoadedTokenizer(BpeTokenizer(spec), [path], ranks=ranks)
-    model = sentencepiece.read_model(data, str(path))
-    return LoadedTokenizer(BpeTokenizer(sentencepiece.spec_of(model) if need_spec else {}), [path], sentencepiece=model)
+        return None, tiktoken.read_ranks(data, str(path))
+    return sentencepiece.read_model(data, str(path)), None
 
 
 def _looks_like_ranks(data: bytes) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from math import log
 
 from jp_adapt.text.morphology import count_words
-from jp_adapt.tokenizer.bpe import BpeTokenizer
+from jp_adapt.tokenizer.bpe import BpeTokenizer, text_of
 
 RENYI_ORDER = 2.5  # the order that Zouhar et al. (2306.16842) found closest to translation quality
 
@@ -57,7 +57,7 @@ def measure_tokenizer(tokenizer: BpeTokenizer, texts: Sequence[str], *, words: i
     total = sum(uses.values())
     if not total:
         raise ValueError("the texts give no token; give text to measure on")
-    broken = {token_id for token_id in uses if _is_broken(tokenizer.token_bytes[token_id])}
+    broken = {token_id for token_id in uses if text_of(tokenizer.token_bytes[token_id]) is None}
     return Measure(
         documents=len(texts),
         chars=sum(map(len, texts)),
@@ -75,14 +75,6 @@ def _renyi_entropy(counts: Iterable[int], total: int) -> float:
     return log(sum((count / total) ** RENYI_ORDER for count in counts)) / (1 - RENYI_ORDER)
 
 
-def _is_broken(token: bytes) -> bool:
-    try:
-        token.decode("utf-8")
-    except UnicodeDecodeError:
-        return True
-    return False
-
-
 @dataclass(frozen=True)
 class Chip:
     """One token of a segmented text: its characters, or its bytes in hex when they are no whole characters."""
@@ -97,8 +89,6 @@ def segment(tokenizer: BpeTokenizer, text: str, first_new_id: int) -> list[Chip]
     chips = []
     for token_id in tokenizer.encode(text):
         token = tokenizer.token_bytes[token_id]
-        try:
-            chips.append(Chip(token.decode("utf-8"), token_id >= first_new_id, partial=False))
-        except UnicodeDecodeError:
-            chips.append(Chip(token.hex(" ").upper(), token_id >= first_new_id, partial=True))
+        whole = text_of(token)
+        chips.append(Chip(token.hex(" ").upper() if whole is None else whole, token_id >= first_new_id, partial=whole is None))
     return chips

@@ -22,6 +22,13 @@ def is_byte_piece(text: str) -> bool:
     return _BYTE_PIECE.fullmatch(text) is not None
 
 
+def check_byte_pieces(pieces: Iterable[str], place: str) -> None:
+    """InputError where a vocabulary of pieces lacks one of the 256 that stand for a byte."""
+    lacking = set(_BYTE_PIECES).difference(pieces)
+    if lacking:
+        raise InputError(f"{place}: lacks {min(lacking)}, and byte fallback needs a piece for each of the 256 bytes; fetch the file again")
+
+
 def to_text(token: bytes) -> str:
     """The piece that stores `token`: text, or `<0xE3>` for one byte that is no character."""
     try:
@@ -73,9 +80,7 @@ def read_model(data: bytes, place: str) -> Any:
             raise ValueError("a score is no number")
     except Exception as error:  # SentencePiece raises RuntimeError, for a piece that stands twice and the like
         raise InputError(f"{place}: not a SentencePiece model that can run ({' '.join(str(error).split())}); fetch the file again") from error
-    lacking = set(_BYTE_PIECES).difference(pieces)
-    if lacking:
-        raise InputError(f"{place}: lacks {min(lacking)}, and byte fallback needs a piece for each of the 256 bytes; fetch the file again")
+    check_byte_pieces(pieces, place)
     return model
 
 

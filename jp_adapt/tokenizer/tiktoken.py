@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -54,9 +54,14 @@ def spec_of(ranks: Mapping[bytes, int], place: str) -> dict[str, Any]:
             f"{place}: a tiktoken rank file of {len(ranks)} tokens; only Llama-3's ({LLAMA3_TOKENS}) tells its pattern and special tokens, "
             "so give the folder of the Hugging Face tokenizer, with its tokenizer.json"
         )
-    vocab = {to_text(token): rank for token, rank in sorted(ranks.items(), key=lambda item: item[1])}
     reserved = (f"<|reserved_special_token_{number}|>" for number in count())
     special = [LLAMA3_NAMED.get(place) or next(reserved) for place in range(LLAMA3_NUM_SPECIAL)]
+    return spec_with(ranks, special)
+
+
+def spec_with(ranks: Mapping[bytes, int], special: Sequence[str]) -> dict[str, Any]:
+    """A `tokenizer.json` with Llama-3's pattern, whole words looked up first; the special tokens stand after the last rank, outside the vocabulary."""
+    vocab = {to_text(token): rank for token, rank in sorted(ranks.items(), key=lambda item: item[1])}
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
     split = {"type": "Split", "pattern": {"Regex": LLAMA3_PATTERN}, "behavior": "Isolated", "invert": False}
@@ -64,7 +69,7 @@ def spec_of(ranks: Mapping[bytes, int], place: str) -> dict[str, Any]:
         "version": "1.0",
         "truncation": None,
         "padding": None,
-        "added_tokens": [{"id": LLAMA3_TOKENS + index, "content": text, **flags} for index, text in enumerate(special)],
+        "added_tokens": [{"id": len(ranks) + index, "content": text, **flags} for index, text in enumerate(special)],
         "normalizer": None,
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]},
         "post_processor": None,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import Any
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.text.scripts import JAPANESE
@@ -173,14 +174,14 @@ def _name(token_id: int, token: bytes | None) -> str:
     return f"id {token_id}: " + ("no token" if token is None else repr(token.decode("utf-8", errors="backslashreplace")))
 
 
-def _dead_pieces(model: object, tokens: Sequence[tuple[int, bytes | None]]) -> list[str]:
+def _dead_pieces(model: Any, tokens: Sequence[tuple[int, bytes | None]]) -> list[str]:
     """Tokens that SentencePiece does not produce from their text (its dummy prefix switched off). Byte pieces stand for no text and are left out."""
     from sentencepiece import SentencePieceProcessor
 
     bare = type(model)()
-    bare.CopyFrom(model)  # type: ignore[attr-defined]
-    bare.normalizer_spec.add_dummy_prefix = False  # type: ignore[attr-defined]
-    processor = SentencePieceProcessor(model_proto=bare.SerializeToString())  # type: ignore[attr-defined]
+    bare.CopyFrom(model)
+    bare.normalizer_spec.add_dummy_prefix = False
+    processor = SentencePieceProcessor(model_proto=bare.SerializeToString())
     whole = [(token_id, token) for token_id, token in tokens if token is None or not processor.is_byte(token_id)]
     spelled = processor.encode([(token or b"").decode("utf-8", errors="replace") for _, token in whole], out_type=int)
     return [_name(token_id, token) for (token_id, token), ids in zip(whole, spelled, strict=True) if ids != [token_id]]

@@ -9,14 +9,13 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
 from jp_adapt.pipeline.report_page import render
+from tests.pages import BalancedPage
 
-VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 CRITERIA = ("unreachable_new_tokens", "changed_english_lines", "longer_inputs", "base_ids_changed", "round_trip_failures")
 ATTACK = "</script><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>\" ' & \x00\x1b[31m\u202egnp\ud800"
 
@@ -141,40 +140,17 @@ def sample_summary() -> dict[str, Any]:
     }
 
 
-class Page(HTMLParser):
-    """Collects what the tests ask about, and complains of a tag that is closed wrongly or not at all."""
+class Page(BalancedPage):
+    """Collects what the tests ask about."""
 
     def __init__(self, page: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
         self.texts: dict[str, list[str]] = {}
-        self.text = ""
-        self.feed(page)
-        self.close()
-        assert self.open == [], f"never closed: {self.open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert len(attrs) == len(dict(attrs)), f"an attribute stands twice in <{tag}>"
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert "svg" in self.open, f"<{tag}/> outside a drawing"
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open[-1:] == [tag], f"</{tag}> closes {self.open[-3:]}"
-        self.open.pop()
+        super().__init__(page)
 
     def handle_data(self, data: str) -> None:
         self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
         if "style" not in self.open and "script" not in self.open:
             self.text += data
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.tags if name == tag]
 
     def with_class(self, name: str) -> list[dict[str, str | None]]:
         return [attrs for _, attrs in self.tags if name in (attrs.get("class") or "").split()]

@@ -7,15 +7,14 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
 from jp_adapt.pipeline.svg import Bar, bar_chart
 from jp_adapt.pipeline.tokenizer_page import comparison_page, extension_page, verification_page
+from tests.pages import BalancedPage
 
-VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 ATTACK = "</script><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>\" ' & \x00\x01\x1b[31m\x85\u202egnp\ud800"
 NAMES = (
     ("base_ids_changed", "all"),
@@ -157,32 +156,19 @@ PAGES: list[tuple[Callable[[dict[str, Any]], str], Callable[[], dict[str, Any]]]
 every_page = pytest.mark.parametrize(("page", "sample"), PAGES)
 
 
-class Page(HTMLParser):
-    """Collects what the tests ask about, and complains of a tag that is closed wrongly or not at all."""
+class Page(BalancedPage):
+    """Collects what the tests ask about."""
 
     def __init__(self, page: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.text = self.code = ""
-        self.feed(page)
-        self.close()
-        assert self.open == [], f"never closed: {self.open}"
+        self.code = ""
+        super().__init__(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert len(attrs) == len(dict(attrs)), f"an attribute stands twice in <{tag}>"
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
+        super().handle_starttag(tag, attrs)
         self.text += " " if tag == "small" else ""
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        assert "svg" in self.open, f"<{tag}/> outside a drawing"
-        self.tags.append((tag, dict(attrs)))
-
     def handle_endtag(self, tag: str) -> None:
-        assert self.open[-1:] == [tag], f"</{tag}> closes {self.open[-3:]}"
-        self.open.pop()
+        super().handle_endtag(tag)
         self.text += "" if tag in {"span", "code"} else " "  # cells, items and paragraphs stand apart
 
     def handle_data(self, data: str) -> None:
@@ -193,9 +179,6 @@ class Page(HTMLParser):
 
     def words(self) -> str:
         return " ".join(self.text.split())
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attrs for name, attrs in self.tags if name == tag]
 
 
 def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[tuple[Any, ...], Any]]:

@@ -15,10 +15,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from jp_adapt.tokenizer import sentencepiece, tiktoken
 from jp_adapt.tokenizer.bpe import BpeTokenizer
-from jp_adapt.tokenizer.byte_level import to_text
 from jp_adapt.tokenizer.extend import Extension, extend_tokenizer
 from jp_adapt.tokenizer.load import LoadedTokenizer, load_tokenizer
-from jp_adapt.tokenizer.merges import splits
 from jp_adapt.tokenizer.save import extended_tokenizer
 from tests.conftest import documents
 
@@ -68,32 +66,7 @@ def small_ranks() -> dict[bytes, int]:
 
 def tiktoken_spec(ranks: dict[bytes, int], num_special: int = 256) -> dict[str, Any]:
     """A `tokenizer.json` as Llama-3 has it: its pattern, whole words looked up first, and special tokens that stand outside the vocabulary."""
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
-    split = {"type": "Split", "pattern": {"Regex": tiktoken.LLAMA3_PATTERN}, "behavior": "Isolated", "invert": False}
-    vocab = {to_text(token): rank for token, rank in ranks.items()}
-    return {
-        "version": "1.0",
-        "truncation": None,
-        "padding": None,
-        "added_tokens": [{"id": len(ranks) + number, "content": f"<|special_{number}|>", **flags} for number in range(num_special)],
-        "normalizer": None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [split, byte_level]},
-        "post_processor": None,
-        "decoder": {**byte_level, "use_regex": True},
-        "model": {
-            "type": "BPE",
-            "dropout": None,
-            "unk_token": None,
-            "continuing_subword_prefix": None,
-            "end_of_word_suffix": None,
-            "fuse_unk": False,
-            "byte_fallback": False,
-            "ignore_merges": True,
-            "vocab": vocab,
-            "merges": [list(pair) for token in vocab for pair in splits(token, vocab)],
-        },
-    }
+    return tiktoken.spec_with(ranks, [f"<|special_{number}|>" for number in range(num_special)])
 
 
 def smollm2_spec() -> dict[str, Any]:
