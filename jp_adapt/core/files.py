@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import sys
 import tempfile
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.core.errors import InputError, JpAdaptError
+from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
 
 
 def read_text(path: Path) -> str:
@@ -76,26 +77,47 @@ def read_json(path: Path) -> Any:
 def new_folder(path: Path) -> Iterator[Path]:
     """Fill a folder under a temporary name beside `path`; it takes the name `path` only when the block ends well.
 
-    An existing `path` is an error: nothing is ever overwritten. Whatever the block wrote is removed when it fails.
+    An existing `path` is a UsageError, also one that appears meanwhile: nothing is ever overwritten. Whatever the block wrote is removed when it fails,
+    and what a killed process of this machine left is removed by the next one.
     """
     if path.exists():
-        raise JpAdaptError(f"{path}: exists already; give another name, or move it away")
+        raise _exists(path)
     with _disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for stale in path.parent.glob(f".{path.name}.*.tmp"):  # left by a process that was killed; the caller's lock keeps others out
-            shutil.rmtree(stale)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent))
+        for stale in path.parent.glob(f".{path.name}.{platform.node()}-*.tmp"):
+            if not _is_running(int(stale.name.split("-")[-2])):
+                shutil.rmtree(stale)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.{platform.node()}-{os.getpid()}-", suffix=".tmp", dir=path.parent))
         try:
             yield temporary
             temporary.chmod(0o755)
             for file in sorted(temporary.rglob("*")):
                 if file.is_file():
                     _sync_file(file)
-            temporary.rename(path)
+            try:
+                temporary.rename(path)
+            except OSError as error:
+                if not path.exists():
+                    raise
+                raise _exists(path) from error
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _sync_folder(path.parent)
+
+
+def _exists(path: Path) -> UsageError:
+    return UsageError(f"{path}: exists already; give another name, or move it away")
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 @contextmanager

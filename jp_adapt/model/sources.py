@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.suggest import did_you_mean
+
+MODEL_FILES = ("*.safetensors", "*.json", "*.model", "*.jinja")
+TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "chat_template.jinja", "original/*.model")
 
 
 def package_file(package: str, file: str, version: str | None) -> Path:
@@ -48,12 +52,12 @@ def folder_files(folder: Path) -> list[Path]:
     return [folder / name for name in names if (folder / name).is_file()] + weights
 
 
-def download(model: str, revision: str) -> Path:
-    """Folder of a hub model at a pinned commit: safetensors, configuration and tokenizer only."""
+def download(model: str, revision: str, files: Sequence[str] = MODEL_FILES) -> Path:
+    """Folder with the `files` (patterns) of a hub repository at a pinned revision. InputError, with a way out, when the hub does not give them."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(model, revision=revision, allow_patterns=["*.safetensors", "*.json", "*.model", "*.jinja"]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise InputError(f"base: {model} at {revision} cannot be fetched ({type(error).__name__}); check the name, your access and the network") from error
+        return Path(snapshot_download(model, revision=revision, allow_patterns=list(files)))
+    except Exception as error:  # the hub client raises errors of a dozen kinds
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{model}@{revision}: the hub does not give it ({first}); check name, revision and access, or give a local folder") from error

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import new_folder, write_json, write_text
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.corpus.sources import expand_paths, iter_documents, iter_hub_documents
+from jp_adapt.model.sources import TOKENIZER_FILES, download
 from jp_adapt.pipeline.stages import check_criteria, first_chars
 from jp_adapt.pipeline.tokenizer_page import comparison_page, extension_page, verification_page
 from jp_adapt.text.scripts import script_of
@@ -51,23 +52,8 @@ def load_base(base: str) -> tuple[LoadedTokenizer, Path]:
     path = Path(base)
     if "@" in base and not path.exists():
         name, _, revision = base.partition("@")
-        path = download_tokenizer(name, revision)
+        path = download(name, revision, TOKENIZER_FILES)
     return load_tokenizer(path), path
-
-
-def download_tokenizer(name: str, revision: str) -> Path:
-    """The tokenizer files of a hub repository at a pinned revision. InputError with a way out when the hub does not give them."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(
-            snapshot_download(name, revision=revision, allow_patterns=["tokenizer*", "special_tokens_map.json", "chat_template.jinja", "original/*.model"])
-        )
-    except Exception as error:  # the hub client raises errors of a dozen kinds
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(
-            f"{name}@{revision}: the hub does not give this tokenizer ({first}); check name, revision and access, or give a local folder"
-        ) from error
 
 
 def refuse_existing(out: Path) -> None:

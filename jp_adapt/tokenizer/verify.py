@@ -11,7 +11,7 @@ from typing import Any
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.text.scripts import JAPANESE
-from jp_adapt.tokenizer.bpe import BLOCK, BpeTokenizer
+from jp_adapt.tokenizer.bpe import BLOCK, BpeTokenizer, text_of
 from jp_adapt.tokenizer.load import LoadedTokenizer
 from jp_adapt.tokenizer.runtimes import Runtime, runtimes_of
 
@@ -123,7 +123,8 @@ class _Pairs:
 
 
 def _lines(texts: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(chain.from_iterable(text.splitlines() for text in texts)))
+    """Distinct lines with their ends: a carriage return or a line feed may be part of a token."""
+    return list(dict.fromkeys(chain.from_iterable(text.splitlines(keepends=True) for text in texts)))
 
 
 def _refuse_surrogates(text: str) -> None:
@@ -167,7 +168,20 @@ def _reachability(base: BpeTokenizer, extended: BpeTokenizer, loaded: LoadedToke
             _criterion("unreachable_new_tokens", "sentencepiece", _dead_pieces(loaded.sentencepiece, new), len(new)),
             _criterion("dead_base_tokens", "sentencepiece", _dead_pieces(loaded.sentencepiece, alive), len(alive)),
         ]
+    for runtime in runtimes_of(loaded):
+        if runtime.name == "tiktoken":
+            criteria += [
+                _criterion("unreachable_new_tokens", "tiktoken", _not_whole(runtime, new), len(new)),
+                _criterion("dead_base_tokens", "tiktoken", _not_whole(runtime, alive), len(alive)),
+            ]
     return criteria
+
+
+def _not_whole(runtime: Runtime, tokens: Sequence[tuple[int, bytes | None]]) -> list[str]:
+    """Tokens that the runtime does not produce from their own text; parts of a character are no text and left out."""
+    whole = [(token_id, token) for token_id, token in tokens if token is None or text_of(token) is not None]
+    spelled = runtime.encode([(token or b"").decode("utf-8") for _, token in whole])
+    return [_name(token_id, token) for (token_id, token), ids in zip(whole, spelled, strict=True) if ids != [token_id]]
 
 
 def _name(token_id: int, token: bytes | None) -> str:

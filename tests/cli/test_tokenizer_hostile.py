@@ -342,7 +342,7 @@ def test_a_hub_that_gives_nothing(tmp_path: Path, refuse: Refuse, monkeypatch: p
         raise OSError("Cannot reach the hub\nwith a second line")
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
-    assert "the hub does not give this tokenizer (Cannot reach the hub)" in refuse(*extend(name, tmp_path / "out"))
+    assert "the hub does not give it (Cannot reach the hub)" in refuse(*extend(name, tmp_path / "out"))
 
 
 # Texts.

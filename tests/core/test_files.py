@@ -13,14 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jp_adapt.core.errors import InputError, JpAdaptError
+from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
 from jp_adapt.core.files import new_folder, read_json, read_text, write_json, write_text
 from tests.properties import examples
 
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from jp_adapt.core.errors import JpAdaptError
+from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
 from jp_adapt.core.files import new_folder, write_text
 resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 """
@@ -202,3 +202,19 @@ with new_folder(Path(sys.argv[1]) / "final") as folder:
         (folder / "whole").write_text("whole", encoding="utf-8")
     assert _names(tmp_path) == [".final2.abc.tmp", "final"], "the work of another folder is left alone"
     assert _names(tmp_path / "final") == ["whole"]
+
+
+def test_new_folder_leaves_what_a_running_process_writes(tmp_path: Path) -> None:
+    """Two commands with one --out: the first to end has the name, the second is told so and leaves nothing."""
+
+    def write_both() -> None:
+        with new_folder(tmp_path / "final") as second:
+            with new_folder(tmp_path / "final") as first:
+                (first / "mine").write_text("first", encoding="utf-8")
+                assert second.is_dir()
+            (second / "mine").write_text("second", encoding="utf-8")
+
+    with pytest.raises(UsageError, match="final: exists already"):
+        write_both()
+    assert _names(tmp_path) == ["final"]
+    assert (tmp_path / "final" / "mine").read_text(encoding="utf-8") == "first"

@@ -9,7 +9,7 @@ import pytest
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.tokenizer import verify
-from jp_adapt.tokenizer.bpe import BpeTokenizer
+from jp_adapt.tokenizer.bpe import BpeTokenizer, text_of
 from jp_adapt.tokenizer.byte_level import to_bytes, to_text
 from jp_adapt.tokenizer.extend import Extension, append_tokens
 from jp_adapt.tokenizer.load import LoadedTokenizer
@@ -133,6 +133,19 @@ def test_a_native_model_with_moved_ids_is_caught(sp_trio: Trio, tik_trio: Trio) 
     shifted = {token: rank + (rank >= tik_trio.extension.first_new_id) for token, rank in (tik_trio.extended.ranks or {}).items()}
     found = _broken(tik_trio.base, LoadedTokenizer(tik_trio.extended.tokenizer, [], ranks=shifted), ["x"])
     assert found["runtimes_disagree (tiktoken)"] >= 1
+    whole = [token for token in tik_trio.extension.tokens if text_of(token) is not None]
+    assert found["unreachable_new_tokens (tiktoken)"] == len(whole)
+
+
+def test_line_ends_belong_to_the_lines_that_are_compared(small: BpeTokenizer) -> None:
+    """A rule that merges a carriage return with what follows changes CRLF text and no line cut before its end."""
+    spec = copy.deepcopy(small.spec)
+    pair = [to_text(b"\r"), to_text(b"\n")]
+    spec["model"]["vocab"]["".join(pair)] = small.vocab_size
+    spec["model"]["merges"].append(pair)
+    assert _broken(small, spec, ["one\r\ntwo\r\n"])["changed_lines"] >= 1
+    lines = verify._lines(["one\r\ntwo\n\nthree"])
+    assert lines == ["one\r\n", "two\n", "\n", "three"]
 
 
 @pytest.mark.parametrize("native", [True, False])
