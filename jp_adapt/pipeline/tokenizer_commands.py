@@ -11,7 +11,8 @@ from typing import Any
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import new_folder, write_json, write_text
 from jp_adapt.core.hashes import sha256_file
-from jp_adapt.corpus.sources import expand_paths, iter_documents, iter_hub_documents
+from jp_adapt.corpus.hub import iter_hub_documents
+from jp_adapt.corpus.sources import expand_paths, iter_documents
 from jp_adapt.model.sources import TOKENIZER_FILES, download
 from jp_adapt.pipeline.stages import check_criteria, first_chars
 from jp_adapt.pipeline.tokenizer_page import comparison_page, extension_page, verification_page

@@ -19,8 +19,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.corpus import sources
-from jp_adapt.corpus.sources import expand_paths, iter_documents, iter_hub_documents, read_documents
+from jp_adapt.corpus import lines
+from jp_adapt.corpus.hub import iter_hub_documents
+from jp_adapt.corpus.sources import expand_paths, iter_documents, read_documents
 from tests.properties import examples
 
 LINE = '{"text": "日本"}\n'.encode()
@@ -110,14 +111,14 @@ def test_documents_are_streamed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("name", "data"), [("x.jsonl", LINE), ("x.jsonl", b"\n" + LINE * 2), ("x.txt", "あ\nい\nう\n".encode()), ("x.txt.zst", b"a" * 30)])
 def test_a_document_that_does_not_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, data: bytes) -> None:
     path = _write(tmp_path / name, data)
-    monkeypatch.setattr(sources, "MAX_DOCUMENT_BYTES", 10)
+    monkeypatch.setattr(lines, "MAX_DOCUMENT_BYTES", 10)
     with pytest.raises(InputError, match=r":[12]: the document that begins here has more than 10 bytes; put empty lines between"):
         list(iter_documents(path))
 
 
 def test_the_limit_is_for_one_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = _write(tmp_path / "x.txt", b"12345678\n\n" * 5)
-    monkeypatch.setattr(sources, "MAX_DOCUMENT_BYTES", 10)
+    monkeypatch.setattr(lines, "MAX_DOCUMENT_BYTES", 10)
     assert list(iter_documents(path)) == ["12345678"] * 5
 
 
@@ -253,10 +254,10 @@ def test_a_packed_file_of_no_bytes_holds_no_document(tmp_path: Path, name: str) 
         list(iter_documents(tmp_path / name))
 
 
-@pytest.mark.parametrize("name", ["x.json", "x.csv", "x.parquet.gz", "x.jsonl.bz2", "x.gz", "x.txt.gz.zst", "jsonl"])
+@pytest.mark.parametrize("name", ["x.tsv", "x.parquet.gz", "x.jsonl.bz2", "x.gz", "x.txt.gz.zst", "jsonl"])
 def test_an_unknown_extension_is_refused(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(LINE)
-    with pytest.raises(InputError, match=r"texts are read from \.jsonl and \.txt \(also as \.gz or \.zst\) and from \.parquet; convert this file"):
+    with pytest.raises(InputError, match=r"texts are read from \.jsonl, \.csv and \.txt \(also as \.gz, \.zst or \.xz\) and from \.parquet; convert this file"):
         read_documents(tmp_path / name)
 
 
