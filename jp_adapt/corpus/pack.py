@@ -1,28 +1,41 @@
 """Pack documents into rows of fixed length, and say which rows make up which step.
 
 Best-fit with split (Ding et al. 2404.10830): a document longer than a row is cut into full rows and a rest, every piece goes whole into the row that it
-fills best, so that no token is lost and little is padded. Which pieces stand in which step is a pure function of (documents, seed): a run that is
-resumed at any step reads exactly what an undisturbed one would have read.
+fills best, so that no token is lost and little is padded. A plan holds places (document, first token, number) and no tokens: those are read when their
+step comes, from lists or from memory-mapped shards.
 """
 
 from __future__ import annotations
 
-import random
-from bisect import bisect_left, insort
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from heapq import heappop, heappush
+from typing import Protocol
 
-from jp_adapt.core.errors import InputError
+import numpy as np
+import numpy.typing as npt
 
 IGNORED = -1  # target of a padded position
+Numbers = npt.NDArray[np.int64]
 
 
-@dataclass
-class Row:
-    """Pieces of documents side by side; each piece holds one token more than it takes room, for the last target."""
+class Documents(Protocol):
+    """The documents of a source as ids: a list of lists, or `SourceDocuments` of shards."""
 
-    pieces: list[list[int]] = field(default_factory=list)
-    free: int = 0
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Sequence[int] | npt.NDArray[np.generic]: ...
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Tokens [offset, offset + tokens) of a document of a source: the targets of a stretch of a row."""
+
+    source: str
+    document: int
+    offset: int
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -35,107 +48,154 @@ class Batch:
     num_targets: int
 
 
-@dataclass(frozen=True)
-class Plan:
-    """All rows of a training stage in order, `rows_per_step` to a step."""
+@dataclass(frozen=True, eq=False)
+class Packing:
+    """Pieces grouped by row: piece p stands in row r where row_starts[r] <= p < row_starts[r + 1].
 
-    rows: list[Row]
+    Attributes:
+        document: [pieces] which of the packed documents it is a part of.
+        offset: [pieces] its first token there.
+        tokens: [pieces] how many it has, each of them the target of one position.
+        num_documents: how many were packed.
+    """
+
+    document: Numbers
+    offset: Numbers
+    tokens: Numbers
+    row_starts: Numbers
     length: int
-    rows_per_step: int
-    tokens_by_source: dict[str, int]
+    num_documents: int
 
     @property
-    def num_steps(self) -> int:
-        return -(-len(self.rows) // self.rows_per_step)
+    def num_rows(self) -> int:
+        return len(self.row_starts) - 1
 
     @property
     def fill(self) -> float:
-        """Share of the positions that carry a target."""
-        return sum(self.length - row.free for row in self.rows) / (len(self.rows) * self.length)
+        """Share of the positions that carry a target; the others are padding."""
+        return int(self.tokens.sum()) / (self.num_rows * self.length)
+
+    @property
+    def cut_share(self) -> float:
+        """Share of the documents that are cut."""
+        return int((np.bincount(self.document, minlength=self.num_documents) > 1).sum()) / self.num_documents
+
+    def shuffled(self, order: Sequence[int]) -> Packing:
+        """The same rows in another order."""
+        counts = np.diff(self.row_starts)[order]
+        starts = np.concatenate(([0], np.cumsum(counts)))
+        pieces = np.repeat(self.row_starts[:-1][order] - starts[:-1], counts) + np.arange(starts[-1])
+        return Packing(self.document[pieces], self.offset[pieces], self.tokens[pieces], starts, self.length, self.num_documents)
+
+
+def pack_best_fit(sizes: Sequence[int] | Numbers, length: int) -> Packing:
+    """Pack documents of `sizes` tokens into rows of `length` positions, one for each token. Documents without a token stand nowhere."""
+    tokens = np.asarray(sizes, dtype=np.int64)
+    pieces_of = -(-tokens // length)
+    document = np.repeat(np.arange(len(tokens)), pieces_of)
+    offset = (np.arange(len(document)) - np.repeat(np.cumsum(pieces_of) - pieces_of, pieces_of)) * length
+    size = np.minimum(length, tokens[document] - offset)
+    by_size = np.argsort(-size, kind="stable")
+    row = np.asarray(_best_rows(size[by_size].tolist(), length), dtype=np.int64)
+    by_row = np.argsort(row, kind="stable")
+    pieces = by_size[by_row]
+    starts = np.concatenate(([0], np.cumsum(np.bincount(row)))) if len(row) else np.zeros(1, dtype=np.int64)
+    return Packing(document[pieces], offset[pieces], size[pieces], starts.astype(np.int64), length, len(tokens))
+
+
+def _best_rows(sizes: list[int], length: int) -> list[int]:
+    """The row of each piece, largest first: the one with the least room that takes it, of these the first; a new one where none does."""
+    rows_with: list[list[int]] = [[] for _ in range(length)]  # room left -> rows, a heap
+    rooms = 0  # bit r: some row has room r
+    found, num_rows = [], 0
+    for size in sizes:
+        fitting = rooms >> size
+        if fitting:
+            room = size + (fitting & -fitting).bit_length() - 1
+            row = heappop(rows_with[room])
+            if not rows_with[room]:
+                rooms ^= 1 << room
+        else:
+            room, row = length, num_rows
+            num_rows += 1
+        if left := room - size:
+            heappush(rows_with[left], row)
+            rooms |= 1 << left
+        found.append(row)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """All rows of a training stage in order, `rows_per_step` to a step: step -> (source, document, offset) whatever the world size.
+
+    Attributes:
+        sources: name -> documents.
+        source_of, document_of: of each document that was packed, the number of its source and its place there.
+        prefix: id that stands before every document.
+    """
+
+    sources: Mapping[str, Documents]
+    source_of: Numbers
+    document_of: Numbers
+    packing: Packing
+    prefix: int
+    rows_per_step: int
+    tokens_by_source: dict[str, int]
+    epochs_by_source: dict[str, float]
+
+    @property
+    def length(self) -> int:
+        return self.packing.length
+
+    @property
+    def num_steps(self) -> int:
+        return -(-self.packing.num_rows // self.rows_per_step)
+
+    @property
+    def fill(self) -> float:
+        return self.packing.fill
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return list(self.sources)
+
+    def row(self, row: int) -> list[Piece]:
+        """The pieces of a row, in their order."""
+        packing = self.packing
+        found = []
+        for piece in range(int(packing.row_starts[row]), int(packing.row_starts[row + 1])):
+            entry = int(packing.document[piece])
+            name = self._names[self.source_of[entry]]
+            found.append(Piece(name, int(self.document_of[entry]), int(packing.offset[piece]), int(packing.tokens[piece])))
+        return found
+
+    def step(self, step: int) -> range:
+        """The rows of `step` (from 0)."""
+        return range(step * self.rows_per_step, min((step + 1) * self.rows_per_step, self.packing.num_rows))
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """The rows of `step` (from 0) that `rank` works on. `num_targets` counts the whole step, over all ranks."""
-        rows = self.rows[step * self.rows_per_step : (step + 1) * self.rows_per_step]
-        mine = [_pad(row, self.length) for row in rows[rank::world_size]]
+        rows = self.step(step)
+        mine = [self._read(row) for row in rows[rank::world_size]]
         ids, positions, targets = ([row[part] for row in mine] for part in range(3))
-        return Batch(ids, positions, targets, sum(self.length - row.free for row in rows))
+        first, last = (int(self.packing.row_starts[row]) for row in (rows.start, rows.stop))
+        return Batch(ids, positions, targets, int(self.packing.tokens[first:last].sum()))
 
-
-def plan_training(
-    sources: dict[str, tuple[Sequence[list[int]], float]],
-    *,
-    prefix: int,
-    length: int,
-    rows_per_step: int,
-    seed: int,
-    tokens: int | None = None,
-    epochs: float | None = None,
-) -> Plan:
-    """Choose documents by weight until the budget is met, and pack them.
-
-    Args:
-        sources: name -> (documents as ids, weight). Weights are shares of tokens.
-        prefix: id that stands before every document.
-        tokens: training tokens in all; or `epochs` of the first source, the others in proportion.
-
-    Each source is read in a shuffled order of its own, again and again; the last document may go past the budget, none is cut for it.
-    """
-    total_weight = sum(weight for _, weight in sources.values())
-    first_documents, first_weight = next(iter(sources.values()))
-    if tokens is None:
-        assert epochs is not None, "give tokens or epochs"
-        tokens = max(1, round(epochs * sum(map(len, first_documents)) * total_weight / first_weight))
-    chosen: list[list[int]] = []
-    by_source: dict[str, int] = {}
-    for name, (documents, weight) in sources.items():
-        if not any(documents):
-            raise InputError(f"source '{name}': no document of it has a token; the tokenizer drops every character of it")
-        wanted, taken, epoch = tokens * weight / total_weight, 0, 0
-        while taken < wanted:
-            order = list(range(len(documents)))
-            random.Random(f"{seed}/{name}/{epoch}").shuffle(order)
-            for index in order:
-                if taken >= wanted:
-                    break
-                chosen.append([prefix, *documents[index]])
-                taken += len(documents[index])
-            epoch += 1
-        by_source[name] = taken
-    rows = pack_best_fit(chosen, length)
-    random.Random(f"{seed}/rows").shuffle(rows)
-    return Plan(rows, length, rows_per_step, by_source)
-
-
-def pack_best_fit(documents: Sequence[list[int]], length: int) -> list[Row]:
-    """Rows of `length` positions. Consecutive pieces of a cut document share one token: it is the last target of one and the first id of the next."""
-    pieces = [document[start : start + length + 1] for document in documents for start in range(0, len(document) - 1, length)]
-    pieces.sort(key=len, reverse=True)
-    rows: list[Row] = []
-    free: list[tuple[int, int]] = []  # (room left, row), sorted: the first that is large enough fits best
-    for piece in pieces:
-        size = len(piece) - 1
-        slot = bisect_left(free, (size, -1))
-        if slot == len(free):
-            rows.append(Row(free=length))
-            index = len(rows) - 1
-        else:
-            _, index = free.pop(slot)
-        row = rows[index]
-        row.pieces.append(piece)
-        row.free -= size
-        if row.free:
-            insort(free, (row.free, index))
-    return rows
-
-
-def _pad(row: Row, length: int) -> tuple[list[int], list[int], list[int]]:
-    ids: list[int] = []
-    positions: list[int] = []
-    targets: list[int] = []
-    for piece in row.pieces:
-        ids += piece[:-1]
-        targets += piece[1:]
-        positions += range(len(piece) - 1)
-    padding = length - len(ids)
-    # Padding is one more "document" of id 0: it sees nothing else, nothing sees it, and it carries no loss.
-    return ids + [0] * padding, positions + list(range(padding)), targets + [IGNORED] * padding
+    def _read(self, row: int) -> tuple[list[int], list[int], list[int]]:
+        ids: list[int] = []
+        positions: list[int] = []
+        targets: list[int] = []
+        for piece in self.row(row):
+            document = self.sources[piece.source][piece.document]
+            end = piece.offset + piece.tokens
+            # One token before the first target: the prefix, or the last target of the piece before.
+            read = np.asarray(document[max(0, piece.offset - 1) : end]).tolist()
+            if piece.offset == 0:
+                read.insert(0, self.prefix)
+            ids += read[:-1]
+            targets += read[1:]
+            positions += range(piece.tokens)
+        padding = self.length - len(ids)
+        # Padding is one more "document" of id 0: it sees nothing else, nothing sees it, and it carries no loss.
+        return ids + [0] * padding, positions + list(range(padding)), targets + [IGNORED] * padding

@@ -14,7 +14,8 @@ from jp_adapt.core.errors import GateError, InputError
 from jp_adapt.core.files import new_folder, read_json, write_json
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import progress
-from jp_adapt.corpus.pack import Plan, plan_training
+from jp_adapt.corpus.mixture import plan_training
+from jp_adapt.corpus.pack import Plan
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.pipeline.evaluate_stage import run_evaluate
 from jp_adapt.pipeline.run_folder import StageFolder

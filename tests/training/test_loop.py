@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from jp_adapt.core.errors import JpAdaptError
-from jp_adapt.corpus.pack import IGNORED, Plan, plan_training
+from jp_adapt.corpus.mixture import plan_training
+from jp_adapt.corpus.pack import IGNORED, Plan
 from jp_adapt.model.causal import CausalModel, NewRows, load_base
 from jp_adapt.model.lora import LoraSettings
 from jp_adapt.training.checkpoint import list_checkpoints

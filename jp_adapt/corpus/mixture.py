@@ -1,0 +1,134 @@
+"""Mix sources by shares of tokens: which documents a training stage reads, in which order, as a pure function of (shares, budget, seed)."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.corpus.pack import Documents, Numbers, Plan, pack_best_fit
+
+
+def temperature_shares(tokens: Mapping[str, int], temperature: float) -> dict[str, float]:
+    """Shares in proportion to tokens ** (1 / temperature): 1 takes the sources as they are, a larger one brings them closer (Conneau et al. 1911.02116)."""
+    scaled = {name: number ** (1 / temperature) for name, number in tokens.items()}
+    total = sum(scaled.values())
+    return {name: number / total for name, number in scaled.items()}
+
+
+def share_out(tokens: float, weights: Mapping[str, float], most: Mapping[str, float]) -> dict[str, float]:
+    """Part `tokens` among the sources by weight, none above its `most`; what one cannot take goes to the others by their weights.
+
+    Raises:
+        InputError: all sources together may not give so many.
+    """
+    if tokens > sum(most.get(name, float("inf")) for name in weights):
+        available = sum(most[name] for name in weights)
+        raise InputError(
+            f"the mixture is asked for {tokens:,.0f} tokens and may give {available:,.0f} with its max_epochs; raise them, or ask for fewer tokens"
+        )
+    wanted: dict[str, float] = {}
+    while open_weights := {name: weight for name, weight in weights.items() if name not in wanted}:
+        left, total = tokens - sum(wanted.values()), sum(open_weights.values())
+        over = {name: most[name] for name, weight in open_weights.items() if left * weight / total > most.get(name, float("inf"))}
+        wanted |= over or {name: left * weight / total for name, weight in open_weights.items()}
+    return {name: wanted[name] for name in weights}
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """Documents in reading order, source by source: [N] the number of the source, [N] the document there; and how much that is of each source."""
+
+    source_of: Numbers
+    document_of: Numbers
+    tokens_by_source: dict[str, int]
+    epochs_by_source: dict[str, float]
+
+
+def choose_documents(sizes: Mapping[str, Numbers], wanted: Mapping[str, float], seed: int) -> Chosen:
+    """Documents of each source until `wanted` tokens of it are reached.
+
+    Each source is read in a shuffled order of its own, again and again, every document once in each epoch; the last one may go past the budget, none is
+    cut for it.
+    """
+    sources, documents, tokens, epochs = [], [], {}, {}
+    for number, (name, size) in enumerate(sizes.items()):
+        whole = int(size.sum())
+        if not whole:
+            raise InputError(f"source '{name}': no document of it has a token; the tokenizer drops every character of it")
+        taken = epoch = 0
+        while taken < wanted[name]:
+            shuffled = list(range(len(size)))
+            random.Random(f"{seed}/{name}/{epoch}").shuffle(shuffled)
+            order = np.asarray(shuffled, dtype=np.int64)
+            read = np.cumsum(size[order])
+            order = order[: int(np.searchsorted(read, wanted[name] - taken)) + 1]
+            taken += int(size[order].sum())
+            documents.append(order)
+            sources.append(np.full(len(order), number, dtype=np.int64))
+            epoch += 1
+        tokens[name], epochs[name] = taken, taken / whole
+    empty = np.zeros(0, dtype=np.int64)
+    return Chosen(np.concatenate([empty, *sources]), np.concatenate([empty, *documents]), tokens, epochs)
+
+
+def plan_training(
+    sources: Mapping[str, tuple[Documents, float]],
+    *,
+    prefix: int,
+    length: int,
+    rows_per_step: int,
+    seed: int,
+    tokens: int | None = None,
+    epochs: float | None = None,
+    max_epochs: Mapping[str, float] | None = None,
+) -> Plan:
+    """Choose documents by weight until the budget is met, and pack them. Nothing but the arguments decides, so every resume and every rank sees one order.
+
+    Args:
+        sources: name -> (documents as ids, weight). Weights are shares of tokens.
+        prefix: id that stands before every document.
+        tokens: training tokens in all; or `epochs` of the first source, the others in proportion.
+        max_epochs: name -> the most that a source is read; what it cannot give the others give, by their weights.
+
+    Raises:
+        InputError: a source has no token, or the sources may not give so many.
+    """
+    documents = {name: source for name, (source, _) in sources.items()}
+    weights = {name: weight for name, (_, weight) in sources.items()}
+    sizes = {name: token_counts(source) for name, source in documents.items()}
+    if tokens is None:
+        assert epochs is not None, "give tokens or epochs"
+        first = next(iter(sources))
+        tokens = max(1, round(epochs * int(sizes[first].sum()) * sum(weights.values()) / weights[first]))
+    most = {name: limit * int(sizes[name].sum()) for name, limit in (max_epochs or {}).items()}
+    chosen = choose_documents(sizes, share_out(tokens, weights, most), seed)
+    taken = np.concatenate([np.zeros(0, dtype=np.int64), *sizes.values()])
+    first_of = np.cumsum([0, *map(len, documents.values())])[:-1]
+    packing = pack_best_fit(taken[first_of[chosen.source_of] + chosen.document_of], length)
+    order = list(range(packing.num_rows))
+    random.Random(f"{seed}/rows").shuffle(order)
+    packing = packing.shuffled(order)
+    return Plan(documents, chosen.source_of, chosen.document_of, packing, prefix, rows_per_step, chosen.tokens_by_source, chosen.epochs_by_source)
+
+
+def token_counts(documents: Documents) -> Numbers:
+    """[documents] tokens of each; shards know them without a look at the tokens."""
+    known: Any = getattr(documents, "sizes", None)
+    if known is not None:
+        return np.asarray(known, dtype=np.int64)
+    return np.fromiter((len(documents[index]) for index in range(len(documents))), np.int64, len(documents))
+
+
+def audit(plan: Plan) -> list[dict[str, Any]]:
+    """What a plan reads of each source: tokens, share of all, epochs, documents (one read twice counts twice)."""
+    total = sum(plan.tokens_by_source.values())
+    documents: Sequence[int] = np.bincount(plan.source_of, minlength=len(plan.sources)).tolist()
+    return [
+        {"source": name, "tokens": tokens, "share": tokens / total, "epochs": plan.epochs_by_source[name], "documents": documents[number]}
+        for number, (name, tokens) in enumerate(plan.tokens_by_source.items())
+    ]
