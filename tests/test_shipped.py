@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from jp_adapt.core.shipped import shipped_benchmarks, shipped_recipes
+from jp_adapt.core.shipped import shipped_benchmarks, shipped_judges, shipped_published, shipped_recipes
 from jp_adapt.recipe.benchmark import load_benchmark
 from jp_adapt.recipe.load import load_recipe
 from jp_adapt.text.scripts import japanese_share
@@ -63,7 +63,7 @@ def test_no_python_lies_among_the_declarations() -> None:
 
 
 def test_every_yaml_among_the_declarations_is_listed() -> None:
-    listed = {*shipped_recipes().values(), *shipped_benchmarks().values()}
+    listed = {*shipped_recipes().values(), *shipped_benchmarks().values(), *shipped_judges().values(), *shipped_published().values()}
     assert {path for folder in ("recipes", "eval") for path in (ROOT / folder).rglob("*.yaml")} == listed
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
+NO_BENCHMARKS = {"judge", "published"}  # folders of eval/ that hold other declarations
 
 
 def shipped_folder(name: str) -> Path:
@@ -21,4 +22,14 @@ def shipped_recipes() -> dict[str, Path]:
 def shipped_benchmarks() -> dict[str, Path]:
     """ "folder/name" -> file of every shipped benchmark."""
     root = shipped_folder("eval")
-    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.glob("*/*.yaml"))}
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.glob("*/*.yaml")) if path.parent.name not in NO_BENCHMARKS}
+
+
+def shipped_judges() -> dict[str, Path]:
+    """Name -> file of every shipped declaration of a judge."""
+    return {path.stem: path for path in sorted(shipped_folder("eval").glob("judge/*.yaml"))}
+
+
+def shipped_published() -> dict[str, Path]:
+    """Name -> file of every shipped table of published scores."""
+    return {path.stem: path for path in sorted(shipped_folder("eval").glob("published/*.yaml"))}
