@@ -12,7 +12,7 @@ from typing import NoReturn
 from jp_adapt.core.errors import JpAdaptError
 from jp_adapt.core.suggest import did_you_mean
 
-VERBS = ("run", "check", "status", "report", "tokenizer", "list", "show", "copy", "env")
+VERBS = ("run", "check", "status", "report", "tokenizer", "judge", "list", "show", "copy", "env")
 
 EXIT_CODES = """exit codes: 0 done · 1 failed while running · 2 wrong usage or recipe, nothing ran · 3 an input is missing or not the pinned one ·
 4 a quality gate did not hold · 5 the run folder belongs to another recipe · 130 interrupted, checkpoint saved"""

@@ -1,0 +1,138 @@
+"""What is judged: the items of a benchmark, reference answers, and the answers of models, in the layouts in which they are published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.files import read_text
+
+
+@dataclass(frozen=True)
+class Item:
+    """One question, of one turn or of two."""
+
+    id: str
+    category: str
+    turns: tuple[str, ...]
+    reference: tuple[str, ...] = ()
+    criteria: str = ""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of one model, item id -> its turns."""
+
+    model: str
+    path: Path
+    turns: dict[str, tuple[str, ...]]
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(file:line, object) of every line of a JSONL file that is not empty. InputError at file:line for what is no JSON object, and for no line at all."""
+    found = False
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}:{number}: not valid JSON ({error.msg})") from error
+        if not isinstance(value, dict):
+            raise InputError(f"{path}:{number}: not a JSON object")
+        found = True
+        yield f"{path}:{number}", json.loads(whole_characters(json.dumps(value, ensure_ascii=False))) if "\\ud" in line else value
+    if not found:
+        raise InputError(f"{path}: no line in it")
+
+
+def whole_characters(text: str) -> str:
+    """The text with U+FFFD for every half of a surrogate pair: JSON can hold one, a request cannot."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def read_items(path: Path, layout: str) -> list[Item]:
+    """The items of a benchmark. Layout "elyza": input_text, output_text, eval_aspect, and an item's id is its place from 1 on;
+    "fastchat": question_id, category, turns."""
+    items: dict[str, Item] = {}
+    for number, (place, line) in enumerate(read_lines(path), start=1):
+        if layout == "elyza":
+            texts = [_text(line, name, place) for name in ("input_text", "output_text", "eval_aspect")]
+            item = Item(str(number), "", (texts[0],), (texts[1],), texts[2])
+        else:
+            turns = _texts(line.get("turns"), f"{place}: turns")
+            item = Item(str(_need(line, "question_id", place)), _text(line, "category", place), turns)
+        if item.id in items:
+            raise InputError(f"{place}: id '{item.id}' stands twice")
+        items[item.id] = item
+    return list(items.values())
+
+
+def read_answers(path: Path) -> Answers:
+    """The answers of one model, of a file in one of three layouts, told apart by their keys.
+
+    - outputs.jsonl of an evaluation, or the folder that holds it: `item`, `generation`; the second turn of an item is the item "ID/2"
+    - FastChat's and Rakuda's: `question_id`, `model_id`, `choices[0].turns`
+    - gpt4-autoeval's for ELYZA-tasks-100: `pred`, one line an item in the order of the benchmark
+    """
+    file = path / "outputs.jsonl" if path.is_dir() else path
+    turns: dict[str, tuple[str, ...]] = {}
+    model = path.parent.name if file.name in ("outputs.jsonl", "preds.jsonl") and not path.is_dir() else path.stem if path.suffix == ".jsonl" else path.name
+    for number, (place, line) in enumerate(read_lines(file), start=1):
+        if "choices" in line and "question_id" in line:
+            id, given = str(line["question_id"]), _fastchat_turns(line, place)
+        elif "item" in line:
+            id, given = str(line["item"]), (_generation(line, place),)
+            if id.endswith("/2") and id[:-2] in turns:
+                turns[id[:-2]] += given
+                continue
+        elif "pred" in line:
+            id, given = str(number), (_text(line, "pred", place),)
+        else:
+            raise InputError(f"{place}: no answer; a line has 'item' and 'generation', or 'question_id' and 'choices', or 'pred'")
+        if id in turns:
+            raise InputError(f"{place}: item '{id}' is answered twice")
+        turns[id] = given
+    return Answers(model, file, turns)
+
+
+def read_references(path: Path) -> dict[str, tuple[str, ...]]:
+    """Reference answers in FastChat's layout, item id -> its turns."""
+    return {str(_need(line, "question_id", place)): _fastchat_turns(line, place) for place, line in read_lines(path)}
+
+
+def _fastchat_turns(line: dict[str, Any], place: str) -> tuple[str, ...]:
+    choices = line.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise InputError(f"{place}: choices: a list with an object in it is needed")
+    return _texts(choices[0].get("turns"), f"{place}: choices[0].turns")
+
+
+def _generation(line: dict[str, Any], place: str) -> str:
+    text = line.get("generation")
+    if not isinstance(text, str):
+        raise InputError(f"{place}: generation is {json.dumps(text)[:40]}; only generated answers can be judged")
+    return text
+
+
+def _texts(value: Any, place: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
+        raise InputError(f"{place}: a list of texts is needed")
+    return tuple(value)
+
+
+def _text(line: dict[str, Any], name: str, place: str) -> str:
+    value = _need(line, name, place)
+    if not isinstance(value, str):
+        raise InputError(f"{place}: {name}: a text is needed, and it is {json.dumps(value)[:40]}")
+    return value
+
+
+def _need(line: dict[str, Any], name: str, place: str) -> Any:
+    if name not in line:
+        raise InputError(f"{place}: no '{name}'")
+    return line[name]

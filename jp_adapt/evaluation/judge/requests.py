@@ -1,0 +1,100 @@
+"""From items and answers to the requests that a judge gets, and what they will cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+from typing import Any
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.evaluation.judge.answers import Answers, Item
+from jp_adapt.recipe.judge import JudgePrompt, JudgeTask
+
+ASCII_CHARS_PER_TOKEN = 4.0
+OTHER_CHARS_PER_TOKEN = 1.0  # of Japanese; the tokenizers of current judges take 0.7 to 1.1 tokens a character, so an estimate is rather too high
+SHOWN_IDS = 5
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One thing to be judged: an answer (`models` has one name), or two answers in the order in which they are shown (two names)."""
+
+    models: tuple[str, ...]
+    item: str
+    category: str
+    turn: int
+    prompt: str  # name of the prompt
+    messages: list[dict[str, str]]
+    settled: float | None = None  # the score of an empty answer, which is not sent
+
+
+def build_judgements(task: JudgeTask, items: Sequence[Item], answers: Sequence[Answers]) -> list[Judgement]:
+    """Everything that the judge is asked, once for each take. InputError where an answer, a second turn or a reference answer is missing."""
+    for one in answers:
+        _check_answers(task, items, one)
+    if task.kind == "score":
+        return [_single(task, item, one, turn) for one in answers for item in items for turn in task.turns]
+    if len(answers) < 2:
+        raise InputError(f"{task.benchmark} compares answers of two models at a time; give the answers of at least two")
+    return [_pair(task, item, first, second) for item in items for first, second in permutations(answers, 2)]
+
+
+def estimate_tokens(judgements: Sequence[Judgement], typical_output_chars: int) -> tuple[int, int]:
+    """(tokens in, tokens out) that one take will use, from the numbers of characters: an estimate, for the judge's tokenizer is not known here."""
+    asked = [one for one in judgements if one.settled is None]
+    texts = (message["content"] for one in asked for message in one.messages)
+    return round(sum(map(_tokens, texts))), round(len(asked) * typical_output_chars / OTHER_CHARS_PER_TOKEN)
+
+
+def request_body(task: JudgeTask, judgement: Judgement) -> dict[str, Any]:
+    """The chat request without the name of the model."""
+    body: dict[str, Any] = {"messages": judgement.messages, "temperature": task.temperature, "max_tokens": task.max_tokens}
+    return body | ({"response_format": {"type": task.response_format}} if task.response_format else {})
+
+
+def _check_answers(task: JudgeTask, items: Sequence[Item], answers: Answers) -> None:
+    turns = max(task.turns)
+    missing = [item.id for item in items if item.id not in answers.turns]
+    unknown = sorted(answers.turns.keys() - {item.id for item in items})
+    short = [item.id for item in items if item.id in answers.turns and len(answers.turns[item.id]) < turns]
+    for ids, what in ((missing, "have no answer"), (unknown, f"are no items of {task.benchmark}"), (short, f"have fewer than {turns} turns")):
+        if ids:
+            more = ", ..." if len(ids) > SHOWN_IDS else ""
+            raise InputError(f"{answers.path}: {len(ids)} items {what} (ids {', '.join(ids[:SHOWN_IDS])}{more})")
+
+
+def _single(task: JudgeTask, item: Item, answers: Answers, turn: int) -> Judgement:
+    prompt = _prompt(task, item, turn)
+    given = answers.turns[item.id]
+    settled = task.empty_answer if task.empty_answer is not None and not given[turn - 1].strip() else None
+    values = _values(item, prompt) | {f"answer_{number}": text for number, text in enumerate(given[:2], start=1)}
+    return Judgement((answers.model,), item.id, item.category, turn, prompt.name, prompt.messages(values), float(settled) if settled is not None else None)
+
+
+def _pair(task: JudgeTask, item: Item, first: Answers, second: Answers) -> Judgement:
+    prompt = _prompt(task, item, 1)
+    values = _values(item, prompt) | {"answer_a": first.turns[item.id][0], "answer_b": second.turns[item.id][0]}
+    return Judgement((first.model, second.model), item.id, item.category, 1, prompt.name, prompt.messages(values))
+
+
+def _prompt(task: JudgeTask, item: Item, turn: int) -> JudgePrompt:
+    prompt = task.prompt_for(turn, item.category)
+    if prompt is None:
+        raise InputError(f"{task.benchmark}: no prompt for turn {turn} of category '{item.category}' (item {item.id})")
+    return prompt
+
+
+def _values(item: Item, prompt: JudgePrompt) -> dict[str, str]:
+    """The slots of a prompt that do not depend on the answers."""
+    values = {f"question_{number}": text for number, text in enumerate(item.turns, start=1)}
+    values |= {f"reference_{number}": text for number, text in enumerate(item.reference, start=1)} | {"criteria": item.criteria}
+    missing = {slot for slot in prompt.slots() if not slot.startswith("answer_")} - values.keys()
+    if missing:
+        raise InputError(f"item {item.id}: prompt '{prompt.name}' needs {', '.join(sorted(missing))}, and there is none")
+    return values
+
+
+def _tokens(text: str) -> float:
+    plain = sum(char.isascii() for char in text)
+    return plain / ASCII_CHARS_PER_TOKEN + (len(text) - plain) / OTHER_CHARS_PER_TOKEN

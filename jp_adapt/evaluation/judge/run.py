@@ -1,0 +1,189 @@
+"""Ask a judge for every judgement, once: from the cache where it is there, from the judge where it is not."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from jp_adapt.core.errors import JpAdaptError
+from jp_adapt.evaluation.judge.cache import JudgementCache
+from jp_adapt.evaluation.judge.client import Completion, EndpointError, Judge, RequestError
+from jp_adapt.evaluation.judge.parse import VerdictError, parse_verdict
+from jp_adapt.evaluation.judge.requests import Judgement, request_body
+from jp_adapt.recipe.judge import JudgeTask
+
+FAILURES_IN_A_ROW = 3  # requests that failed after all their retries, one after the other: the endpoint is down
+
+
+@dataclass(frozen=True)
+class Price:
+    """Of a million tokens in and out, in any currency; None where it is not known."""
+
+    tokens_in: float | None = None
+    tokens_out: float | None = None
+
+    def cost(self, tokens_in: int, tokens_out: int) -> float | None:
+        """The cost of so many tokens; None without both prices."""
+        if self.tokens_in is None or self.tokens_out is None:
+            return None
+        return (tokens_in * self.tokens_in + tokens_out * self.tokens_out) / 1e6
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one judgement in one take: a score, or why there is none."""
+
+    judgement: Judgement
+    take: int
+    score: float | None
+    text: str
+    failure: str | None = None
+    attempts: int = 1
+    request_failed: bool = False  # another run asks again
+
+
+@dataclass
+class Usage:
+    """Tokens as the server counted them; `uncounted` completions came without a count. `fresh_*`: of this run alone."""
+
+    requests: int = 0
+    tokens_in: int = 0
+    tokens_out: int = 0
+    uncounted: int = 0
+    fresh_requests: int = 0
+    fresh_in: int = 0
+    fresh_out: int = 0
+
+    def add(self, completion: Completion, fresh: bool) -> None:
+        tokens_in, tokens_out = completion.prompt_tokens or 0, completion.completion_tokens or 0
+        self.requests += 1
+        self.tokens_in += tokens_in
+        self.tokens_out += tokens_out
+        self.uncounted += completion.prompt_tokens is None or completion.completion_tokens is None
+        if fresh:
+            self.fresh_requests += 1
+            self.fresh_in += tokens_in
+            self.fresh_out += tokens_out
+
+
+@dataclass
+class Asking:
+    """The settings of a run and what it has used so far."""
+
+    task: JudgeTask
+    judge: Judge
+    cache: JudgementCache
+    price: Price = field(default_factory=Price)
+    max_cost: float | None = None
+    attempts: int = 3  # of a judgement whose verdict cannot be read
+    stopped: threading.Event = field(default_factory=threading.Event)  # set: ask for nothing more
+    usage: Usage = field(default_factory=Usage)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _failed: int = 0
+
+    def verdict(self, judgement: Judgement, take: int) -> Verdict | None:
+        """One verdict. None where the run has been stopped before it; JpAdaptError where the run must stop."""
+        if judgement.settled is not None:
+            return Verdict(judgement, take, judgement.settled, "", attempts=0)
+        failure, text = "", ""
+        for attempt in range(1, self.attempts + 1):
+            try:
+                completion = self._completion(judgement, take, attempt)
+            except RequestError as error:
+                if self._endpoint_is_down():
+                    self.stopped.set()
+                    raise EndpointError(f"{error} ({FAILURES_IN_A_ROW} requests in a row failed)") from error
+                return Verdict(judgement, take, None, "", str(error), attempt, request_failed=True)
+            except JpAdaptError:
+                self.stopped.set()  # here and not in the main thread: another worker may be about to begin
+                raise
+            if completion is None:
+                return None
+            text = completion.text
+            try:
+                score = parse_verdict(self.task.answer_format, text, self.task.scale)
+            except VerdictError as error:
+                failure = str(error) + (", cut off at max_tokens" if completion.finish_reason == "length" else "")
+            else:
+                return Verdict(judgement, take, score, text, None, attempt)
+        return Verdict(judgement, take, None, text, f"no verdict in {self.attempts} attempts: {failure}", self.attempts)
+
+    def _completion(self, judgement: Judgement, take: int, attempt: int) -> Completion | None:
+        body = request_body(self.task, judgement)
+        key = self.cache.key({"judge": self.judge.identity, "body": body, "take": take, "attempt": attempt})
+        with self.cache.held(key):
+            stored = self.cache.get(key)
+            if stored is not None:
+                completion = Completion(stored["text"], stored["prompt_tokens"], stored["completion_tokens"], stored["finish_reason"])
+            else:
+                self._check_cost()
+                if self.stopped.is_set():
+                    return None
+                completion = self.judge.complete(body)
+                self.cache.store(key, vars(completion) | {"models": judgement.models, "item": judgement.item, "turn": judgement.turn, "take": take})
+        with self._lock:
+            self.usage.add(completion, fresh=stored is None)
+            self._failed = 0 if stored is None else self._failed
+        return completion
+
+    def _check_cost(self) -> None:
+        with self._lock:
+            spent = self.price.cost(self.usage.fresh_in, self.usage.fresh_out)
+        if self.max_cost is not None and spent is not None and spent >= self.max_cost:
+            raise JpAdaptError(f"--max-cost {self.max_cost:g} is reached ({spent:.2f} spent); the judgements are kept, a larger --max-cost goes on from them")
+
+    def _endpoint_is_down(self) -> bool:
+        """Count a failed request; true when so many failed in a row that the next would fail too."""
+        with self._lock:
+            self._failed += 1
+            return self._failed >= FAILURES_IN_A_ROW
+
+
+def judge_all(
+    asking: Asking, judgements: Sequence[Judgement], takes: int, parallel: int, advance: Callable[[int, str], None] = lambda done, note: None
+) -> list[Verdict]:
+    """Every verdict of every take, take by take and in the order of `judgements`, with up to `parallel` requests at a time.
+
+    What ends the run early (EndpointError, --max-cost, Ctrl-C) is raised after the requests under way have come and have been stored.
+    """
+    work = [(judgement, take) for take in range(1, takes + 1) for judgement in judgements]
+    verdicts: list[Verdict | None] = [None] * len(work)
+    done = failed = 0
+    with ThreadPoolExecutor(parallel) as pool:
+        running: dict[Future[Verdict | None], int] = {}
+        try:
+            for index, (judgement, take) in enumerate(work):
+                running[pool.submit(asking.verdict, judgement, take)] = index
+                while len(running) >= 2 * parallel or (index == len(work) - 1 and running):
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        verdict = verdicts[running.pop(future)] = future.result()
+                        done += 1
+                        failed += verdict is not None and verdict.score is None
+                    advance(done, f"{failed} without a verdict" if failed else "")
+        except BaseException:
+            asking.stopped.set()
+            for future in running:
+                future.cancel()
+            raise
+    return [verdict for verdict in verdicts if verdict is not None]
+
+
+def as_record(verdict: Verdict, benchmark: str) -> dict[str, Any]:
+    """A verdict as a line of judgements.jsonl."""
+    one = verdict.judgement
+    return {
+        "benchmark": benchmark,
+        "models": list(one.models),
+        "item": one.item,
+        "category": one.category,
+        "turn": one.turn,
+        "take": verdict.take,
+        "prompt": one.prompt,
+        "score": verdict.score,
+        "judgement": verdict.text,
+        "failure": verdict.failure,
+        "attempts": verdict.attempts,
+    }

@@ -1,0 +1,114 @@
+"""What the verdicts say together: means with their errors, agreement between takes, and how a judge compares with recorded judgements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from jp_adapt.evaluation import statistics
+
+Key = tuple[str, int]  # item, turn
+
+
+@dataclass(frozen=True)
+class Takes:
+    """The scores of one model: a mapping (item, turn) -> score for each take. An item without a verdict in a take is not in its mapping."""
+
+    model: str
+    scores: list[dict[Key, float]]
+
+    def item_means(self) -> dict[Key, float]:
+        """The mean over the takes, of every item and turn that has a verdict in any of them."""
+        keys = sorted({key for take in self.scores for key in take}, key=_order)
+        return {key: _mean([take[key] for take in self.scores if key in take]) for key in keys}
+
+
+def summarise(takes: Takes, categories: Mapping[str, str], scale: tuple[int, int]) -> dict[str, Any]:
+    """Mean of a model over all items and turns, its standard error and interval, the same by take, turn and category, and the agreement of the takes.
+
+    The unit of the standard error is the item: the turns of an item and its takes are not independent. `noise` is the part of the standard error
+    that the judge's own wavering would cause alone. `judgement_mean` counts every judgement once, as FastChat's show_result.py does.
+    """
+    means = takes.item_means()
+    items = by_item(means)
+    turns = sorted({turn for _, turn in means})
+    groups: dict[str, list[float]] = {}
+    for (item, _), score in means.items():
+        groups.setdefault(categories.get(item, ""), []).append(score)
+    values = list(items.values())
+    return {
+        "model": takes.model,
+        "items": len(items),
+        "judgements": sum(map(len, takes.scores)),
+        "judgement_mean": _mean([score for take in takes.scores for score in take.values()]),
+        "mean": _mean(list(means.values())),
+        "stderr": statistics.standard_error(values),
+        "interval": statistics.mean_interval(values),
+        "takes": [{"mean": _mean(list(take.values())), "stderr": statistics.standard_error(list(by_item(take).values()))} for take in takes.scores],
+        "turns": {str(turn): _mean([score for (_, other), score in means.items() if other == turn]) for turn in turns},
+        "categories": {name: _mean(scores) for name, scores in groups.items() if name},
+        "agreement": agreement(takes.scores, scale),
+    }
+
+
+def agreement(takes: Sequence[Mapping[Key, float]], scale: tuple[int, int]) -> dict[str, Any] | None:
+    """How far the takes of one judge agree on the same answers: the counts of every pair of takes, and means over the pairs; None for a single take."""
+    pairs = [pair for one, other in combinations(takes, 2) if (pair := calibrate(one, other, scale))["judgements"]]
+    if not pairs:
+        return None
+    spreads = [statistics.standard_error([take[key] for take in takes if key in take]) for key in takes[0]]
+    known = [spread**2 for spread in spreads if spread is not None]
+    kappas = [pair["kappa"] for pair in pairs if pair["kappa"] is not None]
+    return {
+        "compared": [pair["judgements"] for pair in pairs],
+        "same": [pair["same"] for pair in pairs],
+        "same_share": _mean([pair["same_share"] for pair in pairs]),
+        "within_one_share": _mean([pair["within_one_share"] for pair in pairs]),
+        "kappa": _mean(kappas) if kappas else None,
+        "noise": (sum(known) / len(known) / len(takes[0])) ** 0.5 if known else None,
+    }
+
+
+def calibrate(recorded: Mapping[Key, float], given: Mapping[Key, float], scale: tuple[int, int]) -> dict[str, Any]:
+    """How far two judgements of the same answers agree: same score, at most one apart, weighted kappa, correlations, shift of the mean (given - recorded)."""
+    keys = sorted(recorded.keys() & given.keys(), key=_order)
+    a, b = [recorded[key] for key in keys], [given[key] for key in keys]
+    same = sum(x == y for x, y in zip(a, b, strict=True))
+    return {
+        "judgements": len(keys),
+        "same": same,
+        "same_share": same / len(keys) if keys else None,
+        "within_one_share": sum(abs(x - y) <= 1 for x, y in zip(a, b, strict=True)) / len(keys) if keys else None,
+        "kappa": weighted_kappa(a, b, scale),
+        "pearson": statistics.pearson(a, b),
+        "spearman": statistics.spearman(a, b),
+        "mean_shift": _mean(b) - _mean(a) if keys else None,
+        "mean_shift_interval": statistics.paired_mean_interval(a, b) if keys else None,
+    }
+
+
+def weighted_kappa(a: Sequence[float], b: Sequence[float], scale: tuple[int, int]) -> float | None:
+    """Cohen's kappa with quadratic weights (Cohen 1968) of ordered scores: 1 for the same scores, 0 for no more agreement than by chance."""
+    count, width = len(a), float(scale[1] - scale[0])
+    observed = sum(((x - y) / width) ** 2 for x, y in zip(a, b, strict=True))
+    by_chance = sum(((x - y) / width) ** 2 for x in a for y in b) / count if count else 0.0
+    return 1 - observed / by_chance if by_chance else None
+
+
+def by_item(scores: Mapping[Key, float]) -> dict[str, float]:
+    """The mean over the turns of each item."""
+    items: dict[str, list[float]] = {}
+    for (item, _), score in scores.items():
+        items.setdefault(item, []).append(score)
+    return {item: _mean(values) for item, values in items.items()}
+
+
+def _order(key: Key) -> tuple[int, str, int]:
+    item, turn = key
+    return (int(item) if item.isdecimal() else 0, item, turn)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

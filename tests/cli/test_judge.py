@@ -1,0 +1,263 @@
+"""`jp-adapt judge` as a user meets it: against a real server, killed in the middle, again with the same folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jp_adapt.cli.main import main
+from jp_adapt.evaluation.judge import client
+from jp_adapt.evaluation.results import read_outputs, read_scores
+from tests.judge_server import fastchat, grade_of, judge_server, predictions, small_data, write_lines
+
+ELYZA = ["--benchmark", "ja/elyza-tasks-100", "--judge-model", "judge-1"]
+MISBEHAVIOUR = ["429", "malformed", "ok", "half", "500", "ok", "hang-up", "chunks", "error-with-200", "ok", "garbage", "null"]
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(client, "LONGEST_ASKED_WAIT_S", 0.05)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: Any, code: int = 0) -> tuple[str, str]:
+    capsys.readouterr()
+    found = main(["judge", *map(str, arguments)])
+    said = capsys.readouterr()
+    assert found == code, said.err
+    return said.out, said.err
+
+
+def test_elyza_through_every_trouble(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, answers, out = small_data(tmp_path / "data"), predictions(tmp_path / "m" / "preds.jsonl"), tmp_path / "out"
+    with judge_server(MISBEHAVIOUR) as server:
+        arguments = (answers, *ELYZA, "--data", data, "--endpoint", server.url, "--out", out, "--takes", 2, "--timeout", 0.8)
+        text, _ = run(capsys, *arguments, "--json")
+        report = json.loads(text)
+        asked = len(server.bodies)
+        assert sum(server.answered.values()) == 24
+        assert set(server.answered.values()) == {2}  # each of the 12 requests once for each take
+        again = json.loads(run(capsys, *arguments, "--json")[0])
+        assert len(server.bodies) == asked
+    grades = [grade_of(body["messages"][0]["content"]) for body in {json.dumps(body): body for body in server.bodies}.values()]
+    assert report["models"][0]["mean"] == pytest.approx(sum(grades) / 12)
+    assert report["models"][0]["agreement"]["same"] == [12]
+    assert (report["usage"]["fresh_requests"], again["usage"]["fresh_requests"], again["usage"]["requests"]) == (24, 0, 24)
+    assert report["models"] == again["models"]
+    assert report["without_verdict"] == 0
+    lines = [json.loads(line) for line in (out / "judgements.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(line["take"], line["item"]) for line in lines] == [(take, str(n)) for take in (1, 2) for n in range(1, 13)]
+    scores = read_scores(out / "m")
+    assert scores.benchmarks[0].name == "ja/elyza-tasks-100@judge:judge-1/0-shot/judge_score"
+    assert scores.benchmarks[0].metrics["judge_score"].value == pytest.approx(sum(grades) / 12)
+    assert [output.scores["judge_score"] for output in read_outputs(out / "m")] == [line["score"] for line in lines[:12]]
+
+
+@pytest.mark.parametrize("moment", [0.15, 0.4])
+def test_killed_in_the_middle_nothing_is_lost_and_nothing_is_judged_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str], moment: float) -> None:
+    data, answers, out = small_data(tmp_path / "data", 40), predictions(tmp_path / "m" / "preds.jsonl", 40), tmp_path / "out"
+    with judge_server(pause_s=0.03) as server:
+        arguments = [str(answers), *ELYZA, "--data", str(data), "--endpoint", server.url, "--out", str(out), "--parallel", "3"]
+        process = subprocess.Popen([sys.executable, "-m", "jp_adapt", "judge", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        cache = out / "cache.jsonl"
+        deadline = time.monotonic() + 30
+        while not (cache.exists() and cache.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(moment)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        time.sleep(0.1)
+        kept = cache.read_bytes().count(b"\n")
+        before = len(server.bodies)
+        assert 0 < kept < 40
+        report = json.loads(run(capsys, *arguments, "--json")[0])
+        asked_again = len(server.bodies) - before
+    assert report["usage"]["requests"] == 40
+    assert asked_again == 40 - kept == report["usage"]["fresh_requests"]  # what was on the disk is not asked for again
+    assert before - kept <= 3  # and no more than what was under way had to be
+    assert sorted(server.answered.values())[:37] == [1] * 37
+
+
+def test_a_half_written_line_costs_one_judgement_and_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, answers, out = small_data(tmp_path / "data"), predictions(tmp_path / "m" / "preds.jsonl"), tmp_path / "out"
+    with judge_server() as server:
+        arguments = (answers, *ELYZA, "--data", data, "--endpoint", server.url, "--out", out, "--json")
+        first = json.loads(run(capsys, *arguments)[0])
+        cache = out / "cache.jsonl"
+        os.truncate(cache, cache.stat().st_size - 9)
+        second = json.loads(run(capsys, *arguments)[0])
+    assert (first["half_written_lines"], second["half_written_lines"], second["usage"]["fresh_requests"]) == (0, 1, 1)
+    assert first["models"] == second["models"]
+
+
+def test_a_verdict_that_cannot_be_read_is_asked_for_again_and_then_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, answers, out = small_data(tmp_path / "data", 2), predictions(tmp_path / "m" / "preds.jsonl", 2), tmp_path / "out"
+    with judge_server(["unreadable", "ok", "unreadable", "unreadable", "unreadable"]) as server:
+        arguments = (answers, *ELYZA, "--data", data, "--endpoint", server.url, "--out", out, "--parallel", 1)
+        report = json.loads(run(capsys, *arguments, "--json")[0])
+        text, _ = run(capsys, *arguments)
+        assert len(server.bodies) == 5  # neither the verdict nor the failure is bought a second time
+    assert report["without_verdict"] == 1
+    assert report["failures"][0]["item"] == "2"
+    assert "no verdict in 3 attempts: not a JSON object" in report["failures"][0]["why"]
+    assert report["models"][0]["items"] == 1
+    assert "1 of 2 judgements have no verdict" in text
+    assert read_scores(out / "m").benchmarks[0].warnings == ["1 judgements without a verdict"]
+
+
+def test_a_request_that_the_server_refuses_is_asked_for_by_the_next_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, answers, out = small_data(tmp_path / "data", 3), predictions(tmp_path / "m" / "preds.jsonl", 3), tmp_path / "out"
+    with judge_server(["ok", "400", "ok"]) as server:
+        arguments = (answers, *ELYZA, "--data", data, "--endpoint", server.url, "--out", out, "--parallel", 1)
+        text, _ = run(capsys, *arguments, code=1)
+        assert "1 of 3 judgements have no verdict: " in text
+        assert "content filter" in text
+        assert json.loads(run(capsys, *arguments, "--json")[0])["without_verdict"] == 0
+        assert len(server.bodies) == 4
+
+
+def test_an_endpoint_that_is_down_ends_the_run_and_keeps_what_came(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "LONGEST_WAIT_S", 0.001)
+    data, answers, out = small_data(tmp_path / "data"), predictions(tmp_path / "m" / "preds.jsonl"), tmp_path / "out"
+    with judge_server(["ok"] * 4 + ["500"] * 24) as server:
+        arguments = (answers, *ELYZA, "--data", data, "--endpoint", server.url, "--out", out, "--parallel", 1)
+        _, said = run(capsys, *arguments, code=1)
+        assert "(3 requests in a row failed)" in said
+        assert len(server.bodies) == 28
+        assert not (out / "summary.json").exists()
+        report = json.loads(run(capsys, *arguments, "--json")[0])
+        assert (report["usage"]["fresh_requests"], report["without_verdict"]) == (8, 0)
+
+
+def test_the_key_is_nowhere_in_the_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUDGE_KEY", "sk-very-secret")
+    data, answers, out = small_data(tmp_path / "data", 2), predictions(tmp_path / "m" / "preds.jsonl", 2), tmp_path / "out"
+    with judge_server(["500"], key="sk-very-secret") as server:
+        said = run(capsys, answers, *ELYZA, "--data", data, "--endpoint", server.url, "--out", out, "--api-key-env", "JUDGE_KEY")
+    assert "very-secret" not in "".join(said) + "".join(path.read_text(encoding="utf-8") for path in out.rglob("*") if path.is_file())
+    with judge_server(key="other") as server:
+        _, err = run(capsys, answers, *ELYZA, "--data", data, "--endpoint", server.url, "--out", out / "b", "--api-key-env", "JUDGE_KEY", code=1)
+    assert "HTTP 401" in err
+    assert "very-secret" not in err
+
+
+def test_cost_before_and_after(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, answers, out = small_data(tmp_path / "data"), predictions(tmp_path / "m" / "preds.jsonl"), tmp_path / "out"
+    with judge_server() as server:
+        arguments = (answers, *ELYZA, "--data", data, "--endpoint", server.url, "--out", out, "--parallel", 1)
+        prices = ("--price-in", 1000, "--price-out", 2000)
+        estimate = json.loads(run(capsys, *arguments, *prices, "--takes", 3, "--dry-run", "--json")[0])["estimate"]
+        assert "cost unknown" in run(capsys, *arguments, "--dry-run")[0]
+        _, err = run(capsys, *arguments, "--max-cost", 1, code=2)
+        assert "--max-cost needs --price-in and --price-out" in err
+        _, err = run(capsys, *arguments, *prices, "--max-cost", 0.5, code=2)
+        assert "is more than --max-cost 0.5; nothing was asked" in err
+        assert server.bodies == []
+        assert not out.exists()
+        assert estimate["requests"] == 36
+        report = json.loads(run(capsys, *arguments, *prices, "--json")[0])
+        usage = report["usage"]
+        assert usage["tokens_in"] == sum(len(body["messages"][0]["content"]) for body in server.bodies)
+        assert usage["tokens_out"] == 12 * 7
+        assert usage["cost"] == usage["fresh_cost"] == pytest.approx((1000 * usage["tokens_in"] + 2000 * 84) / 1e6)
+        assert 0.5 < estimate["tokens_in"] / 3 / usage["tokens_in"] < 1.1  # the server counts characters, the estimate a token for each that is not ASCII
+
+
+def test_the_run_stops_when_the_money_is_spent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The estimate holds and the bill does not: prices of the output that the estimate takes for short."""
+    data, answers, out = small_data(tmp_path / "data"), predictions(tmp_path / "m" / "preds.jsonl"), tmp_path / "out"
+    with judge_server() as server:
+        arguments = (answers, *ELYZA, "--data", data, "--endpoint", server.url, "--out", out, "--parallel", 1, "--price-in", 100, "--price-out", 0)
+        estimate = json.loads(run(capsys, *arguments, "--dry-run", "--json")[0])["estimate"]["cost"]
+        _, err = run(capsys, *arguments, "--max-cost", estimate, code=1)
+        spent = len(server.bodies)
+        assert "is reached" in err
+        assert 0 < spent < 12
+        assert json.loads(run(capsys, *arguments, "--json")[0])["usage"]["fresh_requests"] == 12 - spent
+
+
+def test_mt_bench_two_turns_and_calibration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = small_data(tmp_path / "data"), tmp_path / "out"
+    answers = write_lines(tmp_path / "model-a.jsonl", [fastchat("model-a", n, f"答{n}", f"続答{n}") for n in range(12)])
+    with judge_server() as server:
+        arguments = (answers, "--benchmark", "ja/mt-bench", "--judge-model", "j", "--data", data, "--endpoint", server.url, "--out", out)
+        report = json.loads(run(capsys, *arguments, "--json")[0])
+        recorded = [{"question_id": str(n), "model": "model-a", "turn": 1, "score": 5} for n in range(12)]
+        record = write_lines(tmp_path / "record.jsonl", recorded)
+        again = json.loads(run(capsys, *arguments, "--json", "--calibrate", record)[0])
+        text, _ = run(capsys, *arguments, "--calibrate", out / "judgements.jsonl")
+    assert report["judgements"] == 24
+    assert set(report["models"][0]["turns"]) == {"1", "2"}
+    assert set(report["models"][0]["categories"]) == {"writing", "math", "stem"}
+    assert (again["calibration"]["model-a"]["judgements"], again["calibration"]["model-a"]["pearson"]) == (12, None)
+    assert "same 24 of 24, kappa 1.000, Pearson 1.000, mean shift 0.000" in text
+    english = [body for body in server.bodies if "### Assistant A:" in body["messages"][1]["content"]]
+    assert len(english) == 12
+    assert len(server.bodies) == 24
+
+
+def test_rakuda_ranks_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = small_data(tmp_path / "data"), tmp_path / "out"
+    answers = [write_lines(tmp_path / f"{name}.jsonl", [fastchat(name, f"q{n}", f"{name}の答{n}") for n in range(12)]) for name in ("a", "b", "c")]
+    ranking = tmp_path / "ranking.json"
+    ranking.write_text(json.dumps({"ranking": [{"model_id": name, "median": 1000 + n} for n, name in enumerate("abd")]}), encoding="utf-8")
+    with judge_server() as server:
+        arguments = (*answers, "--benchmark", "ja/rakuda", "--judge-model", "j", "--data", data, "--endpoint", server.url, "--out", out, "--calibrate", ranking)
+        report = json.loads(run(capsys, *arguments, "--json")[0])
+        text, _ = run(capsys, *arguments)
+        assert len(server.bodies) == 6 * 12
+    assert report["ranking"]["games"] == 72
+    assert sorted(one["model"] for one in report["ranking"]["strengths"]) == ["a", "b", "c"]
+    assert report["calibration"]["models"] == ["a", "b"]
+    assert "order decides" in text
+
+
+def test_another_judge_or_other_answers_need_another_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, answers, out = small_data(tmp_path / "data"), predictions(tmp_path / "m" / "preds.jsonl"), tmp_path / "out"
+    with judge_server() as server:
+        arguments = ["--data", data, "--endpoint", server.url, "--out", out, *ELYZA]
+        run(capsys, answers, *arguments)
+        _, err = run(capsys, answers, *arguments, "--judge-model", "judge-2", code=5)
+        assert "holds judgements with another judge; give another --out" in err
+        predictions(answers, mark="改")
+        _, err = run(capsys, answers, *arguments, "--temperature", 0.5, code=5)
+        assert "another task and answers" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "give ANSWERS to be judged, or --recorded"),
+        (["{answers}", "--data", "{data}"], 2, "--out is needed"),
+        (["{answers}", "--data", "{data}", "--out", "{out}"], 2, "--endpoint and --judge-model are needed"),
+        (["{answers}", "--out", "{out}"], 2, "--data is needed: the folder in which elyza_tasks_100/"),
+        (["{answers}", "--data", "{out}", "--out", "{out}"], 3, "no such file; --data names the folder"),
+        (["{answers}", "{answers}", "--data", "{data}", "--out", "{out}"], 2, "are both answers of 'm' by their names"),
+        (["{data}/nothing.jsonl", "--data", "{data}", "--out", "{out}"], 3, "nothing.jsonl: no such file"),
+    ],
+)
+def test_wrong_use(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str) -> None:
+    names = {"data": small_data(tmp_path / "data"), "answers": predictions(tmp_path / "m" / "preds.jsonl"), "out": tmp_path / "out"}
+    _, err = run(capsys, *(argument.format(**names) for argument in arguments), "--benchmark", "ja/elyza-tasks-100", code=code)
+    assert message in err
+    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").glob("*.json*"))
+
+
+def test_recorded_takes_are_summarised_without_an_endpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    takes = [
+        write_lines(tmp_path / "model-x" / f"result_take{n}.jsonl", [{"grade": grade, "reason": ""} for grade in grades])
+        for n, grades in ((1, [1, 2, 3, 4]), (2, [1, 2, 4, 4]))
+    ]
+    text, _ = run(capsys, "--recorded", *takes, "--benchmark", "ja/elyza-tasks-100", "--calibrate", takes[0])
+    assert " 2.625 ± " in text
+    assert "model-x (4 items, 2 takes)" in text
+    assert "takes agree on 3 of 4; at most one apart 100 %" in text
+    assert "model-x against the record: same 3 of 4" in text
