@@ -48,6 +48,16 @@ class Batch:
     num_targets: int
 
 
+class StepPlan(Protocol):
+    """What the training loop asks of a plan."""
+
+    @property
+    def num_steps(self) -> int: ...
+
+    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+        """The rows of `step` (from 0) that `rank` works on. `num_targets` counts the whole step, over all ranks."""
+
+
 @dataclass(frozen=True, eq=False)
 class Packing:
     """Pieces grouped by row: piece p stands in row r where row_starts[r] <= p < row_starts[r + 1].

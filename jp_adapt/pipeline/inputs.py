@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jp_adapt.core.errors import InputError
+from jp_adapt.corpus.conversations import read_conversations
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.recipe.load import LoadedRecipe
 
@@ -17,7 +18,10 @@ def check_inputs(loaded: LoadedRecipe) -> None:
     for source in loaded.recipe.sources.values():
         if Path(source.path).stat().st_size <= READ_WHOLE_BYTES:
             try:
-                read_documents(Path(source.path), source.field)
+                if source.format == "chat":
+                    read_conversations(Path(source.path))
+                else:
+                    read_documents(Path(source.path), source.field)
             except InputError as error:
                 problems.append(str(error))
     if problems:

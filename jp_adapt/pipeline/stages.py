@@ -19,7 +19,8 @@ from jp_adapt.corpus.pack import Plan
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.pipeline.evaluate_stage import run_evaluate
 from jp_adapt.pipeline.run_folder import StageFolder
-from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PretrainStage, Recipe, RowsStage, Stage, TokenizerStage, TrainingStage
+from jp_adapt.pipeline.sft_stage import answer_measure, last_sft, sft_plan, write_chat_template
+from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PretrainStage, Recipe, RowsStage, SftStage, Stage, TokenizerStage, TrainingStage
 from jp_adapt.tokenizer.extend import extend_tokenizer
 from jp_adapt.tokenizer.load import load_tokenizer as load_bpe
 from jp_adapt.tokenizer.save import COPIED, extended_tokenizer, save_tokenizer
@@ -92,7 +93,7 @@ def run_stage(stage: Stage, context: Context) -> Results:
     match stage:
         case TokenizerStage():
             return run_tokenizer(stage, context, folder)
-        case RowsStage() | PretrainStage():
+        case RowsStage() | PretrainStage() | SftStage():
             return run_training(stage, context, folder)
         case ExportStage():
             return run_export(stage, context, folder)
@@ -139,7 +140,7 @@ def check_criteria(criteria: Sequence[Criterion]) -> None:
 
 
 def run_training(stage: TrainingStage, context: Context, folder: StageFolder) -> Results:
-    """A rows or a pretrain stage: from its start to an adapter folder."""
+    """A rows, a pretrain or an sft stage: from its start to an adapter folder."""
     from jp_adapt.model.causal import resolve_precision, save_adapter
     from jp_adapt.pipeline.training_stage import heldout_measure, prepare_model, train_settings
     from jp_adapt.training.checkpoint import list_checkpoints
@@ -148,12 +149,15 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
     tokenizer_folder = context.tokenizer_folder(stage.id)
     tokenizer = load_tokenizer(tokenizer_folder)
     prefix = context.prefix_id(tokenizer)
-    plan, chars_per_token = _plan(stage, context, encoder(tokenizer), prefix)
+    plan, chars_per_token = sft_plan(stage, context) if isinstance(stage, SftStage) else _plan(stage, context, encoder(tokenizer), prefix)
     dtype = resolve_precision(context.recipe.precision)
     model = prepare_model(stage, context, dtype)
-    heldout = {source: first_chars(context.documents(source), stage.heldout_chars) for source in stage.heldout}
-    languages = {source: context.recipe.sources[source].language for source in stage.heldout}
-    measure = heldout_measure(model, encoder(tokenizer), heldout, languages, prefix) if heldout else None
+    texts = [source for source in stage.heldout if context.recipe.sources[source].format == "text"]
+    heldout = {source: first_chars(context.documents(source), stage.heldout_chars) for source in texts}
+    languages = {source: context.recipe.sources[source].language for source in texts}
+    measures = [heldout_measure(model, encoder(tokenizer), heldout, languages, prefix)] if heldout else []
+    if isinstance(stage, SftStage) and (chats := [source for source in stage.heldout if source not in texts]):
+        measures.append(answer_measure(model, stage, context, chats))
 
     saved = list_checkpoints(folder.checkpoints)
     folder.keep_metrics_until(int(saved[-1].name.removeprefix("step_")) if saved else -1)
@@ -165,7 +169,10 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
             folder.add_metrics({"step": step, **metrics})
             advance(step, f"loss {metrics['loss_nats_per_token']:.3f}" if step else "")
 
-        train(model, plan, train_settings(stage), checkpoints=folder.checkpoints, on_step=on_step, measure=measure)
+        def measure() -> dict[str, float]:
+            return {name: value for one in measures for name, value in one().items()}
+
+        train(model, plan, train_settings(stage), checkpoints=folder.checkpoints, on_step=on_step, measure=measure if measures else None)
     with new_folder(folder.final) as target:
         save_adapter(model, target, sha256_file(tokenizer_folder / "tokenizer.json"))
     return {
@@ -223,4 +230,6 @@ def run_export(stage: ExportStage, context: Context, folder: StageFolder) -> Res
         for name in TOKENIZER_FILES:
             if (tokenizer_folder / name).is_file():
                 shutil.copyfile(tokenizer_folder / name, target / name)
+        if (sft := last_sft(stage, context)) is not None:
+            write_chat_template(sft, context, target)
     return {"largest_logit_difference": difference}

@@ -13,7 +13,7 @@ from jp_adapt.evaluation.bits import Encode, score_texts
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, load_causal
 from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import init_new_rows
-from jp_adapt.recipe.schema import PretrainStage, RowsStage, TrainingStage
+from jp_adapt.recipe.schema import Lora, RowsStage, TrainingStage
 from jp_adapt.training.loop import Metrics, TrainSettings
 
 if TYPE_CHECKING:
@@ -23,15 +23,16 @@ HELDOUT_MAX_TOKENS = 2048
 
 
 def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) -> CausalModel:
-    """The model as the stage finds it: with new rows just made (rows), or with those of its start and fresh LoRA (pretrain)."""
+    """The model as the stage finds it: with new rows just made (rows), or with those of its start and LoRA, fresh or its own (pretrain, sft)."""
     if isinstance(stage, RowsStage):
         extension = read_json(context.stage_folder(stage.start).final / "extension.json")
         sources = [token["sources"] for token in extension["tokens"]]
         return _with_new_rows(context.base, sources, stage, dtype)
-    assert isinstance(stage, PretrainStage)
     adapter = None if stage.start == "base" else context.stage_folder(stage.start).final
     model = load_causal(context.base, dtype, adapter)
-    model.add_lora(LoraSettings(stage.lora.rank, stage.lora.alpha, stage.lora.rslora), context.recipe.seed)
+    if model.lora is None:
+        lora = stage.lora or Lora()
+        model.add_lora(LoraSettings(lora.rank, lora.alpha, lora.rslora), context.recipe.seed)
     return model
 
 

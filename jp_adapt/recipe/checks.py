@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jp_adapt.core.suggest import did_you_mean
-from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PretrainStage, Recipe, RowsStage, Stage, TokenizerStage
+from jp_adapt.recipe.schema import EvaluateStage, ExportStage, Recipe, RowsStage, SftStage, Stage, TokenizerStage, TrainingStage
 from jp_adapt.recipe.yaml_lines import Key
 
 Finding = tuple[Key, str]
@@ -14,7 +14,8 @@ Finding = tuple[Key, str]
 STARTS: dict[str, tuple[str, ...]] = {
     "rows": ("tokenizer",),
     "pretrain": ("base", "rows"),
-    "export": ("pretrain", "rows"),
+    "sft": ("base", "rows", "pretrain", "sft"),
+    "export": ("pretrain", "rows", "sft"),
 }
 
 
@@ -30,13 +31,15 @@ def cross_check(recipe: Recipe) -> Iterator[Finding]:
         yield from _check_sources(stage, key, recipe)
         if isinstance(stage, EvaluateStage):
             yield from _check_models(stage, key, kinds, all_ids)
+        if isinstance(stage, SftStage) and stage.lora is not None and kinds.get(stage.start) in ("pretrain", "sft"):
+            yield (*key, "lora"), f"'{stage.start}' has LoRA already, and this stage goes on with it; take 'lora' out"
         kinds.setdefault(stage.id, stage.kind)
     yield from _check_frozen_rows(recipe)
 
 
 def _check_start(stage: Stage, key: Key, kinds: dict[str, str], all_ids: list[str]) -> Iterator[Finding]:
     allowed = STARTS.get(stage.kind)
-    if allowed is None or not isinstance(stage, RowsStage | PretrainStage | ExportStage):
+    if allowed is None or not isinstance(stage, TrainingStage | ExportStage):
         return
     finding = _unknown(stage.start, kinds, all_ids)
     if finding:
@@ -69,6 +72,11 @@ def _check_sources(stage: Stage, key: Key, recipe: Recipe) -> Iterator[Finding]:
         if name not in recipe.sources:
             known = ", ".join(recipe.sources) or "none"
             yield (*key, *path), f"no source '{name}'{did_you_mean(name, recipe.sources)}; sources of this recipe: {known}"
+        elif path[0] not in ("data", "heldout") or not isinstance(stage, SftStage):
+            if recipe.sources[name].format == "chat":
+                yield (*key, *path), f"source '{name}' holds conversations (format: chat), and plain text is needed here; conversations are for sft stages"
+        elif path[0] == "data" and recipe.sources[name].format == "text":
+            yield (*key, *path), f"source '{name}' is plain text, and an sft stage trains on conversations; if it holds them, say format: chat in the source"
 
 
 def named_sources(stage: Stage) -> Iterator[tuple[Key, str]]:
@@ -76,7 +84,7 @@ def named_sources(stage: Stage) -> Iterator[tuple[Key, str]]:
     for attribute in ("corpus", "unchanged", "heldout", "texts"):
         for position, name in enumerate(getattr(stage, attribute, ())):
             yield (attribute, position), name
-    if isinstance(stage, RowsStage | PretrainStage):
+    if isinstance(stage, TrainingStage):
         for position, item in enumerate(stage.data):
             yield ("data", position, "source"), item.source
 

@@ -22,6 +22,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "tokenizer": schema.TokenizerStage,
     "rows": schema.RowsStage,
     "pretrain": schema.PretrainStage,
+    "sft": schema.SftStage,
     "export": schema.ExportStage,
     "evaluate": schema.EvaluateStage,
 }

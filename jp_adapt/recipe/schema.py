@@ -49,6 +49,7 @@ class Source(Part):
     path: str
     language: Literal["ja", "en", "code"]
     licence: str
+    format: Literal["text", "chat"] = Field("text", description="chat: a .jsonl of conversations: messages, ShareGPT's conversations, or Alpaca's fields")
     field: str = Field("text", description="the field of a .jsonl line or a .parquet row that holds the text")
 
 
@@ -140,6 +141,18 @@ class PretrainStage(_Training):
     lora: Lora = Lora()
 
 
+class SftStage(_Training):
+    """Instruction tuning on conversations: loss on the answers only. `weight` says how often an epoch reads a source: 1 once, 0.5 half of it, 2 twice."""
+
+    kind: Literal["sft"]
+    template: Literal["alpaca-ja", "stable-beluga", "llama2-ja", "llama3", "chatml", "model"] = Field(
+        "model", description="chat template; model: the base's own. An export carries it, so that apply_chat_template renders what was trained"
+    )
+    system: str | None = Field(None, description="system prompt of conversations that have none; that of the published format by default")
+    lora: Lora | None = Field(None, description="for a start without LoRA; a start that has LoRA goes on with its own")
+    too_long: Literal["error", "drop", "cut"] = Field("error", description="what becomes of a conversation longer than sequence_tokens")
+
+
 class ExportStage(_Stage):
     """Merge into a plain model folder that transformers loads."""
 
@@ -169,8 +182,8 @@ class EvaluateStage(_Stage):
     samples: Samples | None = None
 
 
-Stage = Annotated[TokenizerStage | RowsStage | PretrainStage | ExportStage | EvaluateStage, Field(discriminator="kind")]
-TrainingStage = RowsStage | PretrainStage
+Stage = Annotated[TokenizerStage | RowsStage | PretrainStage | SftStage | ExportStage | EvaluateStage, Field(discriminator="kind")]
+TrainingStage = RowsStage | PretrainStage | SftStage
 
 
 class Recipe(Part):

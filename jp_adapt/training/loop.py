@@ -17,7 +17,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from jp_adapt.core.errors import Interrupted, JpAdaptError
-from jp_adapt.corpus.pack import Batch, Plan
+from jp_adapt.corpus.pack import Batch, StepPlan
 from jp_adapt.model.causal import CausalModel
 from jp_adapt.model.lora import lora_parameters
 from jp_adapt.training.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
@@ -61,7 +61,7 @@ class NextTokenLoss(nn.Module):
 
 def train(
     model: CausalModel,
-    plan: Plan,
+    plan: StepPlan,
     settings: TrainSettings,
     *,
     checkpoints: Path,

@@ -1,0 +1,294 @@
+"""Conversations: read them, turn them into ids with an exact mask, and pack them side by side so that none sees its neighbour."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Literal
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.files import not_utf8
+from jp_adapt.corpus.lines import iter_lines, refuse
+from jp_adapt.corpus.pack import IGNORED, Batch, pack_best_fit
+from jp_adapt.text.chat import ChatError, Message, Render, Segment, segments
+
+TooLong = Literal["error", "drop", "cut"]
+SHAREGPT = {"system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
+FIELDS = "'messages' (role and content), 'conversations' (from and value), or 'instruction', 'input' and 'output'"
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Messages (system or none, then user and assistant in turn), and the file and line where they stand."""
+
+    messages: list[Message]
+    place: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A conversation as the model reads it: ids [T + 1], and the targets [T] of its first T positions, `IGNORED` where no loss lies."""
+
+    ids: list[int]
+    targets: list[int]
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    @property
+    def num_targets(self) -> int:
+        return sum(target != IGNORED for target in self.targets)
+
+
+def read_conversations(path: Path) -> list[Conversation]:
+    """All conversations of a .jsonl file (also .gz, .zst), one a line: messages, ShareGPT's `conversations`, or Alpaca's fields.
+
+    Raises:
+        InputError: with file:line, for a line that is none of these, an empty message, an unknown role, or roles out of turn.
+    """
+    found = [Conversation(_messages(record, place), place) for place, record in _records(path)]
+    if not found:
+        raise InputError(f"{path}: no conversation")
+    return found
+
+
+def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    if ".jsonl" not in path.suffixes:
+        raise InputError(f"{path}: conversations are read from .jsonl files (also as .gz, .zst or .xz); convert this file")
+    for number, line in iter_lines(path, refuse):
+        place = f"{path}:{number}"
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line.decode("utf-8"))
+            json.dumps(record, ensure_ascii=False).encode("utf-8")
+        except UnicodeDecodeError as error:
+            raise not_utf8(place, line[error.start]) from error
+        except UnicodeEncodeError as error:
+            raise InputError(f"{place}: holds a lone surrogate, which is no text; mend the line") from error
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{place}: not valid JSON ({getattr(error, 'msg', error)}); mend the line") from error
+        if not isinstance(record, dict):
+            raise InputError(f"{place}: a {type(record).__name__}, and an object is needed; mend the line")
+        yield place, record
+
+
+def _messages(record: dict[str, Any], place: str) -> list[Message]:
+    if "messages" in record:
+        messages = _turns(record["messages"], "role", "content", place)
+    elif "conversations" in record:
+        messages = _turns(record["conversations"], "from", "value", place)
+    elif "instruction" in record and "output" in record:
+        asked = {"role": "user", "content": _text(record, "instruction", place)}
+        if record.get("input") not in (None, ""):
+            asked["input"] = _text(record, "input", place)
+        messages = [asked, {"role": "assistant", "content": _text(record, "output", place)}]
+    else:
+        raise InputError(f"{place}: no conversation; a line has {FIELDS}, and this one has {', '.join(map(repr, record)) or 'nothing'}")
+    expected = "user"
+    for number, message in enumerate(messages, start=1):
+        if number == 1 and message["role"] == "system":
+            continue
+        if message["role"] != expected:
+            raise InputError(
+                f"{place}: message {number} is of '{message['role']}', and '{expected}' is due; after a system message, user and assistant alternate"
+            )
+        expected = "assistant" if expected == "user" else "user"
+    if not messages or messages[-1]["role"] != "assistant":
+        raise InputError(f"{place}: the last message is no answer, so there is nothing to learn after it; end with an assistant message")
+    return messages
+
+
+def _turns(value: Any, role_key: str, text_key: str, place: str) -> list[Message]:
+    if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
+        raise InputError(f"{place}: the messages are no list of objects with '{role_key}' and '{text_key}'")
+    turns = []
+    for number, turn in enumerate(value, start=1):
+        role = SHAREGPT.get(str(turn.get(role_key)))
+        if role is None:
+            raise InputError(f"{place}: message {number}: {role_key} is {turn.get(role_key)!r}; one of {', '.join(SHAREGPT)}")
+        turns.append({"role": role, "content": _text(turn, text_key, f"{place}: message {number}")})
+    return turns
+
+
+def _text(record: Mapping[str, Any], key: str, place: str) -> str:
+    text = record.get(key)
+    if not isinstance(text, str) or not text.strip():
+        raise InputError(f"{place}: '{key}' is {'empty' if text == '' or isinstance(text, str) else repr(text)}, and text is needed")
+    return text
+
+
+class ConversationEncoder:
+    """Conversations -> samples. The text of a message is encoded apart from the template's special tokens, so that no user can write one."""
+
+    def __init__(self, encode: Callable[[str], list[int]], special_ids: Mapping[str, int], render: Render, *, takes_input: bool) -> None:
+        """
+        Args:
+            encode: ids of a text in which special tokens are plain text.
+            special_ids: text -> id of the special tokens.
+            takes_input: whether the template has a place for Alpaca's `input`; elsewhere it follows the instruction after an empty line.
+        """
+        self._encode, self._special_ids, self._render, self._takes_input = encode, special_ids, render, takes_input
+        self._special = re.compile("|".join(re.escape(text) for text in sorted(special_ids, key=len, reverse=True)) or r"(?!)")
+        # Llama-2's tokenizer puts a space before a text; after "\n", which joins no other token there, it does not.
+        self._newline = encode("\n")
+        self._dummy_prefix = encode("a") != encode("\na")[len(self._newline) :]
+
+    def sample(self, conversation: Conversation) -> Sample:
+        """InputError, with file:line, when the template cannot take the conversation or no token of it carries loss."""
+        messages = conversation.messages if self._takes_input else [_joined(message) for message in conversation.messages]
+        try:
+            parts = segments(messages, self._render, self._special_ids)
+        except ChatError as error:
+            raise InputError(f"{conversation.place}: the chat template cannot be trained with here: {error}; choose another 'template'") from error
+        ids, trained = self._ids(parts)
+        sample = Sample(ids, [token if counts else IGNORED for token, counts in zip(ids[1:], trained[1:], strict=True)])
+        if set(sample.targets) <= {IGNORED, *self._special_ids.values()}:
+            raise InputError(f"{conversation.place}: no token of an answer is left to learn; the tokenizer drops its characters")
+        return sample
+
+    @property
+    def end_id(self) -> int:
+        """Id of the token that ends an answer."""
+        probe = self.sample(Conversation([{"role": "user", "content": "問い"}, {"role": "assistant", "content": "答え"}], "chat template"))
+        return [target for target in probe.targets if target != IGNORED][-1]
+
+    def _ids(self, parts: Sequence[Segment]) -> tuple[list[int], list[bool]]:
+        ids: list[int] = []
+        trained: list[bool] = []
+        after_special = True
+        for piece, special, counts in _pieces(parts, self._special):
+            new = [self._special_ids[piece]] if special else self._encode(piece) if after_special else self._continue(piece)
+            ids += new
+            trained += [counts] * len(new)
+            after_special = special
+        return ids, trained
+
+    def _continue(self, text: str) -> list[int]:
+        """Ids of a text that goes on after other text."""
+        return self._encode("\n" + text)[len(self._newline) :] if self._dummy_prefix else self._encode(text)
+
+
+def _joined(message: Message) -> Message:
+    if "input" not in message:
+        return message
+    return {"role": message["role"], "content": f"{message['content'].strip()}\n\n{message['input'].strip()}"}
+
+
+def _pieces(parts: Sequence[Segment], special: re.Pattern[str]) -> Iterator[tuple[str, bool, bool]]:
+    """(text, whether it is a special token, whether it carries loss); plain text that stands together is one piece, cut only where loss begins or ends."""
+    text, counts = "", False
+    for part in parts:
+        places = [match.span() for match in special.finditer(part.text)] if part.from_template else []
+        for start, end in [*places, (len(part.text), len(part.text))]:
+            begin = max((stop for _, stop in places if stop <= start), default=0)
+            if text and part.trained != counts:
+                yield text, False, counts
+                text = ""
+            text, counts = text + part.text[begin:start], part.trained
+            if start < end:
+                if text:
+                    yield text, False, counts
+                    text = ""
+                yield part.text[start:end], True, part.trained
+    if text:
+        yield text, False, counts
+
+
+@dataclass(frozen=True)
+class ConversationPlan:
+    """Rows of samples in order, `rows_per_step` to a step; what the loop trains on."""
+
+    rows: list[list[Sample]]
+    length: int
+    rows_per_step: int
+    tokens_by_source: dict[str, int]
+
+    @property
+    def num_steps(self) -> int:
+        return -(-len(self.rows) // self.rows_per_step)
+
+    @property
+    def fill(self) -> float:
+        """Share of the positions that hold a conversation."""
+        return sum(len(sample) for row in self.rows for sample in row) / (len(self.rows) * self.length)
+
+    def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+        """The rows of `step` (from 0) that `rank` works on. `num_targets` counts the whole step, over all ranks."""
+        rows = self.rows[step * self.rows_per_step : (step + 1) * self.rows_per_step]
+        mine = [_pad(row, self.length) for row in rows[rank::world_size]]
+        ids, positions, targets = ([row[part] for row in mine] for part in range(3))
+        return Batch(ids, positions, targets, sum(sample.num_targets for row in rows for sample in row))
+
+
+def _pad(row: Sequence[Sample], length: int) -> tuple[list[int], list[int], list[int]]:
+    ids = [token for sample in row for token in sample.ids[:-1]]
+    positions = [place for sample in row for place in range(len(sample))]
+    targets = [target for sample in row for target in sample.targets]
+    padding = length - len(ids)
+    return ids + [0] * padding, positions + list(range(padding)), targets + [IGNORED] * padding
+
+
+def plan_conversations(
+    sources: Mapping[str, tuple[Sequence[Sample], float]], *, length: int, rows_per_step: int, seed: int, tokens: int | None = None, epochs: float | None = None
+) -> ConversationPlan:
+    """Shuffle and pack conversations, epoch after epoch, until the budget is met.
+
+    Args:
+        sources: name -> (samples of at most `length` positions, how often an epoch reads each: 1 once, 0.5 half of them, 2 twice).
+        tokens: positions in all, over as many epochs as it takes; or `epochs`, the last of which may be a part.
+
+    Every epoch is packed on its own: a conversation stands in it as often as its source's weight says.
+    """
+    assert (tokens is None) != (epochs is None), "give tokens or epochs"
+    rows: list[list[Sample]] = []
+    by_source = dict.fromkeys(sources, 0)
+    epoch, left = 0, float("inf") if tokens is None else tokens
+    while left > 0 and (epochs is None or epoch < epochs):
+        part = 1.0 if epochs is None else min(1.0, epochs - epoch)
+        chosen: list[Sample] = []
+        for name, (samples, weight) in sources.items():
+            for sample in _draw(samples, max(1, round(len(samples) * weight * part)), f"{seed}/{name}/{epoch}"):
+                if left <= 0:
+                    break
+                chosen.append(sample)
+                by_source[name] += len(sample)
+                left -= len(sample)
+        packing = pack_best_fit([len(sample) for sample in chosen], length)
+        packed = [[chosen[index] for index in packing.document[start:end]] for start, end in pairwise(packing.row_starts)]
+        random.Random(f"{seed}/rows/{epoch}").shuffle(packed)
+        rows += packed
+        epoch += 1
+    return ConversationPlan(rows, length, rows_per_step, by_source)
+
+
+def _draw(samples: Sequence[Sample], number: int, seed: str) -> list[Sample]:
+    drawn: list[Sample] = []
+    while len(drawn) < number:
+        order = list(samples)
+        random.Random(f"{seed}/{len(drawn)}").shuffle(order)
+        drawn += order[: number - len(drawn)]
+    return drawn
+
+
+def fit_length(samples: Sequence[tuple[Sample, str]], length: int, too_long: TooLong) -> tuple[list[Sample], int]:
+    """Samples (with their places) of at most `length` positions, and how many were too long. "cut" keeps the beginning, if an answer begins in it."""
+    fitting: list[Sample] = []
+    changed = 0
+    for sample, place in samples:
+        if len(sample) > length:
+            if too_long == "error":
+                raise InputError(f"{place}: {len(sample)} tokens, and a row has {length}; raise sequence_tokens, or say too_long: cut, or too_long: drop")
+            changed += 1
+            sample = Sample(sample.ids[: length + 1], sample.targets[:length])
+            if too_long == "drop" or not sample.num_targets:
+                continue
+        fitting.append(sample)
+    if not fitting:
+        raise InputError(f"no conversation fits in {length} tokens; raise sequence_tokens")
+    return fitting, changed
