@@ -106,7 +106,7 @@ WRONG = [
         "unknown kind",
         [("kind: export", "kind: exprot")],
         2,
-        ["22: stage kind is 'exprot' (did you mean 'export'?); kinds: tokenizer, rows, pretrain, export, evaluate"],
+        ["22: stage kind is 'exprot' (did you mean 'export'?); kinds: tokenizer, rows, pretrain, sft, export, evaluate"],
     ),
     ("no kind", [("kind: export, ", "")], 2, ["22: stage kind is None; kinds: "]),
     ("missing key", [("    budget: {epochs: 0.5}\n", "")], 2, ["14: 'budget' is missing here; it has no default"]),
@@ -132,7 +132,7 @@ WRONG = [
     ),
     ("start from itself", [("start: cpt", "start: model")], 2, ["22: 'model' is a later stage (or this one)"]),
     ("start from nothing", [("start: rows", "start: row")], 2, ["16: no stage 'row' (did you mean 'rows'?)"]),
-    ("start from a wrong kind", [("start: cpt", "start: tok")], 2, ["22: kind export starts from pretrain or rows, and 'tok' is tokenizer"]),
+    ("start from a wrong kind", [("start: cpt", "start: tok")], 2, ["22: kind export starts from pretrain or rows or sft, and 'tok' is tokenizer"]),
     (
         "evaluate a stage that is not exported",
         [("models: [base, model]", "models: [base, cpt]")],
