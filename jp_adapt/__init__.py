@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jp_adapt.core.errors import JpAdaptError as JpAdaptError
     from jp_adapt.model.rows import init_new_rows as init_new_rows
+    from jp_adapt.pipeline.eval_command import evaluate as evaluate
     from jp_adapt.pipeline.run import run_recipe as run_recipe
-    from jp_adapt.recipe.benchmark import load_benchmark as load_benchmark
+    from jp_adapt.recipe.benchmark_items import load_benchmark as load_benchmark
     from jp_adapt.recipe.load import load_recipe as load_recipe
     from jp_adapt.tokenizer.extend import extend_tokenizer as extend_tokenizer
     from jp_adapt.tokenizer.learn import learn_tokens as learn_tokens
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "JpAdaptError": "core.errors",
     "load_recipe": "recipe.load",
-    "load_benchmark": "recipe.benchmark",
+    "load_benchmark": "recipe.benchmark_items",
     "run_recipe": "pipeline.run",
+    "evaluate": "pipeline.eval_command",
     "learn_tokens": "tokenizer.learn",
     "extend_tokenizer": "tokenizer.extend",
     "verify_tokenizer": "tokenizer.verify",

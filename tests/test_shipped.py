@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from jp_adapt.core.shipped import shipped_benchmarks, shipped_judges, shipped_published, shipped_recipes
-from jp_adapt.recipe.benchmark import load_benchmark
+from jp_adapt.core.shipped import shipped_benchmarks, shipped_judges, shipped_published, shipped_recipes, shipped_suites
+from jp_adapt.recipe.benchmark_items import load_benchmark, load_declaration, load_suite
 from jp_adapt.recipe.load import load_recipe
 from jp_adapt.text.scripts import japanese_share
 
@@ -44,10 +44,18 @@ def test_every_recipe_loads_and_says_what_it_is(name: str) -> None:
 
 @pytest.mark.parametrize("name", shipped_benchmarks())
 def test_every_benchmark_loads(name: str) -> None:
-    loaded = load_benchmark(name)
-    assert len(loaded.items) > 0
-    assert loaded.benchmark.title
-    assert loaded.benchmark.licence
+    benchmark, _ = load_declaration(name)
+    assert benchmark.title
+    assert benchmark.licence
+    if benchmark.data.folder is None:
+        assert len(load_benchmark(name).items) > 0
+
+
+@pytest.mark.parametrize("name", shipped_suites())
+def test_every_suite_names_shipped_benchmarks(name: str) -> None:
+    suite = load_suite(name)
+    assert set(suite.benchmarks) <= shipped_benchmarks().keys()
+    assert all(suite.profile in load_declaration(benchmark)[0].protocols for benchmark in suite.benchmarks)
 
 
 def test_something_is_shipped() -> None:
@@ -64,6 +72,7 @@ def test_no_python_lies_among_the_declarations() -> None:
 
 def test_every_yaml_among_the_declarations_is_listed() -> None:
     listed = {*shipped_recipes().values(), *shipped_benchmarks().values(), *shipped_judges().values(), *shipped_published().values()}
+    listed |= set(shipped_suites().values())
     assert {path for folder in ("recipes", "eval") for path in (ROOT / folder).rglob("*.yaml")} == listed
 
 
@@ -100,8 +109,10 @@ def test_no_heldout_document_shares_a_run_with_the_training_text(language: str) 
 
 def test_no_benchmark_question_shares_a_run_with_the_training_text() -> None:
     runs = all_runs([document["text"] for name in ("ja_train", "en_train") for document in records(name)], 20)
-    for name in shipped_benchmarks():
-        assert {item.id: run for item in load_benchmark(name).items if (run := shared_run(item.question, runs, 20))} == {}
+    shipped = [name for name in shipped_benchmarks() if load_declaration(name)[0].data.folder is None]
+    assert "quickstart/ja-everyday-100" in shipped
+    for name in shipped:
+        assert {item.id: run for item in load_benchmark(name).items if (run := shared_run(item.fields["question"], runs, 20))} == {}
 
 
 def test_a_shared_run_would_be_found() -> None:

@@ -12,7 +12,9 @@ from typing import NoReturn
 from jp_adapt.core.errors import JpAdaptError
 from jp_adapt.core.suggest import did_you_mean
 
-VERBS = ("run", "check", "status", "report", "tokenizer", "judge", "list", "show", "copy", "env")
+VERBS = ("run", "check", "status", "report", "tokenizer", "eval", "judge", "list", "show", "copy", "env")
+
+EVAL_ACTIONS: tuple[str, ...] = ()  # verbs of their own beneath `eval`, each registered by the module of `cli` that adds it
 
 EXIT_CODES = """exit codes: 0 done · 1 failed while running · 2 wrong usage or recipe, nothing ran · 3 an input is missing or not the pinned one ·
 4 a quality gate did not hold · 5 the run folder belongs to another recipe · 130 interrupted, checkpoint saved"""
@@ -34,9 +36,16 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _joined(arguments: list[str]) -> list[str]:
+    """`eval compare` and the like as one verb: `eval MODEL` has a name where they have theirs."""
+    if arguments[:1] == ["eval"] and arguments[1:2] and arguments[1] in EVAL_ACTIONS:
+        return [" ".join(arguments[:2]), *arguments[2:]]
+    return arguments
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code comes back."""
-    args = build_parser().parse_args(arguments)
+    args = build_parser().parse_args(_joined(list(sys.argv[1:] if arguments is None else arguments)))
     try:
         code: int = args.main(args)
         sys.stdout.flush()

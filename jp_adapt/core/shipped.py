@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent
-NO_BENCHMARKS = {"judge", "published"}  # folders of eval/ that hold other declarations
+NO_BENCHMARKS = {"judge", "published", "suites"}  # folders of eval/ that hold other declarations
 
 
 def shipped_folder(name: str) -> Path:
@@ -33,3 +33,8 @@ def shipped_judges() -> dict[str, Path]:
 def shipped_published() -> dict[str, Path]:
     """Name -> file of every shipped table of published scores."""
     return {path.stem: path for path in sorted(shipped_folder("eval").glob("published/*.yaml"))}
+
+
+def shipped_suites() -> dict[str, Path]:
+    """Name -> file of every shipped suite of benchmarks."""
+    return {path.stem: path for path in sorted((shipped_folder("eval") / "suites").glob("*.yaml"))}

@@ -132,4 +132,4 @@ def resolve_precision(precision: str) -> torch.dtype:
             features = torch.cpu.get_capabilities()
             fast = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
         return torch.bfloat16 if fast else torch.float32
-    return {"bfloat16": torch.bfloat16, "float32": torch.float32}[precision]
+    return {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}[precision]

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from jp_adapt.core.files import new_folder, read_json, write_json, write_text
 from jp_adapt.core.progress import progress
 from jp_adapt.evaluation import statistics
+from jp_adapt.evaluation.prompts import build_prompts
 from jp_adapt.pipeline.run_folder import StageFolder
-from jp_adapt.recipe.benchmark import LoadedBenchmark, load_benchmark
+from jp_adapt.recipe.benchmark_items import LoadedBenchmark, load_benchmark
 from jp_adapt.recipe.schema import EvaluateStage
 from jp_adapt.tokenizer.load import load_tokenizer
 from jp_adapt.tokenizer.measure import measure_tokenizer, segment
@@ -75,8 +76,8 @@ class _ScoredModel:
                 self.texts[source] = score_texts(model, encode, documents, prefix=prefix, max_tokens=MAX_TOKENS, advance=advance)
         self.choices: dict[str, list[ChoiceResult]] = {}
         for benchmark in benchmarks:
-            prompts = [benchmark.benchmark.prompt.replace("{question}", item.question) for item in benchmark.items]
-            choices = [item.choices for item in benchmark.items]
+            _, asked = build_prompts(benchmark, "jp-adapt")
+            prompts, choices = [prompt.text for prompt in asked], [prompt.choices for prompt in asked]
             with progress(f"{name}: {benchmark.id}", sum(map(len, choices))) as advance:
                 self.choices[benchmark.id] = score_choices(model, encode, prompts, choices, prefix=prefix, max_tokens=MAX_TOKENS, advance=advance)
         self.samples: list[str] = []
@@ -172,6 +173,7 @@ def _output_lines(benchmarks: list[LoadedBenchmark], scored: dict[str, _ScoredMo
     lines = []
     for benchmark in benchmarks:
         for index, item in enumerate(benchmark.items):
-            record = {"benchmark": benchmark.id, **item.model_dump()} | {role: asdict(model.choices[benchmark.id][index]) for role, model in scored.items()}
+            record = {"benchmark": benchmark.id, "id": item.id, "group": item.group, "question": item.fields["question"], "choices": item.choices}
+            record |= {"answer": item.answer} | {role: asdict(model.choices[benchmark.id][index]) for role, model in scored.items()}
             lines.append(json.dumps(record, ensure_ascii=False) + "\n")
     return lines

@@ -24,7 +24,7 @@ from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.sources import check_hash, folder_files, package_file
 from jp_adapt.pipeline.inputs import check_inputs
 from jp_adapt.pipeline.run_folder import Identity, RunFolder, now
-from jp_adapt.recipe.benchmark import load_benchmark
+from jp_adapt.recipe.benchmark_items import load_benchmark
 from jp_adapt.recipe.checks import named_sources
 from jp_adapt.recipe.load import LoadedRecipe
 from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage

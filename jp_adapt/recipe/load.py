@@ -14,7 +14,7 @@ from jp_adapt.core.files import read_text
 from jp_adapt.core.shipped import shipped_recipes
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.recipe import schema
-from jp_adapt.recipe.benchmark import load_benchmark
+from jp_adapt.recipe.benchmark_items import load_benchmark
 from jp_adapt.recipe.checks import cross_check
 from jp_adapt.recipe.yaml_lines import Document, Key, load_yaml, parse_scalar
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jp_adapt.core.errors import InputError, UsageError
-from jp_adapt.recipe.benchmark import load_benchmark
+from jp_adapt.recipe.benchmark_items import load_benchmark
 
 DECLARATION = """\
 format: 1
@@ -21,8 +21,16 @@ title: Test
 licence: CC0-1.0
 source: here
 language: ja
-file: items.jsonl
-prompt: "問い：{question}"
+data:
+  test: {files: [items.jsonl], reader: jsonl}
+id: "{{ id }}"
+group: "{{ category | default('') }}"
+choices: choices
+answer: answer
+protocols:
+  jp-adapt:
+    prompt: "問い：{{ question }}"
+    metrics: [accuracy]
 """
 ITEM: dict[str, Any] = {"id": "a", "question": "何？", "choices": ["一", "二"], "answer": 1}
 
@@ -40,36 +48,39 @@ def test_the_shipped_benchmark_is_balanced() -> None:
     assert Counter(item.answer for item in loaded.items) == {0: 25, 1: 25, 2: 25, 3: 25}
     assert all(len(item.choices) == len(set(item.choices)) == 4 for item in loaded.items)
     assert all(choice.strip() == choice != "" for item in loaded.items for choice in item.choices)
-    assert len({item.id for item in loaded.items}) == len({item.question for item in loaded.items}) == 100
-    assert set(Counter(item.category for item in loaded.items).values()) == {10}
-    assert loaded.sha256 == hashlib.sha256(loaded.path.read_bytes()).hexdigest()
+    assert len({item.id for item in loaded.items}) == len({item.fields["question"] for item in loaded.items}) == 100
+    assert set(Counter(item.group for item in loaded.items).values()) == {10}
+    file = loaded.path.with_suffix(".jsonl")
+    assert loaded.sha256 == {file.name: hashlib.sha256(file.read_bytes()).hexdigest()}
 
 
 def test_a_file_of_ones_own_loads_and_blank_lines_are_skipped(tmp_path: Path) -> None:
     loaded = load_benchmark(_write(tmp_path, [ITEM, "", {**ITEM, "id": "b", "category": "food"}]))
-    assert [(item.id, item.category, item.answer) for item in loaded.items] == [("a", "", 1), ("b", "food", 1)]
-    assert loaded.benchmark.prompt == "問い：{question}"
+    assert [(item.id, item.group, item.answer) for item in loaded.items] == [("a", "", 1), ("b", "food", 1)]
+    assert loaded.benchmark.protocols["jp-adapt"].prompt == "問い：{{ question }}"
 
 
 def test_a_line_separator_inside_a_text_is_no_new_line(tmp_path: Path) -> None:
     question = "前\u2028後\u0085末"
-    assert load_benchmark(_write(tmp_path, [{**ITEM, "question": question}])).items[0].question == question
+    assert load_benchmark(_write(tmp_path, [{**ITEM, "question": question}])).items[0].fields["question"] == question
 
 
 @pytest.mark.parametrize(
     ("items", "message"),
     [
-        ([ITEM, {key: value for key, value in ITEM.items() if key != "answer"}], ":2: answer: Field required"),
-        ([{**ITEM, "anser": 1}], ":1: anser: Extra inputs are not permitted"),
-        ([ITEM, {**ITEM, "id": "b"}, ITEM], ":3: id 'a' stands in line 1 already"),
+        ([ITEM, {key: value for key, value in ITEM.items() if key != "answer"} | {"id": "b"}], ":2: expression 'answer' has no value; fields: "),
+        ([ITEM, {**ITEM, "id": "b"}, ITEM], ":3: id 'a' stands in "),
         ([ITEM, "", {**ITEM, "id": "b", "answer": 2}], ":3: answer is 2, and there are choices 0 to 1"),
-        ([{**ITEM, "answer": -1}], ":1: answer: Input should be greater than or equal to 0"),
-        ([{**ITEM, "answer": "1"}], ":1: answer: Input should be a valid integer"),
+        ([{**ITEM, "answer": -1}], ":1: answer is -1, and there are"),
+        ([{**ITEM, "answer": "1"}], ":1: answer is '1', and there are"),
+        ([{**ITEM, "answer": True}], ":1: answer is True, and there are"),
         ([{**ITEM, "choices": ["一", "一"]}], ":1: two choices are the same text"),
-        ([{**ITEM, "choices": ["一"], "answer": 0}], ":1: choices: List should have at least 2 items"),
-        ([{**ITEM, "question": ""}], ":1: question: String should have at least 1 character"),
+        ([{**ITEM, "choices": ["一"], "answer": 0}], ":1: one choice is none"),
+        ([{**ITEM, "choices": "一二"}], ":1: 'choices' is no list of texts, but '一二'"),
+        ([{**ITEM, "question": ""}], ":1: the question is empty"),
+        ([{key: value for key, value in ITEM.items() if key != "question"}], ":1: template '{{ question }}' cannot be filled in ('question' is undefined)"),
         ([ITEM, "{"], ":2: not valid JSON"),
-        (["[1]"], ":1: : Input should be"),
+        (["[1]"], ":1: not a JSON object"),
         ([""], ": no items"),
     ],
 )
@@ -92,7 +103,14 @@ def test_a_missing_file_of_items(tmp_path: Path) -> None:
         ("title: Test", "titel: Test", r"bench\.yaml:4: titel: Extra inputs are not permitted \(did you mean 'title'\?\)"),
         ("title: Test\n", "", r"bench\.yaml:1: title: Field required"),
         ("language: ja", "language: fr", r"bench\.yaml:7: language: Input should be 'ja' or 'en'"),
-        ("{question}", "{q}", r"bench\.yaml:9: prompt has no \{question\}"),
+        ("{{ question }}", "{{ question", r"bench\.yaml:16: protocols\.jp-adapt\.prompt: not a Jinja template"),
+        ("answer: answer", "answer: answer +", r"bench\.yaml:13: answer: not a Jinja expression"),
+        ("answer: answer\n", "", r"bench\.yaml:1: the declaration: a multiple_choice benchmark needs 'choices' and 'answer'"),
+        ("metrics: [accuracy]", "metrics: [acuracy]", r"bench\.yaml:17: protocols\.jp-adapt\.metrics\.0: Input should be 'accuracy'"),
+        ("metrics: [accuracy]", "metrics: [rouge1]", r"multiple_choice is scored by other metrics than rouge1"),
+        ("metrics: [accuracy]", "metrics: [accuracy]\n    shot: 3", r"bench\.yaml:18: protocols\.jp-adapt\.shot: Extra .* \(did you mean 'shots'\?\)"),
+        ("metrics: [accuracy]", "metrics: [accuracy]\n    shots: 3", r"shots is 3, and data has no 'shots' to draw examples from"),
+        ("jp-adapt:", "lm-eval-ja:", r"'protocols' needs 'jp-adapt'"),
         ("format: 1", "format: 1\nformat: 1", r"bench\.yaml:2: key 'format' stands here and in line 1"),
     ],
 )

@@ -1,0 +1,82 @@
+"""`jp-adapt eval`: score a model on benchmarks, or go on with it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+EPILOG = """A benchmark is a name as `jp-adapt list` gives it, or the path of a declaration of your own. Those whose data is not shipped read it from --data,
+which holds the upstream repositories as folders. A score's name says whose rules it follows: scores of different profiles are never comparable."""
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "eval",
+        help="score a model on benchmarks",
+        description="Score a model folder on benchmarks; the same command goes on after an interruption.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("model", type=Path, help="folder of a Hugging Face model")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--suite", metavar="S", help="suite of benchmarks (default: quick)")
+    what.add_argument("--benchmarks", type=_names, default=(), metavar="A,B", help="benchmarks by name or path")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the upstream repositories of the benchmarks")
+    parser.add_argument("--profile", metavar="P", help="whose prompts and scorers (default: the suite's, else jp-adapt)")
+    parser.add_argument("--shots", type=_count, metavar="K", help="examples before each item (default: the protocol's)")
+    parser.add_argument("--limit", type=_positive, metavar="N", help="measure the first N items of each benchmark")
+    parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="arithmetic (default: auto)")
+    parser.add_argument("--prompt-set", action="store_true", help="measure every wording of the prompt: mean and range")
+    parser.add_argument("--overlap", type=Path, metavar="FILE", help="overlap of items with a training corpus: clean and touched items apart")
+    parser.add_argument("--texts", nargs="+", default=[], metavar="FILE", help="texts to measure in bits per byte and character")
+    parser.add_argument("--allow-code-execution", action="store_true", help="run programs that the model writes, in a sandbox (Linux)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: runs/eval-MODEL)")
+    parser.add_argument("--json", action="store_true", help="print scores.json")
+    parser.set_defaults(main=main)
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not names:
+        raise argparse.ArgumentTypeError("no benchmark is named")
+    return names
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) > 64:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 to 64")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+    return int(text)
+
+
+def main(args: argparse.Namespace) -> int:
+    from jp_adapt.evaluation.results import SCORES
+    from jp_adapt.pipeline.eval_command import EvalOptions, evaluate, summary_table
+
+    options = EvalOptions(
+        suite=args.suite,
+        benchmarks=args.benchmarks,
+        data=args.data,
+        profile=args.profile,
+        shots=args.shots,
+        limit=args.limit,
+        dtype=args.dtype,
+        prompt_set=args.prompt_set,
+        allow_code_execution=args.allow_code_execution,
+        overlap=args.overlap,
+        texts=tuple(args.texts),
+    )
+    out = args.out or Path("runs") / f"eval-{args.model.resolve().name}"
+    scores = evaluate(args.model, out, options)
+    if args.json:
+        print(json.dumps(json.loads((out / SCORES).read_text(encoding="utf-8")), ensure_ascii=False))
+        return 0
+    print(summary_table(scores))
+    print(f"Scores: {out / SCORES}")
+    return 0

@@ -1,0 +1,94 @@
+"""Metrics of one answer against all right answers: the best of them counts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
+
+from jp_adapt.text.normalise import kanji_number
+
+NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
+HARNESS_NUMBER = re.compile(r"(\-?[0-9\.\,]+)")
+
+
+def best(score: Callable[[str, str], float], prediction: str, answers: Sequence[str]) -> float:
+    """The highest score over all right answers."""
+    return max(score(prediction, answer) for answer in answers)
+
+
+def exact_match(prediction: str, answer: str) -> float:
+    return float(prediction == answer)
+
+
+def overlap_f1(prediction: Sequence[Hashable], answer: Sequence[Hashable]) -> float:
+    """F1 of two multisets (SQuAD's F1, 1606.05250). Two empty ones agree, as SQuAD 2 has it."""
+    if not prediction or not answer:
+        return float(list(prediction) == list(answer))
+    same = sum((Counter(prediction) & Counter(answer)).values())
+    return 2 * same / (len(prediction) + len(answer))
+
+
+def char_f1(prediction: str, answer: str) -> float:
+    """F1 of the characters, white space apart: the metric that is called so, unlike `llm_jp_char_f1` and `flexeval_char_f1`."""
+    return overlap_f1("".join(prediction.split()), "".join(answer.split()))
+
+
+def word_f1(prediction: str, answer: str) -> float:
+    """F1 of UniDic short-unit words."""
+    from jp_adapt.text.morphology import words
+
+    return overlap_f1(words(prediction.strip()), words(answer.strip()))
+
+
+def llm_jp_char_f1(prediction: str, answer: str) -> float:
+    """What llm-jp-eval reports as char_f1: fuzz.token_sort_ratio, a share of matching blocks after sorting the words at spaces."""
+    from rapidfuzz import fuzz, utils
+
+    # fuzzywuzzy, which llm-jp-eval calls, lower-cases, turns what is neither letter nor digit into spaces, and rounds to whole percent.
+    return round(fuzz.token_sort_ratio(prediction, answer, processor=utils.default_process)) / 100
+
+
+def flexeval_char_f1(prediction: str, answer: str) -> float:
+    """What flexeval reports as char_f1: fuzz.ratio, twice the matching characters by the length of both."""
+    from rapidfuzz import fuzz
+
+    return round(fuzz.ratio(prediction, answer)) / 100
+
+
+def last_number(text: str) -> float | None:
+    """The last number of a text, digits or kanji; None where there is none."""
+    found = NUMBER.findall(text)
+    if found:
+        return float(found[-1].replace(",", ""))
+    kanji = re.findall(r"[〇零一二三四五六七八九十百千万億兆]+", text)
+    value = kanji_number(kanji[-1]) if kanji else None
+    return None if value is None else float(value)
+
+
+def number_match(prediction: str, answer: str) -> float:
+    """Whether the last number of an answer is the right one."""
+    found, right = last_number(prediction), last_number(answer)
+    return float(found is not None and found == right)
+
+
+def harness_number(text: str) -> int | None:
+    """The answer as the harnesses read MGSM: the last run of digits, dots and commas, when it is a whole number."""
+    matches = HARNESS_NUMBER.findall(text)
+    if not matches:
+        return None
+    try:
+        value = float(matches[-1].strip(".").replace(",", ""))
+    except ValueError:
+        return None
+    return int(value) if value.is_integer() else None
+
+
+def harness_number_match(prediction: str, answer: str) -> float:
+    found = harness_number(prediction)
+    return float(found is not None and found == harness_number(answer))
+
+
+def lm_eval_exact_match(prediction: str, answer: str) -> float:
+    """lm-eval's exact_match of japanese_leaderboard: against the first right answer alone, white space at both ends away."""
+    return float(prediction.strip() == answer.strip())

@@ -1,0 +1,59 @@
+"""Metrics of longer texts by the libraries that define them: ROUGE (rouge-score), BLEU and chrF (sacrebleu)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from jp_adapt.evaluation.metrics.harness import HarnessTokenizer
+
+SENTENCE_TOKENIZERS = {"ja": "ja-mecab", "en": "13a"}
+
+
+class JapaneseTokenizer:
+    """For rouge_score: UniDic short-unit words, so that Japanese is not one long word."""
+
+    def tokenize(self, text: str) -> list[str]:
+        from jp_adapt.text.morphology import words
+
+        return [word for line in text.splitlines() if line.strip() for word in words(line.strip())]
+
+
+@cache
+def _rouge(name: str, language: str) -> Any:
+    from rouge_score.rouge_scorer import RougeScorer
+
+    tokenizers = {"ja": JapaneseTokenizer, "harness": HarnessTokenizer}
+    return RougeScorer([name], tokenizer=tokenizers[language]()) if language in tokenizers else RougeScorer([name], use_stemmer=False)
+
+
+def rouge(prediction: str, answer: str, name: str, language: str = "ja") -> float:
+    """F of ROUGE-1, ROUGE-2 or ROUGE-L (Lin 2004), of Japanese words or, in English, of rouge-score's own."""
+    return float(_rouge(name, language).score(answer, prediction)[name].fmeasure)
+
+
+def bleu(predictions: Sequence[str], references: Sequence[str], language: str) -> float:
+    """Corpus BLEU of sacrebleu (1804.08771), 0 to 100; Japanese is cut by MeCab with ipadic (`ja-mecab`)."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    return float(BLEU(tokenize=SENTENCE_TOKENIZERS[language]).corpus_score(list(predictions), [list(references)]).score)
+
+
+def chrf(predictions: Sequence[str], references: Sequence[str]) -> float:
+    """Corpus chrF of sacrebleu, 0 to 100."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    return float(CHRF().corpus_score(list(predictions), [list(references)]).score)
+
+
+def sentence_bleu(prediction: str, reference: str, language: str) -> float:
+    from sacrebleu.metrics.bleu import BLEU
+
+    return float(BLEU(tokenize=SENTENCE_TOKENIZERS[language], effective_order=True).sentence_score(prediction, [reference]).score)
+
+
+def sentence_chrf(prediction: str, reference: str) -> float:
+    from sacrebleu.metrics.chrf import CHRF
+
+    return float(CHRF().sentence_score(prediction, [reference]).score)

@@ -1,0 +1,71 @@
+"""A backend without tricks: each text is scored or continued by itself, in batches by length. What the engine is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from jp_adapt.core.progress import Advance
+from jp_adapt.evaluation.choices import score_choices
+from jp_adapt.evaluation.run import Ask, Chosen, Written
+from jp_adapt.model.causal import CausalModel
+from jp_adapt.recipe.profiles import Boundary
+
+Encode = Callable[[str], list[int]]
+MAX_TOKENS_PER_CHAR = 3  # a Japanese character takes at most three byte tokens
+
+
+class PlainBackend:
+    """`model` behind the interface of `run.Backend`; `prefix` stands before every text, `stop_ids` end an answer."""
+
+    def __init__(
+        self, model: CausalModel, encode: Encode, decode: Callable[[list[int]], str], *, prefix: int, stop_ids: Sequence[int], max_tokens: int, folder: Path
+    ) -> None:
+        self.model, self.encode, self.decode = model, encode, decode
+        self.prefix, self.stop_ids, self.max_tokens, self.folder = prefix, frozenset(stop_ids), max_tokens, folder
+
+    def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]:
+        scored = score_choices(self.model, self.encode, prompts, choices, prefix=self.prefix, max_tokens=self.max_tokens, advance=advance)
+        return [Chosen(result.log_likelihood, result.moved_boundary) for result in scored]
+
+    @torch.inference_mode()
+    def write(self, asks: Sequence[Ask], advance: Advance) -> list[Written]:
+        written = []
+        for index, ask in enumerate(asks):
+            written.append(self._continued(ask))
+            advance(index + 1, "")
+        return written
+
+    def _continued(self, ask: Ask) -> Written:
+        """One continuation, token by token, with the keys and values of what came before kept."""
+        ids = self.encode(ask.text)
+        budget = ask.max_tokens or MAX_TOKENS_PER_CHAR * (ask.max_chars or 1)
+        room = max(1, self.max_tokens - 1 - min(budget, self.max_tokens // 2))
+        cut = max(0, len(ids) - room)
+        step = torch.tensor([[self.prefix, *ids[cut:]]])
+        cache: Any = None
+        given: list[int] = []
+        text = ""
+        while len(given) < min(budget, self.max_tokens - step.shape[1]) or not given:
+            out = self.model.base(input_ids=step, cache=cache, use_cache=True)
+            cache, token = out.past_key_values, int(out.logits[0, -1].argmax())
+            if token in self.stop_ids:
+                break
+            given.append(token)
+            text = self.decode(given)
+            end = min((at for stop in ask.stop if (at := text.find(stop)) >= 0), default=-1)
+            if end >= 0:
+                return Written(text[:end], cut)
+            if ask.max_chars is not None and len(text) >= ask.max_chars:
+                return Written(text[: ask.max_chars], cut)
+            step = torch.tensor([[token]])
+        return Written(text, cut)
+
+    def count_tokens(self, text: str) -> int:
+        return len(self.encode(text))
+
+    def chat(self, turns: Sequence[tuple[str, str]], user: str) -> str:
+        return "".join(f"### 指示:\n{said}\n\n### 応答:\n{answer}\n\n" for said, answer in turns) + f"### 指示:\n{user}\n\n### 応答:\n"

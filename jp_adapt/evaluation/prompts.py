@@ -1,0 +1,82 @@
+"""Prompts: what a protocol makes of an item, as texts. Tokens come later, in the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jp_adapt.evaluation.shots import with_shots
+from jp_adapt.recipe.benchmark import Protocol
+from jp_adapt.recipe.benchmark_items import Item, LoadedBenchmark, protocol_of
+from jp_adapt.recipe.profiles import PROFILES
+from jp_adapt.recipe.templates import Fields, render
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """An item as it is asked: the text before the answer, the texts of its choices (with the delimiter), the right answers."""
+
+    item: Item
+    text: str
+    choices: list[str]
+    answers: list[str]
+
+
+def build_prompts(
+    loaded: LoadedBenchmark, profile: str, *, shots: int | None = None, limit: int | None = None, variant: str | None = None
+) -> tuple[Protocol, list[Prompt]]:
+    """All prompts of a benchmark under a profile; `shots` and `limit` override the protocol's, `variant` takes another wording."""
+    protocol = protocol_of(loaded.id, loaded.benchmark, profile)
+    if variant is not None:
+        other = protocol.variants[variant]
+        changes = {"prompt": other.prompt} | ({"description": other.description} if other.description is not None else {})
+        protocol = protocol.model_copy(update=changes)
+    if shots is not None:
+        protocol = protocol.model_copy(update={"shots": shots})
+    items: Sequence[Item] = loaded.items
+    if limit is not None and loaded.benchmark.macro:
+        items, limit = of_each_group(items, limit), None
+    rule = next(rules.shots for known, rules in PROFILES.items() if known == profile)
+    chosen = with_shots(items, loaded.shots, protocol.shots, rule, limit=limit, by_group=protocol.shots_by_group)
+    return protocol, [_prompt(protocol, item, examples) for item, examples in chosen]
+
+
+def of_each_group(items: Sequence[Item], limit: int) -> list[Item]:
+    """At most `limit` items, the same number of each group, so that a mean over groups stays one."""
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(item.group, []).append(item)
+    share = max(1, limit // len(groups))
+    return [item for members in groups.values() for item in members[:share]]
+
+
+def _prompt(protocol: Protocol, item: Item, examples: list[Item]) -> Prompt:
+    fields = fields_of(protocol, item)
+    text = render(protocol.description, fields)
+    for example in examples:
+        seen = fields_of(protocol, example)
+        text += render(protocol.shot_prompt or protocol.prompt, seen) + protocol.delimiter + target_of(protocol, example, seen) + protocol.separator
+    choices = [protocol.delimiter + protocol.choices_prefix + choice for choice in fields["choices"]]
+    return Prompt(item, text + render(protocol.prompt, fields) + ("" if choices else protocol.delimiter), choices, fields["answers"])
+
+
+def fields_of(protocol: Protocol, item: Item) -> Fields:
+    """The fields of an item as the protocol's templates see them: with the protocol's own choices and answers."""
+    fields = item.fields
+    kind = protocol.kind
+    if protocol.choices is not None:
+        fields = fields | {"choices": [render(template, fields) for template in protocol.choices]}
+    elif kind is not None and kind not in ("multiple_choice", "acceptability"):
+        fields = fields | {"choices": []}
+    if protocol.answers is not None:
+        fields = fields | {"answers": [render(template, item.fields) for template in protocol.answers]}
+    return fields
+
+
+def target_of(protocol: Protocol, item: Item, fields: Fields) -> str:
+    """The answer that an example shows."""
+    if protocol.target is not None:
+        return render(protocol.target, fields)
+    if fields["choices"] and item.answer is not None:
+        return protocol.choices_prefix + str(fields["choices"][item.answer])
+    return str(fields["answers"][0])

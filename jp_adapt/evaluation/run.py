@@ -1,0 +1,152 @@
+"""One benchmark on one model: prompts in, one `Output` an item out. The model is behind `Backend`; texts go in and texts or log-likelihoods come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol as Interface
+
+from jp_adapt.core.progress import Advance
+from jp_adapt.evaluation.extract import extract
+from jp_adapt.evaluation.prompts import Prompt
+from jp_adapt.evaluation.results import Output
+from jp_adapt.evaluation.scoring import item_scores
+from jp_adapt.recipe.benchmark import Kind, Protocol
+from jp_adapt.recipe.benchmark_items import LoadedBenchmark
+from jp_adapt.recipe.profiles import Boundary
+from jp_adapt.recipe.templates import render, value_of
+
+RunProgram = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Ask:
+    """A text to be continued, and where the continuation ends."""
+
+    text: str
+    stop: tuple[str, ...] = ()
+    max_chars: int | None = None
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Log-likelihoods of an item's choices, in nats."""
+
+    log_likelihoods: list[float]
+    moved_boundary: bool = False
+    truncated_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Written:
+    """A generated continuation, cut at its stop string."""
+
+    text: str
+    truncated_tokens: int = 0
+
+
+class Backend(Interface):
+    """A model that scores choices and writes continuations, greedily."""
+
+    def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]: ...
+
+    def write(self, asks: Sequence[Ask], advance: Advance) -> list[Written]: ...
+
+    def count_tokens(self, text: str) -> int: ...
+
+    def chat(self, turns: Sequence[tuple[str, str]], user: str) -> str:
+        """The text of a conversation: turns of (user, answer), then what the user says next."""
+        ...
+
+
+def run_benchmark(
+    loaded: LoadedBenchmark,
+    protocol: Protocol,
+    prompts: Sequence[Prompt],
+    backend: Backend,
+    boundary: Boundary,
+    advance: Advance,
+    run_program: RunProgram | None = None,
+) -> list[Output]:
+    """Ask every prompt and score every answer. `run_program` runs the programs of a code benchmark (see `sandbox`)."""
+    kind = protocol.kind or loaded.benchmark.kind
+    if kind in ("multiple_choice", "acceptability"):
+        return _chosen(loaded.id, protocol, prompts, backend.choose([p.text for p in prompts], [p.choices for p in prompts], boundary, advance))
+    if kind == "judge":
+        return _conversations(loaded, protocol, prompts, backend, advance)
+    written = backend.write([Ask(prompt.text, tuple(protocol.stop), protocol.max_chars, _budget(protocol, prompt, backend)) for prompt in prompts], advance)
+    return [_written(loaded, kind, protocol, prompt, answer, run_program) for prompt, answer in zip(prompts, written, strict=True)]
+
+
+def _chosen(benchmark: str, protocol: Protocol, prompts: Sequence[Prompt], chosen: Sequence[Chosen]) -> list[Output]:
+    outputs = []
+    for prompt, result in zip(prompts, chosen, strict=True):
+        values = result.log_likelihoods
+        output = Output(
+            benchmark,
+            prompt.item.id,
+            prompt.item.group,
+            prompt.text,
+            prompt.choices,
+            values,
+            None,
+            max(range(len(values)), key=values.__getitem__),
+            prompt.item.answer,
+            {},
+            result.moved_boundary,
+            result.truncated_tokens,
+        )
+        outputs.append(replace(output, scores=item_scores(output, protocol, [])))
+    return outputs
+
+
+def _written(loaded: LoadedBenchmark, kind: Kind, protocol: Protocol, prompt: Prompt, written: Written, run_program: RunProgram | None) -> Output:
+    prediction = extract(written.text, protocol.extract)
+    output = Output(
+        loaded.id,
+        prompt.item.id,
+        prompt.item.group,
+        prompt.text,
+        None,
+        None,
+        written.text,
+        prediction,
+        prompt.answers,
+        {},
+        False,
+        written.truncated_tokens,
+    )
+    if kind == "code":
+        assert run_program is not None
+        program = render(str(loaded.benchmark.test_program), prompt.item.fields | {"generation": written.text})
+        return replace(output, scores={"pass@1": float(run_program(program))})
+    return replace(output, scores=item_scores(output, protocol, prompt.answers))
+
+
+def _conversations(loaded: LoadedBenchmark, protocol: Protocol, prompts: Sequence[Prompt], backend: Backend, advance: Advance) -> list[Output]:
+    """Turn by turn, every conversation in step; the outputs of an item's turns follow each other, as ID/1, ID/2."""
+    said = [value_of(str(loaded.benchmark.turns), prompt.item.fields) for prompt in prompts]
+    history: list[list[tuple[str, str]]] = [[] for _ in prompts]
+    outputs: list[list[Output]] = [[] for _ in prompts]
+    for turn in range(max(map(len, said))):
+        open_ones = [index for index, turns in enumerate(said) if turn < len(turns)]
+        texts = [backend.chat(history[index], said[index][turn]) for index in open_ones]
+        written = backend.write([Ask(text, tuple(protocol.stop), protocol.max_chars) for text in texts], advance)
+        for index, text, answer in zip(open_ones, texts, written, strict=True):
+            item = prompts[index].item
+            history[index].append((said[index][turn], answer.text))
+            name = item.id if len(said[index]) == 1 else f"{item.id}/{turn + 1}"
+            scores: dict[str, float | None] = {"answered": float(bool(answer.text.strip()))}
+            outputs[index].append(
+                Output(loaded.id, name, item.group, text, None, None, answer.text, answer.text, prompts[index].answers, scores, False, answer.truncated_tokens)
+            )
+    return [output for turns in outputs for output in turns]
+
+
+def _budget(protocol: Protocol, prompt: Prompt, backend: Backend) -> int | None:
+    """Budget in tokens, where the protocol has one; a peer's leaks the length of the longest right answer."""
+    if protocol.max_tokens is None or isinstance(protocol.max_tokens, int):
+        return protocol.max_tokens
+    longest = max(backend.count_tokens(answer) for answer in prompt.answers)
+    return max(1, longest + (10 if protocol.max_tokens == "longest_answer_plus_10" else 0))

@@ -1,0 +1,79 @@
+"""The score of a benchmark from its items."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output
+from jp_adapt.evaluation.scoring import alarms, chance, majority, metric_score
+from jp_adapt.recipe.benchmark import Protocol
+from jp_adapt.recipe.benchmark_items import LoadedBenchmark
+
+TOUCHED_FROM = 0.5  # share of an item's text that a training corpus holds, from which the item counts as touched
+
+
+def score_benchmark(
+    loaded: LoadedBenchmark, profile: str, protocol: Protocol, outputs: Sequence[Output], overlap: Mapping[str, float] | None = None
+) -> BenchmarkScore:
+    """Every metric of a benchmark. `overlap` says for each item how much of its text stands in a training corpus, 0 to 1."""
+    benchmark, primary = loaded.benchmark, protocol.primary_metric
+    metrics: dict[str, MetricScore] = {metric: metric_score(metric, outputs, protocol, benchmark.macro) for metric in protocol.metrics}
+    groups: dict[str, list[Output]] = {}
+    for output in outputs:
+        groups.setdefault(output.group, []).append(output)
+    touched = None if overlap is None else touched_scores(outputs, protocol, overlap)
+    warnings = alarms(outputs) + [f"{metric} is not defined: the answers are all the same" for metric, score in metrics.items() if score.value is None]
+    if touched is not None and touched["items"]:
+        warnings.append(f"contamination: {touched['items']} of {len(outputs)} items stand in the training corpus; see their scores apart")
+    return BenchmarkScore(
+        id=loaded.id,
+        name=f"{loaded.id}@{profile}/{protocol.shots}-shot/{primary}",
+        title=benchmark.title,
+        version=benchmark.version,
+        licence=benchmark.licence + (f" ({benchmark.licence_note})" if benchmark.licence_note else ""),
+        source=benchmark.source,
+        revision=benchmark.revision,
+        sha256=loaded.sha256,
+        num_fewshot=protocol.shots,
+        items=len(outputs),
+        primary_metric=primary,
+        metrics=metrics,
+        chance=chance(primary, outputs),
+        majority=majority(primary, outputs, protocol),
+        warnings=warnings,
+        moved_boundaries=sum(output.moved_boundary for output in outputs),
+        truncated_items=sum(output.truncated_tokens > 0 for output in outputs),
+        groups={group: _values(members, protocol) for group, members in groups.items()} if len(groups) > 1 else {},
+        touched=touched,
+    )
+
+
+def _values(outputs: Sequence[Output], protocol: Protocol) -> dict[str, float | None]:
+    return {metric: metric_score(metric, outputs, protocol).value for metric in protocol.metrics}
+
+
+def touched_scores(outputs: Sequence[Output], protocol: Protocol, overlap: Mapping[str, float]) -> dict[str, Any]:
+    """Scores of the items that a training corpus holds, and of the others."""
+    parts: dict[str, list[Output]] = {"touched": [], "clean": []}
+    for output in outputs:
+        parts["touched" if overlap.get(output.item, 0.0) >= TOUCHED_FROM else "clean"].append(output)
+    return {
+        "items": len(parts["touched"]),
+        "from_share": TOUCHED_FROM,
+        "ids": [output.item for output in parts["touched"]],
+        **{name: {"items": len(members), **_values(members, protocol)} if members else None for name, members in parts.items()},
+    }
+
+
+def prompt_set(scores: Mapping[str, BenchmarkScore]) -> dict[str, Any]:
+    """Mean and range of the primary metric over the wordings of a prompt; the first of them is the protocol's own."""
+    primary = next(iter(scores.values())).primary_metric
+    values: dict[str, MetricScore] = {name: score.metrics[primary] for name, score in scores.items()}
+    known = [score.value for score in values.values() if score.value is not None]
+    return {
+        "metric": primary,
+        "mean": sum(known) / len(known) if known else None,
+        "range": [min(known), max(known)] if known else None,
+        "values": {name: score.value for name, score in values.items()},
+    }

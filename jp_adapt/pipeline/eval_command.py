@@ -1,0 +1,255 @@
+"""The command `eval`: a model folder and a list of benchmarks in, scores.json and outputs.jsonl out; a killed run goes on from the benchmarks it finished."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jp_adapt.core.errors import InputError, RunFolderError, UsageError
+from jp_adapt.core.files import new_folder, read_json, write_json
+from jp_adapt.core.hashes import sha256_file, sha256_json
+from jp_adapt.core.lock import folder_lock
+from jp_adapt.core.progress import progress, say
+from jp_adapt.evaluation.prompts import build_prompts
+from jp_adapt.evaluation.results import OUTPUTS, BenchmarkScore, Output, Scores, read_outputs, score_from, write_outputs, write_scores
+from jp_adapt.evaluation.run import Backend, run_benchmark
+from jp_adapt.evaluation.sandbox import check_isolation, run_program
+from jp_adapt.evaluation.summary import prompt_set, score_benchmark
+from jp_adapt.pipeline.eval_overlap import read_overlap
+from jp_adapt.pipeline.run import environment
+from jp_adapt.recipe.benchmark_items import LoadedBenchmark, load_benchmark, load_declaration, load_suite, protocol_of
+from jp_adapt.recipe.profiles import PROFILES
+
+if TYPE_CHECKING:
+    from jp_adapt.pipeline.eval_model import EvaluatedModel
+
+DEFAULT_SUITE = "quick"
+STATE, MODEL, PARTS, TEXTS = "eval.json", "model.json", "parts", "texts.json"
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """What an evaluation may be told besides model and folder. `profile` is the suite's by default, `shots` each protocol's."""
+
+    suite: str | None = None
+    benchmarks: tuple[str, ...] = ()
+    data: Path | None = None
+    profile: str | None = None
+    shots: int | None = None
+    limit: int | None = None
+    dtype: str = "auto"
+    prompt_set: bool = False
+    allow_code_execution: bool = False
+    overlap: Path | None = None
+    texts: tuple[str, ...] = ()
+
+
+def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, **changes: Any) -> Scores:
+    """Score a model folder on benchmarks, into the folder `out`; what lies there of the same evaluation is not done again.
+
+    `changes` are fields of `EvalOptions`, for a call from Python: `evaluate("my-model", Path("scores"), suite="ja-core", data=Path("data"))`.
+
+    Raises:
+        UsageError: an unknown suite, benchmark or profile, or code to run without leave.
+        InputError: data or a model that is missing or wrong; nothing was measured before it was seen.
+        RunFolderError: `out` holds another evaluation.
+    """
+    options = replace(options or EvalOptions(), **changes)
+    names, profile = _benchmarks(options)
+    loaded = [_load(name, profile, options) for name in names]
+    overlap = read_overlap(options.overlap) if options.overlap is not None else None
+    folder = Path(model)
+    identity = _identity(folder, profile, loaded, options)
+    with folder_lock(out):
+        _claim(out, identity)
+        source = _Model(folder, options.dtype, out)
+        for benchmark in loaded:
+            part = _part(out, benchmark.id)
+            if part.is_dir():
+                say(f"{benchmark.id}: done before")
+            else:
+                _measure(benchmark, profile, options, source, overlap, part)
+            scores = _write(out, identity, profile, [entry for entry in loaded if _part(out, entry.id).is_dir()])
+        if options.texts and not (out / TEXTS).is_file():
+            write_json(out / TEXTS, source.loaded.score_texts(options.texts))
+            scores = _write(out, identity, profile, loaded)
+        return scores
+
+
+class _Model:
+    """The model, loaded when it is first needed: an evaluation that is all done loads none."""
+
+    def __init__(self, folder: Path, dtype: str, out: Path) -> None:
+        self.folder, self.dtype, self.out = folder, dtype, out
+        self._loaded: EvaluatedModel | None = None
+
+    @property
+    def loaded(self) -> EvaluatedModel:
+        if self._loaded is None:
+            from jp_adapt.pipeline.eval_model import load_model
+
+            say(f"loading {self.folder}")
+            self._loaded = load_model(self.folder, self.dtype)
+            write_json(self.out / MODEL, self._loaded.description)
+        return self._loaded
+
+    @property
+    def backend(self) -> Backend:
+        return self.loaded.backend
+
+
+def _benchmarks(options: EvalOptions) -> tuple[list[str], str]:
+    """Names of the benchmarks, each once, and the profile."""
+    if options.suite is not None and options.benchmarks:
+        raise UsageError("--suite and --benchmarks both say what to measure; give one of them")
+    if options.benchmarks:
+        names, profile = list(dict.fromkeys(options.benchmarks)), options.profile or "jp-adapt"
+    else:
+        suite = load_suite(options.suite or DEFAULT_SUITE)
+        names, profile = suite.benchmarks, options.profile or suite.profile
+    if profile not in PROFILES:
+        raise UsageError(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
+    return names, profile
+
+
+def _load(name: str, profile: str, options: EvalOptions) -> LoadedBenchmark:
+    benchmark, _ = load_declaration(name)
+    protocol = protocol_of(name, benchmark, profile)
+    if (protocol.kind or benchmark.kind) == "code":
+        if not options.allow_code_execution:
+            raise UsageError(f"{name}: its score comes from running programs that the model wrote; say --allow-code-execution to run them in a sandbox")
+        check_isolation()
+    shots = protocol.shots if options.shots is None else options.shots
+    if shots and benchmark.data.shots is None:
+        raise UsageError(f"{name}: --shots {shots}, and the benchmark has no examples to show")
+    return load_benchmark(name, options.data, shots=shots > 0)
+
+
+def _identity(folder: Path, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> dict[str, Any]:
+    """What decides the figures: hashes of the model's small files, sizes of its weights, the benchmarks' declarations and data, and the options."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give the folder of a Hugging Face model")
+    from jp_adapt.model.sources import folder_files
+
+    files = {path.name: path.stat().st_size if path.suffix == ".safetensors" else sha256_file(path) for path in folder_files(folder)}
+    return {
+        "model": {"name": folder.resolve().name, "files": files},
+        "profile": profile,
+        "benchmarks": {entry.id: {"declaration": sha256_file(entry.path), "data": entry.sha256} for entry in loaded},
+        "shots": options.shots,
+        "limit": options.limit,
+        "dtype": options.dtype,
+        "prompt_set": options.prompt_set,
+        "overlap": sha256_file(options.overlap) if options.overlap is not None else None,
+        "texts": {text: sha256_file(Path(text)) for text in options.texts},
+    }
+
+
+def _claim(out: Path, identity: dict[str, Any]) -> None:
+    """Take a new folder for this evaluation, or go on in it. RunFolderError where it holds another one."""
+    state = out / STATE
+    if state.is_file():
+        there = read_json(state)
+        differing = [key for key in identity if there.get(key) != identity[key]]
+        if differing:
+            raise RunFolderError(f"{out}: holds another evaluation (differing: {', '.join(differing)}); give another --out")
+    elif any(path.name != ".lock" for path in out.iterdir()):
+        raise RunFolderError(f"{out}: is not empty, and holds no evaluation; give another --out")
+    else:
+        write_json(state, identity)
+
+
+def _part(out: Path, name: str) -> Path:
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")
+    return out / PARTS / f"{slug}-{sha256_json(name)[:8]}"
+
+
+def _measure(loaded: LoadedBenchmark, profile: str, options: EvalOptions, model: _Model, overlap: Mapping[str, Mapping[str, float]] | None, part: Path) -> None:
+    """One benchmark, into a folder that appears when it is whole."""
+    protocol = protocol_of(loaded.id, loaded.benchmark, profile)
+    touched = None if overlap is None else overlap.get(loaded.id, {})
+    variants = [None, *protocol.variants] if options.prompt_set else [None]
+    scores: dict[str, BenchmarkScore] = {}
+    kept: list[Output] = []
+    for variant in variants:
+        outputs, score = _ask(loaded, profile, options, model, touched, variant)
+        kept = kept or outputs
+        scores[variant or "default"] = score
+    score = scores["default"]
+    if options.prompt_set:
+        score = replace(score, prompt_set=prompt_set(scores))
+    with new_folder(part) as target:
+        write_outputs(target / OUTPUTS, kept)
+        write_json(target / "score.json", asdict(score))
+
+
+def _ask(
+    loaded: LoadedBenchmark, profile: str, options: EvalOptions, model: _Model, touched: Mapping[str, float] | None, variant: str | None
+) -> tuple[list[Output], BenchmarkScore]:
+    protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, variant=variant)
+    boundary = next(rules.boundary for known, rules in PROFILES.items() if known == profile)
+    total = sum(len(prompt.choices) for prompt in prompts) or len(prompts)
+    runner: Callable[[str], bool] | None = run_program if options.allow_code_execution else None
+    title = f"{loaded.id}@{profile}" + (f" ({variant})" if variant else "")
+    backend = model.backend
+    with progress(title, total) as advance:
+        outputs = run_benchmark(loaded, protocol, prompts, backend, boundary, advance, runner)
+    return outputs, score_benchmark(loaded, profile, protocol, outputs, touched)
+
+
+def _write(out: Path, identity: dict[str, Any], profile: str, loaded: Sequence[LoadedBenchmark]) -> Scores:
+    """scores.json and outputs.jsonl of what is finished."""
+    description, texts = out / MODEL, out / TEXTS
+    parts = [_part(out, entry.id) for entry in loaded]
+    scores = Scores(
+        model=read_json(description) if description.is_file() else identity["model"],
+        profile=profile,
+        benchmarks=[score_from(read_json(part / "score.json"), part / "score.json") for part in parts],
+        texts=read_json(texts) if texts.is_file() else [],
+        environment=environment(),
+    )
+    write_scores(out, scores)
+    write_outputs(out / OUTPUTS, (output for part in parts for output in read_outputs(part)))
+    return scores
+
+
+def summary_table(scores: Scores) -> str:
+    """The scores as lines of text for a terminal."""
+    rows = [("benchmark", "metric", "value", "95 % interval", "chance", "majority", "items", "shots")]
+    for entry in scores.benchmarks:
+        for metric, score in entry.metrics.items():
+            first = metric == entry.primary_metric
+            interval = "" if score.interval is None else f"{score.interval[0]:.3f} - {score.interval[1]:.3f}"
+            rows.append(
+                (
+                    entry.id if first else "",
+                    metric,
+                    _figure(score.value),
+                    interval,
+                    _figure(entry.chance) if first else "",
+                    _figure(entry.majority) if first else "",
+                    str(entry.items) if first else "",
+                    str(entry.num_fewshot) if first else "",
+                )
+            )
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [f"{scores.model['name']}, profile {scores.profile}"]
+    lines += ["  ".join(cell.ljust(width) if at < 2 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in rows]
+    lines += [f"! {entry.id}: {warning}" for entry in scores.benchmarks for warning in entry.warnings]
+    lines += [f"  {entry.id}: {entry.moved_boundaries} moved boundaries" for entry in scores.benchmarks if entry.moved_boundaries]
+    lines += [f"  {entry.id}: {entry.truncated_items} items were cut to fit the model's context" for entry in scores.benchmarks if entry.truncated_items]
+    lines += [
+        f"  {entry.id}: {entry.prompt_set['metric']} over {len(entry.prompt_set['values'])} prompts: mean {_figure(entry.prompt_set['mean'])}, "
+        f"range {_figure(entry.prompt_set['range'][0])} - {_figure(entry.prompt_set['range'][1])}"
+        for entry in scores.benchmarks
+        if entry.prompt_set is not None and entry.prompt_set["range"] is not None
+    ]
+    lines += [f"  {text['id']}: {text['bits_per_char']:.4f} bits per character, {text['bits_per_byte']:.4f} per byte" for text in scores.texts]
+    return "\n".join(lines)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}" if abs(value) < 10 else f"{value:.2f}"

@@ -1,0 +1,109 @@
+"""A model folder ready to be asked: weights, tokenizer, the token before every text, and what scores.json says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.files import read_json
+from jp_adapt.core.hashes import sha256_file
+from jp_adapt.core.progress import progress
+from jp_adapt.corpus.sources import read_documents
+from jp_adapt.evaluation.bits import score_texts
+from jp_adapt.evaluation.plain_backend import PlainBackend
+from jp_adapt.evaluation.run import Backend
+from jp_adapt.model.causal import CausalModel, load_causal, resolve_precision
+from jp_adapt.tokenizer.bpe import BpeTokenizer
+from jp_adapt.tokenizer.load import load_tokenizer
+
+LONGEST_CONTEXT = 4096  # tokens; longer prompts are cut from the left and counted
+
+
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """A loaded model behind a backend, with its description."""
+
+    backend: Backend
+    description: dict[str, Any]
+    model: CausalModel
+    tokenizer: BpeTokenizer
+    prefix: int
+    max_tokens: int
+
+    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
+        """Bits per byte and per character of whole text files."""
+        entries = []
+        for path in paths:
+            documents = read_documents(Path(path), "text")
+            with progress(f"bits of {path}", len(documents)) as advance:
+                score = score_texts(self.model, self.tokenizer.encode, documents, prefix=self.prefix, max_tokens=self.max_tokens, advance=advance)
+            entries.append(
+                {
+                    "id": Path(path).name,
+                    "documents": len(documents),
+                    "chars": sum(score.chars),
+                    "bytes": sum(score.bytes),
+                    "tokens": sum(score.tokens),
+                    "bits_per_char": score.bits_per_char,
+                    "bits_per_byte": score.bits_per_byte,
+                }
+            )
+        return entries
+
+
+def load_model(folder: Path, dtype: str = "auto") -> EvaluatedModel:
+    """A Hugging Face model folder, checked. InputError for one without a tokenizer, or whose tokenizer has ids that the embedding lacks."""
+    loaded = load_tokenizer(folder)
+    tokenizer = loaded.tokenizer
+    precision = resolve_precision(dtype)
+    model = load_causal(folder, precision)
+    if tokenizer.vocab_size > model.vocab_size:
+        raise InputError(
+            f"{folder}: the tokenizer has {tokenizer.vocab_size:,} tokens, and the embedding {model.vocab_size:,} rows; they do not belong together"
+        )
+    prefix = _prefix(folder, tokenizer)
+    config = read_json(folder / "config.json")
+    longest = int(config.get("max_position_embeddings") or LONGEST_CONTEXT)
+    max_tokens = min(longest, LONGEST_CONTEXT)
+    backend = PlainBackend(
+        model,
+        tokenizer.encode,
+        tokenizer.runtime.decode,
+        prefix=prefix,
+        stop_ids=[prefix, *_ids(config.get("eos_token_id"))],
+        max_tokens=max_tokens,
+        folder=folder,
+    )
+    description = {
+        "name": folder.resolve().name,
+        "path": str(folder),
+        "vocab_size": model.vocab_size,
+        "parameters": sum(parameter.numel() for parameter in model.base.parameters()),
+        "dtype": str(precision).removeprefix("torch."),
+        "tokenizer_sha256": sha256_file(loaded.files[0]),
+        "max_tokens": max_tokens,
+    }
+    return EvaluatedModel(backend, description, model, tokenizer, prefix, max_tokens)
+
+
+def _prefix(folder: Path, tokenizer: BpeTokenizer) -> int:
+    """Id of the token before every text: the tokenizer's BOS, else its EOS."""
+    path = folder / "tokenizer_config.json"
+    config = read_json(path) if path.is_file() else {}
+    for key in ("bos_token", "eos_token"):
+        value = config.get(key)
+        text = value["content"] if isinstance(value, dict) else value
+        token_id = tokenizer.runtime.token_to_id(text) if text else None
+        if token_id is not None:
+            return int(token_id)
+    ids = _ids(read_json(folder / "config.json").get("bos_token_id"))
+    if not ids:
+        raise InputError(f"{folder}: the tokenizer names no bos_token and no eos_token, so that nothing can stand before a text")
+    return ids[0]
+
+
+def _ids(value: Any) -> list[int]:
+    return [] if value is None else [int(entry) for entry in value] if isinstance(value, list) else [int(value)]
