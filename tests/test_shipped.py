@@ -10,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from jp_adapt.core.shipped import shipped_benchmarks, shipped_judges, shipped_published, shipped_recipes, shipped_suites
+from jp_adapt.core import shipped
+from jp_adapt.core.shipped import shipped_benchmarks, shipped_corpora, shipped_recipes, shipped_sources, shipped_suites
+from jp_adapt.corpus.sources import expand_paths
 from jp_adapt.recipe.benchmark_items import load_benchmark, load_declaration, load_suite
 from jp_adapt.recipe.load import load_recipe
+from jp_adapt.recipe.load_corpus import load_corpus, load_source
 from jp_adapt.text.scripts import japanese_share
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -58,6 +61,26 @@ def test_every_suite_names_shipped_benchmarks(name: str) -> None:
     assert all(suite.profile in load_declaration(benchmark)[0].protocols for benchmark in suite.benchmarks)
 
 
+@pytest.mark.parametrize("name", shipped_corpora())
+def test_every_corpus_recipe_loads_and_its_files_are_there(name: str) -> None:
+    loaded = load_corpus(name)
+    assert loaded.recipe.name == name
+    assert loaded.recipe.title
+    assert loaded.text.startswith("# ")
+    for source in loaded.recipe.sources.values():
+        assert source.path is None or expand_paths([source.path] if isinstance(source.path, str) else source.path)
+
+
+@pytest.mark.parametrize("name", shipped_sources())
+def test_every_source_declaration_says_how_it_is_read(name: str) -> None:
+    source = load_source(name)
+    text = shipped_sources()[name].read_text(encoding="utf-8")
+    assert source.language == "ja"
+    assert source.licence
+    assert text.startswith("# ")
+    assert f"use: {name}, path: " in text, "how a copy of one's own is read"
+
+
 def test_something_is_shipped() -> None:
     assert "quickstart" in shipped_recipes()
     assert "quickstart/ja-everyday-100" in shipped_benchmarks()
@@ -71,8 +94,8 @@ def test_no_python_lies_among_the_declarations() -> None:
 
 
 def test_every_yaml_among_the_declarations_is_listed() -> None:
-    listed = {*shipped_recipes().values(), *shipped_benchmarks().values(), *shipped_judges().values(), *shipped_published().values()}
-    listed |= set(shipped_suites().values())
+    kinds = [kind for name, kind in vars(shipped).items() if name.startswith("shipped_") and name != "shipped_folder"]
+    listed = {path for kind in kinds for path in kind().values()}
     assert {path for folder in ("recipes", "eval") for path in (ROOT / folder).rglob("*.yaml")} == listed
 
 

@@ -11,16 +11,17 @@ from typing import Any
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
-        "list", help="shipped recipes, benchmarks and suites", description="List the recipes, benchmarks and suites of benchmarks that come with jp-adapt."
+        "list", help="what is shipped", description="List the recipes, benchmarks, suites, corpus recipes and sources that come with jp-adapt."
     )
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(main=main)
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.core.shipped import shipped_benchmarks, shipped_recipes, shipped_suites
+    from jp_adapt.core import shipped
 
-    found = {"recipes": shipped_recipes(), "benchmarks": shipped_benchmarks(), "suites": shipped_suites()}
+    found = {"recipes": shipped.shipped_recipes(), "benchmarks": shipped.shipped_benchmarks(), "suites": shipped.shipped_suites()}
+    found |= {"corpora": shipped.shipped_corpora(), "sources": shipped.shipped_sources()}
     if args.json:
         print(json.dumps({kind: {name: _title(path) for name, path in items.items()} for kind, items in found.items()}, ensure_ascii=False))
         return 0

@@ -13,11 +13,11 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from jp_adapt.core import shipped
     from jp_adapt.core.errors import UsageError
-    from jp_adapt.core.shipped import shipped_benchmarks, shipped_recipes, shipped_suites
     from jp_adapt.core.suggest import did_you_mean
 
-    declarations = shipped_suites() | shipped_recipes() | shipped_benchmarks()
+    declarations = shipped.shipped_suites() | shipped.shipped_recipes() | shipped.shipped_benchmarks() | shipped.shipped_corpora() | shipped.shipped_sources()
     if args.name not in declarations:
         raise UsageError(f"nothing is shipped as '{args.name}'{did_you_mean(args.name, declarations)}; see: jp-adapt list")
     print(declarations[args.name].read_text(encoding="utf-8"), end="")

@@ -38,3 +38,13 @@ def shipped_published() -> dict[str, Path]:
 def shipped_suites() -> dict[str, Path]:
     """Name -> file of every shipped suite of benchmarks."""
     return {path.stem: path for path in sorted((shipped_folder("eval") / "suites").glob("*.yaml"))}
+
+
+def shipped_corpora() -> dict[str, Path]:
+    """Name -> file of every shipped corpus recipe."""
+    return {path.stem: path for path in sorted((shipped_folder("recipes") / "corpora").glob("*.yaml"))}
+
+
+def shipped_sources() -> dict[str, Path]:
+    """Name -> file of every shipped declaration of a public corpus."""
+    return {path.stem: path for path in sorted((shipped_folder("recipes") / "sources").glob("*.yaml"))}

@@ -7,6 +7,7 @@ from pathlib import Path
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.conversations import read_conversations
 from jp_adapt.corpus.sources import read_documents
+from jp_adapt.pipeline.prepared import is_prepared
 from jp_adapt.recipe.load import LoadedRecipe
 
 READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
@@ -16,13 +17,18 @@ def check_inputs(loaded: LoadedRecipe) -> None:
     """InputError, with everything that is wrong, when a source of at most `READ_WHOLE_BYTES` cannot be read or holds no text."""
     problems = []
     for source in loaded.recipe.sources.values():
-        if Path(source.path).stat().st_size <= READ_WHOLE_BYTES:
-            try:
+        path = Path(source.path)
+        try:
+            if is_prepared(path):
+                from jp_adapt.corpus.shards import TokenShards
+
+                TokenShards(path)
+            elif path.stat().st_size <= READ_WHOLE_BYTES:
                 if source.format == "chat":
-                    read_conversations(Path(source.path))
+                    read_conversations(path)
                 else:
-                    read_documents(Path(source.path), source.field)
-            except InputError as error:
-                problems.append(str(error))
+                    read_documents(path, source.field)
+        except InputError as error:
+            problems.append(str(error))
     if problems:
         raise InputError("\n".join(problems))

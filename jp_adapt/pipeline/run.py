@@ -23,6 +23,7 @@ from jp_adapt.core.progress import say
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.sources import check_hash, folder_files, package_file
 from jp_adapt.pipeline.inputs import check_inputs
+from jp_adapt.pipeline.prepared import hashed_file
 from jp_adapt.pipeline.run_folder import Identity, RunFolder, now
 from jp_adapt.recipe.benchmark_items import load_benchmark
 from jp_adapt.recipe.checks import named_sources
@@ -196,7 +197,7 @@ def _run_base(folder: RunFolder, identity: Identity, gguf: Path | None, recipe: 
 
 def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dict[str, str]) -> Identity:
     names = list(dict.fromkeys(name for _, name in named_sources(stage)))
-    paths = {name: Path(recipe.sources[name].path) for name in names}
+    paths = {name: hashed_file(Path(recipe.sources[name].path)) for name in names}
     hashes = folder.hash_inputs(list(paths.values()))
     upstream = list(stage.models) if isinstance(stage, EvaluateStage) else [stage.start]
     benchmarks = {name: load_benchmark(name).sha256 for name in stage.benchmarks} if isinstance(stage, EvaluateStage) else {}

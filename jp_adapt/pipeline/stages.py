@@ -15,9 +15,10 @@ from jp_adapt.core.files import new_folder, read_json, write_json
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import progress
 from jp_adapt.corpus.mixture import plan_training
-from jp_adapt.corpus.pack import Plan
+from jp_adapt.corpus.pack import Documents, Plan
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.pipeline.evaluate_stage import run_evaluate
+from jp_adapt.pipeline.prepared import is_prepared, open_prepared, prepared_texts
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.sft_stage import answer_measure, last_sft, sft_plan, write_chat_template
 from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PretrainStage, Recipe, RowsStage, SftStage, Stage, TokenizerStage, TrainingStage
@@ -43,6 +44,8 @@ class Context:
     def documents(self, source: str) -> list[str]:
         """All documents of a source of the recipe."""
         entry = self.recipe.sources[source]
+        if is_prepared(Path(entry.path)):
+            return list(prepared_texts(Path(entry.path)))
         return read_documents(Path(entry.path), entry.field)
 
     def stage(self, stage_id: str) -> Stage:
@@ -179,6 +182,7 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
         "steps": plan.num_steps,
         "fill": plan.fill,
         "tokens_by_source": plan.tokens_by_source,
+        **({"epochs_by_source": plan.epochs_by_source, "cut_share": plan.packing.cut_share} if isinstance(plan, Plan) else {}),
         "chars_per_token": chars_per_token,
         "precision": str(dtype).removeprefix("torch."),
     }
@@ -186,21 +190,30 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
 
 def _plan(stage: TrainingStage, context: Context, encode: Callable[[str], list[int]], prefix: int) -> tuple[Plan, float]:
     """The training plan, and characters per token of the first source (to turn losses into bits per character)."""
-    sources: dict[str, tuple[list[list[int]], float]] = {}
+    sources: dict[str, tuple[Documents, float]] = {}
+    max_epochs: dict[str, float] = {}
     chars_per_token = 0.0
     for item in stage.data:
+        path = Path(context.recipe.sources[item.source].path)
+        if is_prepared(path):
+            prepared = open_prepared(path, item.source, item.weight, sha256_file(context.tokenizer_folder(stage.id) / "tokenizer.json"))
+            sources |= prepared.sources
+            max_epochs |= prepared.max_epochs
+            chars_per_token = chars_per_token or prepared.chars_per_token
+            continue
         texts = context.documents(item.source)
         encoded = [encode(text) for text in texts]
         sources[item.source] = (encoded, item.weight)
         chars_per_token = chars_per_token or sum(map(len, texts)) / sum(map(len, encoded))
     plan = plan_training(
-        {name: (documents, weight) for name, (documents, weight) in sources.items()},
+        sources,
         prefix=prefix,
         length=stage.sequence_tokens,
         rows_per_step=max(1, stage.batch_tokens // stage.sequence_tokens),
         seed=context.recipe.seed,
         tokens=stage.budget.tokens,
         epochs=stage.budget.epochs,
+        max_epochs=max_epochs,
     )
     return plan, chars_per_token
 

@@ -16,6 +16,7 @@ from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.recipe import schema
 from jp_adapt.recipe.benchmark_items import load_benchmark
 from jp_adapt.recipe.checks import cross_check
+from jp_adapt.recipe.corpus import CorpusSource, Mixture
 from jp_adapt.recipe.yaml_lines import Document, Key, load_yaml, parse_scalar
 
 KINDS: dict[str, type[BaseModel]] = {
@@ -48,24 +49,24 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Load
         InputError: the recipe, or a file that it names, is missing.
     """
     path = find_recipe(name_or_path)
-    document = _with_parents(path, ())
+    document = with_parents(path, ())
     for override in overrides:
-        _override(document, override)
+        apply_override(document, override)
     recipe = _validate(document)
     _check_benchmarks(recipe, document)
     _check_files(recipe, document)
     return LoadedRecipe(recipe, read_text(path), path)
 
 
-def find_recipe(name_or_path: str | Path) -> Path:
-    """File of a recipe. A text with a separator or `.yaml` is a path, any other a shipped name."""
+def find_recipe(name_or_path: str | Path, shipped: dict[str, Path] | None = None) -> Path:
+    """File of a recipe. A text with a separator or `.yaml` is a path, any other a name among `shipped`, which are the recipes of `run` by default."""
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
         path = Path(text)
         if not path.is_file():
             raise InputError(f"{path}: no such recipe file")
         return path
-    shipped = shipped_recipes()
+    shipped = shipped_recipes() if shipped is None else shipped
     if text not in shipped:
         raise UsageError(
             f"no recipe '{text}'{did_you_mean(text, shipped)}; shipped recipes: {', '.join(shipped) or 'none'} (a file is given as a path: ./{text}.yaml)"
@@ -73,7 +74,7 @@ def find_recipe(name_or_path: str | Path) -> Path:
     return shipped[text]
 
 
-def _with_parents(path: Path, children: tuple[Path, ...]) -> Document:
+def with_parents(path: Path, children: tuple[Path, ...], shipped: dict[str, Path] | None = None) -> Document:
     """The document of `path` merged over that of its `extends` parent, file paths made absolute."""
     document = load_yaml(path)
     if not isinstance(document.value, dict):
@@ -85,12 +86,12 @@ def _with_parents(path: Path, children: tuple[Path, ...]) -> Document:
     place = f"{path}:{document.places[('extends',)][1]}"
     near = path.parent / str(parent_name)
     try:
-        parent_path = near if near.is_file() else find_recipe(str(parent_name))
+        parent_path = near if near.is_file() else find_recipe(str(parent_name), shipped)
     except JpAdaptError as error:
         raise type(error)(f"{place}: {error}") from error
     if parent_path.resolve() in {child.resolve() for child in (*children, path)}:
         raise UsageError(f"{place}: 'extends' goes in a circle through {parent_path}")
-    parent = _with_parents(parent_path, (*children, path))
+    parent = with_parents(parent_path, (*children, path), shipped)
     _merge(parent, document)
     return parent
 
@@ -101,6 +102,10 @@ def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
     for source in sources.values() if isinstance(sources, dict) else ():
         if isinstance(source, dict) and isinstance(source.get("path"), str):
             source["path"] = str(folder / source["path"])
+        elif isinstance(source, dict) and isinstance(source.get("path"), list):
+            source["path"] = [str(folder / path) if isinstance(path, str) else path for path in source["path"]]
+    if isinstance(value.get("tokenizer"), str):
+        value["tokenizer"] = str(folder / value["tokenizer"])
     base = value.get("base")
     if isinstance(base, dict):
         for key in ("path",) if "package" in base else ("path", "file"):
@@ -134,7 +139,8 @@ def _merge(parent: Document, child: Document) -> None:
     parent.value = lay(parent.value, child.value, (), ())
 
 
-def _override(document: Document, override: str) -> None:
+def apply_override(document: Document, override: str) -> None:
+    """Lay one KEY=VALUE over the document."""
     dotted, equals, text = override.partition("=")
     if not equals or not dotted:
         raise UsageError(f"-s {override}: write KEY=VALUE, for example stages.cpt.optimizer.lr=2e-4")
@@ -172,21 +178,22 @@ def _validate(document: Document) -> schema.Recipe:
     try:
         recipe = schema.Recipe.model_validate(document.value)
     except ValidationError as error:
-        problems = [_explain(document, detail) for detail in error.errors()]
+        problems = [explain(document, detail) for detail in error.errors()]
     else:
         problems = list(cross_check(recipe))
     if problems:
-        raise UsageError("\n".join(dict.fromkeys(f"{_where(document, key)}: {message}" for key, message in problems)))
+        raise UsageError("\n".join(dict.fromkeys(f"{where(document, key)}: {message}" for key, message in problems)))
     assert recipe is not None
     return recipe
 
 
-def _where(document: Document, key: Key) -> str:
+def where(document: Document, key: Key) -> str:
+    """The file:line of a key, or of the nearest thing around it."""
     file, line = document.place(key) or ("recipe", 1)
     return f"{file}:{line}" if line else file
 
 
-def _explain(document: Document, detail: Any) -> tuple[Key, str]:
+def explain(document: Document, detail: Any, root: type[BaseModel] = schema.Recipe) -> tuple[Key, str]:
     """Turn one pydantic error into (path of keys, message that names the value, the rule and the way out)."""
     key = tuple(detail["loc"])
     if key[:1] == ("stages",) and key[2:3] and key[2] in KINDS:  # pydantic puts the kind of a stage into the path; the file has no such key
@@ -194,7 +201,7 @@ def _explain(document: Document, detail: Any) -> tuple[Key, str]:
     dotted = ".".join(str(part) for part in key) or "recipe"
     kind, given = detail["type"], detail.get("input")
     if kind == "extra_forbidden":
-        return key, f"unknown key '{key[-1]}'{did_you_mean(str(key[-1]), _fields_at(document, key[:-1]))}"
+        return key, f"unknown key '{key[-1]}'{did_you_mean(str(key[-1]), _fields_at(document, key[:-1], root))}"
     if kind == "missing":
         return key[:-1], f"'{key[-1]}' is missing here; it has no default"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -204,16 +211,16 @@ def _explain(document: Document, detail: Any) -> tuple[Key, str]:
     return key, f"{dotted} is {_short(given)}: {message[0].lower()}{message[1:]}" if not isinstance(given, dict) else f"{dotted}: {message}"
 
 
-def _fields_at(document: Document, key: Key) -> list[str]:
+def _fields_at(document: Document, key: Key, root: type[BaseModel]) -> list[str]:
     """Names that the schema allows at `key`, for "did you mean"."""
-    model: type[BaseModel] = schema.Recipe
-    value = document.value
+    model, value = root, document.value
     named: dict[str, type[BaseModel]] = {
         "base": schema.Base,
         "optimizer": schema.Optimizer,
         "budget": schema.Budget,
         "lora": schema.Lora,
         "samples": schema.Samples,
+        "mixture": Mixture,
     }
     for part in key:
         value = value[part]
@@ -222,8 +229,8 @@ def _fields_at(document: Document, key: Key) -> list[str]:
             model = KINDS[value["kind"]]
         elif part in named:
             model = named[str(part)]
-        elif parent is schema.Recipe and key[0] == "sources":
-            model = schema.Source
+        elif parent is root and key[0] == "sources":
+            model = schema.Source if root is schema.Recipe else CorpusSource
         elif "data" in key:
             model = schema.Weighted
     return list(model.model_fields)
@@ -241,18 +248,18 @@ def _check_benchmarks(recipe: schema.Recipe, document: Document) -> None:
             try:
                 load_benchmark(name)
             except JpAdaptError as error:
-                raise type(error)(f"{_where(document, ('stages', index, 'benchmarks', position))}: {error}") from error
+                raise type(error)(f"{where(document, ('stages', index, 'benchmarks', position))}: {error}") from error
 
 
 def _check_files(recipe: schema.Recipe, document: Document) -> None:
     missing = [
-        f"{_where(document, ('sources', name, 'path'))}: source '{name}': no such file: {source.path}"
+        f"{where(document, ('sources', name, 'path'))}: source '{name}': no such file: {source.path}"
         for name, source in recipe.sources.items()
-        if not Path(source.path).is_file()
+        if not Path(source.path).is_file() and not (Path(source.path) / "index.json").is_file()  # or a prepared corpus
     ]
     base = recipe.base
     for key, path in (("path", base.path), ("file", base.file if base.package is None else None)):
         if path is not None and not Path(path).exists():
-            missing.append(f"{_where(document, ('base', key))}: base: no such {'folder' if key == 'path' else 'file'}: {path}")
+            missing.append(f"{where(document, ('base', key))}: base: no such {'folder' if key == 'path' else 'file'}: {path}")
     if missing:
         raise InputError("\n".join(missing))

@@ -44,7 +44,10 @@ class Base(Part):
 
 
 class Source(Part):
-    """A text: one document a line in .jsonl or a row in .parquet, or one document a file in .txt (.jsonl and .txt also as .gz and .zst)."""
+    """A text: one document a line in .jsonl or a row in .parquet or .csv, or one document a file in .txt (all but .parquet also as .gz, .zst and .xz).
+
+    Or the folder of a corpus that `jp-adapt corpus prepare` wrote: a training stage reads its tokens, mixed as the corpus recipe says.
+    """
 
     path: str
     language: Literal["ja", "en", "code"]

@@ -1,0 +1,58 @@
+"""`jp-adapt corpus`: raw text to clean, mixed, audited token shards, and what such a corpus holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser("corpus", help="prepare a corpus, and say what it holds", description="Prepare a corpus, and say what it holds.")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    prepare = actions.add_parser(
+        "prepare", help="clean, deduplicate and tokenize texts into shards", description="Do a corpus recipe. A run that was stopped goes on where it was."
+    )
+    prepare.add_argument("recipe", help="name of a shipped corpus recipe, or path of one")
+    prepare.add_argument("--out", type=Path, required=True, help="new folder for the corpus; unfinished work lies in OUT.partial")
+    prepare.add_argument("--processes", type=_positive, default=1, metavar="N", help="worker processes (default: 1); the result is the same for any number")
+    prepare.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. tokenizer=runs/mine/stages/tok/final")
+    prepare.set_defaults(main=_prepare)
+    stats = actions.add_parser("stats", help="what a prepared corpus holds", description="Documents, characters, tokens, lengths and scripts of each source.")
+    stats.add_argument("folder", type=Path, help="what `corpus prepare` wrote")
+    stats.add_argument("--html", type=Path, metavar="FILE", help="write the page with plots to a new file")
+    stats.set_defaults(main=_stats)
+    for action in (prepare, stats):
+        action.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+    return number
+
+
+def _prepare(args: argparse.Namespace) -> int:
+    from jp_adapt.pipeline.corpus_commands import prepare, table
+    from jp_adapt.recipe.load_corpus import load_corpus
+
+    report = prepare(load_corpus(args.recipe, args.set), args.out, args.processes)
+    print(json.dumps(report, ensure_ascii=False) if args.json else f"{table(report)}\nReport: {args.out / 'report.html'}")
+    return 0
+
+
+def _stats(args: argparse.Namespace) -> int:
+    from jp_adapt.core.errors import UsageError
+    from jp_adapt.core.files import write_text
+    from jp_adapt.pipeline.corpus_commands import stats, table
+    from jp_adapt.pipeline.corpus_page import corpus_page
+
+    report = stats(args.folder)
+    if args.html is not None:
+        if args.html.exists():
+            raise UsageError(f"{args.html}: exists already; give another file")
+        write_text(args.html, corpus_page(report))
+    print(json.dumps(report, ensure_ascii=False) if args.json else table(report))
+    return 0

@@ -1,0 +1,138 @@
+"""From finished parts to shards: repeated documents are left out, what is kept is written in corpus order and counted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from jp_adapt.corpus.parts import Work, part_file, unpacked
+from jp_adapt.corpus.shards import ShardWriter
+from jp_adapt.corpus.steps import Counts, Document, Outcome
+from jp_adapt.text.script_counts import SCRIPTS
+
+# (exact hashes [N], signatures [N, K]) -> ([N] the earlier document that each repeats, or -1; [N] whether it repeats it exactly)
+FindDuplicates = Callable[[npt.NDArray[np.uint64], npt.NDArray[np.uint32]], tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]]
+DEDUPLICATE = "deduplicate"
+
+
+@dataclass
+class SourceStats:
+    """What a prepared corpus holds of one source.
+
+    Attributes:
+        scripts: characters of each script.
+        lengths: [k] documents of 2**k to 2**(k + 1) - 1 tokens (characters where there are no tokens).
+    """
+
+    documents: int = 0
+    characters: int = 0
+    tokens: int = 0
+    scripts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(SCRIPTS, 0))
+    lengths: list[int] = field(default_factory=lambda: [0] * 32)
+
+    def add(self, chars: npt.NDArray[Any], sizes: npt.NDArray[Any], scripts: npt.NDArray[Any]) -> None:
+        self.documents += len(chars)
+        self.characters += int(chars.sum())
+        self.tokens += int(sizes.sum())
+        for name, number in zip(SCRIPTS, scripts.sum(axis=0).tolist(), strict=True):
+            self.scripts[name] += number
+        lengths = sizes if sizes.any() else chars
+        for power, number in enumerate(np.bincount(np.log2(np.maximum(lengths, 1)).astype(np.int64), minlength=32).tolist()):
+            self.lengths[power] += number
+
+
+@dataclass(frozen=True)
+class Output:
+    """How a corpus is written: at least so many tokens to a shard, with or without repeated documents, with the texts beside the tokens or not."""
+
+    shard_tokens: int = 2**27
+    find_duplicates: FindDuplicates | None = None
+    texts: bool = False
+
+
+@dataclass
+class Assembled:
+    """What came out: the records of the shards, the figures of each source, the counts of all steps."""
+
+    shards: list[dict[str, Any]]
+    stats: dict[str, SourceStats]
+    counts: Counts
+
+
+def assemble(parts: Path, num_parts: int, target: Path, work: Work, output: Output) -> Assembled:
+    """Write the shards into the folder `target`, and where asked the documents as texts.jsonl.zst, a frame for each part.
+
+    One part is in memory at a time, and the fingerprints of all documents (about 520 bytes each) while repeated ones are looked for.
+    """
+    counts, sources = Counts(), work.sources
+    stats = {name: SourceStats() for name in sources}
+    repeats, exact = _duplicates(parts, num_parts, output.find_duplicates) if output.find_duplicates else (None, None)
+    writer = ShardWriter(target, np.dtype(work.dtype), output.shard_tokens)
+    with ExitStack() as stack:
+        stack.callback(writer.close)
+        text_file = stack.enter_context((target / "texts.jsonl.zst").open("wb")) if output.texts else None
+        first = 0
+        for part in _parts(parts, num_parts):
+            counts.merge(Counts.from_json(json.loads(part["counts"].tobytes())))
+            of, chars, sizes, scripts = (part[name] for name in ("sources", "chars", "sizes", "scripts"))
+            kept = np.ones(len(of), dtype=bool)
+            if repeats is not None and exact is not None:
+                span = slice(first, first + len(of))
+                kept = repeats[span] < 0
+                _count_duplicates(counts, sources, part, kept, exact[span])
+            first += len(of)
+            for number, name in enumerate(sources):
+                mine = kept & (of == number)
+                if mine.any():
+                    stats[name].add(chars[mine], sizes[mine], scripts[mine])
+            if sizes.any():
+                writer.add(part["tokens"][np.repeat(kept, sizes)], sizes[kept], of[kept], chars[kept])
+            if text_file is not None:
+                text_file.write(_frame(part, kept))
+    return Assembled(writer.records, stats, counts)
+
+
+def _parts(folder: Path, num_parts: int) -> Iterator[Any]:
+    for number in range(num_parts):
+        with np.load(part_file(folder, number)) as part:
+            yield part
+
+
+def _duplicates(folder: Path, num_parts: int, find_duplicates: FindDuplicates) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    prints = [(part["exact"], part["signatures"]) for part in _parts(folder, num_parts)]
+    return find_duplicates(np.concatenate([exact for exact, _ in prints]), np.concatenate([signatures for _, signatures in prints]))
+
+
+def _count_duplicates(counts: Counts, sources: tuple[str, ...], part: Any, kept: npt.NDArray[np.bool_], exact: npt.NDArray[np.bool_]) -> None:
+    """Count what is kept by numbers, and what is dropped with its text, for the samples."""
+    of, chars = part["sources"], part["chars"]
+    for number in np.unique(of[kept]).tolist():
+        mine = kept & (of == number)
+        added = counts.of(DEDUPLICATE, sources[number])
+        added.documents_in += int(mine.sum())
+        added.documents_kept += int(mine.sum())
+        added.characters_in += int(chars[mine].sum())
+        added.characters_kept += int(chars[mine].sum())
+    if kept.all():
+        return
+    lines = unpacked(part["texts"])
+    for index in np.flatnonzero(~kept).tolist():
+        record = json.loads(lines[index])
+        outcome = Outcome(None, "exact duplicate" if exact[index] else "near duplicate")
+        counts.record(DEDUPLICATE, Document(record["text"], record["source"], record["place"]), outcome)
+
+
+def _frame(part: Any, kept: npt.NDArray[np.bool_]) -> bytes:
+    if kept.all():
+        return bytes(part["texts"].tobytes())
+    import zstandard
+
+    lines = unpacked(part["texts"])
+    return zstandard.ZstdCompressor(level=1).compress(b"".join(lines[index] + b"\n" for index in np.flatnonzero(kept).tolist()))

@@ -1,0 +1,128 @@
+"""Prepare a corpus: sources through steps into token shards, in any number of processes, gone on with after any kill, the same bytes every time."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jp_adapt.core.errors import InputError, RunFolderError, UsageError
+from jp_adapt.core.files import new_folder, read_json, write_json
+from jp_adapt.core.hashes import sha256_json
+from jp_adapt.core.lock import folder_lock
+from jp_adapt.corpus.assemble import Output, assemble
+from jp_adapt.corpus.lines import OnError
+from jp_adapt.corpus.parts import Work, do_parts, iter_parts
+from jp_adapt.corpus.steps import Document
+
+MAX_PROBLEMS = 20  # named of each source; all are counted
+
+
+@dataclass(frozen=True)
+class SourceReader:
+    """A source: its name, how it is read as (place, text), and whether a document that cannot be read is counted and left out, or stops all."""
+
+    name: str
+    read: Callable[[OnError], Iterator[tuple[str, str]]]
+    skip_errors: bool = False
+
+
+@dataclass
+class Problems:
+    """Documents of a source that could not be read: how many, and the first of them by file and line."""
+
+    count: int = 0
+    first: list[str] = field(default_factory=list)
+
+
+def prepare_corpus(
+    out: Path,
+    sources: Sequence[SourceReader],
+    work: Work,
+    output: Output,
+    *,
+    identity: dict[str, Any],
+    processes: int = 1,
+    describe: Callable[[dict[str, Any]], dict[str, str]] | None = None,
+    on_part: Callable[[int], None] = lambda done: None,
+) -> dict[str, Any]:
+    """Do all parts, then write the folder `out`, whole or not at all: shards, index.json and report.json. The report comes back.
+
+    Unfinished work lies in `out`.partial until then, and the same call goes on from it.
+
+    Args:
+        identity: everything that decides the result; work of another identity is never touched.
+        describe: report -> more files to write beside it, by name.
+
+    Raises:
+        RunFolderError: `out` or its .partial holds another corpus, or another process works there.
+        InputError: a document cannot be read and its source does not skip such, or nothing is left after the steps.
+        JpAdaptError: a step failed, a process was killed, or the disk is full; what is finished stays in the .partial folder.
+    """
+    partial = out.with_name(f"{out.name}.partial")
+    done = _finished(out, identity)
+    if done is not None:
+        if (partial / "identity.json").is_file() and read_json(partial / "identity.json") == identity:
+            shutil.rmtree(partial)  # its maker was killed after the rename
+        return done
+    with folder_lock(partial):
+        _refuse_other_work(partial, identity)
+        problems = {source.name: Problems() for source in sources}
+        documents = (document for source in sources for document in _read(source, problems[source.name]))
+        parts = partial / "parts"
+        num_parts = do_parts(work, iter_parts(documents), parts, processes, on_part)
+        with new_folder(out) as target:
+            made = assemble(parts, num_parts, target, work, output)
+            if not any(stats.documents for stats in made.stats.values()):
+                raise InputError("no document is left after the steps; look at their counts: run with fewer steps, or softer ones")
+            report = {
+                "format": 1,
+                "sources": [{"name": name, **asdict(stats), "problems": asdict(problems[name])} for name, stats in made.stats.items()],
+                "steps": made.counts.to_json(),
+            }
+            named = [{"name": name, "documents": stats.documents, "characters": stats.characters, "tokens": stats.tokens} for name, stats in made.stats.items()]
+            index = {"format": 1, "dtype": work.dtype, "identity_sha256": sha256_json(identity), "identity": identity}
+            write_json(target / "index.json", index | {"sources": named, "shards": made.shards})
+            write_json(target / "report.json", report)
+            for name, text in (describe(report) if describe else {}).items():
+                (target / name).write_text(text, encoding="utf-8")
+        shutil.rmtree(partial)
+    return report
+
+
+def _finished(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+    """The report of a corpus that lies there already and is this one."""
+    if not out.exists():
+        return None
+    if not (out / "index.json").is_file():
+        raise UsageError(f"{out}: exists already and is no prepared corpus; give another --out")
+    _compare(out, read_json(out / "index.json")["identity"], identity)
+    return dict(read_json(out / "report.json"))
+
+
+def _refuse_other_work(partial: Path, identity: dict[str, Any]) -> None:
+    path = partial / "identity.json"
+    if path.is_file():
+        _compare(partial, read_json(path), identity)
+    else:
+        write_json(path, identity)
+
+
+def _compare(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    differing = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    if differing:
+        raise RunFolderError(f"{folder}: was made from another recipe or other inputs ({', '.join(differing)} differ); give another --out, or move it away")
+
+
+def _read(source: SourceReader, problems: Problems) -> Iterator[Document]:
+    def on_error(error: InputError) -> None:
+        if not source.skip_errors:
+            raise InputError(f"source '{source.name}': {error}. To count such documents and go on: on_error: skip in the source") from error
+        problems.count += 1
+        if len(problems.first) < MAX_PROBLEMS:
+            problems.first.append(str(error))
+
+    for place, text in source.read(on_error):
+        yield Document(text, source.name, place)

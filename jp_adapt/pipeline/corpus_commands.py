@@ -1,0 +1,197 @@
+"""The commands `corpus prepare` and `corpus stats`: a corpus recipe in, token shards and a report out."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.files import read_json
+from jp_adapt.core.hashes import sha256_file
+from jp_adapt.core.progress import LINE_EVERY_S, say
+from jp_adapt.corpus.assemble import Output
+from jp_adapt.corpus.deduplicate import find_duplicates, fingerprint
+from jp_adapt.corpus.hub import iter_placed_rows
+from jp_adapt.corpus.lines import OnError
+from jp_adapt.corpus.mixture import temperature_shares
+from jp_adapt.corpus.parts import PART_CHARS, Work
+from jp_adapt.corpus.prepare import SourceReader, prepare_corpus
+from jp_adapt.corpus.shards import TokenShards, token_dtype
+from jp_adapt.corpus.sources import expand_paths, iter_placed
+from jp_adapt.corpus.steps import Step
+from jp_adapt.pipeline.corpus_page import corpus_page
+from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
+from jp_adapt.recipe.load_corpus import LoadedCorpus
+
+Report = dict[str, Any]
+
+
+class FileEncoder:
+    """texts -> ids with the tokenizer.json of a folder, one thread; what is pickled for another process is its path."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._tokenizer: Tokenizer | None = None
+
+    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
+        if self._tokenizer is None:
+            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # processes are the parallelism here
+            self._tokenizer = Tokenizer.from_file(str(self.path))
+        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FileEncoder, (self.path,)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a corpus is made from: readers of the sources, and the hashes of all that is read."""
+
+    readers: list[SourceReader]
+    hashes: dict[str, Any]
+
+
+def prepare(loaded: LoadedCorpus, out: Path, processes: int = 1) -> Report:
+    """Make the corpus of a recipe in the folder `out`; where it lies there already, only its report comes back."""
+    recipe = loaded.recipe
+    inputs = find_inputs(recipe)
+    work, tokenizer = _work(recipe)
+    declared = recipe.model_dump(mode="json", exclude={"sources": {"__all__": {"path"}}, "tokenizer": True})
+    identity = {"recipe": declared, "inputs": inputs.hashes, "tokenizer": tokenizer}
+    output = Output(recipe.shard_tokens, find_duplicates if recipe.deduplicate != "none" else None, recipe.texts)
+    report = prepare_corpus(
+        out,
+        inputs.readers,
+        work,
+        output,
+        identity=identity,
+        processes=processes,
+        describe=lambda report: {"recipe.yaml": loaded.text, "report.html": corpus_page(summary(recipe, report))},
+        on_part=_every_now_and_then(),
+    )
+    return summary(recipe, report)
+
+
+def _every_now_and_then() -> Callable[[int], None]:
+    """Say how many characters are done, a line now and then: how many there are in all is not known before the last is read."""
+    started = last = time.monotonic()
+
+    def on_part(done: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= LINE_EVERY_S:
+            last = now
+            say(f"  about {done * PART_CHARS / 1e6:,.0f} M characters done, {done * PART_CHARS / (now - started) / 1e6:.2f} M a second")
+
+    return on_part
+
+
+def stats(folder: Path) -> Report:
+    """What a prepared corpus holds. InputError where its files are not those of its index."""
+    shards = TokenShards(folder)
+    return summary(declared_recipe(shards), read_json(folder / "report.json")) | {"shards": len(shards.shards), "dtype": shards.index["dtype"]}
+
+
+def declared_recipe(shards: TokenShards) -> CorpusRecipe:
+    """The recipe of a prepared corpus; "." stands where its paths were, since a prepared corpus does not say where its inputs lay."""
+    declared = shards.index["identity"]["recipe"]
+    sources = {name: source if source["dataset"] else source | {"path": "."} for name, source in declared["sources"].items()}
+    return CorpusRecipe.model_validate(declared | {"sources": sources, "tokenizer": "."})
+
+
+def summary(recipe: CorpusRecipe, report: Report) -> Report:
+    """The report with what the recipe says of each source, and the shares of the mixture."""
+    tokens = {source["name"]: source["tokens"] for source in report["sources"]}
+    shares = mixture_shares(recipe, tokens) if any(tokens.values()) else {}
+    sources = []
+    for source in report["sources"]:
+        declared = recipe.sources[source["name"]]
+        more = {"language": declared.language, "licence": declared.licence, "mixture_share": shares.get(source["name"])}
+        sources.append(more | source | {"chars_per_token": source["characters"] / source["tokens"] if source["tokens"] else None})
+    return report | {"name": recipe.name, "title": recipe.title, "sources": sources}
+
+
+def mixture_shares(recipe: CorpusRecipe, tokens: dict[str, int]) -> dict[str, float]:
+    """source -> share of the training tokens; a source of which nothing is left has none."""
+    there = {name: number for name, number in tokens.items() if number}
+    weights = {name: recipe.mixture.weights[name] for name in there} if recipe.mixture.weights else temperature_shares(there, recipe.mixture.temperature)
+    return {name: weight / sum(weights.values()) for name, weight in weights.items()}
+
+
+def find_inputs(recipe: CorpusRecipe) -> Inputs:
+    """The files of all sources; InputError where one is missing, before anything is read."""
+    readers: list[SourceReader] = []
+    hashes: dict[str, Any] = {}
+    for name, source in recipe.sources.items():
+        skip = source.on_error == "skip"
+        if source.dataset is not None:
+            readers.append(SourceReader(name, partial(_read_dataset, source), skip))
+            hashes[name] = f"{source.dataset}@{source.revision}"
+            continue
+        assert source.path is not None
+        files = expand_paths([source.path] if isinstance(source.path, str) else source.path)
+        readers.append(SourceReader(name, partial(_read_files, files, source), skip))
+        hashes[name] = [{"file": path.name, "sha256": sha256_file(path)} for path in files]
+    return Inputs(readers, hashes)
+
+
+def _read_files(files: Sequence[Path], source: CorpusSource, on_error: OnError) -> Iterator[tuple[str, str]]:
+    return _first(source.documents, (placed for path in files for placed in iter_placed(path, source.field, on_error)))
+
+
+def _read_dataset(source: CorpusSource, on_error: OnError) -> Iterator[tuple[str, str]]:
+    assert source.dataset is not None
+    assert source.revision is not None
+    return _first(source.documents, iter_placed_rows(source.dataset, source.revision, source.split, source.field, source.config, on_error))
+
+
+def _first(number: int | None, documents: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for index, placed in enumerate(documents):
+        if index == number:
+            return
+        yield placed
+
+
+def _work(recipe: CorpusRecipe) -> tuple[Work, str | None]:
+    """What every part goes through, and the hash of the tokenizer."""
+    encode: FileEncoder | None = None
+    digest, dtype = None, "<u2"
+    if recipe.tokenizer is not None:
+        path = Path(recipe.tokenizer) / "tokenizer.json"
+        if not path.is_file():
+            raise InputError(f"{recipe.tokenizer}: no tokenizer.json here; give the folder of a tokenizer, or of a tokenizer stage: RUN/stages/ID/final")
+        encode, digest = FileEncoder(path), sha256_file(path)
+        dtype = token_dtype(Tokenizer.from_file(str(path)).get_vocab_size(with_added_tokens=True)).str
+    prints: Callable[..., Any] | None = fingerprint if recipe.deduplicate != "none" else None
+    return Work(tuple(recipe.sources), build_steps(recipe), encode, dtype, prints), digest
+
+
+def build_steps(recipe: CorpusRecipe) -> tuple[Step, ...]:
+    """The steps of a recipe, ready to run."""
+    return ()
+
+
+def table(report: Report) -> str:
+    """The figures of each source as lines of text."""
+    head = f"{'source':<20} {'documents':>11} {'characters':>14} {'tokens':>14} {'chars/token':>11} {'share':>7}"
+    lines = [head]
+    for source in report["sources"]:
+        ratio = f"{source['chars_per_token']:.3f}" if source["chars_per_token"] else "-"
+        share = f"{source['mixture_share']:.1%}" if source["mixture_share"] else "-"
+        lines.append(f"{source['name']:<20} {source['documents']:>11,} {source['characters']:>14,} {source['tokens']:>14,} {ratio:>11} {share:>7}")
+    unread = [(source["name"], source["problems"]) for source in report["sources"] if source["problems"]["count"]]
+    for name, problems in unread:
+        lines.append(f"{name}: {problems['count']:,} documents could not be read, the first: {problems['first'][0]}")
+    for step, sources in report["steps"].items():
+        dropped = sum(documents for counts in sources.values() for documents, _ in counts["dropped"].values())
+        documents_in = sum(counts["documents_in"] for counts in sources.values())
+        changed = sum(counts["documents_changed"] for counts in sources.values())
+        lines.append(f"step {step:<24} {documents_in:>11,} in {dropped:>11,} dropped {changed:>11,} changed")
+    return "\n".join(lines)

@@ -1,0 +1,75 @@
+"""What a corpus recipe may say: sources, steps, tokenizer, mixture. Defaults live here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from jp_adapt.recipe.schema import Count, Name, Part
+
+
+class CorpusSource(Part):
+    """Texts: local files (one document a line, a row, or a paragraph of .txt), or a dataset of the hub at a pinned revision, streamed."""
+
+    path: str | list[str] | None = Field(None, description="files, or patterns of files with * ? [ ] **, relative to the recipe")
+    dataset: str | None = Field(None, description="id of a dataset of the hub")
+    revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="commit of the dataset, 40 hex digits")
+    config: str | None = Field(None, description="configuration of the dataset")
+    split: str = Field("train", description="split of the dataset")
+    field: str = Field("text", description="the field of a line or the column of a row that holds the text")
+    language: Literal["ja", "en", "code"]
+    licence: str
+    on_error: Literal["refuse", "skip"] = Field("refuse", description="a document that cannot be read stops everything, or is counted and left out")
+    documents: Count | None = Field(None, description="read no more than so many documents")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> CorpusSource:
+        if (self.path is None) == (self.dataset is None):
+            raise ValueError("name one place: 'path' (local files) or 'dataset' (of the hub)")
+        if self.dataset is not None and self.revision is None:
+            raise ValueError("a hub dataset needs 'revision', the 40 hex digits of a commit, so that the corpus can be made again")
+        return self
+
+
+class Mixture(Part):
+    """Shares of the training tokens: by `weights`, or in proportion to tokens ** (1 / temperature). Nothing said: as the sources are."""
+
+    weights: dict[Name, float] = Field(default_factory=dict, description="source -> share of the tokens (divided by their sum)")
+    temperature: float = Field(1.0, gt=0, description="1 takes the sources as they are, a larger one brings them closer")
+    max_epochs: dict[Name, float] = Field(default_factory=dict, description="source -> the most that it is read; the others fill the rest")
+
+    @model_validator(mode="after")
+    def _right(self) -> Mixture:
+        if self.weights and self.temperature != 1.0:
+            raise ValueError("give either 'weights' or 'temperature'")
+        wrong = {name: number for part in (self.weights, self.max_epochs) for name, number in part.items() if number <= 0}
+        if wrong:
+            raise ValueError(f"{', '.join(f'{name}: {number}' for name, number in wrong.items())}: a weight or number of epochs is above 0")
+        return self
+
+
+class CorpusRecipe(Part):
+    """A corpus recipe."""
+
+    format: Literal[1]
+    name: Name
+    title: str = ""
+    tokenizer: str | None = Field(None, description="folder with the tokenizer.json that makes the tokens; without one only texts are written")
+    sources: dict[Name, CorpusSource] = Field(min_length=1)
+    steps: list[dict[str, Any]] = Field(default_factory=list, description="what every document goes through, in order: {kind: NAME, its parameters}")
+    deduplicate: Literal["none", "exact", "near"] = Field("near", description="which repeated documents are left out, after all steps")
+    mixture: Mixture = Mixture()
+    shard_tokens: Count = Field(2**27, description="tokens of a shard, at least")
+    texts: bool = Field(False, description="write the documents as texts.jsonl.zst too, for a tokenizer stage or to look at")
+
+    @model_validator(mode="after")
+    def _something(self) -> CorpusRecipe:
+        if self.tokenizer is None and not self.texts:
+            raise ValueError("say what to make: 'tokenizer: FOLDER' for token shards, 'texts: true' for clean texts, or both")
+        unknown = [name for name in (*self.mixture.weights, *self.mixture.max_epochs) if name not in self.sources]
+        if unknown:
+            raise ValueError(f"the mixture names '{unknown[0]}', which is no source; sources: {', '.join(self.sources)}")
+        if self.mixture.weights and (left := [name for name in self.sources if name not in self.mixture.weights]):
+            raise ValueError(f"the mixture has no weight for '{left[0]}'; give every source one, or take it out")
+        return self

@@ -1,0 +1,84 @@
+"""From a name or a file to a checked corpus recipe, with shipped source declarations filled in; every problem at its file and line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from jp_adapt.core.errors import UsageError
+from jp_adapt.core.files import read_text
+from jp_adapt.core.shipped import shipped_corpora, shipped_sources
+from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
+from jp_adapt.recipe.load import apply_override, explain, find_recipe, where, with_parents
+from jp_adapt.recipe.yaml_lines import Document, load_yaml
+
+HUB_KEYS = ("dataset", "revision", "config", "split")
+
+
+class SourceDeclaration(BaseModel, extra="forbid", strict=True):
+    """A public corpus, ready to `use`: where it is and how it is read."""
+
+    format: int
+    title: str
+    source: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LoadedCorpus:
+    """A checked corpus recipe, its file, and the text of that byte for byte."""
+
+    recipe: CorpusRecipe
+    text: str
+    path: Path
+
+
+def load_corpus(name_or_path: str | Path, overrides: Sequence[str] = ()) -> LoadedCorpus:
+    """Load a shipped corpus recipe by name, or a corpus recipe file by path.
+
+    Raises:
+        UsageError: the recipe is wrong; the message lists every problem with file:line.
+        InputError: the recipe is missing.
+    """
+    path = find_recipe(name_or_path, shipped_corpora())
+    document = with_parents(path, (), shipped_corpora())
+    for override in overrides:
+        apply_override(document, override)
+    _fill_in_declarations(document)
+    try:
+        recipe = CorpusRecipe.model_validate(document.value)
+    except ValidationError as error:
+        problems = [explain(document, detail, CorpusRecipe) for detail in error.errors()]
+        raise UsageError("\n".join(dict.fromkeys(f"{where(document, key)}: {message}" for key, message in problems))) from error
+    return LoadedCorpus(recipe, read_text(path), path)
+
+
+def load_source(name: str) -> CorpusSource:
+    """A shipped source declaration as a source of its own; one that must be fetched by hand has no place yet, and gets `path` from its user."""
+    return CorpusSource.model_validate({"path": "."} | _declaration(name) if "dataset" not in _declaration(name) else _declaration(name))
+
+
+def _declaration(name: str) -> dict[str, Any]:
+    return SourceDeclaration.model_validate(load_yaml(shipped_sources()[name]).value).source
+
+
+def _fill_in_declarations(document: Document) -> None:
+    """Lay each source that says `use: NAME` over the shipped declaration; a `path` of its own takes the place of the hub."""
+    sources = document.value.get("sources")
+    for key, source in sources.items() if isinstance(sources, dict) else ():
+        if not isinstance(source, dict) or "use" not in source:
+            continue
+        name = str(source.pop("use"))
+        if name not in shipped_sources():
+            known = ", ".join(shipped_sources())
+            raise UsageError(
+                f"{where(document, ('sources', key, 'use'))}: no shipped source '{name}'{did_you_mean(name, shipped_sources())}; there are: {known}"
+            )
+        declared = _declaration(name)
+        if "path" in source:
+            declared = {part: value for part, value in declared.items() if part not in HUB_KEYS}
+        sources[key] = declared | source
