@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.corpus.conversations import read_conversations
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.pipeline.prepared import is_prepared
 from jp_adapt.recipe.load import LoadedRecipe
@@ -25,6 +24,8 @@ def check_inputs(loaded: LoadedRecipe) -> None:
                 TokenShards(path)
             elif path.stat().st_size <= READ_WHOLE_BYTES:
                 if source.format == "chat":
+                    from jp_adapt.corpus.conversations import read_conversations  # numpy comes with it, as with the shards: `check` answers at once
+
                     read_conversations(path)
                 else:
                     read_documents(path, source.field)
