@@ -12,7 +12,7 @@ from typing import NoReturn
 from jp_adapt.core.errors import JpAdaptError
 from jp_adapt.core.suggest import did_you_mean
 
-VERBS = ("run", "check", "status", "report", "tokenizer", "corpus", "eval", "judge", "list", "show", "copy", "env")
+VERBS = ("run", "check", "plan", "status", "report", "tokenizer", "corpus", "eval", "judge", "list", "show", "copy", "env")
 
 EVAL_ACTIONS: tuple[str, ...] = ()  # verbs of their own beneath `eval`, each registered by the module of `cli` that adds it
 

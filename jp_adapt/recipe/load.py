@@ -38,11 +38,12 @@ class LoadedRecipe:
     path: Path
 
 
-def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
+def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), *, need_files: bool = True) -> LoadedRecipe:
     """Load a shipped recipe by name, or a recipe file by path.
 
     Args:
         overrides: `KEY=VALUE` settings that win over the recipe; stages are named by id: `stages.cpt.optimizer.lr=2e-4`.
+        need_files: whether the texts and the base must be there; a plan needs neither.
 
     Raises:
         UsageError: the recipe is wrong; the message lists every problem with file:line.
@@ -54,7 +55,8 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Load
         apply_override(document, override)
     recipe = _validate(document)
     _check_benchmarks(recipe, document)
-    _check_files(recipe, document)
+    if need_files:
+        _check_files(recipe, document)
     return LoadedRecipe(recipe, read_text(path), path)
 
 
@@ -100,7 +102,7 @@ def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
     """Paths in a recipe are relative to its own file; an installed package's file is not a path."""
     sources = value.get("sources")
     for source in sources.values() if isinstance(sources, dict) else ():
-        if isinstance(source, dict) and isinstance(source.get("path"), str):
+        if isinstance(source, dict) and isinstance(source.get("path"), str) and source["path"]:
             source["path"] = str(folder / source["path"])
         elif isinstance(source, dict) and isinstance(source.get("path"), list):
             source["path"] = [str(folder / path) if isinstance(path, str) else path for path in source["path"]]
@@ -253,9 +255,10 @@ def _check_benchmarks(recipe: schema.Recipe, document: Document) -> None:
 
 def _check_files(recipe: schema.Recipe, document: Document) -> None:
     missing = [
-        f"{where(document, ('sources', name, 'path'))}: source '{name}': no such file: {source.path}"
+        f"{where(document, ('sources', name, 'path'))}: source '{name}': "
+        + (f"no such file: {source.path}" if source.path else f"bring {source.bring or 'a text of your own'}: -s sources.{name}.path=FILE")
         for name, source in recipe.sources.items()
-        if not Path(source.path).is_file() and not (Path(source.path) / "index.json").is_file()  # or a prepared corpus
+        if not source.path or (not Path(source.path).is_file() and not (Path(source.path) / "index.json").is_file())  # or a prepared corpus
     ]
     base = recipe.base
     for key, path in (("path", base.path), ("file", base.file if base.package is None else None)):

@@ -49,11 +49,18 @@ class Source(Part):
     Or the folder of a corpus that `jp-adapt corpus prepare` wrote: a training stage reads its tokens, mixed as the corpus recipe says.
     """
 
-    path: str
+    path: str = Field("", description="relative to the recipe's own file; a recipe may leave it for its user to give, who sees then what `bring` says")
+    bring: str = Field("", description="what text to bring where the recipe has no `path`")
     language: Literal["ja", "en", "code"]
     licence: str
     format: Literal["text", "chat"] = Field("text", description="chat: a .jsonl of conversations: messages, ShareGPT's conversations, or Alpaca's fields")
     field: str = Field("text", description="the field of a .jsonl line or a .parquet row that holds the text")
+
+    @model_validator(mode="after")
+    def _some_text(self) -> Source:
+        if not self.path and not self.bring:
+            raise ValueError("give its 'path' (or, in a recipe for others, say in 'bring' what text they must bring)")
+        return self
 
 
 class Weighted(Part):

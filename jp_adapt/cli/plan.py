@@ -1,0 +1,78 @@
+"""`jp-adapt plan`: what a recipe needs on a device, before anything runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+EPILOG = """Memory is that of one device at the peak of a step. Hours assume a share of the peak that is printed with them, and count neither communication nor
+evaluation nor saving. The texts of the recipe need not be here, and the base's weights neither."""
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "plan", help="memory, time and cost of a recipe on a device", description="Say what a recipe needs on a device; nothing runs.", epilog=EPILOG
+    )
+    parser.add_argument("recipe", help="name of a shipped recipe, or path of a recipe file")
+    parser.add_argument("--device", default="h100-80g", help="h100-80g (default), a100-40g, rtx4090-24g, cpu-2core, ...; a wrong name lists all")
+    parser.add_argument("--devices", type=_count, default=1, metavar="N", help="how many of them (default: 1)")
+    parser.add_argument("--micro-rows", type=_count, metavar="N", help="rows that go through a device at once (default: its whole share of a step)")
+    parser.add_argument("--price", type=float, metavar="P", help="of one device for one hour, to get the cost")
+    parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
+    parser.add_argument("--json", action="store_true")
+    parser.set_defaults(main=main)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+    return int(text)
+
+
+def main(args: argparse.Namespace) -> int:
+    from jp_adapt.pipeline.plan import plan_recipe
+    from jp_adapt.recipe.load import load_recipe
+
+    plan = plan_recipe(load_recipe(args.recipe, args.set, need_files=False), args.device, args.devices, micro_rows=args.micro_rows, price=args.price)
+    if args.json:
+        print(json.dumps(plan, ensure_ascii=False))
+        return 0
+    device = plan["device"]
+    print(f"{plan['recipe']} on {device['devices']} x {device['name']} ({_gb(device['memory_bytes'])}; {device['source']})")
+    print(
+        f"base: {_millions(plan['base']['parameters'])} parameters, {plan['base']['vocab_size']:,} tokens, head {'tied' if plan['base']['tied'] else 'untied'}"
+    )
+    for stage in plan["stages"]:
+        _print_stage(stage, device)
+    cost = "" if plan["cost"] is None else f", cost {plan['cost']:,.0f}"
+    print(f"\nin all: {_hours(plan['hours'])}, {plan['device_hours']:,.1f} device-hours{cost}, at {plan['assumed']['mfu']:.0%} of the peak (assumed)")
+    return 0
+
+
+def _print_stage(stage: dict[str, Any], device: dict[str, Any]) -> None:
+    print(f"\n{stage['id']} ({stage['kind']}): {_millions(stage['trainable'])} trainable ({stage['trainable_share']:.1%})", end="")
+    print(f", {stage['new_tokens']:,} new tokens" if stage["new_tokens"] else "")
+    estimated = "" if stage["tokens_known"] else " (estimated from the text's size, or assumed where it is not here)"
+    print(f"  {stage['tokens']:,} tokens{estimated}, {stage['steps']:,} steps, {stage['flops']:.2e} FLOP, {_hours(stage['hours'])}")
+    for part, size in stage["memory"].items():
+        print(f"  {part:<18} {_gb(size):>9}")
+    verdict = "fits" if stage["fits"] else "does not fit"
+    print(f"  {'one device':<18} {_gb(stage['bytes']):>9}  {verdict} in {_gb(device['memory_bytes'])} with {stage['micro_rows']} rows at once")
+    for number, remedy in enumerate(stage["would_fit_with"], start=1):
+        lead = "what would make it fit, one on top of the other:\n" if number == 1 else ""
+        print(f"  {lead}    {number}. {remedy['words']}: {_gb(remedy['bytes'])}{', fits' if remedy['fits'] else ''}")
+    if stage["would_fit_with"] and not stage["would_fit_with"][-1]["fits"]:
+        print("    None of these is enough: take a device with more memory, or a shorter sequence_tokens.")
+
+
+def _gb(size: float) -> str:
+    return f"{size / 1e9:,.2f} GB"
+
+
+def _millions(number: int) -> str:
+    return f"{number / 1e9:,.2f} B" if number >= 1e9 else f"{number / 1e6:,.1f} M"
+
+
+def _hours(number: float) -> str:
+    return f"{number:,.1f} h" if number >= 1 else f"{60 * number:,.1f} min"

@@ -1,0 +1,120 @@
+"""The sizes of a Llama-family model: from a config.json, from a GGUF's header, or of published models by hub id. Nothing here imports torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.files import read_json
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What decides the size of a Llama: sizes in features, `vocab_size` in tokens."""
+
+    hidden_size: int
+    intermediate_size: int
+    num_layers: int
+    num_heads: int
+    num_kv_heads: int
+    head_dim: int
+    vocab_size: int
+    tied: bool
+
+    @property
+    def query_size(self) -> int:
+        return self.num_heads * self.head_dim
+
+    @property
+    def key_size(self) -> int:
+        return self.num_kv_heads * self.head_dim
+
+    @property
+    def linear_shapes(self) -> list[tuple[int, int]]:
+        """(input, output) of the seven linear layers of a block."""
+        h, i, q, k = self.hidden_size, self.intermediate_size, self.query_size, self.key_size
+        return [(h, q), (h, k), (h, k), (q, h), (h, i), (h, i), (i, h)]
+
+    @property
+    def linear_parameters(self) -> int:
+        """Of all blocks, embeddings and norms left out."""
+        return self.num_layers * sum(rows * columns for rows, columns in self.linear_shapes)
+
+    @property
+    def embedding_parameters(self) -> int:
+        """Input rows, and output rows where they are not tied."""
+        return self.vocab_size * self.hidden_size * (1 if self.tied else 2)
+
+    @property
+    def parameters(self) -> int:
+        return self.linear_parameters + self.embedding_parameters + (2 * self.num_layers + 1) * self.hidden_size
+
+    def lora_parameters(self, rank: int) -> int:
+        """Of LoRA on all linear layers of the blocks."""
+        return self.num_layers * sum(rank * (rows + columns) for rows, columns in self.linear_shapes)
+
+
+# The figures of each model's config.json on the hub.
+KNOWN = {
+    "meta-llama/Llama-2-7b-hf": Architecture(4096, 11008, 32, 32, 32, 128, 32_000, False),
+    "meta-llama/Llama-2-13b-hf": Architecture(5120, 13824, 40, 40, 40, 128, 32_000, False),
+    "meta-llama/Llama-2-70b-hf": Architecture(8192, 28672, 80, 64, 8, 128, 32_000, False),
+    "meta-llama/Meta-Llama-3-8B": Architecture(4096, 14336, 32, 32, 8, 128, 128_256, False),
+    "meta-llama/Meta-Llama-3-8B-Instruct": Architecture(4096, 14336, 32, 32, 8, 128, 128_256, False),
+    "meta-llama/Llama-3.1-8B": Architecture(4096, 14336, 32, 32, 8, 128, 128_256, False),
+    "meta-llama/Llama-3.1-8B-Instruct": Architecture(4096, 14336, 32, 32, 8, 128, 128_256, False),
+    "meta-llama/Llama-3.1-70B": Architecture(8192, 28672, 80, 64, 8, 128, 128_256, False),
+    "meta-llama/Llama-3.1-70B-Instruct": Architecture(8192, 28672, 80, 64, 8, 128, 128_256, False),
+    "HuggingFaceTB/SmolLM2-135M": Architecture(576, 1536, 30, 9, 3, 64, 49_152, True),
+    "HuggingFaceTB/SmolLM2-135M-Instruct": Architecture(576, 1536, 30, 9, 3, 64, 49_152, True),
+}
+
+
+def from_config(config: Mapping[str, Any], place: str) -> Architecture:
+    """The sizes in a parsed config.json. InputError names the key that is missing."""
+    try:
+        heads = int(config["num_attention_heads"])
+        return Architecture(
+            hidden_size=int(config["hidden_size"]),
+            intermediate_size=int(config["intermediate_size"]),
+            num_layers=int(config["num_hidden_layers"]),
+            num_heads=heads,
+            num_kv_heads=int(config.get("num_key_value_heads") or heads),
+            head_dim=int(config.get("head_dim") or config["hidden_size"] // heads),
+            vocab_size=int(config["vocab_size"]),
+            tied=bool(config.get("tie_word_embeddings", False)),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{place}: no size of a Llama-family model in it ({error}); this plan counts a transformer with gated MLP and RMSNorm") from error
+
+
+def from_folder(folder: Path) -> Architecture:
+    """The sizes of a model folder; only its config.json is read."""
+    return from_config(read_json(folder / "config.json"), str(folder / "config.json"))
+
+
+def from_gguf(path: Path) -> Architecture:
+    """The sizes in the header of a GGUF file."""
+    from gguf import GGUFReader
+
+    reader = GGUFReader(path)
+
+    def field(name: str) -> Any:
+        if name not in reader.fields:
+            raise InputError(f"{path}: the header has no '{name}', so this is no GGUF of a Llama-family model")
+        return reader.fields[name].contents()
+
+    heads, hidden = int(field("llama.attention.head_count")), int(field("llama.embedding_length"))
+    return Architecture(
+        hidden_size=hidden,
+        intermediate_size=int(field("llama.feed_forward_length")),
+        num_layers=int(field("llama.block_count")),
+        num_heads=heads,
+        num_kv_heads=int(field("llama.attention.head_count_kv")),
+        head_dim=hidden // heads,
+        vocab_size=len(field("tokenizer.ggml.tokens")),
+        tied=all(tensor.name != "output.weight" for tensor in reader.tensors),
+    )

@@ -1,0 +1,180 @@
+"""What a training stage will need: memory by part, floating-point operations, hours. Arithmetic only; nothing here imports torch.
+
+The memory model counts what this project's own loop holds: the frozen base once in the training type, LoRA and new rows in float32 with their gradients and
+two Adam moments, the tensors that a Llama block of `transformers` saves for its backward pass (SDPA attention, frozen weights save nothing for themselves),
+and the chunk of logits of our cross-entropy. It is held against measured peaks by `python -m tests.perf plan_memory` (docs/log.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from jp_adapt.model.architectures import Architecture
+
+CHUNK_LOGITS = 16_000_000  # as in training/loss.py; a test holds the two together
+TRAINED_BYTES = {"parameters": 4, "gradients": 4, "optimizer": 8}  # float32, and AdamW's two moments
+NF4_BYTES = 0.5 + 0.127 / 8  # 4-bit NormalFloat with double quantisation of its constants (2305.14314)
+GB = 10**9
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device: memory, peak of dense bfloat16 products, the share of it that training is assumed to reach, and where the figures are from."""
+
+    memory_bytes: float
+    peak_flops: float
+    mfu: float
+    reserve_bytes: float
+    source: str
+
+
+def _gpu(memory_gb: float, tera_flops: float, source: str) -> Device:
+    # Of a GPU's memory about 1 GB goes to the CUDA context and NCCL, and the caching allocator loses some to fragments: 6 % are set aside for that.
+    return Device(memory_gb * GB, tera_flops * 1e12, 0.35, 1.0 * GB + 0.06 * memory_gb * GB, source)
+
+
+# Peaks are dense (data sheets often give twice as much, "with sparsity"); RTX figures are those with float32 accumulation.
+DEVICES = {
+    "h100-80g": _gpu(80, 989, "NVIDIA H100 data sheet, SXM5"),
+    "h100-pcie-80g": _gpu(80, 756, "NVIDIA H100 data sheet, PCIe"),
+    "h200-141g": _gpu(141, 989, "NVIDIA H200 data sheet"),
+    "a100-80g": _gpu(80, 312, "NVIDIA A100 data sheet"),
+    "a100-40g": _gpu(40, 312, "NVIDIA A100 data sheet"),
+    "l40s-48g": _gpu(48, 362, "NVIDIA L40S data sheet"),
+    "l4-24g": _gpu(24, 121, "NVIDIA L4 data sheet"),
+    "a10g-24g": _gpu(24, 70, "NVIDIA A10G data sheet (AWS G5)"),
+    "rtx4090-24g": _gpu(24, 165, "NVIDIA Ada whitepaper"),
+    "rtx3090-24g": _gpu(24, 71, "NVIDIA Ampere GA102 whitepaper"),
+    # Two cores with AVX512-BF16 took 430 tokens of SmolLM2-135M a second in a LoRA step of 0.57 GFLOP a token: what is reached, so the share is 1.
+    "cpu-2core": Device(16 * GB, 0.245e12, 1.0, 0.6 * GB, "measured for this project, 2 cores with AVX512-BF16"),
+}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A training stage on `devices` devices. `lora_rank` None: only the new rows train. `micro_rows`: rows that pass through one device at once."""
+
+    architecture: Architecture
+    new_tokens: int
+    lora_rank: int | None
+    sequence_tokens: int
+    rows_per_step: int
+    tokens: int
+    loss_share: float = 1.0
+    devices: int = 1
+    weight_bytes: float = 2.0
+    micro_rows: int = 1
+    checkpointing: bool = False
+    sharded: bool = False
+    four_bit: bool = False
+
+    @property
+    def new_row_parameters(self) -> int:
+        return self.new_tokens * self.architecture.hidden_size * (1 if self.architecture.tied else 2)
+
+    @property
+    def trainable(self) -> int:
+        return self.new_row_parameters + (self.architecture.lora_parameters(self.lora_rank) if self.lora_rank else 0)
+
+    @property
+    def steps(self) -> int:
+        return max(1, -(-self.tokens // (self.rows_per_step * self.sequence_tokens)))
+
+
+def memory_by_part(work: Workload) -> dict[str, float]:
+    """Bytes on one device at the peak of a step, by part."""
+    model = work.architecture
+    shards = work.devices if work.sharded else 1
+    rest = model.parameters - model.linear_parameters
+    weights = model.linear_parameters * (NF4_BYTES if work.four_bit else work.weight_bytes) + rest * work.weight_bytes
+    gathered = 0.0
+    if work.sharded and work.devices > 1:  # FSDP gathers one block while the next is fetched
+        gathered = 2 * model.linear_parameters / model.num_layers * (NF4_BYTES if work.four_bit else work.weight_bytes)
+    return {
+        "weights": weights / shards + gathered,
+        "trainable weights": work.trainable * TRAINED_BYTES["parameters"] / shards,
+        "gradients": work.trainable * TRAINED_BYTES["gradients"] / shards,
+        "optimizer": work.trainable * TRAINED_BYTES["optimizer"] / shards,
+        "activations": _activations(work),
+        "logits": _logits(work),
+    }
+
+
+def _activations(work: Workload) -> float:
+    """Bytes of the tensors that the backward pass needs, for `micro_rows` rows on one device."""
+    model, width = work.architecture, work.weight_bytes
+    tokens = work.micro_rows * work.sequence_tokens
+    float32_copies = 2 * model.hidden_size * 4  # RMSNorm computes in float32 and keeps its input so
+    attention = (2 * model.query_size + 2 * model.key_size) * width + model.num_heads * 4  # q, k, v, output, and log-sum-exp
+    mlp = 4 * model.intermediate_size * width  # gate, silu(gate), up, and their product
+    inputs = 2 * model.hidden_size * width if work.lora_rank else 0  # what LoRA's A reads: after each norm (o's and down's are counted above)
+    low_rank = 7 * (work.lora_rank or 0) * width
+    block = float32_copies + attention + mlp + inputs + low_rank
+    ends = 3 * model.hidden_size * width + model.hidden_size * 4  # embedding, last hidden states and their gradient, the last norm
+    stored = model.hidden_size * width * model.num_layers + block if work.checkpointing else block * model.num_layers
+    gradient = (model.intermediate_size * 3 + 2 * model.hidden_size) * width  # of the block that is being gone through
+    mask = work.micro_rows * work.sequence_tokens**2 * width  # of documents apart: one mask for all blocks
+    return tokens * (stored + ends + gradient) + mask
+
+
+def _logits(work: Workload) -> float:
+    """Bytes of a chunk of logits (as products, in float32, as gradients), and of the head with its new rows behind the old ones."""
+    model = work.architecture
+    rows = model.vocab_size + work.new_tokens
+    chunk = min(CHUNK_LOGITS, rows * work.micro_rows * work.sequence_tokens)
+    joined = rows * model.hidden_size * work.weight_bytes if work.new_tokens else 0
+    return chunk * (4 + 2 * work.weight_bytes) + joined
+
+
+def flops_per_token(work: Workload) -> float:
+    """Floating-point operations for one token: forward, and backward through frozen weights (input gradients only) and trainable ones."""
+    model = work.architecture
+    lora = model.lora_parameters(work.lora_rank) if work.lora_rank else 0
+    attention = model.num_layers * 4 * (work.sequence_tokens / 2) * model.query_size  # scores and values, half of them masked
+    forward = 2 * (model.linear_parameters + lora) + attention
+    backward = 2 * model.linear_parameters + 4 * lora + 2 * attention
+    head = work.loss_share * (4 * (model.vocab_size + work.new_tokens) * model.hidden_size + 2 * work.new_tokens * model.hidden_size)
+    return forward * (2 if work.checkpointing else 1) + backward + head
+
+
+def hours(work: Workload, device: Device) -> float:
+    """Wall-clock hours at the device's assumed share of its peak; communication, evaluation and saving are not counted."""
+    return work.tokens * flops_per_token(work) / (work.devices * device.peak_flops * device.mfu) / 3600
+
+
+def total(work: Workload, device: Device) -> float:
+    """Bytes on one device, with what the system keeps for itself."""
+    return sum(memory_by_part(work).values()) + device.reserve_bytes
+
+
+Remedy = Literal["micro_batch", "checkpointing", "shard", "four_bit", "devices", "sequence"]
+
+
+def remedies(work: Workload, device: Device) -> Iterator[tuple[Remedy, str, Workload]]:
+    """What would make the workload fit, each on top of those before it, the cheapest first, until it fits (or nothing is left to try)."""
+    if total(work, device) <= device.memory_bytes:
+        return
+    for remedy, words, changed in _steps(work):
+        if changed == work:
+            continue
+        work = changed
+        yield remedy, words, work
+        if total(work, device) <= device.memory_bytes:
+            return
+
+
+def _steps(work: Workload) -> Iterator[tuple[Remedy, str, Workload]]:
+    work = replace(work, micro_rows=1)
+    yield "micro_batch", "one row at a time on each device (gradient accumulation; same result)", work
+    work = replace(work, checkpointing=True)
+    yield "checkpointing", "activation checkpointing (same result, a third more time)", work
+    if work.devices > 1:
+        work = replace(work, sharded=True)
+        yield "shard", f"weights sharded over the {work.devices} devices (FSDP)", work
+    work = replace(work, four_bit=work.lora_rank is not None)
+    yield "four_bit", "base in 4 bits (QLoRA; a little quality)", work
+    for devices in (2, 4, 8, 16, 32, 64):
+        if devices > work.devices:
+            yield "devices", f"{devices} devices, weights sharded", replace(work, devices=devices, sharded=True)

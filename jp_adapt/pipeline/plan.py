@@ -1,0 +1,149 @@
+"""`jp-adapt plan`: what a recipe will need on a device, stage by stage. Only sizes are read: no weights, no torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.model.architectures import KNOWN, Architecture, from_folder, from_gguf
+from jp_adapt.model.plan import DEVICES, Device, Workload, flops_per_token, hours, memory_by_part, remedies, total
+from jp_adapt.model.sources import package_file
+from jp_adapt.recipe.load import LoadedRecipe
+from jp_adapt.recipe.schema import Lora, PretrainStage, Recipe, RowsStage, SftStage, TokenizerStage, TrainingStage
+
+ASSUMED_CHARS_PER_TOKEN = {"ja": 1.0, "en": 4.0, "code": 3.0}  # of an unextended base, for a budget in epochs; a run measures it
+ASSUMED_ANSWER_SHARE = 0.5  # of the tokens of a conversation, those that carry loss
+ASSUMED_UNKNOWN_TOKENS = 10_000_000  # where the text is not here to be measured
+
+
+def plan_recipe(loaded: LoadedRecipe, device_name: str, devices: int, *, micro_rows: int | None = None, price: float | None = None) -> dict[str, Any]:
+    """A JSON value: the architecture, and for every training stage parameters, memory, steps, tokens, FLOPs, hours, whether it fits and what would help.
+
+    Args:
+        micro_rows: rows that go through a device at once; as many as fit by default (all of a device's share of a step).
+        price: of one device for one hour, in any currency.
+
+    Raises:
+        UsageError: unknown device. InputError: the sizes of the base are not known here.
+    """
+    if device_name not in DEVICES:
+        raise UsageError(f"--device {device_name}: unknown{did_you_mean(device_name, DEVICES)}; devices: {', '.join(DEVICES)}")
+    device, recipe = DEVICES[device_name], loaded.recipe
+    architecture = base_architecture(recipe, loaded.path)
+    stages = [_stage_plan(stage, recipe, architecture, device, devices, micro_rows) for stage in recipe.stages if isinstance(stage, TrainingStage)]
+    if not stages:
+        raise UsageError(f"{loaded.path}: no stage of this recipe trains, so there is nothing to plan")
+    device_hours = devices * sum(stage["hours"] for stage in stages)
+    return {
+        "recipe": recipe.name,
+        "device": {"name": device_name, "devices": devices, "memory_bytes": device.memory_bytes, "peak_flops": device.peak_flops, "source": device.source},
+        "assumed": {"mfu": device.mfu, "reserve_bytes": device.reserve_bytes, "chars_per_token": ASSUMED_CHARS_PER_TOKEN},
+        "base": {"parameters": architecture.parameters, "vocab_size": architecture.vocab_size, "tied": architecture.tied},
+        "stages": stages,
+        "hours": device_hours / devices,
+        "device_hours": device_hours,
+        "cost": None if price is None else device_hours * price,
+        "fits": all(stage["fits"] for stage in stages),
+    }
+
+
+def base_architecture(recipe: Recipe, place: Path) -> Architecture:
+    """The sizes of the base: from its folder, its GGUF, or the published figures of its hub id."""
+    base = recipe.base
+    if base.path is not None:
+        return from_folder(Path(base.path))
+    if base.file is not None:
+        return from_gguf(package_file(base.package, base.file, base.version) if base.package is not None else Path(base.file))
+    if base.model not in KNOWN:
+        raise InputError(
+            f"{place}: the sizes of {base.model} are not known here{did_you_mean(str(base.model), KNOWN)}; put its config.json into a folder and plan with "
+            "-s 'base={path: FOLDER}' (the weights are not needed)"
+        )
+    return KNOWN[base.model]
+
+
+def _stage_plan(stage: TrainingStage, recipe: Recipe, architecture: Architecture, device: Device, devices: int, micro_rows: int | None) -> dict[str, Any]:
+    tokens, tokens_known = _tokens(stage, recipe)
+    rows = max(1, stage.batch_tokens // stage.sequence_tokens)
+    work = Workload(
+        architecture=architecture,
+        new_tokens=_new_tokens(stage, recipe),
+        lora_rank=_lora_rank(stage, recipe),
+        sequence_tokens=stage.sequence_tokens,
+        rows_per_step=rows,
+        tokens=tokens,
+        loss_share=ASSUMED_ANSWER_SHARE if isinstance(stage, SftStage) else 1.0,
+        devices=devices,
+        weight_bytes=4.0 if recipe.precision == "float32" else 2.0,
+        micro_rows=min(micro_rows or rows, -(-rows // devices)),
+    )
+    needed = total(work, device)
+    help_needed = [
+        {
+            "remedy": remedy,
+            "words": words,
+            "bytes": total(changed, device),
+            "fits": total(changed, device) <= device.memory_bytes,
+            "hours": hours(changed, device),
+        }
+        for remedy, words, changed in remedies(work, device)
+    ]
+    return {
+        "id": stage.id,
+        "kind": stage.kind,
+        "new_tokens": work.new_tokens,
+        "trainable": work.trainable,
+        "trainable_share": work.trainable / (architecture.parameters + work.trainable),
+        "tokens": tokens,
+        "tokens_known": tokens_known,
+        "steps": work.steps,
+        "micro_rows": work.micro_rows,
+        "memory": memory_by_part(work) | {"reserve": device.reserve_bytes},
+        "bytes": needed,
+        "fits": needed <= device.memory_bytes,
+        "would_fit_with": help_needed,
+        "flops": tokens * flops_per_token(work),
+        "hours": help_needed[-1]["hours"] if help_needed and help_needed[-1]["fits"] else hours(work, device),
+    }
+
+
+def _tokens(stage: TrainingStage, recipe: Recipe) -> tuple[int, bool]:
+    """Tokens of a stage, and whether they are the recipe's own number (or an estimate from the size of the text)."""
+    if stage.budget.tokens is not None:
+        return stage.budget.tokens, True
+    assert stage.budget.epochs is not None
+    items = stage.data if isinstance(stage, SftStage) else stage.data[:1]
+    found = 0.0
+    for item in items:
+        source = recipe.sources[item.source]
+        path = Path(source.path)
+        if not source.path or not path.is_file():
+            return ASSUMED_UNKNOWN_TOKENS, False
+        bytes_per_char = 3 if source.language == "ja" else 1
+        share = item.weight if isinstance(stage, SftStage) else sum(other.weight for other in stage.data) / item.weight
+        found += share * path.stat().st_size / bytes_per_char / ASSUMED_CHARS_PER_TOKEN[source.language]
+    return max(1, round(found * stage.budget.epochs)), False
+
+
+def _line_of(stage: TrainingStage, recipe: Recipe) -> list[Any]:
+    """The stage and those that it goes back to."""
+    by_id = {one.id: one for one in recipe.stages}
+    line: list[Any] = [stage]
+    while line[-1].start != "base":
+        line.append(by_id[line[-1].start])
+    return line
+
+
+def _new_tokens(stage: TrainingStage, recipe: Recipe) -> int:
+    return sum(one.new_tokens for one in _line_of(stage, recipe) if isinstance(one, TokenizerStage))
+
+
+def _lora_rank(stage: TrainingStage, recipe: Recipe) -> int | None:
+    if isinstance(stage, RowsStage):
+        return None
+    for one in _line_of(stage, recipe):
+        if isinstance(one, PretrainStage | SftStage) and one.lora is not None:
+            return one.lora.rank
+    return Lora().rank

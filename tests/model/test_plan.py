@@ -1,0 +1,107 @@
+"""Sizes against the published numbers and against transformers' own models, and the arithmetic of memory and time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.model.architectures import KNOWN, from_config, from_folder
+from jp_adapt.model.lora import LoraSettings, add_lora, lora_parameters
+from jp_adapt.model.plan import CHUNK_LOGITS, DEVICES, Workload, flops_per_token, hours, memory_by_part, remedies, total
+from jp_adapt.training import loss
+
+LLAMA2 = Workload(KNOWN["meta-llama/Llama-2-7b-hf"], 12_581, 64, 4096, 128, 10**9)
+LLAMA70 = Workload(KNOWN["meta-llama/Llama-3.1-70B-Instruct"], 0, 64, 4096, 128, 10**9, devices=8, micro_rows=16)
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("meta-llama/Llama-2-7b-hf", 6_738_415_616),
+        ("meta-llama/Llama-2-13b-hf", 13_015_864_320),
+        ("meta-llama/Llama-2-70b-hf", 68_976_648_192),
+        ("meta-llama/Meta-Llama-3-8B", 8_030_261_248),
+        ("meta-llama/Llama-3.1-70B-Instruct", 70_553_706_496),
+        ("HuggingFaceTB/SmolLM2-135M", 134_515_008),
+    ],
+)
+def test_known_architectures_have_the_published_number_of_parameters(name, parameters):
+    assert KNOWN[name].parameters == parameters
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_sizes_are_those_of_the_model_that_transformers_makes(tied):
+    config = LlamaConfig(
+        vocab_size=500,
+        hidden_size=64,
+        intermediate_size=96,
+        num_hidden_layers=3,
+        num_attention_heads=8,
+        num_key_value_heads=2,
+        head_dim=16,
+        tie_word_embeddings=tied,
+    )
+    with torch.device("meta"):
+        model = LlamaForCausalLM(config)
+    sizes = from_config(config.to_dict(), "config.json")
+    assert sizes.parameters == model.num_parameters()
+    real = LlamaForCausalLM(config)
+    add_lora(real.get_decoder(), LoraSettings(4, 8), 0)
+    assert sizes.lora_parameters(4) == sum(parameter.numel() for parameter in lora_parameters(real.get_decoder()).values())
+
+
+def test_a_folder_needs_its_config_only(pico, tmp_path):
+    (tmp_path / "config.json").write_bytes((pico / "config.json").read_bytes())
+    assert from_folder(tmp_path) == from_folder(pico)
+    (tmp_path / "config.json").write_text('{"model_type": "mamba"}', encoding="utf-8")
+    with pytest.raises(InputError, match=r"config\.json: no size of a Llama-family model in it \('num_attention_heads'\)"):
+        from_folder(tmp_path)
+
+
+def test_the_chunk_of_logits_is_that_of_the_loss():
+    assert CHUNK_LOGITS == loss.CHUNK_LOGITS
+
+
+def test_memory_by_hand():
+    parts = memory_by_part(LLAMA2)
+    assert parts["weights"] == 2 * 6_738_415_616
+    assert LLAMA2.new_row_parameters == 12_581 * 4096 * 2
+    assert LLAMA2.trainable == LLAMA2.new_row_parameters + 159_907_840
+    assert parts["optimizer"] == 2 * parts["gradients"] == 8 * LLAMA2.trainable
+    assert parts["logits"] == 16_000_000 * 8 + (32_000 + 12_581) * 4096 * 2
+
+
+def test_the_base_is_6n_when_all_of_it_trains_and_4n_when_it_is_frozen():
+    short = replace(LLAMA2, lora_rank=None, new_tokens=0, sequence_tokens=1)
+    model = short.architecture
+    assert flops_per_token(short) == pytest.approx(4 * model.linear_parameters + 4 * model.vocab_size * model.hidden_size, rel=1e-3)
+    assert flops_per_token(replace(short, checkpointing=True)) == pytest.approx(flops_per_token(short) + 2 * model.linear_parameters, rel=1e-3)
+
+
+def test_hours_by_hand_and_over_devices():
+    device = DEVICES["h100-80g"]
+    one = hours(LLAMA2, device)
+    assert one == pytest.approx(1e9 * flops_per_token(LLAMA2) / (989e12 * 0.35) / 3600)
+    assert hours(replace(LLAMA2, devices=8), device) == pytest.approx(one / 8)
+    assert LLAMA2.steps == -(-(10**9) // (128 * 4096))
+
+
+def test_what_does_not_fit_gets_remedies_in_order_until_it_fits():
+    device = DEVICES["h100-80g"]
+    found = list(remedies(LLAMA70, device))
+    assert [remedy for remedy, _, _ in found] == ["micro_batch", "checkpointing", "shard"]
+    sizes = [total(LLAMA70, device), *(total(work, device) for _, _, work in found)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-2] > device.memory_bytes >= sizes[-1]
+    alone = [remedy for remedy, _, _ in remedies(replace(LLAMA70, devices=1, micro_rows=128), device)]
+    assert alone == ["micro_batch", "checkpointing", "four_bit"]
+    assert list(remedies(LLAMA2, DEVICES["h200-141g"])) == []
+
+
+def test_nothing_helps_where_nothing_can():
+    *_, (_, _, last) = remedies(replace(LLAMA70, sequence_tokens=2_000_000), DEVICES["l4-24g"])
+    assert total(last, DEVICES["l4-24g"]) > DEVICES["l4-24g"].memory_bytes
