@@ -50,7 +50,7 @@ def judge(answers: Sequence[Path], benchmark: str, out: Path | None, options: Ju
     task, declaration = load_judge_task(benchmark)
     task = _adjusted(task, options)
     items, hashes = _load_items(task, options.data)
-    models = _named([read_answers(path) for path in answers])
+    models = _named([read_answers(path, task.benchmark) for path in answers])
     judgements = build_judgements(task, items, models)
     estimate = _estimate(task, judgements, options)
     if dry_run:
@@ -59,7 +59,7 @@ def judge(answers: Sequence[Path], benchmark: str, out: Path | None, options: Ju
         raise UsageError("--out is needed: the folder where the judgements are kept")
     _check_cost(estimate, options)
     say(estimate_line(estimate))
-    hashes |= {str(one.path): sha256_file(one.path) for one in models} | {"declaration": sha256_file(declaration)}
+    hashes["declaration"] = sha256_file(declaration)
     with folder_lock(out):
         stop = threading.Event()
         with _judge(options, stop) as asked:
@@ -73,7 +73,7 @@ def judge(answers: Sequence[Path], benchmark: str, out: Path | None, options: Ju
             "source": task.source,
             "judge": asked.identity,
             "takes": options.takes,
-            "sha256": hashes,
+            "sha256": hashes | {str(one.path): sha256_file(one.path) for one in models},
             "estimate": estimate,
             "usage": _used(usage, options.price),
             "half_written_lines": cut,

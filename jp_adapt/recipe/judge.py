@@ -91,10 +91,11 @@ class JudgeTask(Part):
 
 
 def load_judge_task(name: str) -> tuple[JudgeTask, Path]:
-    """The judge of a benchmark by its id ("ja/mt-bench"), or a declaration file by path. UsageError with file:line when it is wrong."""
+    """The judge of a benchmark by its id ("ja/japanese-mt-bench", or its end: "mt-bench"), or a declaration file by path. UsageError with file:line."""
     shipped = shipped_judges()
     key = name.removeprefix("ja/")
-    path = shipped.get(key) or Path(name)
+    ending = [known for known in shipped if known == key or known.endswith(f"-{key}")]
+    path = shipped[ending[0]] if len(ending) == 1 else Path(name)
     if not path.is_file():
         near = did_you_mean(key, shipped)
         raise UsageError(f"no judge for '{name}'{near}; there is one for: {', '.join(f'ja/{known}' for known in shipped) or 'nothing'}, or give a file")

@@ -54,7 +54,7 @@ def test_elyza_through_every_trouble(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert report["models"] == again["models"]
     assert report["without_verdict"] == 0
     lines = [json.loads(line) for line in (out / "judgements.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [(line["take"], line["item"]) for line in lines] == [(take, str(n)) for take in (1, 2) for n in range(1, 13)]
+    assert [(line["take"], line["item"]) for line in lines] == [(take, str(n)) for take in (1, 2) for n in range(12)]
     scores = read_scores(out / "m")
     assert scores.benchmarks[0].name == "ja/elyza-tasks-100@judge:judge-1/0-shot/judge_score"
     assert scores.benchmarks[0].metrics["judge_score"].value == pytest.approx(sum(grades) / 12)
@@ -106,7 +106,7 @@ def test_a_verdict_that_cannot_be_read_is_asked_for_again_and_then_counted(tmp_p
         text, _ = run(capsys, *arguments)
         assert len(server.bodies) == 5  # neither the verdict nor the failure is bought a second time
     assert report["without_verdict"] == 1
-    assert report["failures"][0]["item"] == "2"
+    assert report["failures"][0]["item"] == "1"
     assert "no verdict in 3 attempts: not a JSON object" in report["failures"][0]["why"]
     assert report["models"][0]["items"] == 1
     assert "1 of 2 judgements have no verdict" in text

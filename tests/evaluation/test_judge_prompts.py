@@ -16,6 +16,8 @@ from jp_adapt.recipe.judge import load_judge_task
 from tests.data import needs_data, shared_data
 from tests.judge_server import fastchat, write_lines
 
+B = "ja/elyza-tasks-100"
+OTHER = {"benchmark": "ja/jnli", "item": "7", "generation": None}
 VALUES = {name: f"<{name}>" for name in ("question_1", "question_2", "answer_1", "answer_2", "reference_1", "reference_2", "criteria", "answer_a", "answer_b")}
 # SHA-256 of the published prompts with the slots filled as in VALUES, system and user joined by a NUL
 PUBLISHED = {
@@ -65,7 +67,7 @@ def test_recorded_prompts_are_built_again_from_questions_and_answers() -> None:
     """All 564 recorded requests of GPT-4: 316 letter by letter; questions or references of the others were mended later, so theirs come from the record."""
     root = bench() / "japanese_mt_bench/fastchat/llm_judge/data/japanese_mt_bench"
     items = {item.id: item for item in read_items(root / "question_full.jsonl", "fastchat")}
-    answers = {path.stem: read_answers(path) for path in (root / "model_answer").glob("*.jsonl")}
+    answers = {path.stem: read_answers(path, B) for path in (root / "model_answer").glob("*.jsonl")}
     references = read_references(root / "reference_answer/gpt-4.jsonl")
     task, _ = load_judge_task("ja/mt-bench")
     exact = 0
@@ -127,8 +129,8 @@ def test_every_pair_of_rakuda_is_shown_in_both_orders() -> None:
 
 def test_an_empty_answer_to_elyza_is_not_sent() -> None:
     task, _ = load_judge_task("ja/elyza-tasks-100")
-    items = [Item(str(n), "", ("問",), ("解",), "基準") for n in (1, 2)]
-    made = build_judgements(task, items, [Answers("m", Path("a"), {"1": (" \n",), "2": ("答",)})])
+    items = [Item(str(n), "", ("問",), ("解",), "基準") for n in (0, 1)]
+    made = build_judgements(task, items, [Answers("m", Path("a"), {"0": (" \n",), "1": ("答",)})])
     assert [one.settled for one in made] == [1.0, None]
     assert estimate_tokens(made, 100) == (estimate_tokens(made[1:], 100)[0], 100)
     assert request_body(task, made[1])["response_format"] == {"type": "json_object"}
@@ -145,25 +147,27 @@ def test_an_empty_answer_to_elyza_is_not_sent() -> None:
         ([{"text": "a"}], r"jsonl:1: no answer; a line has 'item' and 'generation'"),
         ([{"question_id": 1, "choices": []}], r"jsonl:1: choices: a list with an object in it is needed"),
         ([{"question_id": 1, "choices": [{"turns": [1]}]}], r"jsonl:1: choices\[0\]\.turns: a list of texts is needed"),
+        ([{"item": "1/2", "generation": "a"}], r"jsonl:1: item '1' is answered twice, or its first turn is missing"),
+        ([OTHER], r"jsonl: no answer to ja/elyza-tasks-100; it holds answers to ja/jnli"),
         ([], "no line in it"),
     ],
 )
 def test_wrong_answers_are_named_with_their_place(tmp_path: Path, lines: list[dict[str, Any]], message: str) -> None:
     task, _ = load_judge_task("ja/elyza-tasks-100")
-    items = [Item(str(n), "", ("問",), ("解",), "基準") for n in (1, 2)]
+    items = [Item(str(n), "", ("問",), ("解",), "基準") for n in (0, 1)]
     with pytest.raises(InputError, match=message):
-        build_judgements(task, items, [read_answers(write_lines(tmp_path / "answers.jsonl", lines))])
+        build_judgements(task, items, [read_answers(write_lines(tmp_path / "answers.jsonl", lines), B)])
 
 
 def test_answers_in_every_layout(tmp_path: Path) -> None:
-    run = write_lines(tmp_path / "run-1" / "outputs.jsonl", [{"item": "7", "generation": "一"}, {"item": "7/2", "generation": "二"}]).parent
-    assert (read_answers(run).model, read_answers(run).turns) == ("run-1", {"7": ("一", "二")})
-    assert read_answers(run / "outputs.jsonl").model == "run-1"
-    fast = read_answers(write_lines(tmp_path / "gpt-4.jsonl", [fastchat("gpt-4", 7, "一", "二")]))
+    run = write_lines(tmp_path / "run-1" / "outputs.jsonl", [OTHER, {"item": "7/1", "generation": "一"}, {"item": "7/2", "generation": "二"}]).parent
+    assert (read_answers(run, B).model, read_answers(run, B).turns) == ("run-1", {"7": ("一", "二")})
+    assert read_answers(run / "outputs.jsonl", B).model == "run-1"
+    fast = read_answers(write_lines(tmp_path / "gpt-4.jsonl", [fastchat("gpt-4", 7, "一", "二")]), B)
     assert (fast.model, fast.turns) == ("gpt-4", {"7": ("一", "二")})
     half = write_lines(tmp_path / "org" / "preds.jsonl", [{"pred": "半X分"}])
     half.write_text(half.read_text(encoding="utf-8").replace("X", "\\ud83d"), encoding="utf-8")
-    assert read_answers(half).turns == {"1": ("半\ufffd分",)}
+    assert read_answers(half, B).turns == {"1": ("半\ufffd分",)}
 
 
 def test_a_wrong_declaration_is_an_error_with_its_line(tmp_path: Path) -> None:

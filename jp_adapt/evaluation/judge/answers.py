@@ -56,10 +56,10 @@ def whole_characters(text: str) -> str:
 
 
 def read_items(path: Path, layout: str) -> list[Item]:
-    """The items of a benchmark. Layout "elyza": input_text, output_text, eval_aspect, and an item's id is its place from 1 on;
+    """The items of a benchmark. Layout "elyza": input_text, output_text, eval_aspect, and an item's id is its place from 0 on;
     "fastchat": question_id, category, turns."""
     items: dict[str, Item] = {}
-    for number, (place, line) in enumerate(read_lines(path), start=1):
+    for number, (place, line) in enumerate(read_lines(path)):
         if layout == "elyza":
             texts = [_text(line, name, place) for name in ("input_text", "output_text", "eval_aspect")]
             item = Item(str(number), "", (texts[0],), (texts[1],), texts[2])
@@ -72,32 +72,42 @@ def read_items(path: Path, layout: str) -> list[Item]:
     return list(items.values())
 
 
-def read_answers(path: Path) -> Answers:
-    """The answers of one model, of a file in one of three layouts, told apart by their keys.
+def read_answers(path: Path, benchmark: str) -> Answers:
+    """The answers of one model to `benchmark`, of a file in one of three layouts, told apart by their keys.
 
-    - outputs.jsonl of an evaluation, or the folder that holds it: `item`, `generation`; the second turn of an item is the item "ID/2"
+    - outputs.jsonl of an evaluation, or the folder that holds it: `benchmark`, `item` (ID, or ID/1 and ID/2 for two turns), `generation`
     - FastChat's and Rakuda's: `question_id`, `model_id`, `choices[0].turns`
     - gpt4-autoeval's for ELYZA-tasks-100: `pred`, one line an item in the order of the benchmark
     """
     file = path / "outputs.jsonl" if path.is_dir() else path
     turns: dict[str, tuple[str, ...]] = {}
-    model = path.parent.name if file.name in ("outputs.jsonl", "preds.jsonl") and not path.is_dir() else path.stem if path.suffix == ".jsonl" else path.name
-    for number, (place, line) in enumerate(read_lines(file), start=1):
+    others: set[str] = set()
+    for number, (place, line) in enumerate(read_lines(file)):
+        turn = 1
         if "choices" in line and "question_id" in line:
             id, given = str(line["question_id"]), _fastchat_turns(line, place)
         elif "item" in line:
-            id, given = str(line["item"]), (_generation(line, place),)
-            if id.endswith("/2") and id[:-2] in turns:
-                turns[id[:-2]] += given
+            if line.get("benchmark", benchmark) != benchmark:
+                others.add(str(line["benchmark"]))
                 continue
+            id, turn = _item_and_turn(str(line["item"]))
+            given = (_generation(line, place),)
         elif "pred" in line:
             id, given = str(number), (_text(line, "pred", place),)
         else:
             raise InputError(f"{place}: no answer; a line has 'item' and 'generation', or 'question_id' and 'choices', or 'pred'")
-        if id in turns:
-            raise InputError(f"{place}: item '{id}' is answered twice")
-        turns[id] = given
-    return Answers(model, file, turns)
+        if len(turns.get(id, ())) != turn - 1:
+            raise InputError(f"{place}: item '{id}' is answered twice, or its first turn is missing")
+        turns[id] = turns.get(id, ()) + given
+    if not turns:
+        raise InputError(f"{file}: no answer to {benchmark}; it holds answers to {', '.join(sorted(others))}")
+    name = path.parent.name if file.name in ("outputs.jsonl", "preds.jsonl") and not path.is_dir() else path.stem if path.suffix == ".jsonl" else path.name
+    return Answers(name, file, turns)
+
+
+def _item_and_turn(name: str) -> tuple[str, int]:
+    id, slash, turn = name.rpartition("/")
+    return (id, int(turn)) if slash and turn in ("1", "2") else (name, 1)
 
 
 def read_references(path: Path) -> dict[str, tuple[str, ...]]:

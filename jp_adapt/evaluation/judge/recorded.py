@@ -22,7 +22,7 @@ def read_recorded(paths: Sequence[Path]) -> list[Takes]:
     found: dict[str, list[dict[Key, float]]] = {}
     for path in paths:
         takes: dict[tuple[str, int], dict[Key, float]] = {}
-        for number, (place, line) in enumerate(read_lines(path), start=1):
+        for number, (place, line) in enumerate(read_lines(path)):
             name, take, key = _address(line, number, path, place)
             if line.get("score", line.get("grade")) is None and "failure" in line:
                 continue  # a judgement of ours that failed
