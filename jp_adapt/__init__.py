@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from jp_adapt.core.errors import JpAdaptError as JpAdaptError
+    from jp_adapt.evaluation.compare import compare_scores as compare_scores
     from jp_adapt.model.rows import init_new_rows as init_new_rows
     from jp_adapt.pipeline.eval_command import evaluate as evaluate
     from jp_adapt.pipeline.run import run_recipe as run_recipe
@@ -35,6 +36,7 @@ _HOMES = {
     "measure_tokenizer": "tokenizer.measure",
     "init_new_rows": "model.rows",
     "train": "training.loop",
+    "compare_scores": "evaluation.compare",
 }
 __all__ = sorted(_HOMES)
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Floats = Sequence[float] | NDArray[np.float64]
+
 Z95 = 1.959963984540054
 RESAMPLES = 2000
 FLIPS = 20_000
@@ -126,14 +128,16 @@ def holm(ps: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def pearson(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Correlation of two series; None where one of them is constant."""
-    pairs = list(zip(a, b, strict=True))
-    if len(pairs) < 2:
+def pearson(a: Floats, b: Floats) -> float | None:
+    """Correlation of two series; None where one of them is constant, and for fewer than two values."""
+    import numpy as np
+
+    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    if len(x) != len(y):
+        raise ValueError(f"series of {len(x)} and {len(y)} values")
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
         return None
-    mean_a, mean_b = math.fsum(a) / len(pairs), math.fsum(b) / len(pairs)
-    spread = math.sqrt(math.fsum((x - mean_a) ** 2 for x in a) * math.fsum((y - mean_b) ** 2 for y in b))
-    return math.fsum((x - mean_a) * (y - mean_b) for x, y in pairs) / spread if spread else None
+    return float(np.clip(np.corrcoef(x, y)[0, 1], -1, 1))
 
 
 def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
@@ -141,15 +145,11 @@ def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
     return pearson(_ranks(a), _ranks(b))
 
 
-def _ranks(values: Sequence[float]) -> list[float]:
-    ranks, order, start = [0.0] * len(values), sorted(range(len(values)), key=values.__getitem__), 0
-    while start < len(order):
-        end = start
-        while end + 1 < len(order) and values[order[end + 1]] == values[order[start]]:
-            end += 1
-        for index in order[start : end + 1]:
-            ranks[index] = (start + end) / 2 + 1
-        start = end + 1
+def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
+    import numpy as np
+
+    _, place, counts = np.unique(np.asarray(values, dtype=float), return_inverse=True, return_counts=True)
+    ranks: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[place]
     return ranks
 
 

@@ -195,7 +195,7 @@ def line_chart(series: Sequence[Series], *, title: str, x_label: str, y_label: s
     if level is not None and math.isfinite(level):
         base = Series("Base model", [low, high], [level, level], dashed=True)
         drawn.append((base, base.points()))
-    legend, legend_bottom = _legend([one for one, _ in drawn], top=40.0)
+    legend, legend_bottom = draw_legend([one for one, _ in drawn], top=40.0)
     y_ticks = _y_ticks([y for _, points in drawn for _, y in points], y_min_span)
     y_names = tick_labels(y_ticks)
     left = 16.0 + max(_text_width(name) for name in y_names)
@@ -206,14 +206,14 @@ def line_chart(series: Sequence[Series], *, title: str, x_label: str, y_label: s
         f'<text class="jc-title" x="8" y="20" font-weight="600" fill="{_light("chart-ink")}">{escape(title)}</text>',
         legend,
         _axes(x_scale, y_scale, y_ticks, y_names),
-        _label(8.0, top - 14, y_label),
-        _label(WIDTH - 20, HEIGHT - 8, x_label, "end"),
+        label(8.0, top - 14, y_label),
+        label(WIDTH - 20, HEIGHT - 8, x_label, "end"),
         *(_line(one, points, x_scale, y_scale, x_label, y_label) for one, points in drawn),
     ]
     if not drawn:
-        body.append(_label(WIDTH / 2, (top + bottom) / 2, "no data", "middle"))
+        body.append(label(WIDTH / 2, (top + bottom) / 2, "no data", "middle"))
     told = " ".join(f"{one.name}: from {value_text(p[0][1])} to {value_text(p[-1][1])}." for one, p in drawn) or "No data."
-    return _document(WIDTH, HEIGHT, title, f"{y_label} over {x_label}. {told}", "".join(body), "jc jc-chart")
+    return document(WIDTH, HEIGHT, title, f"{y_label} over {x_label}. {told}", "".join(body), "jc jc-chart")
 
 
 def interval_bar(marks: Sequence[Mark], *, chance: float | None, title: str) -> str:
@@ -221,22 +221,22 @@ def interval_bar(marks: Sequence[Mark], *, chance: float | None, title: str) -> 
     width, top, lane = 220.0, 16.0, 15.0
     bottom = top + lane * max(1, len(marks))
     scale = _Scale(0.0, 1.0, 12.0, width - 20.0)
-    parts = [_rule(_AXIS, (scale(0.0), bottom), (scale(1.0), bottom))]
+    parts = [rule(_AXIS, (scale(0.0), bottom), (scale(1.0), bottom))]
     for share, name in ((0.0, "0"), (0.5, "50"), (1.0, "100 %")):
-        parts.append(_rule(_AXIS, (scale(share), bottom), (scale(share), bottom + 4)))
-        parts.append(_label(scale(share), bottom + 15, name, "middle", "jc-small"))
+        parts.append(rule(_AXIS, (scale(share), bottom), (scale(share), bottom + 4)))
+        parts.append(label(scale(share), bottom + 15, name, "middle", "jc-small"))
     told = [f"{mark.name} {mark.value * 100:.1f} % (95 % interval {mark.low * 100:.1f} to {mark.high * 100:.1f} %)" for mark in marks]
     for index, mark in enumerate(marks):
         y = top + lane * (index + 0.5)
-        line = _rule(_colour(mark.colour, "l", "stroke"), (scale(_share(mark.low)), y), (scale(_share(mark.high)), y), _THICK)
-        dot = f'<circle {_colour(mark.colour, "d", "fill")} cx="{_px(scale(_share(mark.value)))}" cy="{_px(y)}" r="4.5"/>'
+        line = rule(colour(mark.colour, "l", "stroke"), (scale(_share(mark.low)), y), (scale(_share(mark.high)), y), _THICK)
+        dot = f'<circle {colour(mark.colour, "d", "fill")} cx="{px(scale(_share(mark.value)))}" cy="{px(y)}" r="4.5"/>'
         parts.append(f"<g><title>{escape(told[index])}</title>{line}{dot}</g>")
     if chance is not None:
         x = scale(_share(chance))
         told.append(f"chance level {chance * 100:.0f} %")
-        parts.append(_rule(f'class="jc-chance" stroke="{_light("chart-ink")}"', (x, 12.0), (x, bottom), ' stroke-dasharray="3 3"'))
-        parts.append(_label(x, 9.0, "chance", "start" if chance < 0.1 else "end" if chance > 0.9 else "middle", "jc-small"))
-    return _document(width, bottom + 20.0, title, "; ".join(told) + ".", "".join(parts), "jc jc-bar")
+        parts.append(rule(f'class="jc-chance" stroke="{_light("chart-ink")}"', (x, 12.0), (x, bottom), ' stroke-dasharray="3 3"'))
+        parts.append(label(x, 9.0, "chance", "start" if chance < 0.1 else "end" if chance > 0.9 else "middle", "jc-small"))
+    return document(width, bottom + 20.0, title, "; ".join(told) + ".", "".join(parts), "jc jc-bar")
 
 
 def bar_chart(groups: Sequence[tuple[str, Sequence[Bar]]], *, title: str, unit: str) -> str:
@@ -247,18 +247,18 @@ def bar_chart(groups: Sequence[tuple[str, Sequence[Bar]]], *, title: str, unit: 
     scale = _Scale(0.0, max(values, default=0.0) or 1.0, left, WIDTH - 60.0)
     parts, y, told = [f'<text class="jc-title" x="8" y="20" font-weight="600" fill="{_light("chart-ink")}">{escape(title)}</text>'], 30.0, []
     for group, bars in groups:
-        parts.append(f'<text class="jc-title" x="8" y="{_px(y + 16)}" fill="{_light("chart-ink")}">{escape(_shortened(group, WIDTH - 16.0))}</text>')
+        parts.append(f'<text class="jc-title" x="8" y="{px(y + 16)}" fill="{_light("chart-ink")}">{escape(_shortened(group, WIDTH - 16.0))}</text>')
         y += 24.0
         for bar in bars:
             value, said = finite(bar.value), number_text(bar.value, 2)
             told.append(f"{group}, {bar.name}: {said} {unit}")
             end = scale(max(0.0, value)) if value is not None else left
-            drawn = f'<rect {_colour(bar.colour, "d", "fill")} x="{_px(left)}" y="{_px(y + 3)}" width="{_px(end - left)}" height="13" rx="1.5"/>'
-            words = _label(left - 8, y + 14, _shortened(bar.name, _NAME_LANE), "end") + _label(end + 6, y + 14, said)
+            drawn = f'<rect {colour(bar.colour, "d", "fill")} x="{px(left)}" y="{px(y + 3)}" width="{px(end - left)}" height="13" rx="1.5"/>'
+            words = label(left - 8, y + 14, _shortened(bar.name, _NAME_LANE), "end") + label(end + 6, y + 14, said)
             parts.append(f"<g><title>{escape(told[-1])}</title>{drawn}{words}</g>")
             y += 20.0
         y += 8.0
-    return _document(WIDTH, y + 4.0, title, ("; ".join(told) or "no data") + ".", "".join(parts), "jc jc-chart")
+    return document(WIDTH, y + 4.0, title, ("; ".join(told) or "no data") + ".", "".join(parts), "jc jc-chart")
 
 
 def value_text(value: float) -> str:
@@ -268,11 +268,11 @@ def value_text(value: float) -> str:
     return _minus(f"{value:.4g}") if value == 0 or abs(value) >= 1e-4 else _minus(f"{value:.3e}")
 
 
-def _document(width: float, height: float, title: str, description: str, body: str, css_class: str) -> str:
+def document(width: float, height: float, title: str, description: str, body: str, css_class: str) -> str:
     """The svg element: its title and description are what a screen reader gets instead of the drawing."""
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="{css_class}" role="img" viewBox="0 0 {_px(width)} {_px(height)}" '
-        f'width="{_px(width)}" height="{_px(height)}" font-family="system-ui, sans-serif" font-size="{_FONT:g}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="{css_class}" role="img" viewBox="0 0 {px(width)} {px(height)}" '
+        f'width="{px(width)}" height="{px(height)}" font-family="system-ui, sans-serif" font-size="{_FONT:g}" '
         f'aria-label="{escape(title)}. {escape(description)}">'
         f"<title>{escape(title)}</title><desc>{escape(description)}</desc><style>{_STYLE}</style>"
         f'<rect class="jc-bg" width="100%" height="100%" fill="{_light("chart-bg")}"/>{body}</svg>'
@@ -292,7 +292,7 @@ def _style_sheet() -> str:
     return "".join(rules)
 
 
-def _legend(series: Sequence[Series], *, top: float) -> tuple[str, float]:
+def draw_legend(series: Sequence[Series], *, top: float) -> tuple[str, float]:
     """A sample of each line with its name, in as many rows as they need; and where the last row ends."""
     x, y, parts = 8.0, top, []
     for one in series:
@@ -300,8 +300,8 @@ def _legend(series: Sequence[Series], *, top: float) -> tuple[str, float]:
         if x > 8.0 and x + width > WIDTH - 8.0:
             x, y = 8.0, y + 18.0
         dash = ' stroke-dasharray="5 4"' if one.dashed else ""
-        look = _colour(one.colour, "l", "stroke")
-        parts += [_rule(look, (x, y - 4), (x + 20, y - 4), f' stroke-width="2.2"{dash}'), _label(x + 26, y, one.name)]
+        look = colour(one.colour, "l", "stroke")
+        parts += [rule(look, (x, y - 4), (x + 20, y - 4), f' stroke-width="2.2"{dash}'), label(x + 26, y, one.name)]
         x += width
     return "".join(parts), y
 
@@ -312,26 +312,26 @@ def _axes(x_scale: _Scale, y_scale: _Scale, y_ticks: Sequence[float], y_names: S
     left, right, base = x_scale.start, x_scale.end, y_scale.start
     for tick, name in zip(y_ticks, y_names, strict=True):
         y = y_scale(tick)
-        parts += [_rule(grid, (left, y), (right, y)), _label(left - 8, y + 4.5, name, "end")]
-    parts.append(_rule(_AXIS, (left, base), (right, base)))
+        parts += [rule(grid, (left, y), (right, y)), label(left - 8, y + 4.5, name, "end")]
+    parts.append(rule(_AXIS, (left, base), (right, base)))
     ticks = [tick for tick in nice_ticks(x_scale.low, x_scale.high) if x_scale.low <= tick <= x_scale.high]
     for tick, name in zip(ticks, tick_labels(ticks), strict=True):
         x = x_scale(tick)
-        parts += [_rule(_AXIS, (x, base), (x, base + 5)), _label(x, base + 19, name, "middle")]
+        parts += [rule(_AXIS, (x, base), (x, base + 5)), label(x, base + 19, name, "middle")]
     return "".join(parts)
 
 
 def _line(one: Series, points: list[tuple[float, float]], x_scale: _Scale, y_scale: _Scale, x_label: str, y_label: str) -> str:
     """The line itself and the points that answer to the pointer; those of a short line are drawn as dots."""
-    path = " ".join(f"{_px(x_scale(x))},{_px(y_scale(y))}" for x, y in thin(points, _MAX_POINTS))
+    path = " ".join(f"{px(x_scale(x))},{px(y_scale(y))}" for x, y in thin(points, _MAX_POINTS))
     pen = 'stroke-width="1" opacity="0.7"' if len(points) > _DENSE else 'stroke-width="2"' + (' stroke-dasharray="5 4"' if one.dashed else "")
-    parts = [f'<polyline {_colour(one.colour, "l", "stroke")} fill="none" {pen} stroke-linejoin="round" points="{path}"/>']
+    parts = [f'<polyline {colour(one.colour, "l", "stroke")} fill="none" {pen} stroke-linejoin="round" points="{path}"/>']
     dots = len(points) <= _MAX_DOTS and not one.dashed
     stride = max(1, math.ceil(len(points) / _MAX_HOVER))
     for x, y in points[::stride]:
         told = f"{one.name}: {value_text(y)} {y_label} at {value_text(x)} {x_label}"
-        fill, extra = _colour(one.colour, "d", "fill", "" if dots else "jc-hit"), "" if dots else ' opacity="0"'
-        circle = f'cx="{_px(x_scale(x))}" cy="{_px(y_scale(y))}" r="3.5" stroke="transparent" stroke-width="10"'
+        fill, extra = colour(one.colour, "d", "fill", "" if dots else "jc-hit"), "" if dots else ' opacity="0"'
+        circle = f'cx="{px(x_scale(x))}" cy="{px(y_scale(y))}" r="3.5" stroke="transparent" stroke-width="10"'
         parts.append(f"<circle {fill} {circle}{extra}><title>{escape(told)}</title></circle>")
     return "".join(parts)
 
@@ -368,28 +368,28 @@ def _shortened(text: str, width: float) -> str:
     return text if len(head) + len(tail) == len(text) else f"{head}\u2026{tail}"
 
 
-def _colour(index: int, kind: str, attribute: str, extra: str = "") -> str:
+def colour(index: int, kind: str, attribute: str, extra: str = "") -> str:
     """Class and fallback attribute of a palette colour; an index beyond the palette starts over."""
     slot = index % len(LIGHT)
     return f'class="jc-{kind}{slot}{" " + extra if extra else ""}" {attribute}="{LIGHT[slot]}"'
 
 
-def _rule(look: str, start: tuple[float, float], end: tuple[float, float], more: str = "") -> str:
+def rule(look: str, start: tuple[float, float], end: tuple[float, float], more: str = "") -> str:
     """A straight line from `start` to `end`; `look` is its class and fallback stroke."""
-    return f'<line {look} x1="{_px(start[0])}" y1="{_px(start[1])}" x2="{_px(end[0])}" y2="{_px(end[1])}"{more}/>'
+    return f'<line {look} x1="{px(start[0])}" y1="{px(start[1])}" x2="{px(end[0])}" y2="{px(end[1])}"{more}/>'
 
 
-def _label(x: float, y: float, text: str, anchor: str = "start", css_class: str = "") -> str:
+def label(x: float, y: float, text: str, anchor: str = "start", css_class: str = "") -> str:
     """A word of the drawing in the muted colour."""
     named = f' class="{css_class}"' if css_class else ""
-    return f'<text{named} x="{_px(x)}" y="{_px(y)}" text-anchor="{anchor}" fill="{_light("chart-muted")}">{escape(text)}</text>'
+    return f'<text{named} x="{px(x)}" y="{px(y)}" text-anchor="{anchor}" fill="{_light("chart-muted")}">{escape(text)}</text>'
 
 
 def _share(value: float) -> float:
     return min(1.0, max(0.0, value))
 
 
-def _px(value: float) -> str:
+def px(value: float) -> str:
     return f"{round(value, 1):g}"
 
 

@@ -14,6 +14,7 @@ from jp_adapt.cli.main import EXIT_CODES, VERBS, build_parser, main
 
 PUBLIC = [
     "JpAdaptError",
+    "compare_scores",
     "evaluate",
     "extend_tokenizer",
     "init_new_rows",

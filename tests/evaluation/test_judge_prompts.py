@@ -139,8 +139,8 @@ def test_an_empty_answer_to_elyza_is_not_sent() -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ([{"pred": "a"}], r"1 items have no answer \(ids 2\)"),
-        ([{"pred": "a"}] * 3, r"1 items are no items of ja/elyza-tasks-100 \(ids 3\)"),
+        ([{"pred": "a"}], r"1 items have no answer \(ids 1\)"),
+        ([{"pred": "a"}] * 3, r"1 items are no items of ja/elyza-tasks-100 \(ids 2\)"),
         ([{"item": "1", "generation": "a"}, {"item": "1", "generation": "b"}], r"jsonl:2: item '1' is answered twice"),
         ([{"item": "1", "generation": None}], r"jsonl:1: generation is null; only generated answers can be judged"),
         ([{"pred": 4}], r"jsonl:1: pred: a text is needed, and it is 4"),
@@ -167,7 +167,7 @@ def test_answers_in_every_layout(tmp_path: Path) -> None:
     assert (fast.model, fast.turns) == ("gpt-4", {"7": ("一", "二")})
     half = write_lines(tmp_path / "org" / "preds.jsonl", [{"pred": "半X分"}])
     half.write_text(half.read_text(encoding="utf-8").replace("X", "\\ud83d"), encoding="utf-8")
-    assert read_answers(half, B).turns == {"1": ("半\ufffd分",)}
+    assert read_answers(half, B).turns == {"0": ("半\ufffd分",)}
 
 
 def test_a_wrong_declaration_is_an_error_with_its_line(tmp_path: Path) -> None:
@@ -183,5 +183,6 @@ def test_a_wrong_declaration_is_an_error_with_its_line(tmp_path: Path) -> None:
         path.write_text(good.replace(old, new), encoding="utf-8")
         with pytest.raises(UsageError, match=message):
             load_judge_task(str(path))
-    with pytest.raises(UsageError, match=r"no judge for 'ja/mt-bensh' \(did you mean 'mt-bench'\?\)"):
-        load_judge_task("ja/mt-bensh")
+    with pytest.raises(UsageError, match=r"no judge for 'ja/rakuga' \(did you mean 'rakuda'\?\)"):
+        load_judge_task("ja/rakuga")
+    assert load_judge_task("mt-bench")[0].benchmark == load_judge_task("ja/mt-bench")[0].benchmark == "ja/japanese-mt-bench"

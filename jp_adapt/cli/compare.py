@@ -1,0 +1,33 @@
+"""`jp-adapt eval compare`: are two evaluations different, or is it chance?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+EPILOG = """The first run is what the others are compared with: base against adapted. Runs with another protocol, version or data of a benchmark are refused."""
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "eval compare", help="compare evaluations item by item", description="Compare evaluations of the same benchmarks item by item.", epilog=EPILOG
+    )
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders that `jp-adapt eval` or `jp-adapt judge` wrote, the base first")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts and every item")
+    parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
+    parser.set_defaults(main=main)
+
+
+def main(args: argparse.Namespace) -> int:
+    from jp_adapt.core.errors import UsageError
+    from jp_adapt.pipeline.compare_commands import compare, comparison_lines
+
+    if len(args.runs) < 2:
+        raise UsageError("give at least two runs, the base first")
+    report = compare(args.runs, args.html)
+    print(json.dumps(report, ensure_ascii=False) if args.json else "\n".join(comparison_lines(report)))
+    if args.html and not args.json:
+        print(f"Page: {args.html}")
+    return 0

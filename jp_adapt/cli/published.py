@@ -1,0 +1,45 @@
+"""`jp-adapt eval published`: an evaluation beside published scores of the same protocol."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "eval published",
+        help="an evaluation beside published scores",
+        description="Show an evaluation beside published scores of the same protocol, shots and metric; others are named and not compared.",
+    )
+    parser.add_argument("run", type=Path, help="folder that `jp-adapt eval` wrote")
+    parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
+    parser.set_defaults(main=main)
+
+
+def main(args: argparse.Namespace) -> int:
+    from jp_adapt.evaluation.published import compare_published
+    from jp_adapt.evaluation.results import read_scores
+    from jp_adapt.recipe.published import load_published
+
+    report = compare_published(read_scores(args.run), load_published())
+    if args.json:
+        print(json.dumps(report, ensure_ascii=False))
+        return 0
+    for entry in report["benchmarks"]:
+        print(f"{entry['name']}: {report['model']} {_figure(entry['value'])}")
+        for row in entry["published"]:
+            assumed = f"  ({row['assumed']})" if row["assumed"] else ""
+            print(f"  {row['value']:7.4f}  {report['model']} {row['verdict']:<22}  {row['model']}{assumed}")
+        for reason in entry["reasons"]:
+            print(f"  not compared: {reason}")
+        if not entry["published"]:
+            others = f"; published with another protocol: {', '.join(entry['not_compared'])}" if entry["not_compared"] else ""
+            print(f"  nothing published with this protocol{others}")
+    return 0
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"

@@ -1,0 +1,272 @@
+"""Pairs of evaluations: planted differences are found, chance is not taken for one, and scores that mean different things are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import jp_adapt
+from jp_adapt.core.errors import InputError
+from jp_adapt.evaluation import statistics
+from jp_adapt.evaluation.compare import compare_scores
+from jp_adapt.evaluation.published import compare_published
+from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output, Scores, write_outputs, write_scores
+from jp_adapt.recipe.published import PublishedTable, load_published
+
+
+def benchmark(id: str, values: Sequence[float], metric: str = "accuracy", value: float | None = None, **changes: Any) -> BenchmarkScore:
+    mean = sum(values) / len(values) if value is None else value
+    score = BenchmarkScore(
+        id=id,
+        name=f"{id}@jp-adapt/3-shot/{metric}",
+        title=id.upper(),
+        version="1",
+        licence="CC0",
+        source="here",
+        revision=None,
+        sha256={"valid.json": "0" * 64},
+        num_fewshot=3,
+        items=len(values),
+        primary_metric=metric,
+        metrics={
+            metric: MetricScore(
+                mean, statistics.wilson_interval(round(sum(values)), len(values)) if max(values) <= 1 else None, statistics.standard_error(values)
+            )
+        },
+        chance=0.2,
+        majority=0.3,
+    )
+    return replace(score, **changes)
+
+
+def output(name: str, index: int, score: float, metric: str = "accuracy", **changes: Any) -> Output:
+    made = Output(name, str(index), "", f"問{index}", ["あ", "い"], [-1.0, -2.0], None, int(score), 1, {metric: score})
+    return replace(made, **changes)
+
+
+def write_run(folder: Path, parts: dict[str, Sequence[float]], metric: str = "accuracy", model: str | None = None, **changes: Any) -> Path:
+    folder.mkdir()
+    scores = [benchmark(name, values, metric, **changes) for name, values in parts.items()]
+    write_scores(folder, Scores({"name": model or folder.name}, "jp-adapt", scores))
+    write_outputs(folder / "outputs.jsonl", [output(name, n, value, metric) for name, values in parts.items() for n, value in enumerate(values)])
+    return folder
+
+
+def coins(share: float, number: int, seed: int) -> list[float]:
+    return [float(flip) for flip in np.random.default_rng(seed).random(number) < share]
+
+
+def test_a_planted_difference_is_found_and_named(tmp_path: Path) -> None:
+    base = coins(0.5, 400, 1)
+    better = [1.0 if n % 8 == 0 else value for n, value in enumerate(base)]
+    a, b = write_run(tmp_path / "base", {"ja/x": base}), write_run(tmp_path / "adapted", {"ja/x": better})
+    report = jp_adapt.compare_scores(a, b)
+    entry = report["pairs"][0]["benchmarks"][0]
+    gained = [str(n) for n in range(0, 400, 8) if base[n] == 0.0]
+    assert (entry["gained"], entry["lost"]) == (gained, [])
+    assert entry["difference"] == pytest.approx(len(gained) / 400)
+    assert entry["test"] == "McNemar, exact"
+    assert entry["p"] == entry["p_holm"] == pytest.approx(2 / 2 ** len(gained))
+    low, high = entry["interval"]
+    assert 0 < low < entry["difference"] < high
+    assert entry["verdict"].startswith(f"adapted is better than base by {100 * len(gained) / 400:.1f} points (p = ")
+    turned = compare_scores(b, a)["pairs"][0]["benchmarks"][0]
+    assert turned["lost"] == gained
+    assert turned["verdict"].startswith("adapted is better than base")
+
+
+def test_noise_cannot_be_told_apart_and_the_detectable_difference_is_said(tmp_path: Path) -> None:
+    a, b = write_run(tmp_path / "a", {"ja/x": coins(0.5, 200, 1)}), write_run(tmp_path / "b", {"ja/x": coins(0.5, 200, 2)})
+    entry = compare_scores(a, b)["pairs"][0]["benchmarks"][0]
+    assert entry["p"] > 0.05
+    points = 100 * entry["minimal_detectable_difference"]
+    assert entry["verdict"] == f"a and b cannot be told apart (p = {entry['p']:.3f}); a difference below about {points:.1f} points would not show in 200 items"
+
+
+def test_of_equal_models_no_more_differ_than_the_level_says(tmp_path: Path) -> None:
+    """Forty pairs of the same quality: about two would differ at 5 % without a correction, and with it none does."""
+    parts = {side: {f"ja/{n}": coins(0.6, 300, 2 * n + side) for n in range(40)} for side in (0, 1)}
+    report = compare_scores(write_run(tmp_path / "a", parts[0]), write_run(tmp_path / "b", parts[1]))
+    entries = report["pairs"][0]["benchmarks"]
+    assert report["tests"] == 40
+    assert sum(entry["p"] < 0.05 for entry in entries) <= 5
+    assert all("cannot be told apart" in entry["verdict"] for entry in entries)
+    assert all(entry["p_holm"] >= entry["p"] for entry in entries)
+
+
+def test_several_runs_are_compared_with_the_first(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, {"ja/x": coins(0.5, 100, n), "ja/y": coins(0.3, 100, n)}) for n, name in enumerate("abc")]
+    report = compare_scores(*runs)
+    assert [pair["model"] for pair in report["pairs"]] == ["b", "c"]
+    assert report["tests"] == 4
+
+
+def test_scores_that_are_no_zeros_and_ones(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    base = generator.random(150)
+    a = write_run(tmp_path / "a", {"ja/x": base.tolist()}, "f1")
+    b = write_run(tmp_path / "b", {"ja/x": np.clip(base + 0.1 + 0.2 * generator.standard_normal(150), 0, 1).tolist()}, "f1")
+    entry = compare_scores(a, b)["pairs"][0]["benchmarks"][0]
+    assert entry["test"] == "sign flips"
+    assert entry["p"] < 0.001
+    assert entry["interval"][0] > 0
+    assert compare_scores(a, b) == compare_scores(a, b)
+
+
+def test_a_mean_of_groups_is_compared_as_one(tmp_path: Path) -> None:
+    """90 items of a large group and 10 of a small one: the mean of groups moves by the small one."""
+
+    def run(name: str, small: float) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        outputs = [output("ja/x", n, float(n % 2), group="large") for n in range(90)] + [output("ja/x", 90 + n, small, group="small") for n in range(10)]
+        values = [one.scores["accuracy"] or 0.0 for one in outputs]
+        write_scores(folder, Scores({"name": name}, "jp-adapt", [benchmark("ja/x", values, value=(0.5 + small) / 2)]))
+        write_outputs(folder / "outputs.jsonl", outputs)
+        return folder
+
+    entry = compare_scores(run("a", 0.0), run("b", 1.0))["pairs"][0]["benchmarks"][0]
+    assert entry["difference"] == pytest.approx(0.5)
+    assert (entry["a_items"], entry["b_items"]) == (pytest.approx(0.25), pytest.approx(0.75))
+    assert entry["test"] == "sign flips"
+
+
+def test_a_correlation_is_compared_as_a_whole(tmp_path: Path) -> None:
+    generator = np.random.default_rng(1)
+    gold = generator.random(120) * 5
+
+    def run(name: str, noise: float) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        given = gold + noise * generator.standard_normal(120)
+        value = statistics.pearson(given, gold)
+        write_scores(folder, Scores({"name": name}, "jp-adapt", [benchmark("ja/jsts", [1.0] * 120, "pearson", value=value)]))
+        outputs = [output("ja/jsts", n, float(given[n]), "pearson", gold=[f"{gold[n]:.9f}"]) for n in range(120)]
+        write_outputs(folder / "outputs.jsonl", outputs)
+        return folder
+
+    good, same, bad = run("good", 0.5), run("same", 0.5), run("bad", 4.0)
+    report = compare_scores(good, same, bad)
+    first, second = (pair["benchmarks"][0] for pair in report["pairs"])
+    assert "cannot be told apart" in first["verdict"]
+    assert "good is better than bad by 0." in second["verdict"]
+    assert second["difference"] == pytest.approx(second["b"] - second["a"], abs=1e-6)
+    assert second["interval"][0] < second["difference"] < second["interval"][1] < 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "ja/x@stability-0.3/3-shot/accuracy"}, "protocol 'ja/x@jp-adapt/3-shot/accuracy' in .*a, 'ja/x@stability-0.3/3-shot/accuracy' in"),
+        ({"version": "2"}, "version '1' in .*a, '2' in"),
+        ({"sha256": {"valid.json": "1" * 64}}, r"the data differs \(sha256 of valid.json\)"),
+    ],
+)
+def test_scores_that_measure_different_things_are_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    a, b = write_run(tmp_path / "a", {"ja/x": [0.0, 1.0]}), write_run(tmp_path / "b", {"ja/x": [0.0, 1.0]}, **changes)
+    with pytest.raises(InputError, match=f"these scores measure different things and are not compared:\n  ja/x: {message}"):
+        compare_scores(a, b)
+
+
+def test_items_of_one_run_alone_are_counted(tmp_path: Path) -> None:
+    a, b = (
+        write_run(tmp_path / "a", {"ja/x": coins(0.5, 50, 0), "ja/y": [1.0, 0.0]}),
+        write_run(tmp_path / "b", {"ja/x": coins(0.5, 40, 0), "ja/z": [1.0, 0.0]}),
+    )
+    pair = compare_scores(a, b)["pairs"][0]
+    entry = pair["benchmarks"][0]
+    assert (entry["items"], entry["only_a"], entry["only_b"], entry["difference"]) == (40, 10, 0, 0.0)
+    assert pair["only_in_one"] == ["ja/y", "ja/z"]
+    with pytest.raises(InputError, match="have no benchmark in common"):
+        compare_scores(a, write_run(tmp_path / "c", {"ja/w": [1.0]}))
+    with pytest.raises(InputError, match="nothing to compare with"):
+        compare_scores(a)
+
+
+def test_a_run_with_an_item_twice_is_refused(tmp_path: Path) -> None:
+    a = write_run(tmp_path / "a", {"ja/x": [0.0, 1.0]})
+    text = (a / "outputs.jsonl").read_text(encoding="utf-8")
+    (a / "outputs.jsonl").write_text(text + text.splitlines()[0] + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match="item '0' of ja/x stands twice"):
+        compare_scores(a, a)
+
+
+def table(**changes: Any) -> PublishedTable:
+    column = {"benchmark": "ja/x", "profile": "jp-adapt", "shots": 3, "metric": "accuracy", "scale": 100.0, "items": 400} | changes
+    return PublishedTable.model_validate(
+        {"format": 1, "title": "t", "source": "s", "read": "2026", "columns": [column], "models": {"low": [40.0], "near": [51.0], "high": [60.0]}}
+    )
+
+
+def published_entry(items: int = 400, **changes: Any) -> dict[str, Any]:
+    values = [float(n % 2) for n in range(items)]
+    scores = Scores({"name": "m"}, "jp-adapt", [benchmark("ja/x", values)])
+    entry: dict[str, Any] = compare_published(scores, [table(**changes)])["benchmarks"][0]
+    return entry
+
+
+def test_published_scores_of_the_same_protocol_are_compared() -> None:
+    entry = published_entry()
+    assert [(row["model"], row["verdict"]) for row in entry["published"]] == [("high", "below it"), ("near", "cannot be told apart"), ("low", "above it")]
+    assert entry["published"][2]["difference"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("changes", [{"profile": "stability-0.3"}, {"shots": 4}, {"metric": "exact_match"}])
+def test_published_scores_of_another_protocol_are_named_and_not_compared(changes: dict[str, Any]) -> None:
+    entry = published_entry(**changes)
+    assert entry["published"] == []
+    assert len(entry["not_compared"]) == 1
+
+
+def test_a_part_of_the_items_is_not_compared_with_all_of_them() -> None:
+    entry = published_entry(items=100)
+    assert (entry["published"], entry["reasons"]) == ([], ["100 items were measured here and 400 there"])
+
+
+def test_the_shipped_tables_are_those_of_their_sources() -> None:
+    tables = {one.title: one for one in load_published()}
+    assert len(tables) == 4
+    swallow = tables["Pages of the Swallow project, llm-jp-eval"]
+    assert (
+        dict(zip([column.name for column in swallow.columns], swallow.models["ELYZA-japanese-Llama-2-7b"], strict=True))[
+            "ja/jcommonsenseqa@llm-jp-eval/4-shot/exact_match"
+        ]
+        == 0.579
+    )
+    for one in tables.values():
+        assert all(
+            0 <= value / column.scale <= 1 for scores in one.models.values() for value, column in zip(scores, one.columns, strict=True) if value is not None
+        )
+        assert len({column.name for column in one.columns}) == len(one.columns)
+
+
+@pytest.mark.parametrize(
+    ("ps", "adjusted"),
+    [([0.01], [0.01]), ([0.01, 0.04], [0.02, 0.04]), ([0.04, 0.01, 0.03], [0.06, 0.03, 0.06]), ([0.5, 0.9, 0.6], [1.0, 1.0, 1.0]), ([], [])],
+)
+def test_holm(ps: list[float], adjusted: list[float]) -> None:
+    assert statistics.holm(ps) == pytest.approx(adjusted)
+
+
+def test_sign_flips_by_hand_and_against_the_normal_law() -> None:
+    assert statistics.paired_mean_p([0.0] * 3, [1.0, 2.0, 3.0]) == pytest.approx(2 / 8)
+    assert statistics.paired_mean_p([0.0] * 4, [1.0, -1.0, 2.0, 2.0]) == pytest.approx(6 / 16)
+    assert statistics.paired_mean_p([1.0, 2.0], [1.0, 2.0]) == 1.0
+    differences = np.random.default_rng(5).standard_normal(300) + 0.1
+    z = abs(differences.mean()) / differences.std(ddof=1) * np.sqrt(300)
+    from math import erfc
+
+    assert statistics.paired_mean_p([0.0] * 300, differences.tolist()) == pytest.approx(erfc(z / np.sqrt(2)), abs=0.02)
+
+
+def test_correlations_with_ties_and_constants() -> None:
+    assert statistics.spearman([1, 2, 2, 3], [10, 20, 20, 90]) == pytest.approx(1.0)
+    assert statistics.spearman([1, 2, 3], [3, 2, 1]) == pytest.approx(-1.0)
+    assert statistics.spearman([1, 2, 2, 4], [1, 3, 2, 4]) == pytest.approx(np.corrcoef([1, 2.5, 2.5, 4], [1, 3, 2, 4])[0, 1])
+    assert statistics.pearson([1, 1, 1], [1, 2, 3]) is None
+    assert statistics.pearson([1], [1]) is None
