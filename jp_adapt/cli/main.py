@@ -14,7 +14,7 @@ from jp_adapt.core.suggest import did_you_mean
 
 VERBS = ("run", "check", "plan", "status", "report", "tokenizer", "corpus", "eval", "judge", "list", "show", "copy", "env")
 
-EVAL_ACTIONS = ("compare", "published")  # verbs of their own beneath `eval`, each in the module of its name
+EVAL_ACTIONS = ("compare", "published", "page")  # verbs of their own beneath `eval`, each in the module of its name
 
 EXIT_CODES = """exit codes: 0 done · 1 failed while running · 2 wrong usage or recipe, nothing ran · 3 an input is missing or not the pinned one ·
 4 a quality gate did not hold · 5 the run folder belongs to another recipe · 130 interrupted, checkpoint saved"""

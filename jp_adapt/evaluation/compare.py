@@ -11,12 +11,13 @@ from typing import Any
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation import statistics
+from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.results import BenchmarkScore, Output, Scores, read_outputs, read_scores
 
 LEVEL = 0.05
 RESAMPLES = 1000  # of a metric that only a whole set has
-CORRELATIONS: dict[str, Callable[[Sequence[float], Sequence[float]], float | None]] = {"pearson": statistics.pearson, "spearman": statistics.spearman}
-WHOLE_SET: dict[str, Callable[..., float | None]] = {**CORRELATIONS}
+CORRELATIONS: dict[str, Callable[..., float | None]] = {"pearson": labels.pearson, "spearman": labels.spearman}
+WHOLE_SET = CORRELATIONS | {"balanced_accuracy": labels.balanced_accuracy, "macro_f1": labels.macro_f1, "mcc": labels.mcc}
 Report = dict[str, Any]
 
 
@@ -56,9 +57,14 @@ def compare_scores(first: str | Path, *others: str | Path, seed: int = 0) -> Rep
         InputError: a folder is no evaluation; or the runs have no benchmark in common, or one of another version, protocol or data: such scores must not
             be compared.
     """
-    if not others:
+    return compare_runs([load_run(Path(path)) for path in (first, *others)], seed)
+
+
+def compare_runs(runs: Sequence[Run], seed: int = 0) -> Report:
+    """`compare_scores` of runs that are read already."""
+    if len(runs) < 2:
         raise InputError("nothing to compare with: give at least two evaluations")
-    base, *rest = [load_run(Path(path)) for path in (first, *others)]
+    base, *rest = runs
     pairs = [_pair(base, run, seed) for run in rest]
     tests = [entry for pair in pairs for entry in pair["benchmarks"] if entry["p"] is not None]
     for entry, adjusted in zip(tests, statistics.holm([entry["p"] for entry in tests]), strict=True):

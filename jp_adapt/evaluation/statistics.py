@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Floats = Sequence[float] | NDArray[np.float64]
-
 Z95 = 1.959963984540054
 RESAMPLES = 2000
 FLIPS = 20_000
@@ -126,31 +124,6 @@ def holm(ps: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, ps[index] * (len(ps) - rank)))
         adjusted[index] = highest
     return adjusted
-
-
-def pearson(a: Floats, b: Floats) -> float | None:
-    """Correlation of two series; None where one of them is constant, and for fewer than two values."""
-    import numpy as np
-
-    x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    if len(x) != len(y):
-        raise ValueError(f"series of {len(x)} and {len(y)} values")
-    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
-        return None
-    return float(np.clip(np.corrcoef(x, y)[0, 1], -1, 1))
-
-
-def spearman(a: Sequence[float], b: Sequence[float]) -> float | None:
-    """Correlation of the ranks, equal values sharing the mean of their ranks; None where one series is constant."""
-    return pearson(_ranks(a), _ranks(b))
-
-
-def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
-    import numpy as np
-
-    _, place, counts = np.unique(np.asarray(values, dtype=float), return_inverse=True, return_counts=True)
-    ranks: NDArray[np.float64] = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    return ranks
 
 
 def degenerate_warning(predictions: Sequence[int], num_choices: int) -> str | None:

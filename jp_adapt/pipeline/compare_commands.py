@@ -8,21 +8,40 @@ from typing import Any
 
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import write_text
-from jp_adapt.evaluation.compare import compare_scores
+from jp_adapt.evaluation.compare import compare_runs, load_run
+from jp_adapt.evaluation.published import compare_published
+from jp_adapt.recipe.published import load_published
 
 Report = dict[str, Any]
 
 
-def compare(runs: Sequence[Path], page: Path | None = None) -> Report:
+def compare(paths: Sequence[Path], page: Path | None = None) -> Report:
     """Compare result folders with the first of them; with `page`, write the comparison there as HTML. UsageError where that file is there already."""
-    if page is not None and page.exists():
-        raise UsageError(f"{page}: exists already; give another --html, or move it away")
-    report = compare_scores(*runs)
+    _refuse_existing(page)
+    runs = [load_run(path) for path in paths]
+    report = compare_runs(runs)
     if page is not None:
         from jp_adapt.pipeline.eval_page import comparison_page
 
-        write_text(page, comparison_page(report, runs))
+        tables = load_published()
+        write_text(page, comparison_page(report, runs, [compare_published(run.scores, tables) for run in runs]))
     return report
+
+
+def write_evaluation_page(path: Path, page: Path | None = None) -> Path:
+    """Write the page of one evaluation, index.html in its folder where `page` names no other file (that one is written anew each time)."""
+    from jp_adapt.pipeline.eval_page import evaluation_page
+
+    _refuse_existing(page)
+    run = load_run(path)
+    target = page or (path if path.is_dir() else path.parent) / "index.html"
+    write_text(target, evaluation_page(run, compare_published(run.scores, load_published())))
+    return target
+
+
+def _refuse_existing(page: Path | None) -> None:
+    if page is not None and page.exists():
+        raise UsageError(f"{page}: exists already; give another --html, or move it away")
 
 
 def comparison_lines(report: Report) -> list[str]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
@@ -45,14 +47,19 @@ def criterion_name(name: object) -> str:
     return f"{known} ({runtime}" if runtime else known
 
 
-def page(title: str, lead: str, named: str, sections: Sequence[tuple[str, str, str]], *, css: str = "", version: str = "") -> str:
+def page(
+    title: str, lead: str, named: str, sections: Sequence[tuple[str, str, str]], *, css: str = "", script: str = "", data: Any = None, version: str = ""
+) -> str:
     """The document around `sections` of (anchor, heading, HTML).
 
-    Nothing is fetched, and a content policy keeps the browser from running or loading anything but the one script here. All but `css` is HTML.
+    Nothing is fetched, and a content policy keeps the browser from running or loading anything but the script here and `script`, a trusted text of the
+    package. `data` becomes JSON in the element #data, which no parser can take for markup. All but `css`, `script` and `data` is HTML.
     """
+    scripts = [_SCRIPT, script] if script else [_SCRIPT]
+    stored = f'<script type="application/json" id="data">{_json(data)}</script>\n' if data is not None else ""
     style = files("jp_adapt.pipeline").joinpath("report.css").read_text(encoding="utf-8") + css
-    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:; base-uri 'none'; form-action 'none'"
+    digests = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(one.encode()).digest()).decode()}'" for one in scripts)
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src {digests}; img-src data:; base-uri 'none'; form-action 'none'"
     links = "".join(f'<li><a href="#{anchor}">{name}</a></li>' for anchor, name, _ in sections)
     bodies = (f'<section id="{anchor}" aria-labelledby="h-{anchor}">\n<h2 id="h-{anchor}">{name}</h2>\n{body}\n</section>' for anchor, name, body in sections)
     parts = [
@@ -63,9 +70,15 @@ def page(title: str, lead: str, named: str, sections: Sequence[tuple[str, str, s
         f'<p class="lead">{lead}</p>\n{named}\n<nav aria-label="Sections"><ul>{links}</ul></nav>\n</header>\n<main>',
         *bodies,
         f'</main>\n<footer><p class="note">Written by jp-adapt {version}</p></footer>',
-        f"<script>{_SCRIPT}</script>\n</body>\n</html>\n",
+        stored + "".join(f"<script>{one}</script>\n" for one in scripts) + "</body>\n</html>\n",
     ]
     return "\n".join(parts)
+
+
+def _json(value: Any) -> str:
+    """JSON without a character that could end the element, begin a comment, or be illegal in a page; NaN is refused."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return re.sub(r"[<>&\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]", lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def cell(value: str, below: str = "") -> str:

@@ -13,6 +13,7 @@ from jp_adapt.evaluation.judge.bradley_terry import Game, rank
 from jp_adapt.evaluation.judge.recorded import read_ranking, read_recorded
 from jp_adapt.evaluation.judge.run import Verdict
 from jp_adapt.evaluation.judge.summary import Takes, by_item, calibrate, summarise
+from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output, Scores, write_outputs, write_scores
 from jp_adapt.recipe.judge import JudgeTask
 
@@ -56,7 +57,7 @@ def calibration(task: JudgeTask, report: Report, verdicts: Sequence[Verdict], re
     if len(both) < 2:
         raise InputError(f"{recorded[0]}: fewer than two of the models {', '.join(sorted(ours))} stand there")
     pairs = [ours[name] for name in both], [theirs[name] for name in both]
-    return {"models": both, "spearman": statistics.spearman(*pairs), "pearson": statistics.pearson(*pairs)}
+    return {"models": both, "spearman": labels.spearman(*pairs), "pearson": labels.pearson(*pairs)}
 
 
 def calibrate_takes(task: JudgeTask, given: Sequence[Takes], recorded: Sequence[Path]) -> Report:

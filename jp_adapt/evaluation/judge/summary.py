@@ -8,6 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from jp_adapt.evaluation import statistics
+from jp_adapt.evaluation.metrics import labels
 
 Key = tuple[str, int]  # item, turn
 
@@ -82,8 +83,8 @@ def calibrate(recorded: Mapping[Key, float], given: Mapping[Key, float], scale: 
         "same_share": same / len(keys) if keys else None,
         "within_one_share": sum(abs(x - y) <= 1 for x, y in zip(a, b, strict=True)) / len(keys) if keys else None,
         "kappa": weighted_kappa(a, b, scale),
-        "pearson": statistics.pearson(a, b),
-        "spearman": statistics.spearman(a, b),
+        "pearson": labels.pearson(a, b),
+        "spearman": labels.spearman(a, b),
         "mean_shift": _mean(b) - _mean(a) if keys else None,
         "mean_shift_interval": statistics.paired_mean_interval(a, b) if keys else None,
     }

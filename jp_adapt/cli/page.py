@@ -1,0 +1,22 @@
+"""`jp-adapt eval page`: one evaluation as a page."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(verbs: Any) -> None:
+    about = "Write one evaluation as a page: charts, published scores of the same protocol, and every item."
+    parser = verbs.add_parser("eval page", help="an evaluation as a page", description=about)
+    parser.add_argument("run", type=Path, help="folder that `jp-adapt eval` wrote")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="where to write it (default: RUN/index.html)")
+    parser.set_defaults(main=main)
+
+
+def main(args: argparse.Namespace) -> int:
+    from jp_adapt.pipeline.compare_commands import write_evaluation_page
+
+    print(f"Page: {write_evaluation_page(args.run, args.html)}")
+    return 0

@@ -1,0 +1,98 @@
+"""The items of evaluations as the data of the page's browser."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from jp_adapt.evaluation.compare import Run
+from jp_adapt.evaluation.results import Output
+
+LONGEST_TEXT = 4000  # characters of a prompt or an answer that the page carries; outputs.jsonl has the whole
+LEAST_SHARED = 200  # characters from which a beginning that all prompts of a benchmark share is stored once
+
+Data = dict[str, Any]
+
+
+def browser_data(runs: Sequence[Run]) -> Data:
+    """Benchmarks with the beginning that their prompts share, the filters, and every item with what each run made of it."""
+    ids = list(dict.fromkeys(entry.id for run in runs for entry in run.scores.benchmarks))
+    metrics = {entry.id: entry.primary_metric for run in runs for entry in run.scores.benchmarks}
+    shared = {name: _shared([output.prompt for run in runs for output in run.items.get(name, {}).values()]) for name in ids}
+    items = [
+        _item(index, item, [run.items.get(name, {}).get(item) for run in runs], runs, metrics[name], len(shared[name]))
+        for index, name in enumerate(ids)
+        for item in dict.fromkeys(item for run in runs for item in run.items.get(name, {}))
+    ]
+    benchmarks = [{"id": name, "shared": shared[name][-LONGEST_TEXT:]} for name in ids]
+    return {"benchmarks": benchmarks, "outcomes": _filters(runs), "items": items}
+
+
+def _filters(runs: Sequence[Run]) -> list[tuple[str, str]]:
+    """(key, words) of the outcomes that can be asked for."""
+    if len(runs) == 1:
+        return [("", "all"), ("right", "right"), ("wrong", "wrong")]
+    base = runs[0].name
+    found = [("", "all")]
+    for index, run in enumerate(runs[1:], start=1):
+        found += [(f"lost{index}", f"{base} better than {run.name}"), (f"gained{index}", f"{run.name} better than {base}")]
+    return [*found, ("right", "all right"), ("wrong", "all wrong"), ("differ", "different scores")]
+
+
+def _item(index: int, name: str, outputs: Sequence[Output | None], runs: Sequence[Run], metric: str, shared: int) -> Data:
+    scores = [output.scores.get(metric) if output is not None else None for output in outputs]
+    there = [output for output in outputs if output is not None]
+    answers = [_answer(run.name, output, score) for run, output, score in zip(runs, outputs, scores, strict=True) if output is not None]
+    flags = [
+        flag for flag, on in (("moved", any(o and o.moved_boundary for o in outputs)), ("truncated", any(o and o.truncated_tokens for o in outputs))) if on
+    ]
+    return {
+        "b": index,
+        "id": name,
+        "group": there[0].group,
+        "prompt": there[0].prompt[shared:][-LONGEST_TEXT:],
+        "choices": there[0].choices,
+        "gold": _text(there[0].gold),
+        "outcomes": _outcomes(scores),
+        "flags": flags,
+        "answers": answers,
+    }
+
+
+def _answer(model: str, output: Output, score: float | None) -> Data:
+    mark = "" if score is None or score not in (0.0, 1.0) else "right" if score else "wrong"
+    return {
+        "model": model,
+        "score": "\u2013" if score is None else f"{score:g}" if score in (0.0, 1.0) else f"{score:.3f}",
+        "mark": mark,
+        "text": _text(output.generation if output.generation is not None else output.prediction)[:LONGEST_TEXT],
+        "nats": [f"{nats:.3f}" for nats in output.log_likelihoods] if output.log_likelihoods is not None else None,
+    }
+
+
+def _outcomes(scores: Sequence[float | None]) -> list[str]:
+    known = [score for score in scores if score is not None]
+    found = [name for name, on in (("right", all(score == 1.0 for score in known)), ("wrong", all(score == 0.0 for score in known))) if on and known]
+    base = scores[0]
+    for index, score in enumerate(scores[1:], start=1):
+        if base is not None and score is not None and base != score:
+            found.append(f"lost{index}" if base > score else f"gained{index}")
+    return found + (["differ"] if len(set(known)) > 1 else [])
+
+
+def _shared(prompts: Sequence[str]) -> str:
+    """The beginning that all prompts share, up to the end of a line; nothing where it is short."""
+    first, last = (min(prompts), max(prompts)) if len(prompts) > 1 else ("", "")
+    length = next((at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
+    beginning = first[:length]
+    beginning = beginning[: beginning.rfind("\n") + 1]
+    return beginning if len(beginning) >= LEAST_SHARED else ""
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return "\n".join(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

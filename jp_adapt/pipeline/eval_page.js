@@ -1,0 +1,103 @@
+(function () {
+  // The items stand in #data as JSON. Every text of theirs goes through textContent: nothing of it is ever read as markup.
+  var data = JSON.parse(document.getElementById("data").textContent), root = document.getElementById("browser");
+  var size = 20, start = 0, found = [];
+  function make(tag, text, className) {
+    var node = document.createElement(tag);
+    if (text !== undefined) node.textContent = text;
+    if (className) node.className = className;
+    return node;
+  }
+  function choose(name, options) {
+    var label = make("label", name + " "), select = make("select");
+    options.forEach(function (option) {
+      var node = make("option", option[1]);
+      node.value = option[0];
+      select.appendChild(node);
+    });
+    select.onchange = function () { start = 0; draw(); };
+    label.appendChild(select);
+    controls.appendChild(label);
+    return select;
+  }
+  var controls = make("div", undefined, "controls"), count = make("p", "", "note"), list = make("div"), pager = make("div", undefined, "controls");
+  count.setAttribute("role", "status");
+  var benchmark = choose("Benchmark", [["", "all"]].concat(data.benchmarks.map(function (one, index) { return [String(index), one.id]; })));
+  var outcome = choose("Outcome", data.outcomes);
+  var flag = choose("Flag", [["", "any"], ["moved", "boundary moved"], ["truncated", "truncated"]]);
+  var label = make("label", "Text "), search = make("input");
+  search.type = "search";
+  search.oninput = function () { start = 0; draw(); };
+  label.appendChild(search);
+  controls.appendChild(label);
+  function text(item) {
+    return [item.id, item.group, item.prompt, item.gold].concat(item.choices || [], item.answers.map(function (one) { return one.text; })).join("\n").toLowerCase();
+  }
+  function matches(item) {
+    var wanted = search.value.trim().toLowerCase();
+    return (benchmark.value === "" || String(item.b) === benchmark.value) && (outcome.value === "" || item.outcomes.indexOf(outcome.value) >= 0) &&
+      (flag.value === "" || item.flags.indexOf(flag.value) >= 0) && (wanted === "" || text(item).indexOf(wanted) >= 0);
+  }
+  function block(name, value, parent) {
+    parent.appendChild(make("h4", name));
+    parent.appendChild(make("pre", value, "sample"));
+  }
+  function card(item) {
+    var box = make("details"), head = make("summary", data.benchmarks[item.b].id + " · " + item.id + (item.group ? " · " + item.group : ""));
+    item.answers.forEach(function (one) { head.appendChild(make("span", one.model + " " + one.score, "mark " + one.mark)); });
+    box.appendChild(head);
+    box.ontoggle = function () {
+      if (!box.open || box.dataset.filled) return;
+      box.dataset.filled = "1";
+      var shared = data.benchmarks[item.b].shared;
+      if (shared) {
+        var before = make("details");
+        before.appendChild(make("summary", "Beginning that all prompts share"));
+        before.appendChild(make("pre", shared, "sample"));
+        box.appendChild(before);
+      }
+      block("Prompt", item.prompt, box);
+      if (item.choices) {
+        var table = make("table"), row = table.insertRow();
+        ["Choice", "Right"].concat(item.answers.map(function (one) { return one.model + ", nats"; })).forEach(function (name) { row.appendChild(make("th", name)); });
+        item.choices.forEach(function (choice, index) {
+          var line = table.insertRow();
+          line.insertCell().textContent = choice;
+          line.insertCell().textContent = String(index) === item.gold ? "\u2713" : "";
+          item.answers.forEach(function (one) {
+            line.insertCell().textContent = (one.nats ? one.nats[index] : "") + (String(index) === one.text ? " \u2190" : "");
+          });
+        });
+        box.appendChild(table);
+      } else {
+        if (item.gold) block("Right answer", item.gold, box);
+        item.answers.forEach(function (one) { block(one.model + ": " + one.score, one.text, box); });
+      }
+    };
+    return box;
+  }
+  function button(name, step) {
+    var node = make("button", name);
+    node.type = "button";
+    node.disabled = start + step < 0 || start + step >= found.length;
+    node.onclick = function () { start += step; show(); };
+    pager.appendChild(node);
+  }
+  function show() {
+    list.replaceChildren();
+    found.slice(start, start + size).forEach(function (item) { list.appendChild(card(item)); });
+    count.textContent = found.length + " of " + data.items.length + " items" + (found.length ? ", shown " + (start + 1) + " to " + Math.min(start + size, found.length) : "");
+    pager.replaceChildren();
+    button("Back", -size);
+    button("Next", size);
+  }
+  function draw() { found = data.items.filter(matches); show(); }
+  [controls, count, list, pager].forEach(function (node) { root.appendChild(node); });
+  // A link can carry the filters: #items?outcome=lost1&benchmark=0&flag=moved&text=...&open
+  var asked = new URLSearchParams(location.hash.split("?")[1] || "");
+  [[benchmark, "benchmark"], [outcome, "outcome"], [flag, "flag"], [search, "text"]].forEach(function (pair) {
+    if (asked.has(pair[1])) pair[0].value = asked.get(pair[1]);
+  });
+  draw();
+  if (asked.has("open") && list.firstChild) list.firstChild.open = true;
+})();
