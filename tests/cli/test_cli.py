@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import jp_adapt
-from jp_adapt.cli.main import EXIT_CODES, VERBS, build_parser, main
+from jp_adapt.cli.main import EVAL_ACTIONS, EXIT_CODES, VERBS, build_parser, main
 
 PUBLIC = [
     "JpAdaptError",
@@ -270,4 +270,4 @@ def test_names_that_need_torch_are_where_the_package_says() -> None:
 
 def test_parser_has_exactly_the_verbs() -> None:
     actions = [action for action in build_parser()._actions if action.dest == "verb"]
-    assert list(actions[0].choices or ()) == list(VERBS)
+    assert list(actions[0].choices or ()) == [*VERBS, *(f"eval {action}" for action in EVAL_ACTIONS)]
