@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import Any
+
+from jp_adapt.core.errors import UsageError
 
 
 def add_parser(verbs: Any) -> None:
@@ -16,17 +19,26 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--out", type=Path, help="run folder (default: runs/NAME)")
     parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. stages.cpt.optimizer.lr=2e-4")
     parser.add_argument("--from", dest="redo_from", metavar="ID", help="redo from this stage; what lies there is kept under another name")
+    parser.add_argument("--processes", type=int, metavar="N", help="train with N processes of this machine (one per GPU); the result does not depend on N")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(main=main)
 
 
 def main(args: argparse.Namespace) -> int:
+    if args.processes is not None:
+        return _several(args)
+    from jp_adapt.pipeline.launch import end_with_launcher
     from jp_adapt.pipeline.report import headline_table
-    from jp_adapt.pipeline.run import run_recipe
+    from jp_adapt.pipeline.run import assist_recipe, run_recipe
     from jp_adapt.recipe.load import load_recipe
 
+    end_with_launcher()
     loaded = load_recipe(args.recipe, args.set)
-    result = run_recipe(loaded, args.out or Path("runs") / loaded.recipe.name, redo_from=args.redo_from)
+    out = args.out or Path("runs") / loaded.recipe.name
+    if int(os.environ.get("RANK", "0")) > 0:
+        assist_recipe(loaded, out)
+        return 0
+    result = run_recipe(loaded, out, redo_from=args.redo_from)
     if args.json:
         print(json.dumps(result.summary, ensure_ascii=False))
         return 0
@@ -35,3 +47,15 @@ def main(args: argparse.Namespace) -> int:
     print(headline_table(result.summary))
     print(f"Report: {result.folder / 'report' / 'index.html'}")
     return 0
+
+
+def _several(args: argparse.Namespace) -> int:
+    from jp_adapt.pipeline.launch import run_processes
+    from jp_adapt.recipe.load import load_recipe
+
+    if args.processes < 1:
+        raise UsageError(f"--processes {args.processes}: at least 1")
+    load_recipe(args.recipe, args.set)  # a wrong recipe is told once, before anything starts
+    arguments = ["run", args.recipe, *(["--out", str(args.out)] if args.out else []), *(["--json"] if args.json else [])]
+    arguments += [part for setting in args.set for part in ("-s", setting)] + (["--from", args.redo_from] if args.redo_from else [])
+    return run_processes(args.processes, arguments)

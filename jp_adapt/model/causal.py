@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,13 @@ class CausalModel(nn.Module):
             self.new_output = nn.Parameter(rows.output.clone())
         self.embedding = ExtendedEmbedding(base.get_input_embeddings().weight.detach(), self.new_input)
         self.frozen_head: Tensor = base.get_output_embeddings().weight.detach()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> CausalModel:
+        """What `to` and its like go through: embedding and head stay views of the base's own matrices, on another device or in another type too."""
+        super()._apply(fn, recurse)
+        self.embedding.frozen = self.base.get_input_embeddings().weight.detach()
+        self.frozen_head = self.base.get_output_embeddings().weight.detach()
+        return self
 
     @property
     def vocab_size(self) -> int:

@@ -28,7 +28,7 @@ from jp_adapt.pipeline.run_folder import Identity, RunFolder, now
 from jp_adapt.recipe.benchmark_items import load_benchmark
 from jp_adapt.recipe.checks import named_sources
 from jp_adapt.recipe.load import LoadedRecipe
-from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage
+from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage, TrainingStage
 
 RECORDED_PACKAGES = ("jp-adapt", "torch", "transformers", "tokenizers", "peft", "accelerate", "safetensors", "numpy")
 
@@ -59,6 +59,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None)
         raise UsageError(f"--from {redo_from}: no such stage{did_you_mean(redo_from, stage_ids)}; stages: {', '.join(stage_ids)}")
     _refuse_foreign_folder(out)
     check_inputs(loaded)
+    _meet()
     with folder_lock(out):
         folder = RunFolder(out)
         if redo_from is not None:
@@ -125,9 +126,46 @@ def _run_stages(recipe: Recipe, folder: RunFolder, gguf: Path | None, identities
         from jp_adapt.pipeline.stages import Context, run_stage  # torch is imported behind this line
 
         work = partial(run_stage, stage, Context(recipe, base, folder.stage))
+        _tell_others(stage, base)
         _timed(folder, stage.id, stage.kind, work)
         done.append(stage.id)
+    _tell_others(None, base)
     return done
+
+
+def several_processes() -> bool:
+    """Whether this process is one of several, as `run --processes`, torchrun and accelerate launch make them."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def _meet() -> None:
+    if several_processes():
+        from jp_adapt.training import ranks
+
+        ranks.join()
+
+
+def _tell_others(stage: Stage | None, base: Path) -> None:
+    """Rank 0 does every stage; the others help it train. None: there is nothing more to do."""
+    if several_processes() and (stage is None or isinstance(stage, TrainingStage)):
+        from jp_adapt.training import ranks
+
+        ranks.share(None if stage is None else (stage.id, str(base)))
+
+
+def assist_recipe(loaded: LoadedRecipe, out: Path) -> None:
+    """What every process but the first does in a run of several: train, each time rank 0 comes to a training stage. It writes nothing."""
+    from jp_adapt.pipeline.stages import Context, run_training
+    from jp_adapt.training import ranks
+
+    with ranks.lost_rank_is_an_error():
+        ranks.join()
+        while (order := ranks.share()) is not None:
+            stage_id, base = order
+            context = Context(loaded.recipe, Path(base), RunFolder(out).stage)
+            stage = context.stage(stage_id)
+            assert isinstance(stage, TrainingStage)
+            run_training(stage, context, context.stage_folder(stage_id))
 
 
 def _timed(folder: RunFolder, stage_id: str, kind: str, work: Callable[[], dict[str, Any]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from tokenizers import Tokenizer
 from jp_adapt.core.errors import GateError, InputError
 from jp_adapt.core.files import new_folder, read_json, write_json
 from jp_adapt.core.hashes import sha256_file
-from jp_adapt.core.progress import progress
 from jp_adapt.corpus.mixture import plan_training
 from jp_adapt.corpus.pack import Documents, Plan
 from jp_adapt.corpus.sources import read_documents
@@ -145,8 +145,8 @@ def check_criteria(criteria: Sequence[Criterion]) -> None:
 def run_training(stage: TrainingStage, context: Context, folder: StageFolder) -> Results:
     """A rows, a pretrain or an sft stage: from its start to an adapter folder."""
     from jp_adapt.model.causal import resolve_precision, save_adapter
-    from jp_adapt.pipeline.training_stage import heldout_measure, prepare_model, train_settings
-    from jp_adapt.training.checkpoint import list_checkpoints
+    from jp_adapt.pipeline.training_stage import heldout_measure, prepare_model, recorded_steps, train_settings
+    from jp_adapt.training import ranks
     from jp_adapt.training.loop import train
 
     tokenizer_folder = context.tokenizer_folder(stage.id)
@@ -162,20 +162,16 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
     if isinstance(stage, SftStage) and (chats := [source for source in stage.heldout if source not in texts]):
         measures.append(answer_measure(model, stage, context, chats))
 
-    saved = list_checkpoints(folder.checkpoints)
-    folder.keep_metrics_until(int(saved[-1].name.removeprefix("step_")) if saved else -1)
-    with progress(stage.id, plan.num_steps) as advance:
+    def measure() -> dict[str, float]:
+        return {name: value for one in measures for name, value in one().items()}
 
-        def on_step(step: int, metrics: dict[str, float]) -> None:
-            if "loss_nats" in metrics:
-                metrics["loss_nats_per_token"] = metrics["loss_nats"] / metrics["num_targets"]
-            folder.add_metrics({"step": step, **metrics})
-            advance(step, f"loss {metrics['loss_nats_per_token']:.3f}" if step else "")
-
-        def measure() -> dict[str, float]:
-            return {name: value for one in measures for name, value in one().items()}
-
-        train(model, plan, train_settings(stage), checkpoints=folder.checkpoints, on_step=on_step, measure=measure if measures else None)
+    settings = train_settings(stage)
+    work = partial(train, model, plan, settings, checkpoints=folder.checkpoints, measure=measure if measures else None)
+    if ranks.rank() > 0:
+        work(on_step=lambda step, metrics: None)
+        return {}
+    with recorded_steps(stage.id, folder, plan.num_steps) as on_step:
+        work(on_step=on_step)
     with new_folder(folder.final) as target:
         save_adapter(model, target, sha256_file(tokenizer_folder / "tokenizer.json"))
     return {

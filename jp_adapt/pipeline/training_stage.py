@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from jp_adapt.core.files import read_json
+from jp_adapt.core.progress import progress
 from jp_adapt.evaluation.bits import Encode, score_texts
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, load_causal
 from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import init_new_rows
+from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.recipe.schema import Lora, RowsStage, TrainingStage
+from jp_adapt.training.checkpoint import last_whole_checkpoint
 from jp_adapt.training.loop import Metrics, TrainSettings
 
 if TYPE_CHECKING:
@@ -60,7 +64,31 @@ def train_settings(stage: TrainingStage) -> TrainSettings:
         final_lr_share=optimizer.final_lr_share,
         checkpoint_every=stage.checkpoint_every,
         measure_every=stage.heldout_every,
+        lora_plus_ratio=optimizer.lora_plus_ratio,
+        micro_batch_rows=stage.micro_batch_rows,
+        keep_checkpoints=stage.keep_checkpoints,
+        spike_factor=stage.spike_factor,
+        best_by=f"bits_per_byte/{stage.heldout[0]}" if stage.weights == "best" else None,
+        loss_kernel=stage.loss_kernel,
+        activation_checkpointing=stage.activation_checkpointing,
+        compile=stage.compile,
     )
+
+
+@contextmanager
+def recorded_steps(title: str, folder: StageFolder, num_steps: int) -> Iterator[Callable[[int, Metrics], None]]:
+    """A function for the loop to call after each step: it writes metrics.jsonl, from the last checkpoint on, and shows how far training is."""
+    saved = last_whole_checkpoint(folder.checkpoints)
+    folder.keep_metrics_until(int(saved.name.removeprefix("step_")) if saved else -1)
+    with progress(title, num_steps) as advance:
+
+        def on_step(step: int, metrics: Metrics) -> None:
+            if "loss_nats" in metrics:
+                metrics["loss_nats_per_token"] = metrics["loss_nats"] / max(1, metrics["num_targets"])
+            folder.add_metrics({"step": step, **metrics})
+            advance(step, f"loss {metrics['loss_nats_per_token']:.3f}" if step else "")
+
+        yield on_step
 
 
 def heldout_measure(model: CausalModel, encode: Encode, heldout: dict[str, list[str]], languages: Mapping[str, str], prefix: int) -> Callable[[], Metrics]:

@@ -29,6 +29,7 @@ def cross_check(recipe: Recipe) -> Iterator[Finding]:
             yield (*key, "id"), f"stage id '{stage.id}' is taken already; give every stage its own (and 'base' is the base model)"
         yield from _check_start(stage, key, kinds, all_ids)
         yield from _check_sources(stage, key, recipe)
+        yield from _check_training(stage, key)
         if isinstance(stage, EvaluateStage):
             yield from _check_models(stage, key, kinds, all_ids)
         if isinstance(stage, SftStage) and stage.lora is not None and kinds.get(stage.start) in ("pretrain", "sft"):
@@ -48,6 +49,11 @@ def _check_start(stage: Stage, key: Key, kinds: dict[str, str], all_ids: list[st
         kind = kinds[stage.start]
         hint = "; put a rows stage between, or the new rows would stay as they were made" if (stage.kind, kind) == ("pretrain", "tokenizer") else ""
         yield (*key, "start"), f"kind {stage.kind} starts from {' or '.join(allowed)}, and '{stage.start}' is {kind}{hint}"
+
+
+def _check_training(stage: Stage, key: Key) -> Iterator[Finding]:
+    if getattr(stage, "weights", "last") == "best" and not getattr(stage, "heldout", ()):
+        yield (*key, "weights"), "the best weights are those with the fewest bits per byte of a held-out text; name one in 'heldout'"
 
 
 def _check_models(stage: EvaluateStage, key: Key, kinds: dict[str, str], all_ids: list[str]) -> Iterator[Finding]:

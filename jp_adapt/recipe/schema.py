@@ -88,6 +88,7 @@ class Optimizer(Part):
 
     lr: float = Field(1e-3, gt=0, description="of LoRA matrices; of the new rows in a rows stage")
     new_rows_lr: float | None = Field(None, gt=0, description="of the new rows in a pretrain stage; as `lr` by default")
+    lora_plus_ratio: float = Field(1.0, ge=1, description="learning rate of LoRA's B matrices over that of A (LoRA+, 2402.12354); 16 is common")
     betas: tuple[Beta, Beta] = Field((0.9, 0.95), strict=False)
     eps: float = Field(1e-8, gt=0)
     weight_decay: float = Field(0.0, ge=0, description="of LoRA matrices; new rows are never decayed")
@@ -131,7 +132,18 @@ class _Training(_Stage):
     sequence_tokens: int = Field(512, ge=16)
     batch_tokens: Count = 2048
     optimizer: Optimizer = Optimizer()
+    micro_batch_rows: Count | None = Field(None, description="rows that go through the model at once; all rows of a step by default. Memory, not result")
+    activation_checkpointing: bool = Field(False, description="recompute activations in the backward pass: less memory, about a third slower")
+    compile: bool = Field(False, description="torch.compile the transformer")
+    loss_kernel: Literal["chunked", "liger", "cut"] = Field(
+        "chunked", description="cross-entropy: our own chunks; or, on CUDA, liger-kernel, cut-cross-entropy"
+    )
     checkpoint_every: Count = Field(20, description="steps")
+    keep_checkpoints: Count = Field(1, description="how many of the last checkpoints are kept while the stage runs")
+    spike_factor: float | None = Field(
+        None, gt=1, description="where the loss is so many times the median of the last 20 steps: back to the last checkpoint, and on behind that step"
+    )
+    weights: Literal["last", "best"] = Field("last", description="what the stage hands on; best: by bits per byte of the first held-out source")
     heldout: list[Name] = Field(default_factory=list, description="sources measured while training")
     heldout_chars: Count = Field(2000, description="characters of each held-out source that are measured")
     heldout_every: Count = Field(20, description="steps")

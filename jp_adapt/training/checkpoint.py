@@ -1,4 +1,4 @@
-"""Checkpoints: whole folders of safetensors, or nothing. No pickle."""
+"""Checkpoints: whole folders of safetensors, or nothing. No pickle. They hold nothing of the number of processes, so any number may go on from them."""
 
 from __future__ import annotations
 
@@ -13,28 +13,69 @@ from torch import Tensor, nn
 
 from jp_adapt.core.errors import JpAdaptError
 from jp_adapt.core.files import new_folder, read_json, write_json
+from jp_adapt.core.hashes import sha256_file
+from jp_adapt.core.progress import say
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 
 
-def save_checkpoint(folder: Path, step: int, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Write `folder/step_N`, then remove older checkpoints. `state` is any JSON value that the loop needs to go on."""
+def save_checkpoint(
+    folder: Path, step: int, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, state: dict[str, Any], *, keep: int = 1
+) -> None:
+    """Write `folder/step_N`, then remove all but the last `keep` checkpoints and the best one.
+
+    Args:
+        state: any JSON value that the loop needs to go on. Its `figure`, where it has one, decides which checkpoint is best: the lowest.
+    """
     tensors: dict[str, Tensor] = {}
     for name, parameter in parameters.items():
         tensors[name] = parameter.detach().contiguous()
         for key, value in optimizer.state[parameter].items():
             tensors[f"{name}|{key}"] = value.detach().contiguous()
-    target = folder / f"step_{step:06d}"
-    with new_folder(target) as temporary:
+    with new_folder(folder / f"step_{step:06d}") as temporary:
         save_file(tensors, temporary / TENSORS)
-        write_json(temporary / STATE, {"step": step, **state})
-    for old in list_checkpoints(folder)[:-1]:
-        shutil.rmtree(old)
+        write_json(temporary / STATE, {"step": step, "sha256": sha256_file(temporary / TENSORS), **state})
+    saved = list_checkpoints(folder)
+    best = best_checkpoint(folder)
+    for old in saved[: max(0, len(saved) - keep)]:
+        if old != best:
+            shutil.rmtree(old)
 
 
 def list_checkpoints(folder: Path) -> list[Path]:
     """Finished checkpoints, oldest first."""
-    return sorted(path for path in folder.glob("step_*") if (path / STATE).is_file())
+    return sorted(path for path in folder.glob("step_*") if path.suffix == "" and (path / STATE).is_file())
+
+
+def best_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint with the lowest figure, the earliest of equals; None when none has one."""
+    figures = [(read_json(path / STATE).get("figure"), path) for path in list_checkpoints(folder)]
+    found = [(figure, path) for figure, path in figures if figure is not None]
+    return min(found)[1] if found else None
+
+
+def last_whole_checkpoint(folder: Path) -> Path | None:
+    """The last checkpoint whose tensors are as they were written. A damaged one is renamed to `NAME.damaged`, with a word, and the one before is taken."""
+    for path in reversed(list_checkpoints(folder)):
+        reason = _damage(path)
+        if reason is None:
+            return path
+        aside = path.with_name(f"{path.name}.damaged")
+        if aside.exists():
+            shutil.rmtree(aside)
+        path.rename(aside)
+        before = list_checkpoints(folder)
+        say(f"{path}: damaged checkpoint ({reason}); renamed to {aside.name}. Going on from {before[-1].name if before else 'the start of the stage'}")
+    return None
+
+
+def _damage(path: Path) -> str | None:
+    try:
+        state = read_json(path / STATE)
+        load_file(path / TENSORS)
+        return None if state["sha256"] == sha256_file(path / TENSORS) else f"{TENSORS} is not as it was written"
+    except (SafetensorError, OSError, JpAdaptError, KeyError, TypeError) as error:
+        return str(error)
 
 
 def load_checkpoint(path: Path, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
@@ -47,11 +88,13 @@ def load_checkpoint(path: Path, parameters: dict[str, nn.Parameter], optimizer: 
     if names != set(parameters):
         odd = sorted(names ^ set(parameters))[0]
         raise JpAdaptError(f"{path}: checkpoint of another model ('{odd}' stands on one side only); remove this folder")
-    for name, parameter in parameters.items():
-        parameter.data.copy_(tensors[name])
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(tensors[name])
     for name, value in tensors.items():
         owner, bar, key = name.partition("|")
         if bar:
-            optimizer.state[parameters[owner]][key] = value
+            # AdamW keeps its step counter on the CPU, everything else beside the parameter.
+            optimizer.state[parameters[owner]][key] = value if key == "step" else value.to(parameters[owner].device)
     state: dict[str, Any] = read_json(path / STATE)
     return state

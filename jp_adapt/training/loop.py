@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
+from accelerate.utils import DistributedDataParallelKwargs
 
 from jp_adapt.core.errors import Interrupted, JpAdaptError
-from jp_adapt.corpus.pack import Batch, StepPlan
+from jp_adapt.core.progress import say
+from jp_adapt.corpus.pack import StepPlan
 from jp_adapt.model.causal import CausalModel
-from jp_adapt.model.lora import lora_parameters
-from jp_adapt.training.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
-from jp_adapt.training.loss import linear_cross_entropy
+from jp_adapt.training import ranks
+from jp_adapt.training.checkpoint import best_checkpoint, last_whole_checkpoint, load_checkpoint, save_checkpoint
+from jp_adapt.training.objective import LossKernel, NextTokenLoss, accumulate_gradients
+from jp_adapt.training.optimizer import group_norms, parameter_groups, trainable_parameters
 from jp_adapt.training.schedule import Schedule, lr_factor
+from jp_adapt.training.spikes import SpikeDetector
+from jp_adapt.training.stop import stop_requests
+from jp_adapt.training.watch import memory_and_rows
 
 Metrics = dict[str, float]
+MAX_REWINDS = 10  # a run that spikes more often has another trouble than its data
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """AdamW and its schedule. Learning rates are peaks; `new_rows_lr` is that of the new rows, `lr` that of LoRA."""
+    """AdamW and its schedule. Learning rates are peaks; `new_rows_lr` is that of the new rows, `lr` that of LoRA.
+
+    Attributes:
+        micro_batch_rows: rows that go through the model at once; None for all rows of a step. Changes memory, not results (but for rounding).
+        spike_factor: go back to the last checkpoint, and on behind the batch, when the loss is above so many times the usual; None for never.
+        best_by: the figure of `measure` by which the final weights are chosen among the checkpoints, lowest first; None for the last weights.
+    """
 
     lr: float
     new_rows_lr: float
@@ -43,20 +52,14 @@ class TrainSettings:
     final_lr_share: float
     checkpoint_every: int
     measure_every: int
-
-
-class NextTokenLoss(nn.Module):
-    """Model and loss as one module, so that a distributed wrapper sees every parameter in one forward."""
-
-    def __init__(self, model: CausalModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, ids: Tensor, positions: Tensor, targets: Tensor) -> Tensor:
-        """Sum of -ln p(target), in nats, over targets [B, T] that are not negative."""
-        hidden = self.model(ids, positions)
-        counted = targets >= 0
-        return linear_cross_entropy(hidden[counted], self.model.frozen_head, self.model.new_output, targets[counted])
+    lora_plus_ratio: float = 1.0
+    micro_batch_rows: int | None = None
+    keep_checkpoints: int = 1
+    spike_factor: float | None = None
+    best_by: str | None = None
+    loss_kernel: LossKernel = "chunked"
+    activation_checkpointing: bool = False
+    compile: bool = False
 
 
 def train(
@@ -70,109 +73,183 @@ def train(
 ) -> None:
     """Train new rows and LoRA of `model` in place on all steps of `plan`, from the last checkpoint if there is one.
 
+    On several processes every one of them calls this with the same arguments; `on_step` is called, and checkpoints are written, on rank 0 only.
+
     Args:
-        checkpoints: folder for checkpoints; the last one is kept until the caller removes the folder.
+        checkpoints: folder for checkpoints; the last ones are kept until the caller removes the folder.
         on_step: called with the number of finished steps and their metrics (loss_nats, tokens, lr, grad_norm, elapsed_s, and what `measure` gave).
         measure: held-out figures, taken before the first step, every `measure_every` steps and after the last.
 
     Raises:
         Interrupted: Ctrl-C or SIGTERM; a checkpoint was saved.
-        JpAdaptError: the loss is no longer a number; nothing was saved after the last good step.
+        JpAdaptError: the loss is no longer a number, or another process is gone; nothing was saved after the last good step.
     """
-    accelerator = Accelerator()
-    parameters = trainable_parameters(model)
-    optimizer = torch.optim.AdamW(_groups(model, settings), betas=settings.betas, eps=settings.eps)
-    peaks = [group["lr"] for group in optimizer.param_groups]
-    done, tokens, elapsed_s = 0, 0, 0.0
-    saved = list_checkpoints(checkpoints)
-    if saved:
-        state = load_checkpoint(saved[-1], parameters, optimizer)
-        done, tokens, elapsed_s = state["step"], state["tokens"], state["elapsed_s"]
-    elif measure is not None:
-        on_step(0, {"tokens": 0, "elapsed_s": 0.0, **measure()})
-    objective, prepared = accelerator.prepare(NextTokenLoss(model), optimizer)
-    with _stop_requests() as stop_requested:
-        while done < plan.num_steps:
-            started = time.monotonic()
-            factor = _factor(done, plan.num_steps, settings)
-            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
-                group["lr"] = peak * factor
-            batch = plan.batch(done, accelerator.process_index, accelerator.num_processes)
-            loss_nats, grad_norm = _take_step(accelerator, objective, prepared, batch, list(parameters.values()), settings.clip_norm, done + 1)
-            done, tokens, elapsed_s = done + 1, tokens + batch.num_targets, elapsed_s + time.monotonic() - started
-            metrics = {"loss_nats": loss_nats, "num_targets": batch.num_targets, "tokens": tokens, "grad_norm": grad_norm, "elapsed_s": elapsed_s}
-            metrics["lr"] = optimizer.param_groups[0]["lr"]
-            last = done == plan.num_steps
-            if measure is not None and (last or done % settings.measure_every == 0):
-                metrics |= measure()
-            if accelerator.is_main_process:
-                on_step(done, metrics)
-                if last or done % settings.checkpoint_every == 0 or stop_requested():
-                    save_checkpoint(checkpoints, done, parameters, optimizer, {"tokens": tokens, "elapsed_s": elapsed_s})
-            if stop_requested():
-                raise Interrupted(f"stopped after step {done} of {plan.num_steps}; a checkpoint is saved, and the same command goes on from there")
+    with ranks.lost_rank_is_an_error(), stop_requests() as stop_requested:
+        loop = _Loop(model, plan, settings, checkpoints, on_step, measure)
+        loop.resume()
+        while loop.done < plan.num_steps:
+            stopping = ranks.any_rank(stop_requested()) if loop.step() else False
+            loop.save_if_due(stopping)
+            if stopping:
+                raise Interrupted(f"stopped after step {loop.done} of {plan.num_steps}; a checkpoint is saved, and the same command goes on from there")
+        loop.take_best()
 
 
-def _take_step(
-    accelerator: Accelerator, objective: nn.Module, optimizer: Any, batch: Batch, parameters: list[nn.Parameter], clip_norm: float, step: int
-) -> tuple[float, float]:
-    """One step of the optimizer; the loss of the whole step over all ranks, in nats, and the gradient's norm before clipping."""
-    tensors = [torch.tensor(part, device=accelerator.device) for part in (batch.ids, batch.positions, batch.targets)]
-    loss_nats = objective(*tensors)
-    # Gradients are averaged over ranks, and the mean is over the tokens of the whole step, whoever holds them.
-    accelerator.backward(loss_nats * (accelerator.num_processes / batch.num_targets))
-    total_nats = float(accelerator.reduce(loss_nats.detach(), reduction="sum"))
-    if not math.isfinite(total_nats):
-        raise JpAdaptError(f"step {step}: the loss is {total_nats}; lower the learning rate, or use precision float32. The last checkpoint is kept")
-    grad_norm = float(accelerator.clip_grad_norm_(parameters, clip_norm))
-    optimizer.step()
-    optimizer.zero_grad()
-    return total_nats, grad_norm
+class _Loop:
+    """Where training stands: `done` steps of the plan, and what the model and the optimizer learned in them."""
+
+    def __init__(
+        self,
+        model: CausalModel,
+        plan: StepPlan,
+        settings: TrainSettings,
+        checkpoints: Path,
+        on_step: Callable[[int, Metrics], None],
+        measure: Callable[[], Metrics] | None,
+    ) -> None:
+        ranks.join()
+        # "no": the model computes in the type it was loaded in, and `accelerate launch --mixed_precision` must not cast a second time.
+        handlers = [DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)]
+        self.accelerator = Accelerator(cpu=ranks.on_cpu(), mixed_precision="no", kwargs_handlers=handlers)
+        self.model, self.plan, self.settings = model, plan, settings
+        self.checkpoints, self.on_step, self.measure = checkpoints, on_step, measure
+        _prepare_body(model, settings)
+        model.to(self.accelerator.device)
+        self.parameters = trainable_parameters(model)
+        groups = parameter_groups(
+            self.parameters,
+            lr=settings.lr,
+            new_rows_lr=settings.new_rows_lr,
+            lora_plus_ratio=settings.lora_plus_ratio,
+            weight_decay=settings.weight_decay,
+        )
+        self.optimizer = torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps)
+        self.peaks = [group["lr"] for group in self.optimizer.param_groups]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch 2.13 renames broadcast_buffers, and accelerate 1.15 knows no other name
+            self.objective = self.accelerator.prepare(NextTokenLoss(model, settings.loss_kernel))
+        self.scaler = torch.amp.GradScaler(self.accelerator.device.type, enabled=model.frozen_head.dtype == torch.float16)
+        self.spikes = SpikeDetector(settings.spike_factor)
+        self.done, self.tokens, self.elapsed_s, self.rewinds = 0, 0, 0.0, 0
+        self.figure: float | None = None
+        self.last_saved: Path | None = None
+
+    def resume(self) -> None:
+        """Go on from the last checkpoint that is whole, on every rank from the same; else measure where training starts."""
+        main = self.accelerator.is_main_process
+        self.last_saved = ranks.share(last_whole_checkpoint(self.checkpoints) if main else None)
+        if self.last_saved is not None:
+            self._restore(self.last_saved)
+            self.done = int(self.last_saved.name.removeprefix("step_"))
+        elif self.measure is not None:
+            figures = self.measure()
+            if main:
+                self.on_step(0, {"tokens": 0, "elapsed_s": 0.0, **figures})
+
+    def _restore(self, checkpoint: Path) -> None:
+        state = load_checkpoint(checkpoint, self.parameters, self.optimizer)
+        self.tokens, self.elapsed_s, self.rewinds = state["tokens"], state["elapsed_s"], state["rewinds"]
+        self.spikes = SpikeDetector(self.settings.spike_factor, state["recent_losses"])
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(state["scaler"])
+
+    def step(self) -> bool:
+        """One step of the plan. False when it was a spike: the weights are those of the last checkpoint, and the step is passed over."""
+        self.figure, started = None, time.monotonic()
+        self._set_learning_rates()
+        batch = self.plan.batch(self.done, self.accelerator.process_index, self.accelerator.num_processes)
+        scale = float(self.scaler.get_scale()) if self.scaler.is_enabled() else 1.0
+        nats = accumulate_gradients(self.accelerator, self.objective, batch, rows=self.settings.micro_batch_rows, scale=scale)
+        self.done += 1
+        if self.spikes.sees(nats / max(1, batch.num_targets)):
+            self._rewind(nats / max(1, batch.num_targets))
+            return False
+        norms = self._update()
+        self.tokens += batch.num_targets
+        step_s = time.monotonic() - started
+        self.elapsed_s += step_s
+        metrics = {"loss_nats": nats, "num_targets": batch.num_targets, "tokens": self.tokens, **norms, "elapsed_s": self.elapsed_s}
+        metrics |= {"lr": self.optimizer.param_groups[0]["lr"], "tokens_per_s": batch.num_targets / step_s}
+        self._report(metrics)
+        return True
+
+    def _set_learning_rates(self) -> None:
+        settings = self.settings
+        factor = lr_factor(
+            self.done,
+            self.plan.num_steps,
+            schedule=settings.schedule,
+            warmup_share=settings.warmup_share,
+            decay_share=settings.decay_share,
+            final_share=settings.final_lr_share,
+        )
+        for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
+            group["lr"] = peak * factor
+
+    def _update(self) -> Metrics:
+        """Clip and step; the gradient's norms before clipping come back. In float16 a step whose gradients overflowed is left out by the scaler."""
+        if self.scaler.is_enabled():
+            self.scaler.scale(torch.zeros((), device=self.accelerator.device))  # makes the scaler's own tensors; the loss was scaled by us
+            self.scaler.unscale_(self.optimizer)
+        norms = group_norms(self.parameters)
+        norms["grad_norm"] = float(torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.settings.clip_norm))
+        if self.scaler.is_enabled():
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            self.optimizer.step()
+        self.optimizer.zero_grad()
+        return norms
+
+    def _report(self, metrics: Metrics) -> None:
+        if self.measure is not None and (self.done == self.plan.num_steps or self.done % self.settings.measure_every == 0):
+            metrics |= self.measure() | memory_and_rows(self.model, self.accelerator.device)
+            self.figure = metrics.get(self.settings.best_by or "")
+        if self.accelerator.is_main_process:
+            self.on_step(self.done, metrics)
+
+    def save_if_due(self, stopping: bool) -> None:
+        """Save every so many steps, after the last, before a stop, and where a figure was measured that may be the best."""
+        due = self.done == self.plan.num_steps or self.done % self.settings.checkpoint_every == 0 or stopping or self.figure is not None
+        if not due:
+            return
+        self.last_saved = self.checkpoints / f"step_{self.done:06d}"
+        if self.accelerator.is_main_process:
+            state = {"tokens": self.tokens, "elapsed_s": self.elapsed_s, "rewinds": self.rewinds, "recent_losses": self.spikes.recent, "figure": self.figure}
+            if self.scaler.is_enabled():
+                state["scaler"] = self.scaler.state_dict()
+            save_checkpoint(self.checkpoints, self.done, self.parameters, self.optimizer, state, keep=self.settings.keep_checkpoints)
+
+    def _rewind(self, loss: float) -> None:
+        """Back to the weights of the last checkpoint, and on behind the batch that spiked (as PaLM was trained, 2204.02311)."""
+        self.optimizer.zero_grad()
+        kept = "The last checkpoint is kept"
+        if self.settings.spike_factor is None:
+            raise JpAdaptError(f"step {self.done}: the loss is {loss}; lower the learning rate, or use precision float32. {kept}")
+        if self.last_saved is None or self.rewinds == MAX_REWINDS:
+            why = f"after {MAX_REWINDS} rewinds" if self.last_saved else "before the first checkpoint"
+            raise JpAdaptError(f"step {self.done}: the loss is {loss:.3g}, a spike, {why}; lower the learning rate, or look at the data. {kept}")
+        rewinds, elapsed_s = self.rewinds, self.elapsed_s
+        usual = self.spikes.usual() if math.isfinite(loss) else math.nan
+        self._restore(self.last_saved)
+        self.rewinds, self.elapsed_s = rewinds + 1, elapsed_s
+        if self.accelerator.is_main_process:
+            say(f"step {self.done}: the loss jumped to {loss:.3g} nats per token (usual: {usual:.3g}); back to {self.last_saved.name}, and on behind this step")
+
+    def take_best(self) -> None:
+        """Where the best weights are asked for, put those of the best checkpoint in place of the last."""
+        if self.settings.best_by is None:
+            return
+        best = ranks.share(best_checkpoint(self.checkpoints) if self.accelerator.is_main_process else None)
+        if best is not None:
+            load_checkpoint(best, self.parameters, self.optimizer)
+            if self.accelerator.is_main_process:
+                say(f"kept: the weights of {best.name}, best by {self.settings.best_by}")
 
 
-def _factor(step: int, num_steps: int, settings: TrainSettings) -> float:
-    return lr_factor(
-        step,
-        num_steps,
-        schedule=settings.schedule,
-        warmup_share=settings.warmup_share,
-        decay_share=settings.decay_share,
-        final_share=settings.final_lr_share,
-    )
-
-
-def trainable_parameters(model: CausalModel) -> dict[str, nn.Parameter]:
-    """Everything that trains, by name."""
-    rows = {f"new_rows.{name}": parameter for name, parameter in model.new_row_parameters().items()}
-    return rows | lora_parameters(model.body)
-
-
-def _groups(model: CausalModel, settings: TrainSettings) -> list[dict[str, Any]]:
-    rows, lora = list(model.new_row_parameters().values()), list(lora_parameters(model.body).values())
-    groups: list[dict[str, Any]] = []
-    if rows:
-        groups.append({"params": rows, "lr": settings.new_rows_lr, "weight_decay": 0.0})
-    if lora:
-        groups.append({"params": lora, "lr": settings.lr, "weight_decay": settings.weight_decay})
-    return groups
-
-
-@contextmanager
-def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C or SIGTERM into a question that the loop asks between steps; the second one ends at once."""
-    requested = False
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal requested
-        requested = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    try:
-        previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not in the main thread: whoever runs us there handles signals
-        previous = {}
-    try:
-        yield lambda: requested
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+def _prepare_body(model: CausalModel, settings: TrainSettings) -> None:
+    if settings.activation_checkpointing:
+        model.body.train()  # transformers recomputes only in training mode; a Llama body has no dropout
+        model.body.gradient_checkpointing_enable({"use_reentrant": False})
+    if settings.compile:
+        model.body.compile()

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from jp_adapt.model.causal import load_causal
 from jp_adapt.model.lora import LoraSettings
-from jp_adapt.training.loop import NextTokenLoss
+from jp_adapt.training.objective import NextTokenLoss
 from tests.perf.timing import alternate, report
 
 BATCH, LENGTH = 4, 256

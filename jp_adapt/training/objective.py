@@ -1,0 +1,86 @@
+"""Model and loss as one module, and the forward and backward passes of one step in pieces that fit the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from typing import Any, Literal
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from jp_adapt.core.errors import UsageError
+from jp_adapt.corpus.pack import IGNORED, Batch
+from jp_adapt.model.causal import CausalModel
+from jp_adapt.training.loss import linear_cross_entropy
+
+LossKernel = Literal["chunked", "liger", "cut"]
+
+
+class NextTokenLoss(nn.Module):
+    """Model and loss as one module, so that a distributed wrapper sees every parameter in one forward."""
+
+    def __init__(self, model: CausalModel, kernel: LossKernel = "chunked") -> None:
+        super().__init__()
+        self.model = model
+        self.cross_entropy = linear_cross_entropy if kernel == "chunked" else _gpu_kernel(kernel)
+
+    def forward(self, ids: Tensor, positions: Tensor, targets: Tensor) -> Tensor:
+        """Sum of -ln p(target), in nats, over targets [B, T] that are not negative. The head is multiplied at these positions only."""
+        hidden = self.model(ids, positions)
+        counted = targets >= 0
+        loss: Tensor = self.cross_entropy(hidden[counted], self.model.frozen_head, self.model.new_output, targets[counted])
+        return loss
+
+
+def _gpu_kernel(kernel: LossKernel) -> Any:
+    """The loss of Liger-Kernel, or of cut-cross-entropy (2411.09009), with the contract of `linear_cross_entropy`."""
+    package = {"liger": "liger-kernel", "cut": "cut-cross-entropy"}[kernel]
+    if not torch.cuda.is_available():
+        raise UsageError(f"loss_kernel {kernel}: {package} needs a CUDA GPU; use loss_kernel: chunked")
+    try:
+        if kernel == "liger":
+            from liger_kernel.transformers import LigerFusedLinearCrossEntropyLoss
+
+            fused = LigerFusedLinearCrossEntropyLoss(reduction="sum")
+            return lambda hidden, frozen, new, targets: fused(_whole_head(frozen, new), hidden, targets)
+        from cut_cross_entropy import linear_cross_entropy as cut
+
+        return lambda hidden, frozen, new, targets: cut(hidden, _whole_head(frozen, new), targets, reduction="sum", impl="cce_kahan_full_c")
+    except ImportError as error:
+        raise UsageError(f"loss_kernel {kernel}: {package} is not installed; pip install {package}, or use loss_kernel: chunked") from error
+
+
+def _whole_head(frozen: Tensor, new: Tensor | None) -> Tensor:
+    return frozen if new is None else torch.cat([frozen, new.to(frozen.dtype)])
+
+
+def micro_batches(batch: Batch, rows: int | None) -> Iterator[list[list[list[int]]]]:
+    """(ids, positions, targets) of at most `rows` rows at a time, all at once where `rows` is None. A rank without a row gets one that carries no loss."""
+    if not batch.ids:
+        yield [[[0]], [[0]], [[IGNORED]]]
+        return
+    size = rows or len(batch.ids)
+    for start in range(0, len(batch.ids), size):
+        yield [part[start : start + size] for part in (batch.ids, batch.positions, batch.targets)]
+
+
+def accumulate_gradients(accelerator: Accelerator, objective: nn.Module, batch: Batch, *, rows: int | None, scale: float = 1.0) -> float:
+    """Add the gradients of the mean loss of the whole step, times `scale`; the loss summed over all ranks comes back, in nats.
+
+    The mean is over the targets of the step, whoever holds them: a sum of nats divided by one count. So the result does not depend (but for rounding)
+    on how rows are split over micro-batches and ranks, where a mean of means would.
+    """
+    total = torch.zeros((), dtype=torch.float64)
+    parts = list(micro_batches(batch, rows))
+    for number, part in enumerate(parts):
+        tensors = [torch.tensor(values, device=accelerator.device) for values in part]
+        # Ranks exchange gradients once a step, with the last micro-batch.
+        with nullcontext() if number == len(parts) - 1 else accelerator.no_sync(objective):
+            loss_nats = objective(*tensors)
+            # A distributed wrapper averages over ranks, and the step wants their sum.
+            accelerator.backward(loss_nats * (scale * accelerator.num_processes / max(1, batch.num_targets)))
+        total += loss_nats.detach().double().cpu()
+    wide = torch.float32 if accelerator.device.type == "mps" else torch.float64
+    return float(accelerator.reduce(total.to(accelerator.device, wide), reduction="sum"))

@@ -1,0 +1,33 @@
+"""A loss that jumps: how it is seen. What to do about it is the loop's."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import deque
+
+WINDOW = 20  # steps whose median is the usual loss
+FIRST = 5  # no verdict before so many steps
+
+
+class SpikeDetector:
+    """Says whether a loss per token is no number, or above `factor` times the median of the last steps. `factor` None: only what is no number."""
+
+    def __init__(self, factor: float | None, recent: list[float] | None = None) -> None:
+        self.factor = factor
+        self._recent: deque[float] = deque(recent or [], maxlen=WINDOW)
+
+    @property
+    def recent(self) -> list[float]:
+        """The losses it judges by; a checkpoint holds them, so that a resumed run sees the same spikes."""
+        return list(self._recent)
+
+    def usual(self) -> float:
+        return statistics.median(self._recent)
+
+    def sees(self, loss: float) -> bool:
+        """True for a spike, which is not counted among the usual losses."""
+        if not math.isfinite(loss) or (self.factor is not None and len(self._recent) >= FIRST and loss > self.factor * self.usual()):
+            return True
+        self._recent.append(loss)
+        return False

@@ -1,0 +1,130 @@
+"""Two processes on gloo give what one gives; and no process is left waiting when another has gone."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from jp_adapt.pipeline.run import run_recipe
+from jp_adapt.recipe.load import load_recipe
+from tests.recipes import write_small_recipe
+
+STAGES = ("rows", "cpt")
+
+
+@pytest.fixture(scope="module")
+def recipe(pico, tmp_path_factory):
+    """Extension, rows and pretraining of 20 steps and more, 8 rows to a step."""
+    path = write_small_recipe(tmp_path_factory.mktemp("recipe"), pico)
+    text = path.read_text(encoding="utf-8")
+    text = text[: text.index("  - {id: model")].replace("sequence_tokens: 64", "sequence_tokens: 16")
+    path.write_text(text.replace("checkpoint_every: 3", "checkpoint_every: 3\n    optimizer: {lr: 1.0e-4}"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def one_process(recipe, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "one"
+    run_recipe(load_recipe(recipe), out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def two_processes(recipe, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "two"
+    done = subprocess.run(command(recipe, out), capture_output=True, text=True, encoding="utf-8", check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def command(recipe: Path, out: Path, processes: int = 2) -> list[str]:
+    return [sys.executable, "-m", "jp_adapt", "run", str(recipe), "--out", str(out), "--processes", str(processes)]
+
+
+def weights(out: Path, stage: str = "cpt") -> dict[str, torch.Tensor]:
+    final = out / "stages" / stage / "final"
+    return {f"{path.name}/{name}": value for path in sorted(final.glob("*.safetensors")) for name, value in load_file(path).items()}
+
+
+def losses(out: Path, stage: str) -> list[float]:
+    lines = [json.loads(line) for line in (out / "stages" / stage / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [line["loss_nats"] for line in lines if "loss_nats" in line]
+
+
+def test_two_processes_train_what_one_trains(one_process, two_processes):
+    for stage in STAGES:
+        assert len(losses(one_process, stage)) >= 20
+        assert losses(two_processes, stage) == pytest.approx(losses(one_process, stage), rel=1e-6)
+    ours, theirs = weights(one_process), weights(two_processes)
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        torch.testing.assert_close(theirs[name], value, rtol=0, atol=1e-6, msg=name)
+
+
+def wait_for(out: Path, stage: str, step: int, process: subprocess.Popen) -> None:
+    metrics, deadline = out / "stages" / stage / "metrics.jsonl", time.monotonic() + 120
+    while not (metrics.is_file() and f'"step": {step},' in metrics.read_text(encoding="utf-8")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline, "the step was not reached"
+        time.sleep(0.005)
+
+
+def children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the processes in /proc")
+def test_a_killed_process_stops_all_with_a_word_and_the_same_command_goes_on_bit_for_bit(recipe, two_processes, tmp_path):
+    out = tmp_path / "killed"
+    process = subprocess.Popen(command(recipe, out), stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    wait_for(out, "rows", 5, process)
+    os.kill(children(process.pid)[1], signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "was ended by SIGKILL" in errors or "processes is gone" in errors
+    assert "the last checkpoint is kept" in errors.lower()
+    assert "Traceback" not in errors
+    assert list((out / "stages" / "rows" / "checkpoints").glob("step_*"))
+
+    process = subprocess.Popen(command(recipe, out), stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    wait_for(out, "cpt", 8, process)
+    ranks = children(process.pid)
+    process.kill()  # the launcher alone: the processes it started must not stay behind
+    process.wait()
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{rank}/stat").is_file() and Path(f"/proc/{rank}/stat").read_text().split()[2] != "Z" for rank in ranks):
+        assert time.monotonic() < deadline, "a process was left behind"
+        time.sleep(0.05)
+    done = subprocess.run(command(recipe, out), capture_output=True, text=True, encoding="utf-8", check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert all(torch.equal(value, weights(out)[name]) for name, value in weights(two_processes).items())
+
+
+def test_a_signal_to_the_launcher_saves_and_exits_130_and_one_process_goes_on(recipe, one_process, tmp_path):
+    out = tmp_path / "stopped"
+    process = subprocess.Popen(command(recipe, out), stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    wait_for(out, "cpt", 4, process)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "a checkpoint is saved" in errors
+    run_recipe(load_recipe(recipe), out)
+    for name, value in weights(one_process).items():
+        torch.testing.assert_close(weights(out)[name], value, rtol=0, atol=1e-6, msg=name)
+
+
+def test_torchrun_does_the_same(recipe, two_processes, tmp_path):
+    out = tmp_path / "torchrun"
+    arguments = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29731", "-m", *command(recipe, out)[2:-2]]
+    done = subprocess.run(arguments, capture_output=True, text=True, encoding="utf-8", check=False, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    assert all(torch.equal(value, weights(out)[name]) for name, value in weights(two_processes).items())
