@@ -110,15 +110,16 @@ def test_the_exported_folder_renders_what_was_trained_and_stops_at_its_end(finis
 def test_interrupted_in_the_middle_it_goes_on_to_the_same_weights(recipe, finished, tmp_path, monkeypatch):
     out = tmp_path / "run"
     shutil.copytree(finished, out)
-    real, taken = loop._take_step, []
+    real = loop.accumulate_gradients
+    taken: list[int] = []
 
-    def stop_at_five(*args):
-        taken.append(args[-1])
-        if args[-1] == 5:
+    def stop_at_five(*args, **kwargs):
+        taken.append(1)
+        if len(taken) == 5:
             raise Interrupted("the plug is pulled")
-        return real(*args)
+        return real(*args, **kwargs)
 
-    monkeypatch.setattr(loop, "_take_step", stop_at_five)
+    monkeypatch.setattr(loop, "accumulate_gradients", stop_at_five)
     with pytest.raises(Interrupted):
         run_recipe(load_recipe(recipe), out, redo_from="sft")
     monkeypatch.undo()
