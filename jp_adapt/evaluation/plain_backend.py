@@ -29,7 +29,10 @@ class PlainBackend:
 
     def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]:
         scored = score_choices(self.model, self.encode, prompts, choices, prefix=self.prefix, max_tokens=self.max_tokens, advance=advance)
-        return [Chosen(result.log_likelihood, result.moved_boundary) for result in scored]
+        longest = [max(len(self.encode(prompt + choice)) for choice in options) for prompt, options in zip(prompts, choices, strict=True)]
+        # What does not fit is scored in windows that begin afresh: the text before the last window is lost to the choice.
+        lost = [max(0, length + 1 - self.max_tokens) for length in longest]
+        return [Chosen(result.log_likelihood, result.moved_boundary, tokens) for result, tokens in zip(scored, lost, strict=True)]
 
     @torch.inference_mode()
     def write(self, asks: Sequence[Ask], advance: Advance) -> list[Written]:

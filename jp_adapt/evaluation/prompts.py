@@ -57,7 +57,7 @@ def _prompt(protocol: Protocol, item: Item, examples: list[Item]) -> Prompt:
         seen = fields_of(protocol, example)
         text += render(protocol.shot_prompt or protocol.prompt, seen) + protocol.delimiter + target_of(protocol, example, seen) + protocol.separator
     choices = [protocol.delimiter + protocol.choices_prefix + choice for choice in fields["choices"]]
-    return Prompt(item, text + render(protocol.prompt, fields) + ("" if choices else protocol.delimiter), choices, fields["answers"])
+    return Prompt(item, text + render(protocol.prompt, fields), choices, fields["answers"])
 
 
 def fields_of(protocol: Protocol, item: Item) -> Fields:

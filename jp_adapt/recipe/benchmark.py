@@ -69,7 +69,7 @@ class Protocol(Part):
     description: Template = Field("", description="stands once before everything")
     prompt: Template
     target: Template | None = Field(None, description="the answer of an example; by default the right choice, or the first right answer")
-    delimiter: str = Field("", description="between prompt and answer; belongs to the scored text")
+    delimiter: str = Field("", description="between prompt and answer, and part of the answer: scored with a choice, left to the model where it writes")
     separator: str = Field("\n\n", description="after each example")
     shot_prompt: Template | None = Field(None, description="the prompt of an example, where it differs")
     choices_prefix: str = Field("", description="stands before each choice")

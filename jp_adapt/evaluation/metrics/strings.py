@@ -42,18 +42,28 @@ def word_f1(prediction: str, answer: str) -> float:
 
 
 def llm_jp_char_f1(prediction: str, answer: str) -> float:
-    """What llm-jp-eval reports as char_f1: fuzz.token_sort_ratio, a share of matching blocks after sorting the words at spaces."""
-    from rapidfuzz import fuzz, utils
-
-    # fuzzywuzzy, which llm-jp-eval calls, lower-cases, turns what is neither letter nor digit into spaces, and rounds to whole percent.
-    return round(fuzz.token_sort_ratio(prediction, answer, processor=utils.default_process)) / 100
+    """What llm-jp-eval reports as char_f1: fuzzywuzzy's token_sort_ratio, whole percent of matching characters after the words are sorted."""
+    return _fuzz_ratio(_sorted_words(prediction), _sorted_words(answer))
 
 
 def flexeval_char_f1(prediction: str, answer: str) -> float:
-    """What flexeval reports as char_f1: fuzz.ratio, twice the matching characters by the length of both."""
-    from rapidfuzz import fuzz
+    """What flexeval reports as char_f1: fuzzywuzzy's ratio, whole percent of matching characters."""
+    return _fuzz_ratio(prediction, answer)
 
-    return round(fuzz.ratio(prediction, answer)) / 100
+
+def _sorted_words(text: str) -> str:
+    """fuzzywuzzy's processing: Latin-1 above ASCII away, what is no letter or digit a space, lower case, words sorted."""
+    text = "".join(char for char in text if not 128 <= ord(char) < 256)
+    return " ".join(sorted(re.sub(r"\W", " ", text).lower().split()))
+
+
+def _fuzz_ratio(left: str, right: str) -> float:
+    """fuzzywuzzy's ratio (with python-Levenshtein, as both peers install it): insertions and deletions alone, rounded to percent; empty texts score 0."""
+    from rapidfuzz.distance import Indel
+
+    if left == right:
+        return 1.0
+    return round(100 * Indel.normalized_similarity(left, right)) / 100 if left and right else 0.0
 
 
 def last_number(text: str) -> float | None:

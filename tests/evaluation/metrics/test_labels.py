@@ -1,0 +1,54 @@
+"""Metrics of labels and numbers against scikit-learn and scipy."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jp_adapt.evaluation.metrics import labels
+
+LABELS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=2, max_size=40)
+NUMBERS = st.lists(st.tuples(st.integers(-2, 5), st.floats(0, 5, width=16)), min_size=3, max_size=40)
+
+
+@pytest.mark.filterwarnings("ignore:A single label was found")
+@given(LABELS)
+def test_labels_as_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
+    given_labels, gold = [p for p, _ in pairs], [g for _, g in pairs]
+    assert labels.macro_f1(given_labels, gold) == pytest.approx(metrics.f1_score(gold, given_labels, average="macro"))
+    assert labels.mcc(given_labels, gold) == pytest.approx(metrics.matthews_corrcoef(gold, given_labels), abs=1e-9)
+    assert labels.balanced_accuracy(given_labels, gold) == pytest.approx(metrics.recall_score(gold, given_labels, labels=sorted(set(gold)), average="macro"))
+
+
+@given(NUMBERS)
+def test_correlations_as_scipy(pairs: list[tuple[int, float]]) -> None:
+    stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
+    x, y = [float(a) for a, _ in pairs], [b for _, b in pairs]
+    if len(set(x)) == 1 or len(set(y)) == 1:
+        assert labels.pearson(x, y) is None
+        assert labels.spearman(x, y) is None
+    else:
+        assert labels.pearson(x, y) == pytest.approx(stats.pearsonr(x, y)[0], abs=1e-6)
+        assert labels.spearman(x, y) == pytest.approx(stats.spearmanr(x, y)[0], abs=1e-9)
+
+
+def test_a_constant_answer_gets_one_by_the_number_of_labels() -> None:
+    gold = [0] * 55 + [1] * 30 + [2] * 15
+    assert labels.balanced_accuracy([0] * 100, gold) == pytest.approx(1 / 3)
+    assert labels.mcc([0] * 100, gold) == 0.0
+
+
+@pytest.mark.parametrize(("samples", "correct", "k"), [(n, c, k) for n in range(1, 6) for c in range(n + 1) for k in range(1, n + 1)])
+def test_pass_at_k_is_the_share_of_draws_with_a_right_one(samples: int, correct: int, k: int) -> None:
+    draws = list(itertools.combinations([1] * correct + [0] * (samples - correct), k))
+    assert labels.pass_at_k(samples, correct, k) == pytest.approx(np.mean([any(draw) for draw in draws]))
+
+
+def test_pass_at_k_of_the_impossible() -> None:
+    with pytest.raises(ValueError, match="3 of 2 right and k = 1"):
+        labels.pass_at_k(2, 3, 1)

@@ -1,0 +1,30 @@
+"""ROUGE, BLEU and chrF: the libraries' own values, and Japanese that is cut into words."""
+
+from __future__ import annotations
+
+import pytest
+from rouge_score.rouge_scorer import RougeScorer
+from sacrebleu import corpus_bleu, corpus_chrf
+
+from jp_adapt.evaluation.metrics import texts
+
+JA = [("猫が庭で眠っている。", "猫は庭で眠っていた。"), ("東京は日本の首都です。", "日本の首都は東京です。")]
+
+
+def test_rouge_cuts_japanese_into_words() -> None:
+    assert texts.rouge(*JA[0], "rouge1") == pytest.approx(2 * 5 / 14, abs=0.15)
+    assert texts.rouge(*JA[0], "rouge2") < texts.rouge(*JA[0], "rouge1") < 1.0
+    assert texts.rouge("猫", "猫", "rougeL") == 1.0
+    assert RougeScorer(["rouge1"]).score(JA[0][1], JA[0][0])["rouge1"].fmeasure == 0.0, "rouge-score's own tokenizer drops every Japanese character"
+
+
+def test_rouge_of_english_is_rouge_scores_own() -> None:
+    theirs = RougeScorer(["rougeL"]).score("the cat sat on the mat", "a cat sat on a mat")["rougeL"].fmeasure
+    assert texts.rouge("a cat sat on a mat", "the cat sat on the mat", "rougeL", "en") == theirs
+
+
+def test_bleu_and_chrf_are_sacrebleus() -> None:
+    given, references = [a for a, _ in JA], [b for _, b in JA]
+    assert texts.bleu(given, references, "ja") == corpus_bleu(given, [references], tokenize="ja-mecab").score
+    assert texts.chrf(given, references) == corpus_chrf(given, [references]).score
+    assert texts.bleu(references, references, "ja") == pytest.approx(100)

@@ -1,0 +1,174 @@
+"""Figures from items, and the alarms: what is planted must be caught and named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+
+from jp_adapt.evaluation.extract import STEPS, extract
+from jp_adapt.evaluation.prompts import build_prompts
+from jp_adapt.evaluation.results import Output
+from jp_adapt.evaluation.scoring import CORRELATIONS, LABEL_METRICS, STRING_METRICS, alarms, chance, item_scores, majority, metric_score
+from jp_adapt.evaluation.summary import prompt_set, score_benchmark
+from jp_adapt.recipe.benchmark import Extract, Metric, Protocol
+from jp_adapt.recipe.benchmark_items import load_benchmark
+
+LABELS = ["含意", "矛盾", "中立"]
+CHOICES = Protocol.model_validate({"prompt": "x", "metrics": ["accuracy", "balanced_accuracy", "macro_f1", "mcc"]})
+ANSWERS = Protocol.model_validate(
+    {"prompt": "x", "max_chars": 9, "normalise": ["nfkc", "spaces", "case", "punctuation", "number_commas"], "metrics": ["exact_match", "char_f1"]}
+)
+
+
+def chosen(given: list[int], gold: list[int], choices: list[str] | None = None) -> list[Output]:
+    choices = choices or LABELS
+    outputs = []
+    for n, (answer, right) in enumerate(zip(given, gold, strict=True)):
+        values = [-1.0 if at == answer else -2.0 for at in range(len(choices))]
+        output = Output("b", str(n), "", "p", choices, values, None, answer, right, {})
+        outputs.append(replace(output, scores=item_scores(output, CHOICES, [])))
+    return outputs
+
+
+def written(given: list[str], gold: list[list[str]], protocol: Protocol = ANSWERS) -> list[Output]:
+    outputs = [Output("b", str(n), "", "p", None, None, text, text, right, {}) for n, (text, right) in enumerate(zip(given, gold, strict=True))]
+    return [replace(output, scores=item_scores(output, protocol, output.gold)) for output in outputs]
+
+
+def test_a_declaration_may_name_every_metric_and_step_and_no_other() -> None:
+    known = {
+        *STRING_METRICS,
+        *LABEL_METRICS,
+        *CORRELATIONS,
+        "accuracy",
+        "accuracy_per_char",
+        "rouge1",
+        "rouge2",
+        "rougeL",
+        "harness_rouge2",
+        "bleu",
+        "chrf",
+        "pass@1",
+        "answered",
+    }
+    assert set(get_args(Metric)) == known
+    assert set(get_args(Extract)) == STEPS.keys()
+
+
+def test_a_constant_predictor_is_named() -> None:
+    gold = [0] * 30 + [1] * 15 + [2] * 55
+    found = alarms(chosen([2] * 100, gold))
+    assert found == ["degenerate: answers '中立' on 100 of 100 items; that alone scores 0.5500"]
+    generator = np.random.default_rng(0)
+    assert alarms(chosen(generator.permutation(gold).tolist(), gold)) == []
+    assert alarms(chosen(gold, gold)) == []
+
+
+def test_a_constant_position_is_named() -> None:
+    gold = [n % 5 for n in range(100)]
+    outputs = [replace(output, choices=[f"{output.item}{k}" for k in range(5)]) for output in chosen([3] * 100, gold, [str(k) for k in range(5)])]
+    assert alarms(outputs) == ["degenerate: answers position 4 on 100 of 100 items; that alone scores 0.2000"]
+
+
+def test_a_constant_text_and_empty_answers_are_named() -> None:
+    gold = [[str(n)] for n in range(40)]
+    assert alarms(written(["東京"] * 40, gold)) == ["degenerate: answers '東京' on 40 of 40 items"]
+    assert alarms(written([""] * 20 + [str(n) for n in range(20)], gold)) == ["degenerate: 20 of 40 answers are empty"]
+    assert alarms(written([right[0] for right in gold], gold)) == []
+
+
+def test_a_swapped_label_is_named() -> None:
+    gold = [n % 3 for n in range(300)]
+    swapped = [{0: 1, 1: 0, 2: 2}[g] for g in gold]
+    found = alarms(chosen(swapped, gold))
+    assert found == ["swapped labels? accuracy is 0.333, and 1.000 with '含意' and '矛盾' exchanged"]
+    generator = np.random.default_rng(1)
+    assert alarms(chosen(generator.integers(0, 3, 300).tolist(), gold)) == [], "a guess is no swap"
+
+
+@pytest.mark.parametrize(("text", "gold"), [("１９６４年", "1964年"), ("１２，３４５", "12345"), ("ＡＢＣ。", "abc"), ("12,345", "１２３４５")])
+def test_an_answer_in_full_width_characters_is_right(text: str, gold: str) -> None:
+    outputs = written([text], [[gold]])
+    assert outputs[0].scores == {"exact_match": 1.0, "char_f1": 1.0}
+    plain = ANSWERS.model_copy(update={"normalise": []})
+    assert written([text], [[gold]], plain)[0].scores["exact_match"] == 0.0
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+    generator = np.random.default_rng(0)
+    hits = 0
+    for _ in range(200):
+        outputs = chosen(generator.integers(0, 3, 60).tolist(), [0] * 60)
+        interval = metric_score("accuracy", outputs, CHOICES).interval
+        assert interval is not None
+        hits += interval[0] <= 1 / 3 <= interval[1]
+    assert 180 <= hits <= 199
+
+
+def test_chance_and_majority_stand_beside_the_score() -> None:
+    outputs = chosen([0, 1, 2, 2], [2, 2, 2, 1])
+    assert (chance("accuracy", outputs), majority("accuracy", outputs, CHOICES)) == (pytest.approx(1 / 3), 0.75)
+    assert (chance("balanced_accuracy", outputs), majority("balanced_accuracy", outputs, CHOICES)) == (pytest.approx(1 / 3), 0.5)
+    assert (chance("mcc", outputs), majority("mcc", outputs, CHOICES)) == (0.0, 0.0)
+    assert chance("exact_match", written(["a"], [["a"]])) is None
+
+
+def test_the_mean_of_groups_is_not_the_mean_of_items() -> None:
+    outputs = [replace(output, group="large" if n < 9 else "small") for n, output in enumerate(chosen([0] * 10, [0] * 9 + [1]))]
+    assert metric_score("accuracy", outputs, CHOICES, macro=True).value == 0.5
+    assert metric_score("accuracy", outputs, CHOICES).value == 0.9
+
+
+def test_planted_contamination_is_named_and_told_apart(benchmark_data: Path) -> None:
+    loaded = load_benchmark("ja/jcommonsenseqa", benchmark_data)
+    protocol, prompts = build_prompts(loaded, "jp-adapt")
+    gold = [prompt.item.answer or 0 for prompt in prompts]
+    given = [right if n < 6 else (right + 1) % 5 for n, right in enumerate(gold)]
+    outputs = [replace(output, item=prompt.item.id) for output, prompt in zip(chosen(given, gold, list("abcde")), prompts, strict=True)]
+    overlap = {prompt.item.id: 1.0 for prompt in prompts[:6]} | {prompts[6].item.id: 0.2}
+    score = score_benchmark(loaded, "jp-adapt", protocol, outputs, overlap)
+    assert score.name == "ja/jcommonsenseqa@jp-adapt/3-shot/accuracy"
+    assert score.touched is not None
+    assert score.touched["items"] == 6
+    assert score.touched["touched"] == {"items": 6, "accuracy": 1.0}
+    assert score.touched["clean"] == {"items": 6, "accuracy": 0.0}
+    assert score.touched["ids"] == [prompt.item.id for prompt in prompts[:6]]
+    assert any(warning.startswith("contamination: 6 of 12 items stand in the training corpus") for warning in score.warnings)
+
+
+def test_a_correlation_with_a_constant_is_no_number(benchmark_data: Path) -> None:
+    loaded = load_benchmark("ja/jsts", benchmark_data)
+    protocol, prompts = build_prompts(loaded, "jp-adapt")
+    outputs = written(["3"] * 12, [prompt.answers for prompt in prompts], protocol)
+    score = score_benchmark(loaded, "jp-adapt", protocol, outputs)
+    assert score.metrics["pearson"].value is None
+    assert "pearson is not defined: the answers are all the same" in score.warnings
+    right = score_benchmark(loaded, "jp-adapt", protocol, written([prompt.answers[0] for prompt in prompts], [prompt.answers for prompt in prompts], protocol))
+    assert right.metrics["pearson"].value == pytest.approx(1.0)
+    assert right.metrics["spearman"].value == pytest.approx(1.0)
+
+
+def test_a_prompt_set_has_mean_and_range(benchmark_data: Path) -> None:
+    loaded = load_benchmark("ja/jcommonsenseqa", benchmark_data)
+    protocol, _ = build_prompts(loaded, "jp-adapt")
+    scores = {
+        name: score_benchmark(loaded, "jp-adapt", protocol, chosen([0] * right + [1] * (4 - right), [0] * 4)) for name, right in (("default", 2), ("bare", 4))
+    }
+    assert prompt_set(scores) == {"metric": "accuracy", "mean": 0.75, "range": [0.5, 1.0], "values": {"default": 0.5, "bare": 1.0}}
+
+
+@pytest.mark.parametrize(
+    ("text", "steps", "out"),
+    [
+        ("\n 東京\n大阪", ["first_line", "strip"], "東京"),
+        ("a\nb\n\nc", ["first_paragraph"], "a\nb"),
+        ("近さは4.5です 3", ["first_number"], "4.5"),
+        ("なし", ["first_number"], ""),
+    ],
+)
+def test_what_of_a_text_is_the_answer(text: str, steps: list[str], out: str) -> None:
+    assert extract(text, steps) == out

@@ -1,0 +1,250 @@
+"""The command `eval` on a small model: figures, files, going on after a kill, a benchmark of one's own, and inputs that are broken."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import jp_adapt
+from jp_adapt.cli.main import main
+from jp_adapt.core.errors import InputError, RunFolderError, UsageError
+from jp_adapt.evaluation.results import read_outputs, read_scores
+from jp_adapt.pipeline import eval_command
+from jp_adapt.pipeline.eval_command import EvalOptions, evaluate
+from tests.evaluation.benchmark_files import write_benchmark_files
+
+MINE = """\
+format: 1
+kind: multiple_choice
+version: "1"
+title: Mine
+licence: CC0-1.0
+source: here
+language: ja
+data:
+  test: {files: [items.jsonl], reader: jsonl}
+id: "{{ id }}"
+choices: choices
+answer: answer
+protocols:
+  jp-adapt:
+    prompt: "問い：{{ question }}\\n答え："
+    metrics: [accuracy]
+    variants:
+      short: {prompt: "{{ question }}"}
+"""
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_benchmark_files(tmp_path_factory.mktemp("upstream"))
+
+
+def mine(folder: Path, items: list[dict[str, Any]] | None = None) -> str:
+    items = items or [{"id": f"m{n}", "question": f"{n}と{n}では？", "choices": [str(2 * n), str(n)], "answer": 0} for n in range(1, 13)]
+    (folder / "mine.yaml").write_text(MINE, encoding="utf-8")
+    (folder / "items.jsonl").write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items), encoding="utf-8")
+    return str(folder / "mine.yaml")
+
+
+def test_a_benchmark_of_ones_own_needs_a_yaml_and_a_jsonl(pico: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name, out = mine(tmp_path), tmp_path / "out"
+    assert main(["eval", str(pico), "--benchmarks", name, "--out", str(out), "--dtype", "float32"]) == 0
+    captured = capsys.readouterr()
+    assert "accuracy" in captured.out
+    assert f"Scores: {out / 'scores.json'}" in captured.out
+    scores = read_scores(out)
+    (score,) = scores.benchmarks
+    assert score.name == f"{name}@jp-adapt/0-shot/accuracy"
+    assert (score.items, score.chance, score.majority) == (12, 0.5, 1.0)
+    assert score.sha256.keys() == {"items.jsonl"}
+    assert scores.model["vocab_size"] == 500
+    assert scores.model["dtype"] == "float32"
+    assert len(scores.model["tokenizer_sha256"]) == 64
+    outputs = list(read_outputs(out))
+    assert [output.item for output in outputs] == [f"m{n}" for n in range(1, 13)]
+    assert outputs[0].prompt == "問い：1と1では？\n答え："
+    assert score.metrics["accuracy"].value == sum(output.scores["accuracy"] or 0 for output in outputs) / 12
+    for output in outputs:
+        assert output.log_likelihoods is not None
+        assert output.prediction == output.log_likelihoods.index(max(output.log_likelihoods))
+
+
+def test_many_kinds_at_once(pico: Path, data: Path, tmp_path: Path) -> None:
+    names = ("ja/jnli", "ja/jsts", "ja/jmmlu", "ja/wmt20-en-ja", "ja/japanese-mt-bench", "ja/jhumaneval")
+    scores = evaluate(pico, tmp_path / "out", benchmarks=names, data=data, limit=2, shots=0, dtype="float32", allow_code_execution=True)
+    assert [score.id for score in scores.benchmarks] == list(names)
+    by_id = {score.id: score for score in scores.benchmarks}
+    assert by_id["ja/jmmlu"].groups.keys() == {"anatomy", "world_history"}
+    assert by_id["ja/jhumaneval"].metrics["pass@1"].value == 0.0
+    assert by_id["ja/jmmlu"].licence.startswith("CC-BY-SA-4.0 (japanese_history and world_history may be used")
+    assert by_id["ja/jmmlu"].revision == "762cbf192c9e4588b574d718f95afd64c96fcbf4"
+    turns = [output for output in read_outputs(tmp_path / "out") if output.benchmark == "ja/japanese-mt-bench"]
+    assert [output.item for output in turns] == ["0/1", "0/2", "1/1", "1/2"]
+    assert turns[0].generation is not None
+    assert turns[0].generation in turns[1].prompt, "the second turn sees the first answer"
+
+
+def test_code_is_not_run_without_leave(pico: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"ja/jhumaneval: .*say --allow-code-execution"):
+        evaluate(pico, tmp_path / "out", benchmarks=("ja/jhumaneval",), data=data)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_command_does_nothing_again(pico: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = EvalOptions(benchmarks=(mine(tmp_path),), dtype="float32")
+    first = evaluate(pico, tmp_path / "out", options)
+    monkeypatch.setattr(eval_command._Model, "loaded", property(lambda self: pytest.fail("a model was loaded")))
+    assert evaluate(pico, tmp_path / "out", options).benchmarks == first.benchmarks
+
+
+def test_another_evaluation_in_the_same_folder_is_refused(pico: Path, tmp_path: Path) -> None:
+    options = EvalOptions(benchmarks=(mine(tmp_path),), dtype="float32")
+    evaluate(pico, tmp_path / "out", options, limit=3)
+    before = (tmp_path / "out" / "scores.json").read_bytes()
+    with pytest.raises(RunFolderError, match=r"holds another evaluation \(differing: limit\); give another --out"):
+        evaluate(pico, tmp_path / "out", options)
+    mine(tmp_path, [{"id": "x", "question": "?", "choices": ["a", "b"], "answer": 0}])
+    with pytest.raises(RunFolderError, match=r"differing: benchmarks"):
+        evaluate(pico, tmp_path / "out", options, limit=3)
+    assert (tmp_path / "out" / "scores.json").read_bytes() == before
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("x", encoding="utf-8")
+    with pytest.raises(RunFolderError, match="is not empty, and holds no evaluation"):
+        evaluate(pico, tmp_path / "other", options)
+
+
+def test_a_killed_evaluation_goes_on(pico: Path, data: Path, tmp_path: Path) -> None:
+    arguments = ["eval", str(pico), "--benchmarks", "ja/jcommonsenseqa,quickstart/ja-everyday-100,ja/jnli", "--data", str(data), "--dtype", "float32"]
+    out = tmp_path / "out"
+    environment = os.environ | {"PYTHONPATH": str(Path(jp_adapt.__file__).resolve().parents[1])}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "jp_adapt", *arguments, "--out", str(out)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment
+    )
+    deadline = time.monotonic() + 60
+    while not list((out / "parts").glob("ja_jcommonsenseqa*")) and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    finished = {path.name: path.stat().st_mtime_ns for path in (out / "parts").glob("ja_jcommonsenseqa*")}
+    assert len(finished) == 1
+    assert main([*arguments, "--out", str(out)]) == 0
+    assert {name: (out / "parts" / name).stat().st_mtime_ns for name in finished} == finished, "what was finished is not done again"
+    assert main([*arguments, "--out", str(tmp_path / "straight")]) == 0
+    resumed, straight = read_scores(out), read_scores(tmp_path / "straight")
+    assert resumed.benchmarks == straight.benchmarks
+    assert (out / "outputs.jsonl").read_bytes() == (tmp_path / "straight" / "outputs.jsonl").read_bytes()
+
+
+def test_a_prompt_set_measures_every_wording(pico: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", str(pico), "--benchmarks", mine(tmp_path), "--prompt-set", "--out", str(tmp_path / "out"), "--dtype", "float32"]) == 0
+    (score,) = read_scores(tmp_path / "out").benchmarks
+    assert score.prompt_set is not None
+    assert score.prompt_set["values"].keys() == {"default", "short"}
+    assert "accuracy over 2 prompts: mean" in capsys.readouterr().out
+
+
+def test_contamination_is_told(pico: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = mine(tmp_path)
+    table = tmp_path / "overlap.jsonl"
+    table.write_text("".join(json.dumps({"benchmark": name, "item": f"m{n}", "share": 0.9}) + "\n" for n in (1, 2, 3)), encoding="utf-8")
+    assert main(["eval", str(pico), "--benchmarks", name, "--overlap", str(table), "--out", str(tmp_path / "out")]) == 0
+    assert "contamination: 3 of 12 items stand in the training corpus" in capsys.readouterr().out
+    (score,) = read_scores(tmp_path / "out").benchmarks
+    assert score.touched is not None
+    assert score.touched["clean"]["items"] == 9
+
+
+def test_texts_are_measured_in_bits(pico: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("日本語の文です。", encoding="utf-8")
+    scores = evaluate(pico, tmp_path / "out", benchmarks=(mine(tmp_path),), texts=(str(text),), dtype="float32")
+    (entry,) = scores.texts
+    assert (entry["chars"], entry["bytes"]) == (8, 24)
+    assert entry["bits_per_char"] == pytest.approx(3 * entry["bits_per_byte"])
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('"x"', r"items\.jsonl:1: not a JSON object"),
+        ('{"id": "a", "choices": ["a", "b"], "answer": 0}', r"items\.jsonl:1: template '{{ question }}' cannot be filled in \('question' is undefined\)"),
+        ("", r"items\.jsonl: no items"),
+        ('{"id": "a", "question": "?", "choices": ["a", "b"], "answer": 0}\n' * 2, r"items\.jsonl:2: id 'a' stands in .*items\.jsonl:1 already"),
+    ],
+)
+def test_broken_items_are_told_with_their_line_before_any_work(pico: Path, tmp_path: Path, line: str, message: str) -> None:
+    name = mine(tmp_path)
+    (tmp_path / "items.jsonl").write_text(line, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        evaluate(pico, tmp_path / "out", benchmarks=(name,))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_encoding_is_told(pico: Path, tmp_path: Path) -> None:
+    name = mine(tmp_path)
+    (tmp_path / "items.jsonl").write_bytes('{"id": "日"}'.encode("cp932"))
+    with pytest.raises(InputError, match=r"items\.jsonl:1: byte 0x93 is not UTF-8"):
+        evaluate(pico, tmp_path / "out", benchmarks=(name,))
+
+
+def test_models_that_are_none(pico: Path, tmp_path: Path) -> None:
+    import shutil
+
+    name = mine(tmp_path)
+    with pytest.raises(InputError, match="nothing: no such folder"):
+        evaluate(tmp_path / "nothing", tmp_path / "out", benchmarks=(name,))
+    bare = tmp_path / "bare"
+    shutil.copytree(pico, bare)
+    (bare / "tokenizer.json").unlink()
+    with pytest.raises(InputError, match=r"bare: no tokenizer\.json"):
+        evaluate(bare, tmp_path / "out", benchmarks=(name,))
+    large = tmp_path / "large"
+    shutil.copytree(pico, large)
+    spec = json.loads((large / "tokenizer.json").read_text(encoding="utf-8"))
+    spec["model"]["vocab"] |= {"qzqz": 500, "zqzq": 501}
+    (large / "tokenizer.json").write_text(json.dumps(spec), encoding="utf-8")
+    with pytest.raises(InputError, match="the tokenizer has 502 tokens, and the embedding 500 rows; they do not belong together"):
+        evaluate(large, tmp_path / "out2", benchmarks=(name,))
+
+
+def test_a_context_that_is_too_long_is_counted(pico: Path, tmp_path: Path) -> None:
+    items = [{"id": "long", "question": "長い" * 400, "choices": ["はい", "いいえ"], "answer": 0}]
+    scores = evaluate(pico, tmp_path / "out", benchmarks=(mine(tmp_path, items),), dtype="float32")
+    assert scores.benchmarks[0].truncated_items == 1
+    (output,) = read_outputs(tmp_path / "out")
+    assert output.truncated_tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--suite", "ja-cor"], 2, "no suite 'ja-cor' (did you mean 'ja-core'?)"),
+        (["--benchmarks", "ja/jnl"], 2, "no benchmark 'ja/jnl' (did you mean 'ja/jnli'?)"),
+        (["--profile", "stability"], 2, "no profile 'stability'; profiles: jp-adapt, stability-0.2.1"),
+        (["--benchmarks", "ja/jnli"], 3, "ja/jnli: its data is not shipped; give with --data the folder that holds 'jglue'"),
+        (["--benchmarks", "ja/jnli", "--data", "nowhere"], 3, "nowhere/jglue: no such folder; clone https://github.com/yahoojapan/JGLUE there at 6f071c"),
+        (["--benchmarks", "quickstart/ja-everyday-100", "--shots", "2"], 2, "--shots 2, and the benchmark has no examples to show"),
+        (["--overlap", "nothing.jsonl"], 3, "nothing.jsonl: no such file"),
+    ],
+)
+def test_what_is_wrong_is_told(pico: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, message: str) -> None:
+    assert main(["eval", str(pico), *arguments, "--out", str(tmp_path / "out")]) == code
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("line", ["{}", '{"benchmark": "a", "item": "b", "share": 2}', "[]", '{"benchmark": "a", "item": "b", "share": "x"}'])
+def test_a_table_of_overlap_that_is_none(tmp_path: Path, line: str) -> None:
+    from jp_adapt.pipeline.eval_overlap import read_overlap
+
+    (tmp_path / "table.jsonl").write_text(line + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"table\.jsonl:1: "):
+        read_overlap(tmp_path / "table.jsonl")
