@@ -17,7 +17,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("recipe", help="name of a shipped recipe, or path of a recipe file")
     parser.add_argument("--device", default="h100-80g", help="h100-80g (default), a100-40g, rtx4090-24g, cpu-2core, ...; a wrong name lists all")
     parser.add_argument("--devices", type=_count, default=1, metavar="N", help="how many of them (default: 1)")
-    parser.add_argument("--micro-rows", type=_count, metavar="N", help="rows that go through a device at once (default: its whole share of a step)")
+    parser.add_argument("--micro-rows", type=_count, metavar="N", help="rows that go through a device at once (default: as many of its share of a step as fit)")
     parser.add_argument("--price", type=float, metavar="P", help="of one device for one hour, to get the cost")
     parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     parser.add_argument("--json", action="store_true")
@@ -58,10 +58,13 @@ def _print_stage(stage: dict[str, Any], device: dict[str, Any]) -> None:
     for part, size in stage["memory"].items():
         print(f"  {part:<18} {_gb(size):>9}")
     verdict = "fits" if stage["fits"] else "does not fit"
-    print(f"  {'one device':<18} {_gb(stage['bytes']):>9}  {verdict} in {_gb(device['memory_bytes'])} with {stage['micro_rows']} rows at once")
+    print(
+        f"  {'one device':<18} {_gb(stage['bytes']):>9}  {verdict} in {_gb(device['memory_bytes'])} with {stage['micro_rows']} of its {stage['rows_of_a_step']} rows at once"
+    )
+    if stage["would_fit_with"]:
+        print("  what would make it fit, one on top of the other:")
     for number, remedy in enumerate(stage["would_fit_with"], start=1):
-        lead = "what would make it fit, one on top of the other:\n" if number == 1 else ""
-        print(f"  {lead}    {number}. {remedy['words']}: {_gb(remedy['bytes'])}{', fits' if remedy['fits'] else ''}")
+        print(f"    {number}. {remedy['words']}: {_gb(remedy['bytes'])}{', fits' if remedy['fits'] else ''}")
     if stage["would_fit_with"] and not stage["would_fit_with"][-1]["fits"]:
         print("    None of these is enough: take a device with more memory, or a shorter sequence_tokens.")
 

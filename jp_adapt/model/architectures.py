@@ -115,6 +115,6 @@ def from_gguf(path: Path) -> Architecture:
         num_heads=heads,
         num_kv_heads=int(field("llama.attention.head_count_kv")),
         head_dim=hidden // heads,
-        vocab_size=len(field("tokenizer.ggml.tokens")),
+        vocab_size=len(reader.fields["tokenizer.ggml.tokens"].data),
         tied=all(tensor.name != "output.weight" for tensor in reader.tensors),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ def plan_recipe(loaded: LoadedRecipe, device_name: str, devices: int, *, micro_r
     """A JSON value: the architecture, and for every training stage parameters, memory, steps, tokens, FLOPs, hours, whether it fits and what would help.
 
     Args:
-        micro_rows: rows that go through a device at once; as many as fit by default (all of a device's share of a step).
+        micro_rows: rows that go through a device at once; by default its share of a step, halved until it fits.
         price: of one device for one hour, in any currency.
 
     Raises:
@@ -79,6 +80,9 @@ def _stage_plan(stage: TrainingStage, recipe: Recipe, architecture: Architecture
         weight_bytes=4.0 if recipe.precision == "float32" else 2.0,
         micro_rows=min(micro_rows or rows, -(-rows // devices)),
     )
+    share = -(-rows // devices)
+    while micro_rows is None and work.micro_rows > 1 and total(work, device) > device.memory_bytes:
+        work = replace(work, micro_rows=work.micro_rows // 2)
     needed = total(work, device)
     help_needed = [
         {
@@ -100,6 +104,7 @@ def _stage_plan(stage: TrainingStage, recipe: Recipe, architecture: Architecture
         "tokens_known": tokens_known,
         "steps": work.steps,
         "micro_rows": work.micro_rows,
+        "rows_of_a_step": share,
         "memory": memory_by_part(work) | {"reserve": device.reserve_bytes},
         "bytes": needed,
         "fits": needed <= device.memory_bytes,
