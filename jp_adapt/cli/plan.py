@@ -58,9 +58,8 @@ def _print_stage(stage: dict[str, Any], device: dict[str, Any]) -> None:
     for part, size in stage["memory"].items():
         print(f"  {part:<18} {_gb(size):>9}")
     verdict = "fits" if stage["fits"] else "does not fit"
-    print(
-        f"  {'one device':<18} {_gb(stage['bytes']):>9}  {verdict} in {_gb(device['memory_bytes'])} with {stage['micro_rows']} of its {stage['rows_of_a_step']} rows at once"
-    )
+    at_once = f"with {stage['micro_rows']} of its {stage['rows_of_a_step']} rows at once"
+    print(f"  {'one device':<18} {_gb(stage['bytes']):>9}  {verdict} in {_gb(device['memory_bytes'])} {at_once}")
     if stage["would_fit_with"]:
         print("  what would make it fit, one on top of the other:")
     for number, remedy in enumerate(stage["would_fit_with"], start=1):
