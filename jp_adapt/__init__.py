@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from jp_adapt.evaluation.compare import compare_scores as compare_scores
     from jp_adapt.model.rows import init_new_rows as init_new_rows
     from jp_adapt.pipeline.eval_command import evaluate as evaluate
+    from jp_adapt.pipeline.merge import merge_adapter as merge_adapter
+    from jp_adapt.pipeline.open_run import open_run as open_run
     from jp_adapt.pipeline.run import run_recipe as run_recipe
     from jp_adapt.recipe.benchmark_items import load_benchmark as load_benchmark
     from jp_adapt.recipe.load import load_recipe as load_recipe
@@ -27,6 +29,8 @@ _HOMES = {
     "load_recipe": "recipe.load",
     "load_benchmark": "recipe.benchmark_items",
     "run_recipe": "pipeline.run",
+    "open_run": "pipeline.open_run",
+    "merge_adapter": "pipeline.merge",
     "evaluate": "pipeline.eval_command",
     "learn_tokens": "tokenizer.learn",
     "extend_tokenizer": "tokenizer.extend",

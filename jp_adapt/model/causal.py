@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
@@ -15,7 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, write_json
-from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters
+from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters, lora_settings
 from jp_adapt.model.rows import ExtendedEmbedding
 
 CHUNK_LOGITS = 16_000_000  # logits held at once while scoring: 64 MB in float32
@@ -113,7 +114,7 @@ def load_causal(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -
     model = CausalModel(base, NewRows(tensors["input"], tensors.get("output")) if tensors else None)
     if (adapter / ADAPTER_FILE).is_file():
         config = read_json(adapter / ADAPTER_CONFIG)
-        model.add_lora(LoraSettings(config["r"], config["lora_alpha"], config["use_rslora"]), seed=0)
+        model.add_lora(lora_settings(config), seed=0)
         saved = load_file(adapter / ADAPTER_FILE)
         for name, parameter in lora_parameters(model.body).items():
             parameter.data = saved[PEFT_PREFIX + name]
@@ -122,13 +123,25 @@ def load_causal(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -
 
 def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> None:
     """Write the new rows and the LoRA of `model`, and the hash of the tokenizer that they belong to."""
+    facts = {"tokenizer_sha256": tokenizer_sha256, "dtype": str(model.frozen_head.dtype).removeprefix("torch.")}
     rows = {name: parameter.detach().contiguous() for name, parameter in model.new_row_parameters().items()}
     if rows:
-        save_file(rows, folder / ROWS_FILE, metadata={"tokenizer_sha256": tokenizer_sha256})
+        save_file(rows, folder / ROWS_FILE, metadata=facts)
     if model.lora is not None:
         lora = {PEFT_PREFIX + name: parameter.detach().contiguous() for name, parameter in lora_parameters(model.body).items()}
-        save_file(lora, folder / ADAPTER_FILE, metadata={"tokenizer_sha256": tokenizer_sha256})
+        save_file(lora, folder / ADAPTER_FILE, metadata=facts)
         write_json(folder / ADAPTER_CONFIG, adapter_config(model.lora, model.body))
+
+
+def adapter_metadata(folder: Path) -> dict[str, str]:
+    """What `save_adapter` noted: tokenizer_sha256, and the dtype that the base trained in. InputError when `folder` is no adapter of ours."""
+    for name in (ROWS_FILE, ADAPTER_FILE):
+        if (folder / name).is_file():
+            with safe_open(folder / name, "pt") as file:
+                facts = dict(file.metadata() or {})
+            if "tokenizer_sha256" in facts:
+                return facts
+    raise InputError(f"{folder}: no adapter that jp-adapt saved ({ROWS_FILE} or {ADAPTER_FILE} with a tokenizer's hash); runs/NAME/stages/ID/final is one")
 
 
 def resolve_precision(precision: str) -> torch.dtype:

@@ -10,16 +10,24 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import Linear as PeftLinear
 from torch import Tensor, nn
 
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.suggest import did_you_mean
+
 ADAPTER = "default"
 
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """Rank and scale; `rslora` scales by alpha / sqrt(rank) (Kalajdzievski 2312.03732)."""
+    """Rank and scale; `rslora` scales by alpha / sqrt(rank) (Kalajdzievski 2312.03732), `dora` trains the norms of rows too (Liu et al. 2402.09353).
+
+    `targets`: last names of the layers that get LoRA (q_proj, down_proj, ...); None for all linear layers.
+    """
 
     rank: int
     alpha: float
     rslora: bool = False
+    dora: bool = False
+    targets: tuple[str, ...] | None = None
 
 
 class LeanLinear(PeftLinear):  # type: ignore[misc]
@@ -29,7 +37,7 @@ class LeanLinear(PeftLinear):  # type: ignore[misc]
     """
 
     def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if self.disable_adapters or self.merged:
+        if self.disable_adapters or self.merged or self.lora_magnitude_vector:
             result: Tensor = super().forward(x, *args, **kwargs)
             return result
         down, up = self.lora_A[ADAPTER].weight, self.lora_B[ADAPTER].weight
@@ -45,7 +53,12 @@ def linear_names(body: nn.Module) -> list[str]:
 
 def add_lora(body: nn.Module, settings: LoraSettings, seed: int) -> None:
     """Put LoRA on every linear layer of `body`, in place. A starts random (from `seed`), B at zero: nothing changes yet. Matrices are float32."""
-    config = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, use_rslora=settings.rslora, target_modules=linear_names(body))
+    names = linear_names(body)
+    for name in settings.targets or ():
+        if name not in names:
+            raise InputError(f"lora.targets: the model has no linear layer '{name}'{did_you_mean(name, names)}; it has {', '.join(names)}")
+    targets = list(settings.targets or names)
+    config = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, use_rslora=settings.rslora, use_dora=settings.dora, target_modules=targets)
     config._register_custom_module({nn.Linear: LeanLinear})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -56,7 +69,8 @@ def add_lora(body: nn.Module, settings: LoraSettings, seed: int) -> None:
 
 def lora_parameters(body: nn.Module) -> dict[str, nn.Parameter]:
     """Name as peft saves it ("layers.0.self_attn.q_proj.lora_A.weight") -> parameter."""
-    return {name.replace(f".{ADAPTER}.", "."): parameter for name, parameter in body.named_parameters() if ".lora_" in name}
+    found = {name.replace(f".{ADAPTER}.", "."): parameter for name, parameter in body.named_parameters() if ".lora_" in name}
+    return {name.replace("lora_magnitude_vector.weight", "lora_magnitude_vector"): parameter for name, parameter in found.items()}  # as peft saves DoRA's
 
 
 def adapter_config(settings: LoraSettings, body: nn.Module) -> dict[str, Any]:
@@ -69,10 +83,17 @@ def adapter_config(settings: LoraSettings, body: nn.Module) -> dict[str, Any]:
         "r": values["rank"],
         "lora_alpha": values["alpha"],
         "use_rslora": values["rslora"],
+        "use_dora": values["dora"],
         "lora_dropout": 0.0,
         "bias": "none",
         "target_modules": targets,
     }
+
+
+def lora_settings(config: dict[str, Any]) -> LoraSettings:
+    """The settings in an `adapter_config.json`."""
+    targets = tuple(config["target_modules"])
+    return LoraSettings(config["r"], config["lora_alpha"], config["use_rslora"], config.get("use_dora", False), targets)
 
 
 def merge_lora(body: nn.Module) -> None:
@@ -81,6 +102,9 @@ def merge_lora(body: nn.Module) -> None:
         if isinstance(module, LeanLinear):
             down, up = module.lora_A[ADAPTER].weight, module.lora_B[ADAPTER].weight
             plain = module.get_base_layer()
-            plain.weight.data = (plain.weight.data.float() + module.scaling[ADAPTER] * (up @ down)).to(plain.weight.dtype)
+            merged = plain.weight.data.float() + module.scaling[ADAPTER] * (up @ down)
+            if module.lora_magnitude_vector:
+                merged *= (module.lora_magnitude_vector[ADAPTER].weight / merged.norm(dim=1))[:, None]
+            plain.weight.data = merged.to(plain.weight.dtype)
             parent, _, last = name.rpartition(".")
             setattr(body.get_submodule(parent), last, plain)

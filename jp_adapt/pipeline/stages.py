@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,19 +17,18 @@ from jp_adapt.corpus.mixture import plan_training
 from jp_adapt.corpus.pack import Documents, Plan
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.pipeline.evaluate_stage import run_evaluate
+from jp_adapt.pipeline.merge import PROBE, copy_tokenizer, export_facts, stage_records, write_card
 from jp_adapt.pipeline.prepared import is_prepared, open_prepared, prepared_texts
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.sft_stage import answer_measure, last_sft, sft_plan, write_chat_template
 from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PretrainStage, Recipe, RowsStage, SftStage, Stage, TokenizerStage, TrainingStage
 from jp_adapt.tokenizer.extend import extend_tokenizer
 from jp_adapt.tokenizer.load import load_tokenizer as load_bpe
-from jp_adapt.tokenizer.save import COPIED, extended_tokenizer, save_tokenizer
+from jp_adapt.tokenizer.save import extended_tokenizer, save_tokenizer
 from jp_adapt.tokenizer.verify import NOTES, Criterion, verify_tokenizer
 from jp_adapt.tokenizer.words import Corpus
 
 Results = dict[str, Any]
-PROBE = "これは、書き出したモデルが学習したモデルと同じ値を返すことを確かめる文です。 The same holds in English: 1, 2, 3."
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", *COPIED)
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,16 @@ class Context:
 
     def stage(self, stage_id: str) -> Stage:
         return next(stage for stage in self.recipe.stages if stage.id == stage_id)
+
+    def ancestors(self, stage_id: str) -> list[str]:
+        """The stage `stage_id` and those it started from, the earliest first."""
+        found: list[str] = []
+        while stage_id != "base":
+            found.insert(0, stage_id)
+            stage = self.stage(stage_id)
+            assert not isinstance(stage, EvaluateStage)
+            stage_id = stage.start
+        return found
 
     def tokenizer_folder(self, stage_id: str) -> Path:
         """Folder of the tokenizer that the stage `stage_id` (or "base") works with."""
@@ -174,6 +182,7 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
         work(on_step=on_step)
     with new_folder(folder.final) as target:
         save_adapter(model, target, sha256_file(tokenizer_folder / "tokenizer.json"))
+        copy_tokenizer(tokenizer_folder, target)
     return {
         "steps": plan.num_steps,
         "fill": plan.fill,
@@ -236,9 +245,9 @@ def run_export(stage: ExportStage, context: Context, folder: StageFolder) -> Res
     adapter = context.stage_folder(stage.start).final
     with new_folder(folder.final) as target:
         difference = export_model(context.base, adapter, resolve_precision(context.recipe.precision), target, probe, dtype=stage.dtype)
-        for name in TOKENIZER_FILES:
-            if (tokenizer_folder / name).is_file():
-                shutil.copyfile(tokenizer_folder / name, target / name)
+        copy_tokenizer(tokenizer_folder, target)
+        records = stage_records([context.stage_folder(stage_id).path for stage_id in context.ancestors(stage.start)])
+        write_card(target, f"{context.recipe.name}, stage {stage.id}", export_facts(context.recipe, records, difference, stage.dtype))
         if (sft := last_sft(stage, context)) is not None:
             write_chat_template(sft, context, target)
     return {"largest_logit_difference": difference}

@@ -36,7 +36,7 @@ def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) ->
     model = load_causal(context.base, dtype, adapter)
     if model.lora is None:
         lora = stage.lora or Lora()
-        model.add_lora(LoraSettings(lora.rank, lora.alpha, lora.rslora), context.recipe.seed)
+        model.add_lora(LoraSettings(lora.rank, lora.alpha, lora.rslora, lora.dora, tuple(lora.targets) if lora.targets else None), context.recipe.seed)
     return model
 
 

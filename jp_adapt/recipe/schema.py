@@ -105,6 +105,8 @@ class Lora(Part):
     rank: Count = 32
     alpha: float = Field(64.0, gt=0)
     rslora: bool = Field(False, description="scale by alpha / sqrt(rank) instead of alpha / rank (2312.03732)")
+    dora: bool = Field(False, description="train the norms of weight rows too (DoRA, 2402.09353); slower, and more memory")
+    targets: list[str] | None = Field(None, min_length=1, description="layers that get LoRA, as [q_proj, v_proj]; all linear layers by default")
 
 
 class _Stage(Part):
@@ -216,6 +218,6 @@ class Recipe(Part):
     title: str = ""
     base: Base
     seed: int = Field(1234, ge=0)
-    precision: Literal["auto", "float32", "bfloat16"] = Field("auto", description="auto: bfloat16 where the device computes it fast, else float32")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 where the device computes it fast, else float32")
     sources: dict[Name, Source] = Field(default_factory=dict)
     stages: list[Stage] = Field(min_length=1)

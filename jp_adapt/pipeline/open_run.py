@@ -1,0 +1,52 @@
+"""A run folder from Python: its recipe, its stages, its figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.files import read_json
+from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.pipeline.run_folder import RunFolder, resolved_recipe
+
+
+class Run:
+    """What lies in a run folder; it is only read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.recipe = resolved_recipe(path)
+        self.stages: list[str] = [stage["id"] for stage in self.recipe["stages"]]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """summary.json, the figures of the report; InputError before the run is finished."""
+        path = self.path / "report" / "summary.json"
+        if not path.is_file():
+            raise InputError(f"{self.path}: the run is not finished, it has no report yet; jp-adapt run goes on with it")
+        return dict(read_json(path))
+
+    def done(self, stage_id: str) -> bool:
+        """Whether a stage is finished."""
+        return RunFolder(self.path).stage(self._known(stage_id)).done
+
+    def metrics(self, stage_id: str) -> list[dict[str, Any]]:
+        """The lines of a training stage's metrics.jsonl: one a step, step 0 for what was measured before training."""
+        return RunFolder(self.path).stage(self._known(stage_id)).read_metrics()
+
+    def result(self, stage_id: str) -> Path:
+        """The folder that a finished stage made: a tokenizer, an adapter, a model, or scores."""
+        if not self.done(stage_id):
+            raise InputError(f"{self.path}: stage '{stage_id}' is not finished; jp-adapt run goes on with it")
+        return RunFolder(self.path).stage(stage_id).final
+
+    def _known(self, stage_id: str) -> str:
+        if stage_id not in (*self.stages, "base"):
+            raise InputError(f"{self.path}: no stage '{stage_id}'{did_you_mean(stage_id, self.stages)}; stages: {', '.join(self.stages)}")
+        return stage_id
+
+
+def open_run(path: str | Path) -> Run:
+    """The run in folder `path`. InputError when it is no run folder."""
+    return Run(Path(path))
