@@ -23,6 +23,8 @@ PUBLIC = [
     "load_recipe",
     "load_tokenizer",
     "measure_tokenizer",
+    "merge_adapter",
+    "open_run",
     "run_recipe",
     "save_tokenizer",
     "train",
