@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from jp_adapt.model.causal import CausalModel
 from jp_adapt.recipe.profiles import Boundary
 
 Encode = Callable[[str], list[int]]
+RenderChat = Callable[[Sequence[tuple[str, str]], str], str]
 MAX_TOKENS_PER_CHAR = 3  # a Japanese character takes at most three byte tokens
 
 
@@ -22,10 +22,18 @@ class PlainBackend:
     """`model` behind the interface of `run.Backend`; `prefix` stands before every text, `stop_ids` end an answer."""
 
     def __init__(
-        self, model: CausalModel, encode: Encode, decode: Callable[[list[int]], str], *, prefix: int, stop_ids: Sequence[int], max_tokens: int, folder: Path
+        self,
+        model: CausalModel,
+        encode: Encode,
+        decode: Callable[[list[int]], str],
+        *,
+        prefix: int,
+        stop_ids: Sequence[int],
+        max_tokens: int,
+        render_chat: RenderChat,
     ) -> None:
-        self.model, self.encode, self.decode = model, encode, decode
-        self.prefix, self.stop_ids, self.max_tokens, self.folder = prefix, frozenset(stop_ids), max_tokens, folder
+        self.model, self.encode, self.decode, self.render_chat = model, encode, decode, render_chat
+        self.prefix, self.stop_ids, self.max_tokens = prefix, frozenset(stop_ids), max_tokens
 
     def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]:
         scored = score_choices(self.model, self.encode, prompts, choices, prefix=self.prefix, max_tokens=self.max_tokens, advance=advance)
@@ -71,4 +79,4 @@ class PlainBackend:
         return len(self.encode(text))
 
     def chat(self, turns: Sequence[tuple[str, str]], user: str) -> str:
-        return "".join(f"### 指示:\n{said}\n\n### 応答:\n{answer}\n\n" for said, answer in turns) + f"### 指示:\n{user}\n\n### 応答:\n"
+        return self.render_chat(turns, user)

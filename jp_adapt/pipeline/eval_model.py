@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import read_json
+from jp_adapt.core.files import read_json, read_text
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import progress
 from jp_adapt.corpus.sources import read_documents
@@ -16,6 +17,7 @@ from jp_adapt.evaluation.bits import score_texts
 from jp_adapt.evaluation.plain_backend import PlainBackend
 from jp_adapt.evaluation.run import Backend
 from jp_adapt.model.causal import CausalModel, load_causal, resolve_precision
+from jp_adapt.text.chat import TEMPLATES, with_defaults
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.load import load_tokenizer
 
@@ -75,7 +77,7 @@ def load_model(folder: Path, dtype: str = "auto") -> EvaluatedModel:
         prefix=prefix,
         stop_ids=[prefix, *_ids(config.get("eos_token_id"))],
         max_tokens=max_tokens,
-        folder=folder,
+        render_chat=partial(render_chat, *chat_template(folder)),
     )
     description = {
         "name": folder.resolve().name,
@@ -103,6 +105,34 @@ def _prefix(folder: Path, tokenizer: BpeTokenizer) -> int:
     if not ids:
         raise InputError(f"{folder}: the tokenizer names no bos_token and no eos_token, so that nothing can stand before a text")
     return ids[0]
+
+
+def chat_template(folder: Path) -> tuple[str, str]:
+    """The Jinja text of the model's chat template, and the text of its BOS; the Japanese Alpaca prompt where it has none."""
+    path = folder / "tokenizer_config.json"
+    config = read_json(path) if path.is_file() else {}
+    bos = config.get("bos_token")
+    bos = bos["content"] if isinstance(bos, dict) else bos or ""
+    own = folder / "chat_template.jinja"
+    template = read_text(own) if own.is_file() else config.get("chat_template")
+    if isinstance(template, list):  # several by name: the default one answers
+        template = next((entry["template"] for entry in template if entry.get("name") == "default"), None)
+    return with_defaults(template or TEMPLATES["alpaca-ja"].jinja, bos=bos, eos=_eos(config), system=None), bos
+
+
+def render_chat(template: str, bos: str, turns: Sequence[tuple[str, str]], user: str) -> str:
+    """A conversation up to the answer that is asked for, without the BOS, which stands before every text anyhow."""
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    messages = [message for said, answer in turns for message in ({"role": "user", "content": said}, {"role": "assistant", "content": answer})]
+    messages.append({"role": "user", "content": user})
+    rendered, _ = render_jinja_template(conversations=[messages], chat_template=template, add_generation_prompt=True)
+    return str(rendered[0]).removeprefix(bos)
+
+
+def _eos(config: dict[str, Any]) -> str:
+    eos = config.get("eos_token")
+    return str(eos["content"]) if isinstance(eos, dict) else str(eos or "")
 
 
 def _ids(value: Any) -> list[int]:

@@ -248,7 +248,9 @@ def _check_benchmarks(recipe: schema.Recipe, document: Document) -> None:
     for index, stage in enumerate(recipe.stages):
         for position, name in enumerate(getattr(stage, "benchmarks", ())):
             try:
-                load_benchmark(name)
+                kind = load_benchmark(name).benchmark.kind
+                if kind not in ("multiple_choice", "acceptability"):
+                    raise UsageError(f"'{name}' is of kind {kind}, and a recipe measures multiple choice; give the exported model to: jp-adapt eval")
             except JpAdaptError as error:
                 raise type(error)(f"{where(document, ('stages', index, 'benchmarks', position))}: {error}") from error
 
