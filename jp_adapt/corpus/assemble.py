@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from jp_adapt.corpus.parts import Work, part_file, unpacked
+from jp_adapt.corpus.parts import Work, unpacked
 from jp_adapt.corpus.shards import ShardWriter
 from jp_adapt.corpus.steps import Counts, Document, Outcome
 from jp_adapt.text.script_counts import SCRIPTS
@@ -66,20 +66,20 @@ class Assembled:
     counts: Counts
 
 
-def assemble(parts: Path, num_parts: int, target: Path, work: Work, output: Output) -> Assembled:
+def assemble(parts: Sequence[Path], target: Path, work: Work, output: Output) -> Assembled:
     """Write the shards into the folder `target`, and where asked the documents as texts.jsonl.zst, a frame for each part.
 
     One part is in memory at a time, and the fingerprints of all documents (about 520 bytes each) while repeated ones are looked for.
     """
     counts, sources = Counts(), work.sources
     stats = {name: SourceStats() for name in sources}
-    repeats, exact = _duplicates(parts, num_parts, output.find_duplicates) if output.find_duplicates else (None, None)
+    repeats, exact = _duplicates(parts, output.find_duplicates) if output.find_duplicates else (None, None)
     writer = ShardWriter(target, np.dtype(work.dtype), output.shard_tokens)
     with ExitStack() as stack:
         stack.callback(writer.close)
         text_file = stack.enter_context((target / "texts.jsonl.zst").open("wb")) if output.texts else None
         first = 0
-        for part in _parts(parts, num_parts):
+        for part in _parts(parts):
             counts.merge(Counts.from_json(json.loads(part["counts"].tobytes())))
             of, chars, sizes, scripts = (part[name] for name in ("sources", "chars", "sizes", "scripts"))
             kept = np.ones(len(of), dtype=bool)
@@ -99,14 +99,14 @@ def assemble(parts: Path, num_parts: int, target: Path, work: Work, output: Outp
     return Assembled(writer.records, stats, counts)
 
 
-def _parts(folder: Path, num_parts: int) -> Iterator[Any]:
-    for number in range(num_parts):
-        with np.load(part_file(folder, number)) as part:
+def _parts(files: Sequence[Path]) -> Iterator[Any]:
+    for file in files:
+        with np.load(file) as part:
             yield part
 
 
-def _duplicates(folder: Path, num_parts: int, find_duplicates: FindDuplicates) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    prints = [(part["exact"], part["signatures"]) for part in _parts(folder, num_parts)]
+def _duplicates(parts: Sequence[Path], find_duplicates: FindDuplicates) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    prints = [(part["exact"], part["signatures"]) for part in _parts(parts)]
     return find_duplicates(np.concatenate([exact for exact, _ in prints]), np.concatenate([signatures for _, signatures in prints]))
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from itertools import count
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
@@ -64,8 +65,8 @@ def iter_parts(documents: Iterable[Document]) -> Iterator[list[Document]]:
         yield part
 
 
-def part_file(folder: Path, number: int) -> Path:
-    return folder / f"part-{number:07d}.npz"
+def part_file(folder: Path, unit: int, number: int) -> Path:
+    return folder / f"part-{unit:06d}-{number:07d}.npz"
 
 
 def do_part(work: Work, documents: Sequence[Document], path: Path) -> None:
@@ -109,36 +110,52 @@ def unpacked(packed: npt.NDArray[np.uint8]) -> list[bytes]:
     return zstandard.ZstdDecompressor().decompress(packed.tobytes()).split(b"\n")[:-1]
 
 
-def do_parts(work: Work, parts: Iterable[Sequence[Document]], folder: Path, processes: int, on_part: Callable[[int], None]) -> int:
-    """Do every part that does not lie in `folder` yet; how many there are in all comes back. At most a few parts are in memory at a time.
+Task = tuple[Path, Sequence[Document]] | Callable[[], None]
+
+
+def do_tasks(work: Work, tasks: Iterable[Task], processes: int, on_part: Callable[[int], None] = lambda done: None) -> None:
+    """Do parts, given as (file, documents), that do not lie there yet; a task that is a function is called when all before it are done.
+
+    At most a few parts are in memory at a time.
 
     Raises:
         JpAdaptError: a step failed, the disk is full, or a process was killed; what is finished stays.
     """
-    number = -1
+    done = count(1)
     if processes == 1:
-        for number, part in enumerate(parts):
-            if not part_file(folder, number).is_file():
-                do_part(work, part, part_file(folder, number))
-            on_part(number + 1)
-        return number + 1
+        for task in tasks:
+            if callable(task):
+                task()
+                continue
+            if not task[0].is_file():
+                do_part(work, task[1], task[0])
+            on_part(next(done))
+        return
     pool = ProcessPoolExecutor(processes, get_context("spawn"), _begin, (work,))
-    pending: deque[Future[None]] = deque()
+    pending: deque[Future[None] | Callable[[], None] | None] = deque()
+
+    def finish_one() -> None:
+        first = pending.popleft()
+        if callable(first):
+            return first()
+        if first is not None:
+            first.result()
+        return on_part(next(done))
+
     try:
-        for number, part in enumerate(parts):
-            if not part_file(folder, number).is_file():
-                pending.append(pool.submit(_do_in_worker, part, part_file(folder, number)))
+        for task in tasks:
+            if callable(task):
+                pending.append(task)
+            else:
+                pending.append(None if task[0].is_file() else pool.submit(_do_in_worker, task[1], task[0]))
             while len(pending) > 2 * processes:
-                pending.popleft().result()
-            on_part(number + 1 - len(pending))
-        for left in range(len(pending), 0, -1):
-            pending.popleft().result()
-            on_part(number + 2 - left)
+                finish_one()
+        while pending:
+            finish_one()
     except BrokenProcessPool as error:
         raise JpAdaptError("a worker process was killed (out of memory?); run the same command again, it goes on from the finished parts") from error
     finally:
         pool.shutdown(cancel_futures=True)
-    return number + 1
 
 
 _work: Work | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial as partial_call
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,24 @@ from jp_adapt.core.hashes import sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.corpus.assemble import Output, assemble
 from jp_adapt.corpus.lines import OnError
-from jp_adapt.corpus.parts import Work, do_parts, iter_parts
+from jp_adapt.corpus.parts import Task, Work, do_tasks, iter_parts, part_file
 from jp_adapt.corpus.steps import Document
 
 MAX_PROBLEMS = 20  # named of each source; all are counted
 
 
+Read = Callable[[OnError], Iterator[tuple[str, str]]]  # what gives the (place, text) of each document of a unit
+
+
 @dataclass(frozen=True)
 class SourceReader:
-    """A source: its name, how it is read as (place, text), and whether a document that cannot be read is counted and left out, or stops all."""
+    """A source: its name, its units (files) in order, and whether a document that cannot be read is counted and left out, or stops all.
+
+    Units are what machines share out among them, and what is not read again once it is done.
+    """
 
     name: str
-    read: Callable[[OnError], Iterator[tuple[str, str]]]
+    units: tuple[Read, ...]
     skip_errors: bool = False
 
 
@@ -68,13 +75,10 @@ def prepare_corpus(
             shutil.rmtree(partial)  # its maker was killed after the rename
         return done
     with folder_lock(partial):
-        _refuse_other_work(partial, identity)
-        problems = {source.name: Problems() for source in sources}
-        documents = (document for source in sources for document in _read(source, problems[source.name]))
-        parts = partial / "parts"
-        num_parts = do_parts(work, iter_parts(documents), parts, processes, on_part)
+        do_units(partial, sources, work, identity=identity, processes=processes, on_part=on_part)
+        parts, problems = _finished_units(partial, sources)
         with new_folder(out) as target:
-            made = assemble(parts, num_parts, target, work, output)
+            made = assemble(parts, target, work, output)
             if not any(stats.documents for stats in made.stats.values()):
                 raise InputError("no document is left after the steps; look at their counts: run with fewer steps, or softer ones")
             report = {
@@ -90,6 +94,57 @@ def prepare_corpus(
                 (target / name).write_text(text, encoding="utf-8")
         shutil.rmtree(partial)
     return report
+
+
+def do_units(
+    partial: Path,
+    sources: Sequence[SourceReader],
+    work: Work,
+    *,
+    identity: dict[str, Any],
+    rank: int = 0,
+    world_size: int = 1,
+    processes: int = 1,
+    on_part: Callable[[int], None] = lambda done: None,
+) -> None:
+    """Do the parts of every `world_size`-th unit, from number `rank` on, into the folder `partial`. Ranks may work at once, on one machine or many.
+
+    Raises:
+        As `prepare_corpus`.
+    """
+    _refuse_other_work(partial, identity)
+
+    def tasks() -> Iterator[Task]:
+        for unit, (source, read) in enumerate(_units(sources)):
+            if unit % world_size != rank or _marker(partial, unit).is_file():
+                continue
+            problems, parts = Problems(), -1
+            for parts, part in enumerate(iter_parts(_read(source, read, problems))):
+                yield part_file(partial / "parts", unit, parts), part
+            yield partial_call(write_json, _marker(partial, unit), {"source": source.name, "parts": parts + 1, "problems": asdict(problems)})
+
+    do_tasks(work, tasks(), processes, on_part)
+
+
+def _units(sources: Sequence[SourceReader]) -> Iterator[tuple[SourceReader, Read]]:
+    return ((source, read) for source in sources for read in source.units)
+
+
+def _marker(partial: Path, unit: int) -> Path:
+    """The file that says that a unit is done."""
+    return partial / "units" / f"unit-{unit:06d}.json"
+
+
+def _finished_units(partial: Path, sources: Sequence[SourceReader]) -> tuple[list[Path], dict[str, Problems]]:
+    """The parts of all units in corpus order, and what could not be read of each source."""
+    parts: list[Path] = []
+    problems = {source.name: Problems() for source in sources}
+    for unit, (source, _) in enumerate(_units(sources)):
+        done = read_json(_marker(partial, unit))
+        parts += [part_file(partial / "parts", unit, number) for number in range(done["parts"])]
+        problems[source.name].count += done["problems"]["count"]
+        problems[source.name].first = [*problems[source.name].first, *done["problems"]["first"]][:MAX_PROBLEMS]
+    return parts, problems
 
 
 def _finished(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
@@ -116,7 +171,7 @@ def _compare(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
         raise RunFolderError(f"{folder}: was made from another recipe or other inputs ({', '.join(differing)} differ); give another --out, or move it away")
 
 
-def _read(source: SourceReader, problems: Problems) -> Iterator[Document]:
+def _read(source: SourceReader, read: Read, problems: Problems) -> Iterator[Document]:
     def on_error(error: InputError) -> None:
         if not source.skip_errors:
             raise InputError(f"source '{source.name}': {error}. To count such documents and go on: on_error: skip in the source") from error
@@ -124,5 +179,5 @@ def _read(source: SourceReader, problems: Problems) -> Iterator[Document]:
         if len(problems.first) < MAX_PROBLEMS:
             problems.first.append(str(error))
 
-    for place, text in source.read(on_error):
+    for place, text in read(on_error):
         yield Document(text, source.name, place)

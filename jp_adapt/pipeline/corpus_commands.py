@@ -51,27 +51,33 @@ class FileEncoder:
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """What a corpus is made from: readers of the sources, and the hashes of all that is read."""
+class CorpusJob:
+    """What a corpus is made from and by, ready to be sent to other processes: readers of the sources, the work on each part, and all that decides it."""
 
-    readers: list[SourceReader]
-    hashes: dict[str, Any]
+    readers: tuple[SourceReader, ...]
+    work: Work
+    identity: dict[str, Any]
+
+
+def corpus_job(recipe: CorpusRecipe) -> CorpusJob:
+    """The job of a recipe. InputError where a file is missing, before anything is read."""
+    readers, hashes = _find_inputs(recipe)
+    work, tokenizer = _work(recipe)
+    declared = recipe.model_dump(mode="json", exclude={"sources": {"__all__": {"path"}}, "tokenizer": True})
+    return CorpusJob(readers, work, {"recipe": declared, "inputs": hashes, "tokenizer": tokenizer})
 
 
 def prepare(loaded: LoadedCorpus, out: Path, processes: int = 1) -> Report:
     """Make the corpus of a recipe in the folder `out`; where it lies there already, only its report comes back."""
     recipe = loaded.recipe
-    inputs = find_inputs(recipe)
-    work, tokenizer = _work(recipe)
-    declared = recipe.model_dump(mode="json", exclude={"sources": {"__all__": {"path"}}, "tokenizer": True})
-    identity = {"recipe": declared, "inputs": inputs.hashes, "tokenizer": tokenizer}
+    job = corpus_job(recipe)
     output = Output(recipe.shard_tokens, find_duplicates if recipe.deduplicate != "none" else None, recipe.texts)
     report = prepare_corpus(
         out,
-        inputs.readers,
-        work,
+        job.readers,
+        job.work,
         output,
-        identity=identity,
+        identity=job.identity,
         processes=processes,
         describe=lambda report: {"recipe.yaml": loaded.text, "report.html": corpus_page(summary(recipe, report))},
         on_part=_every_now_and_then(),
@@ -125,21 +131,22 @@ def mixture_shares(recipe: CorpusRecipe, tokens: dict[str, int]) -> dict[str, fl
     return {name: weight / sum(weights.values()) for name, weight in weights.items()}
 
 
-def find_inputs(recipe: CorpusRecipe) -> Inputs:
-    """The files of all sources; InputError where one is missing, before anything is read."""
+def _find_inputs(recipe: CorpusRecipe) -> tuple[tuple[SourceReader, ...], dict[str, Any]]:
+    """Readers of all sources, and the hashes of what they read."""
     readers: list[SourceReader] = []
     hashes: dict[str, Any] = {}
     for name, source in recipe.sources.items():
         skip = source.on_error == "skip"
         if source.dataset is not None:
-            readers.append(SourceReader(name, partial(_read_dataset, source), skip))
+            readers.append(SourceReader(name, (partial(_read_dataset, source),), skip))
             hashes[name] = f"{source.dataset}@{source.revision}"
             continue
         assert source.path is not None
         files = expand_paths([source.path] if isinstance(source.path, str) else source.path)
-        readers.append(SourceReader(name, partial(_read_files, files, source), skip))
+        groups = [files] if source.documents is not None else [[path] for path in files]  # a limit counts over all files
+        readers.append(SourceReader(name, tuple(partial(_read_files, group, source) for group in groups), skip))
         hashes[name] = [{"file": path.name, "sha256": sha256_file(path)} for path in files]
-    return Inputs(readers, hashes)
+    return tuple(readers), hashes
 
 
 def _read_files(files: Sequence[Path], source: CorpusSource, on_error: OnError) -> Iterator[tuple[str, str]]:

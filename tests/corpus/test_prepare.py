@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -51,13 +52,13 @@ def corpus(number: int = 40, seed: int = 0) -> dict[str, list[str]]:
 
 
 def readers(texts: dict[str, list[str]]) -> list[SourceReader]:
-    def reader(name: str) -> SourceReader:
-        def read(on_error: OnError) -> Iterator[tuple[str, str]]:
-            return ((f"{name}:{line}", text) for line, text in enumerate(texts[name], start=1))
+    """Each source in two files of about the same size."""
 
-        return SourceReader(name, read)
+    def read(name: str, half: int, on_error: OnError) -> Iterator[tuple[str, str]]:
+        middle = len(texts[name]) // 2
+        return ((f"{name}:{line}", text) for line, text in enumerate(texts[name], start=1) if (line > middle) == half)
 
-    return [reader(name) for name in texts]
+    return [SourceReader(name, (partial(read, name, 0), partial(read, name, 1))) for name in texts]
 
 
 def prepare(out: Path, texts: dict[str, list[str]], output: Output | None = None, processes: int = 1) -> dict[str, object]:
@@ -152,6 +153,7 @@ def test_any_number_of_processes_writes_the_same_bytes(tmp_path: Path) -> None:
 
 PROGRAM = """
 import sys, time
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 import tests.corpus.test_prepare as t
@@ -292,8 +294,8 @@ def test_a_source_that_refuses_stops_and_one_that_skips_counts(tmp_path: Path) -
 
     work = Work(("x",), (), encode, "<u2", None)
     with pytest.raises(InputError, match=r"source 'x': x:2: broken\. To count such documents and go on: on_error: skip in the source"):
-        prepare_corpus(tmp_path / "out", [SourceReader("x", read)], work, Output(), identity=IDENTITY)
-    report = prepare_corpus(tmp_path / "out", [SourceReader("x", read, skip_errors=True)], work, Output(), identity=IDENTITY)
+        prepare_corpus(tmp_path / "out", [SourceReader("x", (read,))], work, Output(), identity=IDENTITY)
+    report = prepare_corpus(tmp_path / "out", [SourceReader("x", (read,), skip_errors=True)], work, Output(), identity=IDENTITY)
     problems = report["sources"][0]["problems"]
     assert problems["count"] == 38
     assert problems["first"][:2] == ["x:2: broken", "x:3: broken"]

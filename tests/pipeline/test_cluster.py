@@ -1,0 +1,60 @@
+"""The tasks of datatrove's executors make the corpus that one process makes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jp_adapt.cli.main import main
+from jp_adapt.pipeline.cluster import CorpusTasks
+from tests.conftest import documents
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, pico: Path) -> Path:
+    """Seven files of two sources, one of them with a broken line."""
+    for name, texts in (("ja", documents("ja_train.jsonl")[:40]), ("en", documents("en_train.jsonl")[:9])):
+        for number in range(0, len(texts), 10):
+            lines = [json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in [*texts[number : number + 10], texts[0]]]
+            (tmp_path / f"{name}-{number:02d}.jsonl").write_text("".join(lines) + ("{\n" if number == 10 else ""), encoding="utf-8")
+    path = tmp_path / "mine.yaml"
+    sources = "".join(f"  {name}: {{path: '{name}-*.jsonl', language: {name}, licence: Apache-2.0, on_error: skip}}\n" for name in ("ja", "en"))
+    path.write_text(f"format: 1\nname: mine\ntokenizer: {pico}\ntexts: true\nsources:\n{sources}", encoding="utf-8")
+    return path
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
+def test_tasks_in_any_order_make_the_same_bytes(recipe: Path, tmp_path: Path, order: tuple[int, ...]) -> None:
+    assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / "straight")]) == 0
+    tasks = CorpusTasks(recipe, tmp_path / "out")
+    for rank in order:
+        tasks(rank=rank, world_size=3)
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out.partial" / "parts").iterdir()}
+    assert len(before) == 5
+    assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / "out")]) == 0
+    assert _content(tmp_path / "out") == _content(tmp_path / "straight")
+    assert json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))["sources"][0]["problems"]["count"] == 1
+
+
+def test_what_the_tasks_left_out_is_done_at_the_end(recipe: Path, tmp_path: Path) -> None:
+    CorpusTasks(recipe, tmp_path / "out")(rank=1, world_size=3)
+    for name in ("out", "straight"):
+        assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / name)]) == 0
+    assert _content(tmp_path / "out") == _content(tmp_path / "straight")
+
+
+@pytest.mark.filterwarnings("ignore")  # datatrove's own
+def test_the_local_executor_of_datatrove_with_several_tasks(recipe: Path, tmp_path: Path) -> None:
+    local = pytest.importorskip("datatrove.executor.local", reason="datatrove is not installed: pip install 'jp-adapt[cluster]'")
+    executor = local.LocalPipelineExecutor([CorpusTasks(recipe, tmp_path / "out")], tasks=4, workers=2, logging_dir=str(tmp_path / "logs"))
+    executor.run()
+    assert len(list((tmp_path / "logs" / "completions").iterdir())) == 4
+    for name in ("out", "straight"):
+        assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / name)]) == 0
+    assert _content(tmp_path / "out") == _content(tmp_path / "straight")
