@@ -6,7 +6,19 @@ import platform
 import sys
 from importlib import import_module, metadata
 
-BENCHMARKS = ("train_step", "training_memory", "training_speed", "plan_memory", "tokenizer_build", "tokenizer_criteria", "tokenizer_rows", "tokenizer_rivals")
+BENCHMARKS = (
+    "train_step",
+    "training_memory",
+    "training_speed",
+    "plan_memory",
+    "tokenizer_build",
+    "tokenizer_criteria",
+    "tokenizer_rows",
+    "tokenizer_rivals",
+    "corpus_throughput",
+    "corpus_packing",
+    "corpus_memory",
+)
 
 
 def run() -> None:

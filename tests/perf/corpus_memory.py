@@ -19,6 +19,5 @@ def main() -> None:
             folder = Path(name)
             chars = write_corpus(folder / "corpus.jsonl", size)
             run = prepare(write_recipe(folder), folder / "out", 2)
-            print(
-                f"  {size:7.0f} MB, {chars / 1e6:6.1f} M characters: peak {run.peak_bytes / 1e6:7.0f} MB in all processes, {chars / run.seconds / 1e6:5.2f} M chars/s"
-            )
+            speed = chars / run.seconds / 1e6
+            print(f"  {size:7.0f} MB, {chars / 1e6:6.1f} M characters: peak {run.peak_bytes / 1e6:7.0f} MB (all processes), {speed:5.2f} M chars/s", flush=True)
