@@ -110,7 +110,7 @@ def test_a_member_that_a_zip_lacks(tmp_path: Path) -> None:
 def test_parallel_files_of_different_lengths(tmp_path: Path) -> None:
     (tmp_path / "s").write_text("a\nb\n", encoding="utf-8")
     (tmp_path / "t").write_text("a\n", encoding="utf-8")
-    with pytest.raises(InputError, match="2 lines, and .* has 1"):
+    with pytest.raises(InputError, match=r"2 lines, and .* has 1"):
         read(tmp_path, files=["s", "t"], reader="lines")
 
 
