@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from jp_adapt.core.progress import Advance
+from jp_adapt.evaluation.boundaries import pair
 from jp_adapt.evaluation.choices import score_choices
 from jp_adapt.evaluation.run import Ask, Chosen, Written
+from jp_adapt.evaluation.score import Request, log_likelihoods
 from jp_adapt.model.causal import CausalModel
 from jp_adapt.recipe.profiles import Boundary
 
@@ -19,7 +21,10 @@ MAX_TOKENS_PER_CHAR = 3  # a Japanese character takes at most three byte tokens
 
 
 class PlainBackend:
-    """`model` behind the interface of `run.Backend`; `prefix` stands before every text, `stop_ids` end an answer."""
+    """`model` behind the interface of `run.Backend`; `prefix` stands before every text, `stop_ids` end an answer.
+
+    `own_start` is what the tokenizer itself puts before a text; lm-eval's rules ask for it.
+    """
 
     def __init__(
         self,
@@ -31,16 +36,33 @@ class PlainBackend:
         stop_ids: Sequence[int],
         max_tokens: int,
         render_chat: RenderChat,
+        own_start: Sequence[int] = (),
     ) -> None:
         self.model, self.encode, self.decode, self.render_chat = model, encode, decode, render_chat
-        self.prefix, self.stop_ids, self.max_tokens = prefix, frozenset(stop_ids), max_tokens
+        self.prefix, self.stop_ids, self.max_tokens, self.own_start = prefix, frozenset(stop_ids), max_tokens, tuple(own_start)
 
     def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]:
+        if boundary != "safe":
+            return self._choose_as_peers(prompts, choices, boundary, advance)
         scored = score_choices(self.model, self.encode, prompts, choices, prefix=self.prefix, max_tokens=self.max_tokens, advance=advance)
         longest = [max(len(self.encode(prompt + choice)) for choice in options) for prompt, options in zip(prompts, choices, strict=True)]
         # What does not fit is scored in windows that begin afresh: the text before the last window is lost to the choice.
         lost = [max(0, length + 1 - self.max_tokens) for length in longest]
         return [Chosen(result.log_likelihood, result.moved_boundary, tokens) for result, tokens in zip(scored, lost, strict=True)]
+
+    def _choose_as_peers(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Literal["apart", "cut"], advance: Advance) -> list[Chosen]:
+        """Tokens as the peers take them; what does not fit is cut from the left, as they do."""
+        pairs = [
+            [pair(self.encode, prompt, choice, boundary, start=self.own_start, empty=self.prefix) for choice in options]
+            for prompt, options in zip(prompts, choices, strict=True)
+        ]
+        lost = [max(0, max(len(one.ids) for one in options) - self.max_tokens) for options in pairs]
+        requests = []
+        for one in (one for options in pairs for one in options):
+            cut = max(0, len(one.ids) - self.max_tokens)
+            requests.append(Request(one.ids[cut:], max(1, one.first - cut)))
+        nats = iter(log_likelihoods(self.model, requests, max_tokens=self.max_tokens, advance=advance))
+        return [Chosen([next(nats) for _ in options], any(one.moved for one in options), tokens) for options, tokens in zip(pairs, lost, strict=True)]
 
     @torch.inference_mode()
     def write(self, asks: Sequence[Ask], advance: Advance) -> list[Written]:

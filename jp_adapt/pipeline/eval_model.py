@@ -77,6 +77,7 @@ def load_model(folder: Path, dtype: str = "auto") -> EvaluatedModel:
         prefix=prefix,
         stop_ids=[prefix, *_ids(config.get("eos_token_id"))],
         max_tokens=max_tokens,
+        own_start=tokenizer.runtime.encode("", add_special_tokens=True).ids,
         render_chat=partial(render_chat, *chat_template(folder)),
     )
     description = {
