@@ -26,7 +26,7 @@ class CorpusTasks:
     """
 
     def __init__(self, recipe: str | Path, out: str | Path, overrides: Sequence[str] = ()) -> None:
-        self.job = corpus_job(load_corpus(recipe, overrides).recipe)
+        self.job = corpus_job(load_corpus(recipe, overrides))
         out = Path(out).resolve()
         self.partial = out.with_name(f"{out.name}.partial")
 

@@ -27,6 +27,7 @@ from jp_adapt.corpus.shards import TokenShards, token_dtype
 from jp_adapt.corpus.sources import expand_paths, iter_placed
 from jp_adapt.corpus.steps import Step
 from jp_adapt.pipeline.corpus_page import corpus_page
+from jp_adapt.pipeline.corpus_steps import build_steps
 from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
 from jp_adapt.recipe.load_corpus import LoadedCorpus
 
@@ -59,10 +60,11 @@ class CorpusJob:
     identity: dict[str, Any]
 
 
-def corpus_job(recipe: CorpusRecipe) -> CorpusJob:
-    """The job of a recipe. InputError where a file is missing, before anything is read."""
+def corpus_job(loaded: LoadedCorpus) -> CorpusJob:
+    """The job of a recipe. UsageError where a step is wrong, InputError where a file is missing, before anything is read."""
+    recipe, steps = loaded.recipe, build_steps(loaded)
     readers, hashes = _find_inputs(recipe)
-    work, tokenizer = _work(recipe)
+    work, tokenizer = _work(recipe, steps)
     declared = recipe.model_dump(mode="json", exclude={"sources": {"__all__": {"path"}}, "tokenizer": True})
     return CorpusJob(readers, work, {"recipe": declared, "inputs": hashes, "tokenizer": tokenizer})
 
@@ -70,7 +72,7 @@ def corpus_job(recipe: CorpusRecipe) -> CorpusJob:
 def prepare(loaded: LoadedCorpus, out: Path, processes: int = 1) -> Report:
     """Make the corpus of a recipe in the folder `out`; where it lies there already, only its report comes back."""
     recipe = loaded.recipe
-    job = corpus_job(recipe)
+    job = corpus_job(loaded)
     output = Output(recipe.shard_tokens, find_duplicates if recipe.deduplicate != "none" else None, recipe.texts)
     report = prepare_corpus(
         out,
@@ -166,7 +168,7 @@ def _first(number: int | None, documents: Iterator[tuple[str, str]]) -> Iterator
         yield placed
 
 
-def _work(recipe: CorpusRecipe) -> tuple[Work, str | None]:
+def _work(recipe: CorpusRecipe, steps: tuple[Step, ...]) -> tuple[Work, str | None]:
     """What every part goes through, and the hash of the tokenizer."""
     encode: FileEncoder | None = None
     digest, dtype = None, "<u2"
@@ -177,12 +179,7 @@ def _work(recipe: CorpusRecipe) -> tuple[Work, str | None]:
         encode, digest = FileEncoder(path), sha256_file(path)
         dtype = token_dtype(Tokenizer.from_file(str(path)).get_vocab_size(with_added_tokens=True)).str
     prints: Callable[..., Any] | None = fingerprint if recipe.deduplicate != "none" else None
-    return Work(tuple(recipe.sources), build_steps(recipe), encode, dtype, prints), digest
-
-
-def build_steps(recipe: CorpusRecipe) -> tuple[Step, ...]:
-    """The steps of a recipe, ready to run."""
-    return ()
+    return Work(tuple(recipe.sources), steps, encode, dtype, prints), digest
 
 
 def table(report: Report) -> str:

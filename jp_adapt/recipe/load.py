@@ -108,6 +108,10 @@ def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
             source["path"] = [str(folder / path) if isinstance(path, str) else path for path in source["path"]]
     if isinstance(value.get("tokenizer"), str):
         value["tokenizer"] = str(folder / value["tokenizer"])
+    steps = value.get("steps")
+    for step in steps if isinstance(steps, list) else ():  # of a corpus recipe
+        if isinstance(step, dict) and isinstance(step.get("files"), list):
+            step["files"] = [str(folder / path) if isinstance(path, str) else path for path in step["files"]]
     base = value.get("base")
     if isinstance(base, dict):
         for key in ("path",) if "package" in base else ("path", "file"):

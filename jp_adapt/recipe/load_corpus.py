@@ -15,7 +15,7 @@ from jp_adapt.core.shipped import shipped_corpora, shipped_sources
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
 from jp_adapt.recipe.load import apply_override, explain, find_recipe, where, with_parents
-from jp_adapt.recipe.yaml_lines import Document, load_yaml
+from jp_adapt.recipe.yaml_lines import Document, Key, load_yaml
 
 HUB_KEYS = ("dataset", "revision", "config", "split")
 
@@ -30,11 +30,16 @@ class SourceDeclaration(BaseModel, extra="forbid", strict=True):
 
 @dataclass(frozen=True)
 class LoadedCorpus:
-    """A checked corpus recipe, its file, and the text of that byte for byte."""
+    """A checked corpus recipe, its file, the text of that byte for byte, and where each part of it stands."""
 
     recipe: CorpusRecipe
     text: str
     path: Path
+    document: Document
+
+    def place(self, key: Key) -> str:
+        """The file:line of a part of the recipe."""
+        return where(self.document, key)
 
 
 def load_corpus(name_or_path: str | Path, overrides: Sequence[str] = ()) -> LoadedCorpus:
@@ -54,7 +59,7 @@ def load_corpus(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Load
     except ValidationError as error:
         problems = [explain(document, detail, CorpusRecipe) for detail in error.errors()]
         raise UsageError("\n".join(dict.fromkeys(f"{where(document, key)}: {message}" for key, message in problems))) from error
-    return LoadedCorpus(recipe, read_text(path), path)
+    return LoadedCorpus(recipe, read_text(path), path, document)
 
 
 def load_source(name: str) -> CorpusSource:
