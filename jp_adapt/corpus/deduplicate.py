@@ -118,7 +118,10 @@ def _mix(columns: npt.NDArray[np.uint64]) -> Hashes:
 @cache
 def _letter_table() -> npt.NDArray[np.uint32]:
     """Code point -> itself in lower case where it is a letter or a digit, else 0."""
-    return np.fromiter((ord(chr(code).lower()[0]) if chr(code).isalnum() else 0 for code in range(0x110000)), np.uint32, 0x110000)
+    table = np.zeros(0x110000, np.uint32)
+    table[:0x20000] = [ord(char.lower()[0]) if char.isalnum() else 0 for char in map(chr, range(0x20000))]
+    table[0x20000:0x40000] = np.arange(0x20000, 0x40000)  # kanji
+    return table
 
 
 def _letters(text: str) -> Hashes:
