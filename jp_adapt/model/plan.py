@@ -95,7 +95,8 @@ def memory_by_part(work: Workload) -> dict[str, float]:
     return {
         "weights": weights / shards + gathered,
         "trainable weights": work.trainable * TRAINED_BYTES["parameters"] / shards,
-        "gradients": work.trainable * TRAINED_BYTES["gradients"] / shards,
+        # New rows get one gradient as head and one as embedding, each first in the training type.
+        "gradients": (work.trainable * TRAINED_BYTES["gradients"] + work.new_row_parameters * (4 + work.weight_bytes)) / shards,
         "optimizer": work.trainable * TRAINED_BYTES["optimizer"] / shards,
         "activations": _activations(work),
         "logits": _logits(work),
@@ -107,16 +108,20 @@ def _activations(work: Workload) -> float:
     model, width = work.architecture, work.weight_bytes
     tokens = work.micro_rows * work.sequence_tokens
     float32_copies = 2 * model.hidden_size * 4  # RMSNorm computes in float32 and keeps its input so
-    attention = (2 * model.query_size + 2 * model.key_size) * width + model.num_heads * 4  # q, k, v, output, and log-sum-exp
+    attention = 4 * model.query_size * width + model.num_heads * 4  # q, k and v (repeated for every query head), output, and log-sum-exp
     mlp = 4 * model.intermediate_size * width  # gate, silu(gate), up, and their product
     inputs = 2 * model.hidden_size * width if work.lora_rank else 0  # what LoRA's A reads: after each norm (o's and down's are counted above)
     low_rank = 7 * (work.lora_rank or 0) * width
+    # Of documents apart every block keeps a mask of its own; LoRA's float32 matrices are cast in every block.
+    fixed = work.micro_rows * work.sequence_tokens**2 * width
+    if work.lora_rank and width < 4:
+        fixed += model.lora_parameters(work.lora_rank) / model.num_layers * width
     block = float32_copies + attention + mlp + inputs + low_rank
     ends = 3 * model.hidden_size * width + model.hidden_size * 4  # embedding, last hidden states and their gradient, the last norm
     stored = model.hidden_size * width * model.num_layers + block if work.checkpointing else block * model.num_layers
+    fixed *= 1 if work.checkpointing else model.num_layers
     gradient = (model.intermediate_size * 3 + 2 * model.hidden_size) * width  # of the block that is being gone through
-    mask = work.micro_rows * work.sequence_tokens**2 * width  # of documents apart: one mask for all blocks
-    return tokens * (stored + ends + gradient) + mask
+    return tokens * (stored + ends + gradient) + fixed
 
 
 def _logits(work: Workload) -> float:
@@ -125,7 +130,7 @@ def _logits(work: Workload) -> float:
     rows = model.vocab_size + work.new_tokens
     chunk = min(CHUNK_LOGITS, rows * work.micro_rows * work.sequence_tokens)
     joined = rows * model.hidden_size * work.weight_bytes if work.new_tokens else 0
-    return chunk * (4 + 2 * work.weight_bytes) + joined
+    return chunk * (4 if work.weight_bytes == 4 else 4 + 2 * work.weight_bytes) + joined
 
 
 def flops_per_token(work: Workload) -> float:

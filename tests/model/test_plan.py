@@ -10,6 +10,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.model.architectures import KNOWN, from_config, from_folder
+from jp_adapt.model.causal import CausalModel, NewRows
 from jp_adapt.model.lora import LoraSettings, add_lora, lora_parameters
 from jp_adapt.model.plan import CHUNK_LOGITS, DEVICES, Workload, flops_per_token, hours, memory_by_part, remedies, total
 from jp_adapt.training import loss
@@ -71,7 +72,8 @@ def test_memory_by_hand():
     assert parts["weights"] == 2 * 6_738_415_616
     assert LLAMA2.new_row_parameters == 12_581 * 4096 * 2
     assert LLAMA2.trainable == LLAMA2.new_row_parameters + 159_907_840
-    assert parts["optimizer"] == 2 * parts["gradients"] == 8 * LLAMA2.trainable
+    assert parts["optimizer"] == 2 * parts["trainable weights"] == 8 * LLAMA2.trainable
+    assert parts["gradients"] == 4 * LLAMA2.trainable + 6 * LLAMA2.new_row_parameters
     assert parts["logits"] == 16_000_000 * 8 + (32_000 + 12_581) * 4096 * 2
 
 
@@ -105,3 +107,45 @@ def test_what_does_not_fit_gets_remedies_in_order_until_it_fits():
 def test_nothing_helps_where_nothing_can():
     *_, (_, _, last) = remedies(replace(LLAMA70, sequence_tokens=2_000_000), DEVICES["l4-24g"])
     assert total(last, DEVICES["l4-24g"]) > DEVICES["l4-24g"].memory_bytes
+
+
+def test_activations_are_what_autograd_keeps():
+    """The tensors that the blocks of a real model save for the backward pass, counted by storage, frozen weights left out."""
+    sizes = from_config(
+        {"hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 4, "num_attention_heads": 6, "num_key_value_heads": 2, "vocab_size": 100}, ""
+    )
+    kept = [_kept_bytes(replace(sizes, num_layers=layers)) for layers in (1, 4)]
+    planned = [memory_by_part(_small(replace(sizes, num_layers=layers)))["activations"] for layers in (1, 4)]
+    assert planned[1] - planned[0] == pytest.approx(kept[1] - kept[0], rel=0.05)
+
+
+def _small(sizes):
+    return Workload(sizes, 10, 8, 128, 2, 256, micro_rows=2)
+
+
+def _kept_bytes(sizes):
+    config = LlamaConfig(
+        vocab_size=sizes.vocab_size,
+        hidden_size=sizes.hidden_size,
+        intermediate_size=sizes.intermediate_size,
+        num_hidden_layers=sizes.num_layers,
+        num_attention_heads=sizes.num_heads,
+        num_key_value_heads=sizes.num_kv_heads,
+    )
+    base = LlamaForCausalLM._from_config(config, dtype=torch.bfloat16, attn_implementation="sdpa")
+    model = CausalModel(base, NewRows(torch.zeros(10, sizes.hidden_size), torch.zeros(10, sizes.hidden_size)))
+    model.add_lora(LoraSettings(8, 16), seed=0)
+    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept = {}
+
+    def note(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in own:
+            kept[storage.data_ptr()] = (storage.nbytes(), tensor)
+        return tensor
+
+    ids, positions = torch.randint(0, 100, (2, 128)), torch.cat([torch.arange(64)] * 2).repeat(2, 1)
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        hidden = model(ids, positions)
+    assert hidden.requires_grad
+    return sum(size for size, _ in kept.values())
