@@ -12,7 +12,7 @@ from typing import NoReturn
 from jp_adapt.core.errors import JpAdaptError
 from jp_adapt.core.suggest import did_you_mean
 
-VERBS = ("run", "check", "plan", "status", "report", "tokenizer", "corpus", "eval", "judge", "merge", "list", "show", "copy", "env")
+VERBS = ("run", "check", "plan", "status", "report", "tokenizer", "corpus", "eval", "judge", "merge", "launch", "list", "show", "copy", "env")
 
 EVAL_ACTIONS = ("compare", "published", "page")  # verbs of their own beneath `eval`, each in the module of its name
 

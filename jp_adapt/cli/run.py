@@ -20,6 +20,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. stages.cpt.optimizer.lr=2e-4")
     parser.add_argument("--from", dest="redo_from", metavar="ID", help="redo from this stage; what lies there is kept under another name")
     parser.add_argument("--processes", type=int, metavar="N", help="train with N processes of this machine (one per GPU); the result does not depend on N")
+    parser.add_argument("--log", action="append", default=[], metavar="TRACKER", help="log to tensorboard, wandb or trackio too (may be repeated)")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(main=main)
 
@@ -38,7 +39,7 @@ def main(args: argparse.Namespace) -> int:
     if int(os.environ.get("RANK", "0")) > 0:
         assist_recipe(loaded, out)
         return 0
-    result = run_recipe(loaded, out, redo_from=args.redo_from)
+    result = run_recipe(loaded, out, redo_from=args.redo_from, trackers=tuple(args.log))
     if args.json:
         print(json.dumps(result.summary, ensure_ascii=False))
         return 0
@@ -56,6 +57,8 @@ def _several(args: argparse.Namespace) -> int:
     if args.processes < 1:
         raise UsageError(f"--processes {args.processes}: at least 1")
     load_recipe(args.recipe, args.set)  # a wrong recipe is told once, before anything starts
-    arguments = ["run", args.recipe, *(["--out", str(args.out)] if args.out else []), *(["--json"] if args.json else [])]
-    arguments += [part for setting in args.set for part in ("-s", setting)] + (["--from", args.redo_from] if args.redo_from else [])
+    options = [*(("--log", name) for name in args.log), *(("-s", setting) for setting in args.set)]
+    options += [("--out", str(args.out))] if args.out else []
+    options += [("--from", args.redo_from)] if args.redo_from else []
+    arguments = ["run", args.recipe, *(part for option in options for part in option), *(["--json"] if args.json else [])]
     return run_processes(args.processes, arguments)

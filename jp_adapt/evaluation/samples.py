@@ -51,5 +51,25 @@ def continue_prompts(
     return [decode(_until(row, frozenset(stop_ids)))[:max_chars] for row in out[:, length:].tolist()]
 
 
+@torch.inference_mode()
+def greedy_ids(model: CausalModel, ids: Sequence[int], *, stop_id: int, enough: Callable[[list[int]], bool], max_tokens: int) -> list[int]:
+    """The most probable next tokens after `ids`, new rows and LoRA attached as they train; until `stop_id`, or until `enough(new ids)`.
+
+    Without a cache: the few short samples of a run in training are not worth a second path through the model.
+    """
+    new: list[int] = []
+    device = model.frozen_head.device
+    while len(new) < max_tokens and not enough(new):
+        last = model(torch.tensor([[*ids, *new]], device=device))[0, -1]
+        logits = model.frozen_head @ last
+        if model.new_output is not None:
+            logits = torch.cat([logits, model.new_output.to(last.dtype) @ last])
+        token = int(logits.argmax())
+        if token == stop_id:
+            break
+        new.append(token)
+    return new
+
+
 def _until(ids: list[int], stop_ids: frozenset[int]) -> list[int]:
     return ids[: next((index for index, token in enumerate(ids) if token in stop_ids), len(ids))]

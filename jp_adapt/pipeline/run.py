@@ -25,6 +25,7 @@ from jp_adapt.model.sources import check_hash, folder_files, package_file
 from jp_adapt.pipeline.inputs import check_inputs
 from jp_adapt.pipeline.prepared import hashed_file
 from jp_adapt.pipeline.run_folder import Identity, RunFolder, now
+from jp_adapt.pipeline.trackers import check_trackers
 from jp_adapt.recipe.benchmark_items import load_benchmark
 from jp_adapt.recipe.checks import named_sources
 from jp_adapt.recipe.load import LoadedRecipe
@@ -42,12 +43,13 @@ class RunResult:
     summary: dict[str, Any]
 
 
-def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None) -> RunResult:
+def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None, trackers: tuple[str, ...] = ()) -> RunResult:
     """Do every stage of a recipe that is not done yet, in order, then write the report.
 
     Args:
         out: the run folder; made when missing. A folder of another recipe is never touched.
         redo_from: id of a stage to redo, with all after it; what lies there is kept under another name.
+        trackers: where figures of training go beside metrics.jsonl: tensorboard, wandb, trackio.
 
     Raises:
         RunFolderError: `out` holds other work, or another process works there.
@@ -57,6 +59,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None)
     stage_ids = ["base", *(stage.id for stage in recipe.stages)]
     if redo_from is not None and redo_from not in stage_ids:
         raise UsageError(f"--from {redo_from}: no such stage{did_you_mean(redo_from, stage_ids)}; stages: {', '.join(stage_ids)}")
+    check_trackers(trackers)
     _refuse_foreign_folder(out)
     check_inputs(loaded)
     _meet()
@@ -69,7 +72,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None)
             folder.stage(stage_id).refuse_other_work(identity)
         folder.sweep()
         folder.record(_records(loaded))
-        done = _run_stages(recipe, folder, gguf, identities)
+        done = _run_stages(recipe, folder, gguf, identities, trackers)
         from jp_adapt.pipeline.report import write_report
 
         return RunResult(out, done, write_report(folder, recipe, fresh=bool(done)))
@@ -115,7 +118,7 @@ def _identities(recipe: Recipe, folder: RunFolder) -> tuple[Path | None, dict[st
     return gguf, identities
 
 
-def _run_stages(recipe: Recipe, folder: RunFolder, gguf: Path | None, identities: dict[str, Identity]) -> list[str]:
+def _run_stages(recipe: Recipe, folder: RunFolder, gguf: Path | None, identities: dict[str, Identity], trackers: tuple[str, ...]) -> list[str]:
     done: list[str] = []
     base = _run_base(folder, identities["base"], gguf, recipe, done)
     for stage in recipe.stages:
@@ -125,7 +128,7 @@ def _run_stages(recipe: Recipe, folder: RunFolder, gguf: Path | None, identities
         stage_folder.begin(identities[stage.id])
         from jp_adapt.pipeline.stages import Context, run_stage  # torch is imported behind this line
 
-        work = partial(run_stage, stage, Context(recipe, base, folder.stage))
+        work = partial(run_stage, stage, Context(recipe, base, folder.stage, trackers))
         _tell_others(stage, base)
         _timed(folder, stage.id, stage.kind, work)
         done.append(stage.id)

@@ -21,6 +21,7 @@ from jp_adapt.pipeline.merge import PROBE, copy_tokenizer, export_facts, stage_r
 from jp_adapt.pipeline.prepared import is_prepared, open_prepared, prepared_texts
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.sft_stage import answer_measure, last_sft, sft_plan, write_chat_template
+from jp_adapt.pipeline.trackers import open_tracker
 from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PretrainStage, Recipe, RowsStage, SftStage, Stage, TokenizerStage, TrainingStage
 from jp_adapt.tokenizer.extend import extend_tokenizer
 from jp_adapt.tokenizer.load import load_tokenizer as load_bpe
@@ -38,6 +39,7 @@ class Context:
     recipe: Recipe
     base: Path
     stage_folder: Callable[[str], StageFolder]
+    trackers: tuple[str, ...] = ()
 
     def documents(self, source: str) -> list[str]:
         """All documents of a source of the recipe."""
@@ -153,7 +155,7 @@ def check_criteria(criteria: Sequence[Criterion]) -> None:
 def run_training(stage: TrainingStage, context: Context, folder: StageFolder) -> Results:
     """A rows, a pretrain or an sft stage: from its start to an adapter folder."""
     from jp_adapt.model.causal import resolve_precision, save_adapter
-    from jp_adapt.pipeline.training_stage import heldout_measure, prepare_model, recorded_steps, train_settings
+    from jp_adapt.pipeline.training_stage import heldout_measure, prepare_model, recorded_steps, sampler, source_counter, train_settings
     from jp_adapt.training import ranks
     from jp_adapt.training.loop import train
 
@@ -178,7 +180,10 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
     if ranks.rank() > 0:
         work(on_step=lambda step, metrics: None)
         return {}
-    with recorded_steps(stage.id, folder, plan.num_steps) as on_step:
+    watchers = [open_tracker(name, folder.path, context.recipe.name, stage.id) for name in context.trackers]
+    if stage.samples is not None:
+        watchers.append(sampler(model, tokenizer, stage.samples, folder, prefix=prefix, every=stage.heldout_every))
+    with recorded_steps(stage.id, folder, plan.num_steps, source_counter(plan), watchers) as on_step:
         work(on_step=on_step)
     with new_folder(folder.final) as target:
         save_adapter(model, target, sha256_file(tokenizer_folder / "tokenizer.json"))

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from tokenizers import Tokenizer
 
-from jp_adapt.core.files import read_json
+from jp_adapt.core.files import read_json, write_text
 from jp_adapt.core.progress import progress
+from jp_adapt.corpus.pack import Plan, StepPlan
 from jp_adapt.evaluation.bits import Encode, score_texts
+from jp_adapt.evaluation.samples import greedy_ids
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, load_causal
 from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import init_new_rows
 from jp_adapt.pipeline.run_folder import StageFolder
-from jp_adapt.recipe.schema import Lora, RowsStage, TrainingStage
+from jp_adapt.recipe.schema import Lora, RowsStage, TrainingSamples, TrainingStage
 from jp_adapt.training.checkpoint import last_whole_checkpoint
 from jp_adapt.training.loop import Metrics, TrainSettings
 
@@ -76,7 +80,9 @@ def train_settings(stage: TrainingStage) -> TrainSettings:
 
 
 @contextmanager
-def recorded_steps(title: str, folder: StageFolder, num_steps: int) -> Iterator[Callable[[int, Metrics], None]]:
+def recorded_steps(
+    title: str, folder: StageFolder, num_steps: int, tokens_of: Callable[[int], Metrics], watchers: Sequence[Callable[[int, Metrics], None]]
+) -> Iterator[Callable[[int, Metrics], None]]:
     """A function for the loop to call after each step: it writes metrics.jsonl, from the last checkpoint on, and shows how far training is."""
     saved = last_whole_checkpoint(folder.checkpoints)
     folder.keep_metrics_until(int(saved.name.removeprefix("step_")) if saved else -1)
@@ -85,10 +91,46 @@ def recorded_steps(title: str, folder: StageFolder, num_steps: int) -> Iterator[
         def on_step(step: int, metrics: Metrics) -> None:
             if "loss_nats" in metrics:
                 metrics["loss_nats_per_token"] = metrics["loss_nats"] / max(1, metrics["num_targets"])
+                metrics |= tokens_of(step - 1)
             folder.add_metrics({"step": step, **metrics})
+            for watch in watchers:
+                watch(step, metrics)
             advance(step, f"loss {metrics['loss_nats_per_token']:.3f}" if step else "")
 
         yield on_step
+
+
+def source_counter(plan: StepPlan) -> Callable[[int], Metrics]:
+    """A function that says how many tokens of each source are in a step; of conversations, which come as they are packed, it says nothing."""
+
+    def count(step: int) -> Metrics:
+        tokens: Metrics = {}
+        if isinstance(plan, Plan):
+            for piece in (piece for row in plan.step(step) for piece in plan.row(row)):
+                tokens[f"tokens/{piece.source}"] = tokens.get(f"tokens/{piece.source}", 0) + piece.tokens
+        return tokens
+
+    return count
+
+
+def sampler(
+    model: CausalModel, tokenizer: Tokenizer, samples: TrainingSamples, folder: StageFolder, *, prefix: int, every: int
+) -> Callable[[int, Metrics], None]:
+    """A function that writes greedy continuations into samples.jsonl before the first step and every so many; a step that is done again replaces its own."""
+    path = folder.path / "samples.jsonl"
+
+    def watch(step: int, metrics: Metrics) -> None:
+        if step % every:
+            return
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+        lines = [line for line in lines if line["step"] < step]
+        for prompt in samples.prompts:
+            ids = [prefix, *tokenizer.encode(prompt, add_special_tokens=False).ids]
+            new = greedy_ids(model, ids, stop_id=prefix, enough=lambda new: len(tokenizer.decode(new)) >= samples.max_chars, max_tokens=3 * samples.max_chars)
+            lines.append({"step": step, "prompt": prompt, "continuation": tokenizer.decode(new)[: samples.max_chars]})
+        write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+    return watch
 
 
 def heldout_measure(model: CausalModel, encode: Encode, heldout: dict[str, list[str]], languages: Mapping[str, str], prefix: int) -> Callable[[], Metrics]:

@@ -127,6 +127,13 @@ class TokenizerStage(_Stage):
     cover: bool = Field(True, description="add everyday characters that the base spells with three tokens or more, even where the corpus lacks them")
 
 
+class TrainingSamples(Part):
+    """Greedy continuations of a few prompts while training."""
+
+    prompts: list[str] = Field(min_length=1)
+    max_chars: Count = 40
+
+
 class _Training(_Stage):
     start: Name
     data: list[Weighted] = Field(min_length=1)
@@ -149,6 +156,7 @@ class _Training(_Stage):
     heldout: list[Name] = Field(default_factory=list, description="sources measured while training")
     heldout_chars: Count = Field(2000, description="characters of each held-out source that are measured")
     heldout_every: Count = Field(20, description="steps")
+    samples: TrainingSamples | None = Field(None, description="text generated every `heldout_every` steps, into samples.jsonl")
 
 
 class RowsStage(_Training):

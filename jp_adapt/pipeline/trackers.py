@@ -1,0 +1,50 @@
+"""The figures of training in TensorBoard, Weights & Biases or Trackio, beside metrics.jsonl, which is always written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.suggest import did_you_mean
+
+TRACKERS = ("tensorboard", "wandb", "trackio")
+Log = Callable[[int, dict[str, float]], None]
+
+
+def check_trackers(names: Sequence[str]) -> None:
+    """UsageError for a name that is no tracker, InputError for one that is not installed: before any work starts."""
+    from importlib.util import find_spec
+
+    for name in names:
+        if name not in TRACKERS:
+            raise UsageError(f"--log {name}: no such tracker{did_you_mean(name, TRACKERS)}; one of {', '.join(TRACKERS)}")
+        if find_spec(name) is None:
+            raise InputError(f"--log {name}: {name} is not installed; pip install 'jp-adapt[{name}]'")
+
+
+def open_tracker(name: str, folder: Path, run: str, stage: str) -> Log:
+    """A function that logs the figures of a step. `folder` is the stage's; names of runs are kept when a run goes on, so that its curve does too."""
+    if name == "tensorboard":
+        from torch.utils.tensorboard import SummaryWriter
+
+        writer = SummaryWriter(folder / "tensorboard")
+
+        def write(step: int, metrics: dict[str, float]) -> None:
+            for key, value in metrics.items():
+                writer.add_scalar(key, value, step)
+            writer.flush()
+
+        return write
+    if name == "wandb":
+        import wandb
+
+        tracker: Any = wandb
+        tracker.init(project="jp-adapt", name=f"{run}/{stage}", id=f"{run}-{stage}", resume="allow", dir=folder)
+    else:
+        import trackio
+
+        tracker = trackio
+        tracker.init(project="jp-adapt", name=f"{run}/{stage}", resume="allow")
+    return lambda step, metrics: tracker.log(metrics, step=step)
