@@ -191,8 +191,10 @@ def _choice_alarms(outputs: Sequence[Output]) -> list[str]:
     label, count = Counter(given).most_common(1)[0]
     name = repr(choices[label]) if shared else f"position {label + 1}"
     share_right = gold.count(label) / len(gold)
+    plausible = max(DOMINANT_SHARE, share_right + 3 * float(np.sqrt(0.25 / len(gold))))  # where one label is right nearly always, it is no alarm
+    constant = count == len(given) and len(set(gold)) > 1
     found = []
-    if count > max(DOMINANT_SHARE, 2 * share_right if share_right < 0.45 else 0) * len(given) or (not shared and count > 2 * len(given) / len(choices)):
+    if constant or count > plausible * len(given) or (not shared and count > 2 * len(given) / len(choices)):
         found.append(f"degenerate: answers {name} on {count} of {len(given)} items; that alone scores {share_right:.4f}")
     if shared:
         found += _swapped(given, gold, choices)

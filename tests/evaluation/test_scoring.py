@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -66,6 +67,9 @@ def test_a_constant_predictor_is_named() -> None:
     generator = np.random.default_rng(0)
     assert alarms(chosen(generator.permutation(gold).tolist(), gold)) == []
     assert alarms(chosen(gold, gold)) == []
+    lopsided = [0] * 95 + [1] * 5
+    assert alarms(chosen(lopsided, lopsided)) == [], "95 % of one label, and rightly"
+    assert len(alarms(chosen([0] * 100, lopsided))) == 1
 
 
 def test_a_constant_position_is_named() -> None:
@@ -172,3 +176,19 @@ def test_a_prompt_set_has_mean_and_range(benchmark_data: Path) -> None:
 )
 def test_what_of_a_text_is_the_answer(text: str, steps: list[str], out: str) -> None:
     assert extract(text, steps) == out
+
+
+DATA = Path(os.environ.get("JP_ADAPT_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data") / "benchmarks"
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="development data is not here (JP_ADAPT_DATA names it)")
+def test_an_accuracy_that_is_reported_for_eight_models_is_one_label() -> None:
+    """0.30156 on JNLI, in Stability's result files, is 734 of 2,434: "contradiction" on every item of version 1.1. Version 1.3 has one more of them."""
+    loaded = load_benchmark("ja/jnli", DATA)
+    protocol, prompts = build_prompts(loaded, "jp-adapt")
+    outputs = chosen([1] * len(prompts), [prompt.item.answer or 0 for prompt in prompts])
+    score = score_benchmark(loaded, "jp-adapt", protocol, outputs)
+    assert f"{734 / 2434:.5f}" == "0.30156"
+    assert score.metrics["accuracy"].value == 735 / 2434
+    assert score.metrics["balanced_accuracy"].value == pytest.approx(1 / 3)
+    assert score.warnings == ["degenerate: answers '矛盾' on 2434 of 2434 items; that alone scores 0.3020"]
