@@ -69,7 +69,7 @@ class Assembled:
 def assemble(parts: Sequence[Path], target: Path, work: Work, output: Output) -> Assembled:
     """Write the shards into the folder `target`, and where asked the documents as texts.jsonl.zst, a frame for each part.
 
-    One part is in memory at a time, and the fingerprints of all documents (about 520 bytes each) while repeated ones are looked for.
+    One part is in memory at a time, and the fingerprints of all documents (about 650 bytes each) while repeated ones are looked for.
     """
     counts, sources = Counts(), work.sources
     stats = {name: SourceStats() for name in sources}

@@ -34,11 +34,17 @@ Indices = npt.NDArray[np.int64]
 
 def fingerprint(texts: Sequence[str]) -> tuple[Hashes, Signatures]:
     """Fingerprints of `texts`: exact hashes [N] and signatures [N, 160] of both MinHashes. Those of parts are concatenated to those of the corpus."""
-    exact = np.fromiter((int.from_bytes(hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest(), "little") for text in texts), np.uint64, len(texts))
+    exact, _ = fingerprint_exact(texts)
     letters = [_letters(text) for text in texts]
     ngrams = _minhash([_multiset(_ngram_hashes(codes, NGRAM)) for codes in letters], NGRAM_PERMUTATIONS)
     singles = _minhash([_multiset(_ngram_hashes(codes, 1)) for codes in letters], LETTER_PERMUTATIONS)
     return exact, np.concatenate([ngrams, singles.astype("<u2").view("<u4")], axis=1)
+
+
+def fingerprint_exact(texts: Sequence[str]) -> tuple[Hashes, Signatures]:
+    """As `fingerprint`, without signatures [N, 0]: enough for `find_exact_duplicates`."""
+    exact = np.fromiter((int.from_bytes(hashlib.blake2b(text.encode("utf-8"), digest_size=8).digest(), "little") for text in texts), np.uint64, len(texts))
+    return exact, np.zeros((len(texts), 0), np.uint32)
 
 
 def find_duplicates(exact: Hashes, signatures: Signatures) -> tuple[Indices, npt.NDArray[np.bool_]]:

@@ -16,12 +16,12 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import LINE_EVERY_S, say
-from jp_adapt.corpus.assemble import Output
-from jp_adapt.corpus.deduplicate import find_duplicates, fingerprint
+from jp_adapt.corpus.assemble import FindDuplicates, Output
+from jp_adapt.corpus.deduplicate import find_duplicates, find_exact_duplicates, fingerprint, fingerprint_exact
 from jp_adapt.corpus.hub import iter_placed_rows
 from jp_adapt.corpus.lines import OnError
 from jp_adapt.corpus.mixture import temperature_shares
-from jp_adapt.corpus.parts import PART_CHARS, Work
+from jp_adapt.corpus.parts import PART_CHARS, Fingerprint, Work
 from jp_adapt.corpus.prepare import SourceReader, prepare_corpus
 from jp_adapt.corpus.shards import TokenShards, token_dtype
 from jp_adapt.corpus.sources import expand_paths, iter_placed
@@ -32,6 +32,11 @@ from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
 from jp_adapt.recipe.load_corpus import LoadedCorpus
 
 Report = dict[str, Any]
+DEDUPLICATE: dict[str, tuple[Fingerprint | None, FindDuplicates | None]] = {
+    "none": (None, None),
+    "exact": (fingerprint_exact, find_exact_duplicates),
+    "near": (fingerprint, find_duplicates),
+}
 
 
 class FileEncoder:
@@ -73,7 +78,7 @@ def prepare(loaded: LoadedCorpus, out: Path, processes: int = 1) -> Report:
     """Make the corpus of a recipe in the folder `out`; where it lies there already, only its report comes back."""
     recipe = loaded.recipe
     job = corpus_job(loaded)
-    output = Output(recipe.shard_tokens, find_duplicates if recipe.deduplicate != "none" else None, recipe.texts)
+    output = Output(recipe.shard_tokens, DEDUPLICATE[recipe.deduplicate][1], recipe.texts)
     report = prepare_corpus(
         out,
         job.readers,
@@ -178,8 +183,7 @@ def _work(recipe: CorpusRecipe, steps: tuple[Step, ...]) -> tuple[Work, str | No
             raise InputError(f"{recipe.tokenizer}: no tokenizer.json here; give the folder of a tokenizer, or of a tokenizer stage: RUN/stages/ID/final")
         encode, digest = FileEncoder(path), sha256_file(path)
         dtype = token_dtype(Tokenizer.from_file(str(path)).get_vocab_size(with_added_tokens=True)).str
-    prints: Callable[..., Any] | None = fingerprint if recipe.deduplicate != "none" else None
-    return Work(tuple(recipe.sources), steps, encode, dtype, prints), digest
+    return Work(tuple(recipe.sources), steps, encode, dtype, DEDUPLICATE[recipe.deduplicate][0]), digest
 
 
 def table(report: Report) -> str:

@@ -69,7 +69,8 @@ def _scripts(sources: list[Row]) -> str:
     for number, source in enumerate(sources):
         shares = {name: 100 * count / max(1, source["characters"]) for name, count in source["scripts"].items()}
         shown = sorted(shares.items(), key=lambda item: -item[1])
-        groups.append((str(source["name"]), [Bar(_NAMES.get(name, name), share, number % 5) for name, share in shown[:6] if share]))
+        if source["documents"]:
+            groups.append((str(source["name"]), [Bar(_NAMES.get(name, name), share, number % 5) for name, share in shown[:6] if share]))
         rows += f'<tr><th scope="row">{escape(source["name"])}</th>{"".join(cell(number_text(share, 2)) for share in shares.values())}</tr>'
     names = [_NAMES.get(name, name) for name in sources[0]["scripts"]]
     chart = bar_chart(groups, title="Characters by script", unit="%")

@@ -117,6 +117,25 @@ def test_the_shipped_example_runs(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (tmp_path / "out" / "texts.jsonl.zst").is_file()
 
 
+def test_a_copied_example_runs_from_its_new_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "copy", "quickstart-corpus", tmp_path / "mine")
+    assert code == 0
+    assert Path(out.strip()) == tmp_path / "mine" / "corpora" / "quickstart-corpus.yaml"
+    assert run(capsys, "corpus", "prepare", out.strip(), "--out", tmp_path / "out", "-s", "deduplicate=none")[0] == 0
+
+
+@pytest.mark.parametrize(("deduplicate", "left"), [("none", 3), ("exact", 2), ("near", 1)])
+def test_which_repeated_documents_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str], deduplicate: str, left: int) -> None:
+    text = "".join(documents("ja_train.jsonl")[:3])
+    near = text.replace("。", "、", 2)
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": one}) + "\n" for one in (text, near, text)), encoding="utf-8")
+    recipe = tmp_path / "one.yaml"
+    source = "{path: a.jsonl, language: ja, licence: none}"
+    recipe.write_text(f"format: 1\nname: one\ntexts: true\ndeduplicate: {deduplicate}\nsources: {{a: {source}}}\n", encoding="utf-8")
+    code, out, _ = run(capsys, "corpus", "prepare", recipe, "--out", tmp_path / "out", "--json")
+    assert (code, json.loads(out)["sources"][0]["documents"]) == (0, left)
+
+
 TEXTS = ["日本語の記事。", "二つ目の文書。\n改行あり。"]
 
 

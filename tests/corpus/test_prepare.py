@@ -21,7 +21,8 @@ import pytest
 from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
 from jp_adapt.corpus import parts
 from jp_adapt.corpus.assemble import Output
-from jp_adapt.corpus.deduplicate import find_duplicates, fingerprint
+from jp_adapt.corpus.deduplicate import find_exact_duplicates as find_duplicates
+from jp_adapt.corpus.deduplicate import fingerprint_exact as fingerprint
 from jp_adapt.corpus.lines import OnError
 from jp_adapt.corpus.parts import Work
 from jp_adapt.corpus.prepare import SourceReader, prepare_corpus
