@@ -18,7 +18,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--benchmark", required=True, metavar="B", help="ja/elyza-tasks-100, ja/mt-bench, ja/rakuda, or the file of a declaration")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the benchmarks, each in the layout of its upstream repository")
     parser.add_argument("--endpoint", metavar="URL", help="OpenAI-compatible address, ending in /v1")
-    parser.add_argument("--judge-model", metavar="NAME", help="name of the judge at the endpoint")
+    parser.add_argument("--judge-model", metavar="NAME", help="name of the judge at the endpoint; without --endpoint the folder of a model")
     parser.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the judgements; the same folder again goes on")
     parser.add_argument("--takes", type=_whole, default=1, metavar="K", help="judge everything K times (default: 1)")

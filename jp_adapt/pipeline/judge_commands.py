@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -154,16 +155,34 @@ def _check_cost(estimate: Report, options: JudgeOptions) -> None:
         raise UsageError(f"about {estimate['cost']:.2f} is more than --max-cost {options.max_cost:g}; nothing was asked")
 
 
-def _judge(options: JudgeOptions, stop: threading.Event) -> HttpJudge:
-    """The judge that the options name; its waits end when `stop` is set."""
-    if options.endpoint is None or options.judge_model is None:
-        raise UsageError("--endpoint and --judge-model are needed")
+@contextmanager
+def _judge(options: JudgeOptions, stop: threading.Event) -> Iterator[Judge]:
+    """The judge that the options name, an endpoint or a model folder; the waits of an endpoint end when `stop` is set."""
+    if options.judge_model is None or (options.endpoint is None and not Path(options.judge_model).is_dir()):
+        raise UsageError("--endpoint and --judge-model are needed, or --judge-model with the folder of a model on this machine")
+    if options.endpoint is None:
+        yield _local_judge(Path(options.judge_model), options)
+        return
 
     def pause(seconds: float) -> None:
         if stop.wait(seconds):
             raise EndpointError("stopped while waiting to try again")
 
-    return HttpJudge(options.endpoint, options.judge_model, key_variable=options.api_key_env, timeout_s=options.timeout_s, sleep=pause)
+    with HttpJudge(options.endpoint, options.judge_model, key_variable=options.api_key_env, timeout_s=options.timeout_s, sleep=pause) as http:
+        yield http
+
+
+def _local_judge(folder: Path, options: JudgeOptions) -> Judge:
+    """A model folder as the judge, told from others by the hashes of its small files and the sizes of its weights."""
+    if options.temperature:
+        raise UsageError("a model on this machine judges greedily; leave --temperature out, or serve it behind --endpoint")
+    from jp_adapt.evaluation.judge.local import LocalJudge
+    from jp_adapt.model.sources import folder_files
+    from jp_adapt.pipeline.eval_model import load_model
+
+    files = {path.name: path.stat().st_size if path.suffix == ".safetensors" else sha256_file(path) for path in folder_files(folder)}
+    say(f"loading {folder}")
+    return LocalJudge(load_model(folder).backend, {"model": folder.resolve().name, "files": files})
 
 
 def _claim(out: Path, settings: Report) -> None:

@@ -124,6 +124,15 @@ def test_a_request_that_the_server_refuses_is_asked_for_by_the_next_run(tmp_path
         assert len(server.bodies) == 4
 
 
+def test_refusals_do_not_end_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, answers, out = small_data(tmp_path / "data", 8), predictions(tmp_path / "m" / "preds.jsonl", 8), tmp_path / "out"
+    with judge_server(["400"] * 5) as server:
+        text, _ = run(capsys, answers, *ELYZA, "--data", data, "--endpoint", server.url, "--out", out, "--parallel", 1, "--json", code=1)
+        assert len(server.bodies) == 8
+    report = json.loads(text)
+    assert (report["requests_failed"], report["models"][0]["items"]) == (5, 3)
+
+
 def test_an_endpoint_that_is_down_ends_the_run_and_keeps_what_came(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "LONGEST_WAIT_S", 0.001)
     data, answers, out = small_data(tmp_path / "data"), predictions(tmp_path / "m" / "preds.jsonl"), tmp_path / "out"
@@ -237,7 +246,7 @@ def test_another_judge_or_other_answers_need_another_folder(tmp_path: Path, caps
     [
         ([], 2, "give ANSWERS to be judged, or --recorded"),
         (["{answers}", "--data", "{data}"], 2, "--out is needed"),
-        (["{answers}", "--data", "{data}", "--out", "{out}"], 2, "--endpoint and --judge-model are needed"),
+        (["{answers}", "--data", "{data}", "--out", "{out}"], 2, "--endpoint and --judge-model are needed, or --judge-model with the folder"),
         (["{answers}", "--out", "{out}"], 2, "--data is needed: the folder in which elyza_tasks_100/"),
         (["{answers}", "--data", "{out}", "--out", "{out}"], 3, "no such file; --data names the folder"),
         (["{answers}", "{answers}", "--data", "{data}", "--out", "{out}"], 2, "are both answers of 'm' by their names"),
@@ -261,3 +270,15 @@ def test_recorded_takes_are_summarised_without_an_endpoint(tmp_path: Path, capsy
     assert "model-x (4 items, 2 takes)" in text
     assert "takes agree on 3 of 4; at most one apart 100 %" in text
     assert "model-x against the record: same 3 of 4" in text
+
+
+def test_a_model_on_this_machine_judges_too(tmp_path: Path, capsys: pytest.CaptureFixture[str], pico: Path) -> None:
+    """A random model gives no verdict that can be read: each answer is kept, counted, and not asked for a second time."""
+    data, answers, out = small_data(tmp_path / "data", 2), predictions(tmp_path / "m" / "preds.jsonl", 2), tmp_path / "out"
+    arguments = (answers, "--benchmark", "ja/elyza-tasks-100", "--judge-model", pico, "--data", data, "--out", out, "--max-tokens", 4)
+    _, err = run(capsys, *arguments, "--temperature", 0.7, code=2)
+    assert "judges greedily" in err
+    text, _ = run(capsys, *arguments, "--json", code=1)
+    report = json.loads(text)
+    assert report["without_verdict"] == report["requests_failed"] == 2  # the prompt is longer than the 512 tokens of this model
+    assert "tokens longer than the model's context allows" in report["failures"][0]["why"]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from jp_adapt.core.errors import UsageError
-from jp_adapt.evaluation.judge.client import Completion, EndpointError, HttpJudge, RequestError
+from jp_adapt.evaluation.judge.client import Completion, EndpointError, HttpJudge, RefusedError, RequestError
+from jp_adapt.evaluation.judge.local import LocalJudge
+from jp_adapt.evaluation.run import Ask, Written
 from tests.judge_server import JudgeServer, grade_of, judge_server
 
 BODY = {"messages": [{"role": "user", "content": "# 評価フォーマット"}], "temperature": 0.0, "max_tokens": 8}
@@ -102,3 +104,30 @@ def test_a_key_that_is_not_there_is_a_usage_error(monkeypatch: pytest.MonkeyPatc
 def test_tokens_that_the_server_does_not_count_are_unknown() -> None:
     with judge_server(["no-usage"]) as server:
         assert ask(server) == Completion(GOOD.text, None, None, None)
+
+
+class Echo:
+    """A backend that writes one text, and cuts prompts that are longer than it can read."""
+
+    def __init__(self, text: str, longest: int = 100) -> None:
+        self.text, self.longest, self.asked = text, longest, []
+
+    def write(self, asks, advance):
+        self.asked += asks
+        return [Written(self.text, max(0, len(ask.text) - self.longest)) for ask in asks]
+
+    def count_tokens(self, text):
+        return len(text)
+
+    def chat(self, turns, user):
+        return f"<user>{user}<assistant>"
+
+
+def test_a_local_model_answers_through_its_backend() -> None:
+    backend = Echo("[[7]]")
+    judge = LocalJudge(backend, {"model": "m"})
+    body = {"messages": [{"role": "system", "content": "あなたは審判です。\n\n"}, {"role": "user", "content": "質問"}], "temperature": 0.0, "max_tokens": 9}
+    assert judge.complete(body) == Completion("[[7]]", len("<user>あなたは審判です。\n\n質問<assistant>"), 5, None)
+    assert backend.asked == [Ask("<user>あなたは審判です。\n\n質問<assistant>", (), None, 9)]
+    with pytest.raises(RefusedError, match="m: the prompt is 10 tokens longer than the model's context allows"):
+        LocalJudge(Echo("x", longest=20), {"model": "m"}).complete(body)

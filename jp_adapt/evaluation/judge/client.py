@@ -39,7 +39,11 @@ class EndpointError(JpAdaptError):
 
 
 class RequestError(JpAdaptError):
-    """One request failed for good, after every retry, or because the server refuses this one."""
+    """One request failed for good, after every retry."""
+
+
+class RefusedError(RequestError):
+    """The judge is there, and refuses this one request: too long, filtered, a setting it does not know."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ class HttpJudge:
             raise EndpointError(f"{self._url}: {self._without_key(said)}; check the address, --judge-model and the API key")
         if reply.status in {408, 409, 425, 429} or reply.status >= 500:
             return said
-        raise RequestError(f"{self._url}: {self._without_key(said)}")
+        raise RefusedError(f"{self._url}: {self._without_key(said)}")
 
     def _without_key(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text

@@ -10,7 +10,7 @@ from typing import Any
 
 from jp_adapt.core.errors import JpAdaptError
 from jp_adapt.evaluation.judge.cache import JudgementCache
-from jp_adapt.evaluation.judge.client import Completion, EndpointError, Judge, RequestError
+from jp_adapt.evaluation.judge.client import Completion, EndpointError, Judge, RefusedError, RequestError
 from jp_adapt.evaluation.judge.parse import VerdictError, parse_verdict
 from jp_adapt.evaluation.judge.requests import Judgement, request_body
 from jp_adapt.recipe.judge import JudgeTask
@@ -93,7 +93,7 @@ class Asking:
             try:
                 completion = self._completion(judgement, take, attempt)
             except RequestError as error:
-                if self._endpoint_is_down():
+                if not isinstance(error, RefusedError) and self._endpoint_is_down():
                     self.stopped.set()
                     raise EndpointError(f"{error} ({FAILURES_IN_A_ROW} requests in a row failed)") from error
                 return Verdict(judgement, take, None, "", str(error), attempt, request_failed=True)

@@ -1,0 +1,30 @@
+"""A model on this machine as the judge, behind the same interface as an endpoint."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from jp_adapt.evaluation.judge.answers import whole_characters
+from jp_adapt.evaluation.judge.client import Completion, RefusedError
+from jp_adapt.evaluation.run import Ask, Backend
+
+
+class LocalJudge:
+    """A judge behind a `Backend`; it answers greedily and one request at a time. `identity` tells it from other judges.
+
+    The system prompt stands before what the user says, for the chat format of a backend has no place for it. A prompt that does not fit the model's context
+    is refused: a judge that saw half an answer is none.
+    """
+
+    def __init__(self, backend: Backend, identity: dict[str, Any]) -> None:
+        self._backend, self.identity, self._lock = backend, identity, threading.Lock()
+
+    def complete(self, body: dict[str, Any]) -> Completion:
+        said = "\n\n".join(message["content"].strip("\n") for message in body["messages"])
+        text = self._backend.chat([], said)
+        with self._lock:
+            [written] = self._backend.write([Ask(text, max_tokens=body["max_tokens"])], lambda done, note: None)
+        if written.truncated_tokens:
+            raise RefusedError(f"{self.identity['model']}: the prompt is {written.truncated_tokens} tokens longer than the model's context allows")
+        return Completion(whole_characters(written.text), self._backend.count_tokens(text), self._backend.count_tokens(written.text), None)
