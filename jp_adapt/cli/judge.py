@@ -26,6 +26,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--timeout", type=_amount, default=120.0, metavar="S", help="seconds for one request (default: 120)")
     parser.add_argument("--temperature", type=_amount, metavar="T", help="instead of the declaration's")
     parser.add_argument("--max-tokens", type=_whole, metavar="N", help="most tokens of a judgement, instead of the declaration's")
+    parser.add_argument("--turns", type=_whole, metavar="N", help="judge the first N turns of each answer alone")
     parser.add_argument("--no-response-format", dest="response_format", action="store_false", help="for endpoints that do not know `response_format`")
     parser.add_argument("--price-in", type=_amount, metavar="P", help="price of a million tokens in")
     parser.add_argument("--price-out", type=_amount, metavar="P", help="price of a million tokens out")
@@ -77,6 +78,7 @@ def main(args: argparse.Namespace) -> int:
             temperature=args.temperature,
             max_tokens=args.max_tokens,
             response_format=args.response_format,
+            turns=args.turns,
             calibrate=tuple(args.calibrate),
         )
         report = judge(args.answers, args.benchmark, args.out, options, dry_run=args.dry_run)

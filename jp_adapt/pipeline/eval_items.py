@@ -66,9 +66,17 @@ def _answer(model: str, output: Output, score: float | None) -> Data:
         "model": model,
         "score": "\u2013" if score is None else f"{score:g}" if score in (0.0, 1.0) else f"{score:.3f}",
         "mark": mark,
-        "text": _text(output.generation if output.generation is not None else output.prediction)[:LONGEST_TEXT],
+        "text": _said(output)[:LONGEST_TEXT],
         "nats": [f"{nats:.3f}" for nats in output.log_likelihoods] if output.log_likelihoods is not None else None,
     }
+
+
+def _said(output: Output) -> str:
+    """What a model wrote, or the choice it made; below an answer that was judged, what the judge said."""
+    if output.generation is None:
+        return _text(output.prediction)
+    judged = [one for one in output.prediction if isinstance(one, dict) and "judgement" in one] if isinstance(output.prediction, list) else []
+    return "\n\n".join([output.generation, *(f"[turn {one['turn']}, take {one['take']}: {one['score']}]\n{one['judgement']}" for one in judged)])
 
 
 def _outcomes(scores: Sequence[float | None]) -> list[str]:

@@ -43,6 +43,7 @@ class JudgeOptions:
     temperature: float | None = None
     max_tokens: int | None = None
     response_format: bool = True
+    turns: int | None = None
     calibrate: tuple[Path, ...] = ()
 
 
@@ -104,6 +105,8 @@ def summarise_recorded(paths: Sequence[Path], benchmark: str, calibrate: Sequenc
 def _adjusted(task: JudgeTask, options: JudgeOptions) -> JudgeTask:
     changes: dict[str, Any] = {} if options.response_format else {"response_format": None}
     changes |= {name: value for name in ("temperature", "max_tokens") if (value := getattr(options, name)) is not None}
+    if options.turns is not None:
+        changes["prompts"] = [prompt for prompt in task.prompts if prompt.turn <= options.turns]
     return task.model_copy(update=changes)
 
 

@@ -117,7 +117,8 @@ def _groups(verdicts: Sequence[Verdict]) -> dict[str, dict[str, float | None]]:
 
 
 def _output(task: JudgeTask, item: str, verdicts: Sequence[Verdict], score: float) -> Output:
-    first = verdicts[0].judgement
+    """An item as every evaluation writes it: the question, the answer, and in `prediction` what the judge said."""
+    last = max(verdicts, key=lambda one: one.judgement.turn).judgement
     said = [{"turn": one.judgement.turn, "take": one.take, "score": one.score, "judgement": one.text} for one in verdicts]
-    prompt = first.messages[-1]["content"]
-    return Output(task.benchmark, item, first.category, prompt, None, None, None, said, None, {METRIC: score})
+    answer = "\n\n".join(last.answers)
+    return Output(task.benchmark, item, last.category, last.question, None, None, answer, said, None, {METRIC: score})

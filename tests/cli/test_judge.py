@@ -213,6 +213,24 @@ def test_mt_bench_two_turns_and_calibration(tmp_path: Path, capsys: pytest.Captu
     assert len(server.bodies) == 24
 
 
+def test_the_first_turn_alone_and_two_models_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Published answer files of one turn can be judged; two models of one judging are compared without a warning."""
+    data, out = small_data(tmp_path / "data"), tmp_path / "out"
+    files = [write_lines(tmp_path / f"{name}.jsonl", [fastchat(name, n, f"{name}答{n}") for n in range(12)]) for name in ("a", "b")]
+    with judge_server() as server:
+        arguments = (*files, "--benchmark", "ja/mt-bench", "--judge-model", "j", "--data", data, "--endpoint", server.url, "--out", out)
+        _, err = run(capsys, *arguments, code=3)
+        assert "have fewer than 2 turns" in err
+        run(capsys, *arguments, "--turns", 1)
+        assert len(server.bodies) == 24
+    capsys.readouterr()
+    assert main(["eval", "compare", str(out / "a"), str(out / "b"), "--json"]) == 0
+    entry = json.loads(capsys.readouterr().out)["pairs"][0]["benchmarks"][0]
+    assert (entry["items"], entry["different_prompts"]) == (12, 0)
+    first = next(read_outputs(out / "a"))
+    assert (first.prompt, first.generation, first.prediction[0]["turn"]) == ("質問0\n\n続き0", "a答0", 1)
+
+
 def test_rakuda_ranks_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     data, out = small_data(tmp_path / "data"), tmp_path / "out"
     answers = [write_lines(tmp_path / f"{name}.jsonl", [fastchat(name, f"q{n}", f"{name}の答{n}") for n in range(12)]) for name in ("a", "b", "c")]

@@ -26,6 +26,8 @@ class Judgement:
     turn: int
     prompt: str  # name of the prompt
     messages: list[dict[str, str]]
+    question: str  # all turns of it
+    answers: tuple[str, ...]  # what is judged: the turns of one answer up to this one, or two answers
     settled: float | None = None  # the score of an empty answer, which is not sent
 
 
@@ -67,15 +69,17 @@ def _check_answers(task: JudgeTask, items: Sequence[Item], answers: Answers) -> 
 def _single(task: JudgeTask, item: Item, answers: Answers, turn: int) -> Judgement:
     prompt = _prompt(task, item, turn)
     given = answers.turns[item.id]
-    settled = task.empty_answer if task.empty_answer is not None and not given[turn - 1].strip() else None
     values = _values(item, prompt) | {f"answer_{number}": text for number, text in enumerate(given[:2], start=1)}
-    return Judgement((answers.model,), item.id, item.category, turn, prompt.name, prompt.messages(values), float(settled) if settled is not None else None)
+    settled = float(task.empty_answer) if task.empty_answer is not None and not given[turn - 1].strip() else None
+    question = "\n\n".join(item.turns)
+    return Judgement((answers.model,), item.id, item.category, turn, prompt.name, prompt.messages(values), question, given[:turn], settled)
 
 
 def _pair(task: JudgeTask, item: Item, first: Answers, second: Answers) -> Judgement:
     prompt = _prompt(task, item, 1)
     values = _values(item, prompt) | {"answer_a": first.turns[item.id][0], "answer_b": second.turns[item.id][0]}
-    return Judgement((first.model, second.model), item.id, item.category, 1, prompt.name, prompt.messages(values))
+    shown = (values["answer_a"], values["answer_b"])
+    return Judgement((first.model, second.model), item.id, item.category, 1, prompt.name, prompt.messages(values), item.turns[0], shown)
 
 
 def _prompt(task: JudgeTask, item: Item, turn: int) -> JudgePrompt:
