@@ -1,15 +1,14 @@
-"""A backend without tricks: each text is scored or continued by itself, in batches by length. What the engine is compared with."""
+"""A model in this process behind the interface that benchmarks ask through: texts to tokens, what does not fit cut and counted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
-
-import torch
+from typing import Literal
 
 from jp_adapt.core.progress import Advance
 from jp_adapt.evaluation.boundaries import pair
 from jp_adapt.evaluation.choices import score_choices
+from jp_adapt.evaluation.generate import Continuation, generate
 from jp_adapt.evaluation.run import Ask, Chosen, Written
 from jp_adapt.evaluation.score import Request, log_likelihoods
 from jp_adapt.model.causal import CausalModel
@@ -64,38 +63,17 @@ class PlainBackend:
         nats = iter(log_likelihoods(self.model, requests, max_tokens=self.max_tokens, advance=advance))
         return [Chosen([next(nats) for _ in options], any(one.moved for one in options), tokens) for options, tokens in zip(pairs, lost, strict=True)]
 
-    @torch.inference_mode()
     def write(self, asks: Sequence[Ask], advance: Advance) -> list[Written]:
-        written = []
-        for index, ask in enumerate(asks):
-            written.append(self._continued(ask))
-            advance(index + 1, "")
-        return written
-
-    def _continued(self, ask: Ask) -> Written:
-        """One continuation, token by token, with the keys and values of what came before kept."""
-        ids = self.encode(ask.text)
-        budget = ask.max_tokens or MAX_TOKENS_PER_CHAR * (ask.max_chars or 1)
-        room = max(1, self.max_tokens - 1 - min(budget, self.max_tokens // 2))
-        cut = max(0, len(ids) - room)
-        step = torch.tensor([[self.prefix, *ids[cut:]]])
-        cache: Any = None
-        given: list[int] = []
-        text = ""
-        while len(given) < min(budget, self.max_tokens - step.shape[1]) or not given:
-            out = self.model.base(input_ids=step, cache=cache, use_cache=True)
-            cache, token = out.past_key_values, int(out.logits[0, -1].argmax())
-            if token in self.stop_ids:
-                break
-            given.append(token)
-            text = self.decode(given)
-            end = min((at for stop in ask.stop if (at := text.find(stop)) >= 0), default=-1)
-            if end >= 0:
-                return Written(text[:end], cut)
-            if ask.max_chars is not None and len(text) >= ask.max_chars:
-                return Written(text[: ask.max_chars], cut)
-            step = torch.tensor([[token]])
-        return Written(text, cut)
+        requests, cuts = [], []
+        for ask in asks:
+            ids = self.encode(ask.text)
+            budget = ask.max_tokens or MAX_TOKENS_PER_CHAR * (ask.max_chars or 1)
+            room = max(1, self.max_tokens - 1 - min(budget, self.max_tokens // 2))
+            cuts.append(max(0, len(ids) - room))
+            kept = [self.prefix, *ids[cuts[-1] :]]
+            requests.append(Continuation(kept, max(1, min(budget, self.max_tokens - len(kept))), ask.stop, ask.max_chars))
+        answers = generate(self.model, requests, self.decode, stop_ids=tuple(self.stop_ids), advance=advance)
+        return [Written(answer.text, cut) for answer, cut in zip(answers, cuts, strict=True)]
 
     def count_tokens(self, text: str) -> int:
         return len(self.encode(text))

@@ -67,22 +67,29 @@ class CausalModel(nn.Module):
     def vocab_size(self) -> int:
         return int(self.frozen_head.shape[0]) + (0 if self.new_output is None else int(self.new_output.shape[0]))
 
-    def forward(self, ids: Tensor, positions: Tensor | None = None) -> Tensor:
-        """Last hidden states [B, T, H] of ids [B, T]. Where positions [B, T] restart, a new document begins that sees nothing before it."""
-        hidden: Tensor = self.body(inputs_embeds=self.embedding(ids), position_ids=positions, use_cache=False).last_hidden_state
+    def forward(self, ids: Tensor, positions: Tensor | None = None, *, mask: Tensor | None = None, cache: Any = None) -> Tensor:
+        """Last hidden states [B, T, H] of ids [B, T]. Where positions [B, T] restart, a new document begins that sees nothing before it.
+
+        `mask` [B, 1, T, S + T] says instead what each token may see, of S tokens whose keys and values are in `cache` and of the T tokens here.
+        """
+        body = self.body(inputs_embeds=self.embedding(ids), position_ids=positions, attention_mask=mask, cache=cache, use_cache=cache is not None)
+        hidden: Tensor = body.last_hidden_state
         return hidden
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[N, vocab_size] in float32, of hidden states [N, H]."""
+        logits = hidden @ self.frozen_head.t()
+        if self.new_output is not None:
+            logits = torch.cat([logits, hidden @ self.new_output.to(hidden.dtype).t()], dim=1)
+        return logits.float()
 
     @torch.inference_mode()
     def log_likelihoods(self, hidden: Tensor, targets: Tensor) -> Tensor:
         """ln p(target) [N], in nats, of targets [N] after hidden states [N, H]; logits only in chunks."""
-        new = None if self.new_output is None else self.new_output.to(hidden.dtype)
         out = []
         size = max(1, CHUNK_LOGITS // self.vocab_size)
         for part, target in zip(hidden.split(size), targets.split(size), strict=True):
-            logits = part @ self.frozen_head.t()
-            if new is not None:
-                logits = torch.cat([logits, part @ new.t()], dim=1)
-            logits = logits.float()
+            logits = self.logits(part)
             out.append(logits.gather(1, target[:, None])[:, 0] - logits.logsumexp(dim=1))
         return torch.cat(out)
 
