@@ -17,7 +17,9 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("recipe", help="name of a shipped recipe, or path of a recipe file")
     parser.add_argument("--device", default="h100-80g", help="h100-80g (default), a100-40g, rtx4090-24g, cpu-2core, ...; a wrong name lists all")
     parser.add_argument("--devices", type=_count, default=1, metavar="N", help="how many of them (default: 1)")
-    parser.add_argument("--micro-rows", type=_count, metavar="N", help="rows that go through a device at once (default: as many of its share of a step as fit)")
+    parser.add_argument(
+        "--micro-rows", type=_count, metavar="N", help="rows that go through a device at once (default: the stage's micro_batch_rows, or as many as fit)"
+    )
     parser.add_argument("--price", type=float, metavar="P", help="of one device for one hour, to get the cost")
     parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     parser.add_argument("--json", action="store_true")
@@ -60,6 +62,8 @@ def _print_stage(stage: dict[str, Any], device: dict[str, Any]) -> None:
     verdict = "fits" if stage["fits"] else "does not fit"
     at_once = f"with {stage['micro_rows']} of its {stage['rows_of_a_step']} rows at once"
     print(f"  {'one device':<18} {_gb(stage['bytes']):>9}  {verdict} in {_gb(device['memory_bytes'])} {at_once}")
+    if stage["micro_rows"] < stage["rows_of_a_step"] and stage["fits"]:
+        print(f"  so run it with stages.{stage['id']}.micro_batch_rows={stage['micro_rows']} (same result)")
     if stage["would_fit_with"]:
         print("  what would make it fit, one on top of the other:")
     for number, remedy in enumerate(stage["would_fit_with"], start=1):

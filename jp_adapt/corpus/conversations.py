@@ -51,13 +51,13 @@ def read_conversations(path: Path) -> list[Conversation]:
     Raises:
         InputError: with file:line, for a line that is none of these, an empty message, an unknown role, or roles out of turn.
     """
-    found = [Conversation(_messages(record, place), place) for place, record in _records(path)]
+    found = [Conversation(parse_messages(record, place), place) for place, record in read_records(path)]
     if not found:
         raise InputError(f"{path}: no conversation")
     return found
 
 
-def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if ".jsonl" not in path.suffixes:
         raise InputError(f"{path}: conversations are read from .jsonl files (also as .gz, .zst or .xz); convert this file")
     for number, line in iter_lines(path, refuse):
@@ -78,7 +78,7 @@ def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield place, record
 
 
-def _messages(record: dict[str, Any], place: str) -> list[Message]:
+def parse_messages(record: dict[str, Any], place: str) -> list[Message]:
     if "messages" in record:
         messages = _turns(record["messages"], "role", "content", place)
     elif "conversations" in record:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.pipeline.prepared import is_prepared
 from jp_adapt.recipe.load import LoadedRecipe
+from jp_adapt.recipe.schema import PreferenceStage
 
 READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
 
@@ -27,9 +29,15 @@ def check_inputs(loaded: LoadedRecipe) -> None:
                     from jp_adapt.corpus.conversations import read_conversations  # numpy comes with it, as with the shards: `check` answers at once
 
                     read_conversations(path)
+                elif source.format == "preference":
+                    from jp_adapt.corpus.preferences import read_preferences
+
+                    read_preferences(path)
                 else:
                     read_documents(path, source.field)
         except InputError as error:
             problems.append(str(error))
+    if any(isinstance(stage, PreferenceStage) for stage in loaded.recipe.stages) and importlib.util.find_spec("trl") is None:
+        problems.append("a preference stage needs TRL, which is not installed; run: pip install 'jp-adapt[preference]'")
     if problems:
         raise InputError("\n".join(problems))

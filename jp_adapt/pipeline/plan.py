@@ -23,7 +23,7 @@ def plan_recipe(loaded: LoadedRecipe, device_name: str, devices: int, *, micro_r
     """A JSON value: the architecture, and for every training stage parameters, memory, steps, tokens, FLOPs, hours, whether it fits and what would help.
 
     Args:
-        micro_rows: rows that go through a device at once; by default its share of a step, halved until it fits.
+        micro_rows: rows that go through a device at once; by default `micro_batch_rows` of the stage, or its share of a step, halved until it fits.
         price: of one device for one hour, in any currency.
 
     Raises:
@@ -78,10 +78,11 @@ def _stage_plan(stage: TrainingStage, recipe: Recipe, architecture: Architecture
         loss_share=ASSUMED_ANSWER_SHARE if isinstance(stage, SftStage) else 1.0,
         devices=devices,
         weight_bytes=4.0 if recipe.precision == "float32" else 2.0,
-        micro_rows=min(micro_rows or rows, -(-rows // devices)),
+        micro_rows=min(micro_rows or stage.micro_batch_rows or rows, -(-rows // devices)),
+        checkpointing=stage.activation_checkpointing,
     )
     share = -(-rows // devices)
-    while micro_rows is None and work.micro_rows > 1 and total(work, device) > device.memory_bytes:
+    while micro_rows is None and stage.micro_batch_rows is None and work.micro_rows > 1 and total(work, device) > device.memory_bytes:
         work = replace(work, micro_rows=work.micro_rows // 2)
     needed = total(work, device)
     help_needed = [

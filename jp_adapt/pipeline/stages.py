@@ -22,7 +22,7 @@ from jp_adapt.pipeline.prepared import is_prepared, open_prepared, prepared_text
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.sft_stage import answer_measure, last_sft, sft_plan, write_chat_template
 from jp_adapt.pipeline.trackers import open_tracker
-from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PretrainStage, Recipe, RowsStage, SftStage, Stage, TokenizerStage, TrainingStage
+from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PreferenceStage, PretrainStage, Recipe, RowsStage, SftStage, Stage, TokenizerStage, TrainingStage
 from jp_adapt.tokenizer.extend import extend_tokenizer
 from jp_adapt.tokenizer.load import load_tokenizer as load_bpe
 from jp_adapt.tokenizer.save import extended_tokenizer, save_tokenizer
@@ -108,6 +108,10 @@ def run_stage(stage: Stage, context: Context) -> Results:
             return run_tokenizer(stage, context, folder)
         case RowsStage() | PretrainStage() | SftStage():
             return run_training(stage, context, folder)
+        case PreferenceStage():
+            from jp_adapt.pipeline.preference_stage import run_preference
+
+            return run_preference(stage, context, folder)
         case ExportStage():
             return run_export(stage, context, folder)
         case EvaluateStage():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jp_adapt.core.suggest import did_you_mean
-from jp_adapt.recipe.schema import EvaluateStage, ExportStage, Recipe, RowsStage, SftStage, Stage, TokenizerStage, TrainingStage
+from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PreferenceStage, Recipe, RowsStage, SftStage, Stage, TokenizerStage, TrainingStage
 from jp_adapt.recipe.yaml_lines import Key
 
 Finding = tuple[Key, str]
@@ -16,6 +16,7 @@ STARTS: dict[str, tuple[str, ...]] = {
     "pretrain": ("base", "rows"),
     "sft": ("base", "rows", "pretrain", "sft"),
     "export": ("pretrain", "rows", "sft"),
+    "preference": ("base", "export", "preference"),
 }
 
 
@@ -40,7 +41,7 @@ def cross_check(recipe: Recipe) -> Iterator[Finding]:
 
 def _check_start(stage: Stage, key: Key, kinds: dict[str, str], all_ids: list[str]) -> Iterator[Finding]:
     allowed = STARTS.get(stage.kind)
-    if allowed is None or not isinstance(stage, TrainingStage | ExportStage):
+    if allowed is None or not isinstance(stage, TrainingStage | ExportStage | PreferenceStage):
         return
     finding = _unknown(stage.start, kinds, all_ids)
     if finding:
@@ -61,8 +62,8 @@ def _check_models(stage: EvaluateStage, key: Key, kinds: dict[str, str], all_ids
         finding = _unknown(model, kinds, all_ids)
         if finding:
             yield (*key, "models", position), finding
-        elif kinds[model] not in ("base", "export"):
-            yield (*key, "models", position), f"evaluate takes 'base' and export stages, and '{model}' is a {kinds[model]} stage; export it first"
+        elif kinds[model] not in ("base", "export", "preference"):
+            yield (*key, "models", position), f"evaluate takes 'base', export and preference stages, and '{model}' is a {kinds[model]} stage; export it first"
 
 
 def _unknown(name: str, kinds: dict[str, str], all_ids: list[str]) -> str | None:
@@ -78,16 +79,22 @@ def _check_sources(stage: Stage, key: Key, recipe: Recipe) -> Iterator[Finding]:
         if name not in recipe.sources:
             known = ", ".join(recipe.sources) or "none"
             yield (*key, *path), f"no source '{name}'{did_you_mean(name, recipe.sources)}; sources of this recipe: {known}"
-        elif path[0] not in ("data", "heldout") or not isinstance(stage, SftStage):
-            if recipe.sources[name].format == "chat":
-                yield (*key, *path), f"source '{name}' holds conversations (format: chat), and plain text is needed here; conversations are for sft stages"
-        elif path[0] == "data" and recipe.sources[name].format == "text":
-            yield (*key, *path), f"source '{name}' is plain text, and an sft stage trains on conversations; if it holds them, say format: chat in the source"
+        elif (found := recipe.sources[name].format) not in (allowed := _formats(stage, path)):
+            yield (*key, *path), f"source '{name}' is of format {found}, and {' or '.join(allowed)} is needed here; say so in the source if it is that"
+
+
+def _formats(stage: Stage, path: Key) -> tuple[str, ...]:
+    """What a source may hold that a stage names at `path`."""
+    if path[0] == "pairs":
+        return ("preference",)
+    if isinstance(stage, SftStage):
+        return ("chat",) if path[0] == "data" else ("text", "chat")
+    return ("text",)
 
 
 def named_sources(stage: Stage) -> Iterator[tuple[Key, str]]:
     """Every source that a stage names, with its path inside the stage."""
-    for attribute in ("corpus", "unchanged", "heldout", "texts"):
+    for attribute in ("corpus", "unchanged", "heldout", "texts", "pairs"):
         for position, name in enumerate(getattr(stage, attribute, ())):
             yield (attribute, position), name
     if isinstance(stage, TrainingStage):

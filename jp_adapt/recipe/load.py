@@ -25,6 +25,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "pretrain": schema.PretrainStage,
     "sft": schema.SftStage,
     "export": schema.ExportStage,
+    "preference": schema.PreferenceStage,
     "evaluate": schema.EvaluateStage,
 }
 

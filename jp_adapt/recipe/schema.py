@@ -53,7 +53,10 @@ class Source(Part):
     bring: str = Field("", description="what text to bring where the recipe has no `path`")
     language: Literal["ja", "en", "code"]
     licence: str
-    format: Literal["text", "chat"] = Field("text", description="chat: a .jsonl of conversations: messages, ShareGPT's conversations, or Alpaca's fields")
+    format: Literal["text", "chat", "preference"] = Field(
+        "text",
+        description="chat: a .jsonl of conversations (messages, ShareGPT's conversations, Alpaca's fields); preference: one of prompt, chosen and rejected",
+    )
     field: str = Field("text", description="the field of a .jsonl line or a .parquet row that holds the text")
 
     @model_validator(mode="after")
@@ -193,6 +196,26 @@ class ExportStage(_Stage):
     dtype: Literal["float32", "bfloat16"] = "float32"
 
 
+class PreferenceStage(_Stage):
+    """Direct preference optimization (DPO, 2305.18290) by TRL: LoRA on a plain model with a chat template; the result is a plain model folder again.
+
+    Needs TRL: pip install 'jp-adapt[preference]'.
+    """
+
+    kind: Literal["preference"]
+    start: Name
+    pairs: list[Name] = Field(min_length=1, description="sources of format preference")
+    epochs: float = Field(1.0, gt=0)
+    beta: float = Field(0.1, gt=0, description="how strongly the model is held to its start")
+    loss: Literal["sigmoid", "ipo", "hinge", "robust"] = "sigmoid"
+    batch_pairs: Count = 8
+    max_tokens: Count = Field(1024, description="of prompt and answer; longer ones are cut by TRL")
+    lr: float = Field(5e-5, gt=0)
+    warmup_share: float = Field(0.1, ge=0, lt=1)
+    lora: Lora = Lora()
+    checkpoint_every: Count = Field(50, description="steps")
+
+
 class Samples(Part):
     """Greedy continuations of a few prompts, before and after."""
 
@@ -214,7 +237,7 @@ class EvaluateStage(_Stage):
     samples: Samples | None = None
 
 
-Stage = Annotated[TokenizerStage | RowsStage | PretrainStage | SftStage | ExportStage | EvaluateStage, Field(discriminator="kind")]
+Stage = Annotated[TokenizerStage | RowsStage | PretrainStage | SftStage | ExportStage | PreferenceStage | EvaluateStage, Field(discriminator="kind")]
 TrainingStage = RowsStage | PretrainStage | SftStage
 
 

@@ -149,8 +149,8 @@ def test_a_conversation_that_is_too_long_stops_the_stage_with_its_line_or_is_cut
     ("settings", "message"),
     [
         (["stages.sft.lora={rank: 4}"], "'cpt' has LoRA already, and this stage goes on with it; take 'lora' out"),
-        (["sources.chat.format=text"], "an sft stage trains on conversations; if it holds them, say format: chat"),
-        (["sources.ja.format=chat"], "source 'ja' holds conversations (format: chat), and plain text is needed here"),
+        (["sources.chat.format=text"], "source 'chat' is of format text, and chat is needed here"),
+        (["sources.ja.format=chat"], "source 'ja' is of format chat, and text is needed here"),
         (["stages.sft.template=llama"], "stages.1.template is 'llama'"),
     ],
 )

@@ -106,7 +106,7 @@ WRONG = [
         "unknown kind",
         [("kind: export", "kind: exprot")],
         2,
-        ["22: stage kind is 'exprot' (did you mean 'export'?); kinds: tokenizer, rows, pretrain, sft, export, evaluate"],
+        ["22: stage kind is 'exprot' (did you mean 'export'?); kinds: tokenizer, rows, pretrain, sft, export, preference, evaluate"],
     ),
     ("no kind", [("kind: export, ", "")], 2, ["22: stage kind is None; kinds: "]),
     ("missing key", [("    budget: {epochs: 0.5}\n", "")], 2, ["14: 'budget' is missing here; it has no default"]),
