@@ -137,7 +137,7 @@ WRONG = [
         "evaluate a stage that is not exported",
         [("models: [base, model]", "models: [base, cpt]")],
         2,
-        ["23: evaluate takes 'base' and export stages, and 'cpt' is a pretrain stage; export it first"],
+        ["23: evaluate takes 'base', export and preference stages, and 'cpt' is a pretrain stage; export it first"],
     ),
     ("evaluate an unknown model", [("models: [base, model]", "models: [base, modle]")], 2, ["23: no stage 'modle' (did you mean 'model'?)"]),
     (
