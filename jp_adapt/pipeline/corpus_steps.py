@@ -11,11 +11,14 @@ from pydantic_core import ArgsKwargs
 
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.corpus.normalise import Normalise
 from jp_adapt.corpus.steps import Step
 from jp_adapt.recipe.load_corpus import LoadedCorpus
 
 # kind -> a dataclass that is the step, or a function that makes one. Their parameters, with their types and defaults, are what a recipe may say.
-STEPS: dict[str, Callable[..., Step]] = {}
+STEPS: dict[str, Callable[..., Step]] = {
+    "normalise": Normalise,
+}
 
 
 def build_steps(loaded: LoadedCorpus) -> tuple[Step, ...]:

@@ -1,4 +1,4 @@
-"""Japanese normalisation in named tables: every row says why two spellings are one answer. Used to compare answers; training text is never changed by it."""
+"""Japanese normalisation in named tables: every row says why two spellings are one answer. For answers; training text has `jp_adapt.text.tables`."""
 
 from __future__ import annotations
 
