@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from jp_adapt.evaluation.score import Request, log_likelihoods
+from jp_adapt.evaluation.score import log_likelihoods
+from jp_adapt.evaluation.trie import Request
 from jp_adapt.model.causal import CausalModel
 
 Encode = Callable[[str], list[int]]

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from jp_adapt.evaluation.bits import Encode
-from jp_adapt.evaluation.score import Request, log_likelihoods
+from jp_adapt.evaluation.score import log_likelihoods
+from jp_adapt.evaluation.trie import Request
 from jp_adapt.model.causal import CausalModel
 
 

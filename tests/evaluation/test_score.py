@@ -12,7 +12,8 @@ from transformers import AutoModelForCausalLM
 from jp_adapt.evaluation.bits import score_texts
 from jp_adapt.evaluation.choices import score_choices
 from jp_adapt.evaluation.samples import continue_prompts
-from jp_adapt.evaluation.score import Request, log_likelihoods
+from jp_adapt.evaluation.score import log_likelihoods
+from jp_adapt.evaluation.trie import Request
 from jp_adapt.model.causal import load_causal
 
 TEXTS = ["The rain had stopped.", "a", "今日は雨。", "One two three four five six seven eight nine ten, and so on until the end of the line."]
@@ -31,9 +32,9 @@ def reference(model, ids: list[int], first: int) -> float:
     return float(sum(logits[position - 1, ids[position]] for position in range(first, len(ids))))
 
 
-@pytest.mark.parametrize("batch_tokens", [1, 64, 4096])
+@pytest.mark.parametrize("batch_tokens", [1, 7, 64, 4096])
 def test_batches_change_nothing(scored, monkeypatch, batch_tokens):
-    monkeypatch.setattr("jp_adapt.evaluation.score.BATCH_TOKENS", batch_tokens)
+    monkeypatch.setattr("jp_adapt.evaluation.score.PACK_TOKENS", batch_tokens)
     model, plain, encode, _ = scored
     requests = [Request([0, *encode(text)]) for text in TEXTS]
     got = log_likelihoods(model, requests, max_tokens=512)
