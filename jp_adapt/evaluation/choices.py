@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from jp_adapt.evaluation.bits import Encode
 from jp_adapt.evaluation.score import log_likelihoods
-from jp_adapt.evaluation.trie import Request
+from jp_adapt.evaluation.trie import Request, common_prefix
 from jp_adapt.model.causal import CausalModel
 
 
@@ -40,7 +40,7 @@ def score_choices(
     for prompt, options in zip(prompts, choices, strict=True):
         context = encode(prompt)
         texts = [encode(prompt + option) for option in options]
-        shared = min(_common(context, ids) for ids in texts)
+        shared = min(common_prefix(context, ids) for ids in texts)
         moved.append(shared < len(context))
         requests += [Request([prefix, *ids], first=1 + shared) for ids in texts]
     nats = log_likelihoods(model, requests, max_tokens=max_tokens, advance=advance)
@@ -50,13 +50,3 @@ def score_choices(
         results.append(ChoiceResult(scores, max(range(len(options)), key=scores.__getitem__), boundary))
         start += len(options)
     return results
-
-
-def _common(left: list[int], right: list[int]) -> int:
-    """Length of the common beginning."""
-    count = 0
-    for a, b in zip(left, right, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
