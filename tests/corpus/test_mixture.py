@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.corpus.mixture import audit, plan_training, share_out, temperature_shares
+from jp_adapt.corpus.mixture import audit, choose_documents, plan_training, share_out, temperature_shares
 from jp_adapt.corpus.pack import Plan
 from tests.properties import examples
 
@@ -115,6 +115,14 @@ def test_max_epochs_hold_and_the_audit_says_so() -> None:
     assert [(row["source"], row["tokens"], row["epochs"]) for row in audit(plan)] == [("ja", 200, 2.0), ("en", 600, 0.6)]
     with pytest.raises(InputError, match=r"the mixture is asked for 5,000 tokens and may give 1,200 with its max_epochs; raise them, or ask for fewer tokens"):
         plan_training(documents, prefix=0, length=16, rows_per_step=2, seed=0, tokens=5000, max_epochs={"ja": 2, "en": 1})
+
+
+def test_every_epoch_and_every_source_has_an_order_of_its_own() -> None:
+    sizes = {name: np.ones(50, dtype=np.int64) for name in ("ja", "en")}
+    chosen = choose_documents(sizes, {"ja": 100, "en": 50}, seed=3)
+    orders = [tuple(chosen.document_of[start : start + 50].tolist()) for start in (0, 50, 100)]
+    assert len(set(orders)) == 3
+    assert {tuple(sorted(order)) for order in orders} == {tuple(range(50))}
 
 
 def test_temperature_brings_sources_closer() -> None:

@@ -44,6 +44,7 @@ def test_tasks_in_any_order_make_the_same_bytes(recipe: Path, tmp_path: Path, or
 
 def test_what_the_tasks_left_out_is_done_at_the_end(recipe: Path, tmp_path: Path) -> None:
     CorpusTasks(recipe, tmp_path / "out")(rank=1, world_size=3)
+    assert sorted(path.stem for path in (tmp_path / "out.partial" / "units").iterdir()) == ["unit-000001", "unit-000004"], "its share and no more"
     for name in ("out", "straight"):
         assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / name)]) == 0
     assert _content(tmp_path / "out") == _content(tmp_path / "straight")
