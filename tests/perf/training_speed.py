@@ -44,6 +44,7 @@ def main() -> None:
         for _ in range(rounds):
             for name in CONTENDERS:
                 found[name].append(measure(Job(name, base, rows=4, length=512, steps=option("steps", 4), text=str(TEXT))))
+                print(f"  {name:<18} {found[name][-1]['tokens_per_s']:7.0f} tokens/s", flush=True)
     ours = [entry["tokens_per_s"] for entry in found["ours"]]
     for name, entries in found.items():
         ratio = statistics.median(mine / entry["tokens_per_s"] for mine, entry in zip(ours, entries, strict=True))
