@@ -11,13 +11,23 @@ from pydantic_core import ArgsKwargs
 
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.corpus.clean import MaskPersonal, RepairDecoding, StripMarkup
+from jp_adapt.corpus.language import KeepLanguage
 from jp_adapt.corpus.normalise import Normalise
+from jp_adapt.corpus.quality import Quality
 from jp_adapt.corpus.steps import Step
+from jp_adapt.pipeline.benchmark_texts import decontaminate
 from jp_adapt.recipe.load_corpus import LoadedCorpus
 
 # kind -> a dataclass that is the step, or a function that makes one. Their parameters, with their types and defaults, are what a recipe may say.
 STEPS: dict[str, Callable[..., Step]] = {
+    "decoding": RepairDecoding,
     "normalise": Normalise,
+    "markup": StripMarkup,
+    "language": KeepLanguage,
+    "quality": Quality,
+    "personal": MaskPersonal,
+    "decontaminate": decontaminate,
 }
 
 

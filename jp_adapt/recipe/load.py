@@ -113,6 +113,8 @@ def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
     for step in steps if isinstance(steps, list) else ():  # of a corpus recipe
         if isinstance(step, dict) and isinstance(step.get("files"), list):
             step["files"] = [str(folder / path) if isinstance(path, str) else path for path in step["files"]]
+        if isinstance(step, dict) and isinstance(step.get("data"), str):
+            step["data"] = str(folder / step["data"])
     base = value.get("base")
     if isinstance(base, dict):
         for key in ("path",) if "package" in base else ("path", "file"):

@@ -15,6 +15,7 @@ BENCHMARKS = (
     "tokenizer_criteria",
     "tokenizer_rows",
     "tokenizer_rivals",
+    "corpus_defects",
     "corpus_throughput",
     "corpus_packing",
     "corpus_memory",

@@ -1,0 +1,218 @@
+"""Benchmark items out of training text: which documents hold which items, by the share of an item's character n-grams.
+
+Compared are letters and digits only, after NFKC and in lower case: a pasted question is found whatever its spaces, brackets and punctuation have become. An
+item is one or more texts (question, choices, passage); it is held where one of them is. Texts of 8 to 12 letters must stand in a document as a whole, those
+of 4 to 7 as a line of their own; shorter ones cannot be told from ordinary words and are left out, and counted.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from jp_adapt.corpus.steps import Outcome
+
+NGRAM = 13  # letters; GPT-3 took 13 words, of which Japanese letters say about half as much each: shared idioms stay below
+SHORT = 8
+LINE = 4
+LONG = 400  # letters of a text of which every fourth n-gram is kept: the index of passages stays small
+_FILTER_BITS = 24
+_SHORT_LINE = re.compile(r"^[^\n]{4,16}$", re.MULTILINE)
+_ODD = np.uint64(0x9E3779B97F4A7C15)
+
+Hashes = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Index:
+    """N-grams of all items, ready to be sent to other processes.
+
+    Attributes:
+        items: ids.
+        hashes: [G] sorted n-gram hashes; texts: [G] the text that each belongs to.
+        sizes: [T] n-grams of each text; owner: [T] its item.
+        short: first SHORT letters, hashed, sorted; short_texts: the letters and the item of each.
+        lines: letters of a line -> its item; left_out: texts with fewer than LINE letters.
+    """
+
+    items: tuple[str, ...]
+    hashes: Hashes
+    texts: npt.NDArray[np.int32]
+    sizes: npt.NDArray[np.int32]
+    owner: npt.NDArray[np.int32]
+    short: Hashes
+    short_texts: tuple[tuple[str, int], ...]
+    lines: Mapping[str, int]
+    left_out: int
+
+
+def build_index(items: Mapping[str, Sequence[str]]) -> Index:
+    """The index of items: id -> texts. Their order does not matter for what is found."""
+    hashes: list[Hashes] = []
+    owner: list[int] = []
+    short: list[tuple[int, str, int]] = []
+    lines: dict[str, int] = {}
+    left_out = 0
+    for number, texts in enumerate(items.values()):
+        for text in dict.fromkeys(texts):
+            letters = _letters(text)[0]
+            if len(letters) >= NGRAM:
+                grams = np.unique(_hashes(letters, NGRAM))
+                hashes.append(grams[grams % np.uint64(4) == 0] if len(letters) > LONG else grams)
+                owner.append(number)
+            elif len(letters) >= SHORT:
+                short.append((int(_hashes(letters[:SHORT], SHORT)[0]), _string(letters), number))
+            elif len(letters) >= LINE:
+                lines.setdefault(_string(letters), number)
+            else:
+                left_out += 1
+    flat = np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
+    texts_of = np.repeat(np.arange(len(hashes), dtype=np.int32), [len(grams) for grams in hashes])
+    order = np.argsort(flat, kind="stable")
+    short.sort()
+    return Index(
+        tuple(items),
+        flat[order],
+        texts_of[order],
+        np.array([len(grams) for grams in hashes], np.int32),
+        np.array(owner, np.int32),
+        np.array([first for first, _, _ in short], np.uint64),
+        tuple((text, item) for _, text, item in short),
+        lines,
+        left_out,
+    )
+
+
+@dataclass(frozen=True)
+class Decontaminate:
+    """Drops documents that hold at least `min_share` of the n-grams of an item, or takes the n-grams of such items out of them (`action="mask"`)."""
+
+    index: Index = field(repr=False, compare=False)
+    min_share: float = 0.5
+    action: Literal["drop", "mask"] = "drop"
+    name: str = field(default="decontaminate", init=False)
+    _filters: tuple[npt.NDArray[np.bool_], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_filters", (_filter(self.index.hashes), _filter(self.index.short)))
+
+    def __reduce__(self) -> tuple[type[Decontaminate], tuple[object, ...]]:
+        return Decontaminate, (self.index, self.min_share, self.action)
+
+    def __call__(self, text: str) -> Outcome:
+        letters, places = _letters(text)
+        found = self._found(letters)
+        self._lines(text, found, places)
+        if not found:
+            return Outcome(text)
+        matches = tuple((self.index.items[item], round(share, 4)) for item, (share, _) in sorted(found.items()))
+        if self.action == "drop":
+            return Outcome(None, "holds a benchmark item", matches=matches)
+        held = np.zeros(len(text), np.bool_)
+        for _, spans in found.values():
+            for start, end in spans:
+                held[places[start] : places[end - 1] + 1] = True
+        kept = "".join(char for char, gone in zip(text, held.tolist(), strict=True) if not gone)
+        return Outcome(kept or None, "" if kept else "nothing but benchmark items", {"items masked": len(found)}, matches)
+
+    def _found(self, letters: Hashes) -> dict[int, tuple[float, list[tuple[int, int]]]]:
+        """item -> (largest share of one of its texts, spans of letters that it covers)."""
+        index, found = self.index, dict[int, tuple[float, list[tuple[int, int]]]]()
+        hashes, at = self._hits(letters, NGRAM, self._filters[0], index.hashes)
+        if len(hashes):
+            grams, first = np.unique(hashes, return_index=True)
+            left, right = np.searchsorted(index.hashes, grams), np.searchsorted(index.hashes, grams, side="right")
+            counts = right - left
+            texts = index.texts[np.repeat(left - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts) + np.arange(counts.sum())]
+            numbers, held = np.unique(texts, return_counts=True)
+            for text, share in zip(numbers.tolist(), (held / index.sizes[numbers]).tolist(), strict=True):
+                if share >= self.min_share:
+                    mine = np.isin(hashes, index.hashes[index.texts == text]) if self.action == "mask" else first[:0]
+                    _add(found, int(index.owner[text]), share, [(start, start + NGRAM) for start in at[mine].tolist()])
+        hashes, at = self._hits(letters, SHORT, self._filters[1], index.short)
+        for value, start in zip(hashes.tolist(), at.tolist(), strict=True):
+            for candidate in range(int(np.searchsorted(index.short, np.uint64(value))), int(np.searchsorted(index.short, np.uint64(value), side="right"))):
+                string, item = index.short_texts[candidate]
+                if _string(letters[start : start + len(string)]) == string:
+                    _add(found, item, 1.0, [(start, start + len(string))])
+        return found
+
+    def _lines(self, text: str, found: dict[int, tuple[float, list[tuple[int, int]]]], places: npt.NDArray[np.int64]) -> None:
+        """Add the items that are a line of the text."""
+        for line in _SHORT_LINE.finditer(text) if self.index.lines else ():
+            item = self.index.lines.get(_string(_letters(line[0])[0]))
+            if item is not None:
+                start, end = np.searchsorted(places, line.span()).tolist()
+                _add(found, item, 1.0, [(start, end)])
+
+    @staticmethod
+    def _hits(letters: Hashes, size: int, bits: npt.NDArray[np.bool_], known: Hashes) -> tuple[Hashes, npt.NDArray[np.int64]]:
+        """Hashes of the n-grams that are in `known`, and where they begin."""
+        if len(letters) < size or not len(known):
+            return np.zeros(0, np.uint64), np.zeros(0, np.int64)
+        hashes = _hashes(letters, size)
+        at = np.flatnonzero(bits[hashes >> np.uint64(64 - _FILTER_BITS)])
+        at = at[np.take(known, np.searchsorted(known, hashes[at]), mode="clip") == hashes[at]]
+        return hashes[at], at
+
+
+def _add(found: dict[int, tuple[float, list[tuple[int, int]]]], item: int, share: float, spans: Iterable[tuple[int, int]]) -> None:
+    before, known = found.get(item, (0.0, []))
+    found[item] = (max(before, share), known + list(spans))
+
+
+def _filter(hashes: Hashes) -> npt.NDArray[np.bool_]:
+    bits = np.zeros(2**_FILTER_BITS, np.bool_)
+    bits[hashes >> np.uint64(64 - _FILTER_BITS)] = True
+    return bits
+
+
+def _letters(text: str) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """Code points of the letters and digits of a text, in their plainest spelling, and the place in the text of each."""
+    codes = _plain()[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")]
+    places = np.flatnonzero(codes)
+    return codes[places].astype(np.uint64), places
+
+
+def _string(letters: Hashes) -> str:
+    return letters.astype("<u4").tobytes().decode("utf-32-le", "replace")
+
+
+@cache
+def _plain() -> npt.NDArray[np.uint32]:
+    """Code point -> the first letter of its NFKC, in lower case; 0 where it is no letter or digit."""
+    table = np.zeros(0x110000, np.uint32)
+    for code in range(0x20000):
+        plain = unicodedata.normalize("NFKC", chr(code)).lower()[:1]
+        table[code] = ord(plain) if plain.isalnum() else 0
+    table[0x20000:0x40000] = np.arange(0x20000, 0x40000)
+    return table
+
+
+def _hashes(letters: Hashes, size: int) -> Hashes:
+    """[len(letters) - size + 1] hashes of n-grams, by doubling: those of 13 letters are made of 8, 4 and 1."""
+    if len(letters) < size:
+        return np.zeros(0, np.uint64)
+    power, done = letters * _ODD, 0
+    total: Hashes = np.zeros(len(letters) - size + 1, np.uint64)
+    width = 1
+    while True:
+        if size & width:
+            total = (total ^ (total >> np.uint64(31))) * _ODD + power[done : done + len(total)]
+            done += width
+        width *= 2
+        if width > size:
+            break
+        half = width // 2
+        power = (power[:-half] ^ (power[:-half] >> np.uint64(29))) * _ODD + power[half:]
+    total ^= total >> np.uint64(32)
+    total *= _ODD
+    total ^= total >> np.uint64(29)
+    return total

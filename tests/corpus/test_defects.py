@@ -1,0 +1,24 @@
+"""Injected defects are found and good documents are not touched, on a small corpus; tests/perf/corpus_defects.py does it on all of the development data."""
+
+from __future__ import annotations
+
+import random
+
+from rapidfuzz.distance import Indel
+
+from jp_adapt.pipeline.benchmark_texts import benchmark_texts
+from tests.conftest import documents
+from tests.corpus.defects import default_steps, inject, judge, score, shuffled
+
+
+def test_injected_defects_are_found_and_good_documents_stay() -> None:
+    seed = random.randrange(2**32)
+    rng = random.Random(seed)
+    texts = documents("ja_train.jsonl")
+    items = benchmark_texts(["quickstart/ja-everyday-100"], None)
+    corpus = shuffled(inject(texts, documents("en_train.jsonl"), items, rng, share=0.5), rng)
+    scores = score(corpus, judge(corpus, default_steps(items)), Indel.normalized_similarity)
+    wrong = {kind: found for kind, found in scores.items() if found.missed > 1 or found.wrong > 1}
+    assert not wrong, f"seed {seed}"
+    assert scores["benchmark"].missed == 0, f"seed {seed}"
+    assert min(found.right for found in scores.values()) > 10

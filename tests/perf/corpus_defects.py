@@ -1,0 +1,43 @@
+"""Defects injected into all of the Japanese corpora: recall and precision of the default steps for each kind. `--seed N` repeats a run."""
+
+from __future__ import annotations
+
+import random
+import sys
+from dataclasses import replace
+
+from rapidfuzz.distance import Indel
+
+from jp_adapt.pipeline.benchmark_texts import available_benchmarks, benchmark_texts
+from tests.corpus.defects import default_steps, inject, judge, score, shuffled
+from tests.perf.tokenizer_data import DATA, has_data, read_corpora
+
+
+def similar(left: str, right: str) -> float:
+    return Indel.normalized_similarity(left[:20_000], right[:20_000])
+
+
+def main() -> None:
+    if not has_data():
+        return
+    seed = int(sys.argv[sys.argv.index("--seed") + 1]) if "--seed" in sys.argv else random.randrange(2**32)
+    rng = random.Random(seed)
+    texts = [text for corpus in read_corpora("ja").values() for text in corpus]
+    english = [text for corpus in read_corpora("en").values() for text in corpus]
+    names, missing = available_benchmarks(DATA / "benchmarks")
+    items = benchmark_texts(names, DATA / "benchmarks")
+    documents = shuffled(inject(texts, english, items, rng), rng)
+    verdicts = judge(documents, default_steps(items))
+    print(
+        f"  seed {seed}: {len(texts):,} documents and {len(documents) - len(texts):,} defects; {len(items):,} benchmark items (no data of {', '.join(missing)})"
+    )
+    print(f"  {'kind':<10} {'recall':>7} {'precision':>9} {'F1':>6}   found, wrong, missed")
+    for kind, found in score(documents, verdicts, similar).items():
+        print(f"  {kind:<10} {found.recall:7.3f} {found.precision:9.3f} {found.f1:6.3f}   {found.right}, {found.wrong}, {found.missed}")
+    for defect, verdict in zip(documents, verdicts, strict=True):
+        if "--show" in sys.argv and ((defect.kind not in verdict.called) if defect.kind else verdict.called - {"exact", "near", "markup"}):
+            print("  ", defect.kind or "clean", sorted(verdict.called), len(defect.text), repr(replace(defect).text[:90]))
+
+
+if __name__ == "__main__":
+    main()
