@@ -10,7 +10,8 @@ from jp_adapt.evaluation.boundaries import pair
 from jp_adapt.evaluation.choices import score_choices
 from jp_adapt.evaluation.generate import Continuation, generate
 from jp_adapt.evaluation.run import Ask, Chosen, Written
-from jp_adapt.evaluation.score import Request, log_likelihoods
+from jp_adapt.evaluation.score import log_likelihoods
+from jp_adapt.evaluation.trie import Request
 from jp_adapt.model.causal import CausalModel
 from jp_adapt.recipe.profiles import Boundary
 
