@@ -36,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _joined(arguments: list[str]) -> list[str]:
+def joined(arguments: list[str]) -> list[str]:
     """`eval compare` and the like as one verb: `eval MODEL` has a name where they have theirs."""
     if arguments[:1] == ["eval"] and arguments[1:2] and arguments[1] in EVAL_ACTIONS:
         return [" ".join(arguments[:2]), *arguments[2:]]
@@ -45,7 +45,7 @@ def _joined(arguments: list[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code comes back."""
-    args = build_parser().parse_args(_joined(list(sys.argv[1:] if arguments is None else arguments)))
+    args = build_parser().parse_args(joined(list(sys.argv[1:] if arguments is None else arguments)))
     try:
         code: int = args.main(args)
         sys.stdout.flush()
