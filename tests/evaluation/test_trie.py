@@ -77,7 +77,7 @@ def by_itself(model, request: Request) -> tuple[float, bool]:
 def test_scores_are_those_of_each_text_alone(model, monkeypatch, room):
     monkeypatch.setattr(score, "PACK_TOKENS", room)
 
-    @settings(max_examples=25)
+    @settings(max_examples=25, deadline=None)
     @given(requests=some_requests())
     def check(requests):
         done = []
