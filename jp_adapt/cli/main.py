@@ -14,7 +14,7 @@ from jp_adapt.core.suggest import did_you_mean
 
 VERBS = ("run", "check", "plan", "status", "report", "tokenizer", "corpus", "eval", "judge", "merge", "launch", "list", "show", "copy", "env")
 
-EVAL_ACTIONS = ("compare", "published", "page")  # verbs of their own beneath `eval`, each in the module of its name
+EVAL_ACTIONS = ("compare", "published", "page", "export-lm-eval")  # verbs of their own beneath `eval`, each in the module of its name
 
 EXIT_CODES = """exit codes: 0 done · 1 failed while running · 2 wrong usage or recipe, nothing ran · 3 an input is missing or not the pinned one ·
 4 a quality gate did not hold · 5 the run folder belongs to another recipe · 130 interrupted, checkpoint saved"""
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="jp-adapt", description="Make a Llama-family model speak Japanese.", epilog=EXIT_CODES)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
     for name in (*VERBS, *EVAL_ACTIONS):
-        import_module(f"jp_adapt.cli.{name}").add_parser(verbs)
+        import_module(f"jp_adapt.cli.{name.replace('-', '_')}").add_parser(verbs)
     return parser
 
 

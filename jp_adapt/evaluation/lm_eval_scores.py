@@ -1,0 +1,21 @@
+"""What the tasks that `jp-adapt eval export-lm-eval` writes call to score a generated text: the scorers of `jp-adapt eval`, on a line of the exported JSONL."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jp_adapt.evaluation.extract import extract
+from jp_adapt.evaluation.results import Output
+from jp_adapt.evaluation.scoring import item_scores
+from jp_adapt.recipe.benchmark import Protocol
+
+SCORING = ("max_chars", "extract", "normalise", "metrics", "language")  # of a protocol, in the field `scoring` of every line
+
+
+def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float | None]:
+    """Every metric of one item; lm-eval takes the mean over items."""
+    protocol = Protocol.model_validate({"prompt": "", **doc["scoring"]})
+    text = results[0] if protocol.max_chars is None else results[0][: protocol.max_chars]
+    output = Output("", doc["id"], "", doc["prompt"], None, None, text, extract(text, protocol.extract), doc["answers"], {}, False, 0)
+    return item_scores(output, protocol, doc["answers"])
