@@ -53,6 +53,10 @@ class Backend(Interface):
 
     def write(self, asks: Sequence[Ask], advance: Advance) -> list[Written]: ...
 
+    def take_warnings(self) -> list[str]:
+        """What had to be worked around since this was asked last, to stand beside the scores."""
+        ...
+
     def count_tokens(self, text: str) -> int: ...
 
     def chat(self, turns: Sequence[tuple[str, str]], user: str) -> str:

@@ -197,7 +197,8 @@ def _ask(
     backend = model.backend
     with progress(title, total) as advance:
         outputs = run_benchmark(loaded, protocol, prompts, backend, boundary, advance, runner)
-    return outputs, score_benchmark(loaded, profile, protocol, outputs, touched)
+    score = score_benchmark(loaded, profile, protocol, outputs, touched)
+    return outputs, replace(score, warnings=[*score.warnings, *backend.take_warnings()])
 
 
 def _write(out: Path, identity: dict[str, Any], profile: str, loaded: Sequence[LoadedBenchmark]) -> Scores:

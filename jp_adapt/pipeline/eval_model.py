@@ -14,7 +14,7 @@ from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import progress
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.evaluation.bits import score_texts
-from jp_adapt.evaluation.plain_backend import PlainBackend
+from jp_adapt.evaluation.local_backend import LocalBackend
 from jp_adapt.evaluation.run import Backend
 from jp_adapt.model.causal import CausalModel, load_causal, resolve_precision
 from jp_adapt.text.chat import TEMPLATES, with_defaults
@@ -70,7 +70,7 @@ def load_model(folder: Path, dtype: str = "auto") -> EvaluatedModel:
     config = read_json(folder / "config.json")
     longest = int(config.get("max_position_embeddings") or LONGEST_CONTEXT)
     max_tokens = min(longest, LONGEST_CONTEXT)
-    backend = PlainBackend(
+    backend = LocalBackend(
         model,
         tokenizer.encode,
         tokenizer.runtime.decode,

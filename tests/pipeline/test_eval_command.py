@@ -277,3 +277,24 @@ def test_the_example_of_the_documentation_works(pico: Path, tmp_path: Path) -> N
     scores = evaluate(pico, tmp_path / "out", benchmarks=(str(tmp_path / "capitals.yaml"),), dtype="float32")
     assert scores.benchmarks[0].items == 1
     assert scores.benchmarks[0].chance == 0.25
+
+
+def test_memory_that_ran_out_is_told(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    from jp_adapt.model.causal import CausalModel
+
+    forward = CausalModel.forward
+
+    def fails(self, ids, *rest, **named):
+        if ids.shape[0] > 4:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(self, ids, *rest, **named)
+
+    monkeypatch.setattr(CausalModel, "forward", fails)
+    arguments = ["eval", str(pico), "--benchmarks", "ja/niilc,ja/xwinograd-ja", "--data", str(data), "--dtype", "float32", "--shots", "0"]
+    assert main([*arguments, "--out", str(tmp_path / "scores")]) == 0
+    wrote, chose = read_scores(tmp_path / "scores").benchmarks
+    assert [warning for warning in wrote.warnings if warning.startswith("memory ran out 2 times")]  # 12 rows -> 6 -> 3
+    assert not [warning for warning in chose.warnings if warning.startswith("memory")]
+    assert "! ja/niilc: memory ran out 2 times" in capsys.readouterr().out

@@ -69,10 +69,10 @@ def test_scores_are_those_of_jp_adapt_eval(pico: Path, data: Path, tmp_path: Pat
     from jp_adapt.pipeline.lm_eval_model import JpAdaptLM
 
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
-    words = tmp_path / "words.yaml"
-    words.write_text(WRITES, encoding="utf-8")
+    for name, budget in (("words", 4), ("phrases", 20)):  # one that is cut in the line, one that has more lines
+        (tmp_path / f"{name}.yaml").write_text(WRITES.replace("max_chars: 4", f"max_chars: {budget}"), encoding="utf-8")
     (tmp_path / "words.jsonl").write_text("".join(json.dumps({"word": word}) + "\n" for word in ("tea", "sand", "hose", "nation")), encoding="utf-8")
-    names = ("ja/xwinograd-ja", "en/arc-easy", str(words))
+    names = ("ja/xwinograd-ja", "en/arc-easy", str(tmp_path / "words.yaml"), str(tmp_path / "phrases.yaml"))
     ours = evaluate(pico, tmp_path / "scores", benchmarks=names, data=data, dtype="float32")
     export = export_lm_eval(tmp_path / "out", benchmarks=names, data=data)
     manager = TaskManager(include_path=str(tmp_path / "out"), include_defaults=False)
@@ -85,7 +85,7 @@ def test_scores_are_those_of_jp_adapt_eval(pico: Path, data: Path, tmp_path: Pat
             if f"{metric},none" in theirs[task]:
                 assert theirs[task][f"{metric},none"] == pytest.approx(entry.metrics[name].value), (task, metric)
                 compared += 1
-    assert compared == 5
+    assert compared == 7
     assert ours.benchmarks[2].metrics["char_f1"].value > 0
 
 

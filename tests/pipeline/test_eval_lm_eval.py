@@ -1,4 +1,4 @@
-"""Log-likelihoods of the plain backend against lm-eval's `hf` backend, on the requests of its own profile."""
+"""Log-likelihoods of the local backend against lm-eval's `hf` backend, on the requests of its own profile."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Literal
 from jp_adapt.core.progress import Advance
 from jp_adapt.evaluation.boundaries import pair
 from jp_adapt.evaluation.choices import score_choices
-from jp_adapt.evaluation.generate import Continuation, generate
+from jp_adapt.evaluation.generate import Continuation, Report, generate
 from jp_adapt.evaluation.run import Ask, Chosen, Written
 from jp_adapt.evaluation.score import log_likelihoods
 from jp_adapt.evaluation.trie import Request
@@ -20,7 +20,7 @@ RenderChat = Callable[[Sequence[tuple[str, str]], str], str]
 MAX_TOKENS_PER_CHAR = 3  # a Japanese character takes at most three byte tokens
 
 
-class PlainBackend:
+class LocalBackend:
     """`model` behind the interface of `run.Backend`; `prefix` stands before every text, `stop_ids` end an answer.
 
     `own_start` is what the tokenizer itself puts before a text; lm-eval's rules ask for it.
@@ -40,6 +40,7 @@ class PlainBackend:
     ) -> None:
         self.model, self.encode, self.decode, self.render_chat = model, encode, decode, render_chat
         self.prefix, self.stop_ids, self.max_tokens, self.own_start = prefix, frozenset(stop_ids), max_tokens, tuple(own_start)
+        self._halvings = 0
 
     def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]:
         if boundary != "safe":
@@ -73,8 +74,14 @@ class PlainBackend:
             cuts.append(max(0, len(ids) - room))
             kept = [self.prefix, *ids[cuts[-1] :]]
             requests.append(Continuation(kept, max(1, min(budget, self.max_tokens - len(kept))), ask.stop, ask.max_chars))
-        answers = generate(self.model, requests, self.decode, stop_ids=tuple(self.stop_ids), advance=advance)
+        report = Report()
+        answers = generate(self.model, requests, self.decode, stop_ids=tuple(self.stop_ids), advance=advance, report=report)
+        self._halvings += report.halvings
         return [Written(answer.text, cut) for answer, cut in zip(answers, cuts, strict=True)]
+
+    def take_warnings(self) -> list[str]:
+        times, self._halvings = self._halvings, 0
+        return [f"memory ran out {times} times while answers were written; each time half the rows were given up and asked again"] if times else []
 
     def count_tokens(self, text: str) -> int:
         return len(self.encode(text))
