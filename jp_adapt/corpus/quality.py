@@ -16,11 +16,11 @@ from jp_adapt.corpus.steps import Outcome
 from jp_adapt.text.script_counts import SCRIPTS, count_scripts
 from jp_adapt.text.spam import SPAM_WORDS
 
-_ELLIPSIS = re.compile(r"(?:…|・・・|\.\.\.|続きを読む|もっと見る)[\s）)」』】]*$", re.MULTILINE)
+_ELLIPSIS = re.compile(r"(?:…|・・・|(?<=[ぁ-ん])\.\.\.|続きを読む|もっと見る)[\s）)」』】]*$", re.MULTILINE)
 _STOP = re.compile(r"[。．！？!?\n]+")
 _SPAM = re.compile("|".join(sorted(map(re.escape, SPAM_WORDS), key=len, reverse=True)))
 NGRAM = 10
-LIST_CHARS = 200  # kana and kanji; shorter texts without hiragana are captions and tables of a manual
+LIST_CHARS = 300  # kana and kanji; shorter texts without hiragana are captions and tables of a manual
 
 
 @dataclass(frozen=True)

@@ -41,11 +41,12 @@ CHINESE = (
 
 @dataclass(frozen=True)
 class Defect:
-    """A document, what was done to it ("" where nothing), and the text or the item that it was made from."""
+    """A document, what was done to it ("" where nothing), the text or the item that it was made from, and what was pasted into it."""
 
     text: str
     kind: str
     origin: str
+    pasted: str = ""
 
 
 def decoded_wrongly(text: str, rng: random.Random) -> str:
@@ -113,7 +114,7 @@ def inject(texts: Sequence[str], english: Sequence[str], items: dict[str, list[s
     for item in pasted:
         text = rng.choice(japanese)
         place = rng.randrange(len(text) + 1)
-        found.append(Defect(f"{text[:place]}\n{items[item][0]}\n{text[place:]}", "benchmark", item))
+        found.append(Defect(f"{text[:place]}\n{items[item][0]}\n{text[place:]}", "benchmark", item, items[item][0]))
     return found
 
 
@@ -197,7 +198,7 @@ def score(documents: Sequence[Defect], verdicts: Sequence[Verdict], similar: Cal
         if defect.kind:
             found = defect.kind in verdict.called
             if defect.kind == "benchmark":
-                found = defect.origin in verdict.items
+                found = defect.origin in verdict.items or (verdict.text is not None and defect.pasted not in verdict.text)  # within a comment of HTML: gone
             if defect.kind in ("exact", "near"):
                 found = bool(verdict.called & {"exact", "near"}) or verdict.text is None
             if defect.kind in ("english", "chinese", "spam"):

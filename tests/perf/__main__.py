@@ -18,6 +18,7 @@ BENCHMARKS = (
     "tokenizer_rows",
     "tokenizer_rivals",
     "corpus_defects",
+    "corpus_steps",
     "corpus_throughput",
     "corpus_packing",
     "corpus_memory",
