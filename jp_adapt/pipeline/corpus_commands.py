@@ -28,6 +28,7 @@ from jp_adapt.corpus.sources import expand_paths, iter_placed
 from jp_adapt.corpus.steps import Step
 from jp_adapt.pipeline.corpus_page import corpus_page
 from jp_adapt.pipeline.corpus_steps import build_steps
+from jp_adapt.pipeline.eval_overlap import overlap_lines
 from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
 from jp_adapt.recipe.load_corpus import LoadedCorpus
 
@@ -86,7 +87,11 @@ def prepare(loaded: LoadedCorpus, out: Path, processes: int = 1) -> Report:
         output,
         identity=job.identity,
         processes=processes,
-        describe=lambda report: {"recipe.yaml": loaded.text, "report.html": corpus_page(summary(recipe, report))},
+        describe=lambda report: {
+            "recipe.yaml": loaded.text,
+            "report.html": corpus_page(summary(recipe, report)),
+            "overlap.jsonl": overlap_lines(report["steps"]),
+        },
         on_part=_every_now_and_then(),
     )
     return summary(recipe, report)

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_text
+
+
+def overlap_lines(steps: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+    """The table as lines, from what the steps of a corpus counted: each benchmark item that a document held, and the largest share of it in one document."""
+    shares: dict[str, float] = {}
+    for counts in (counts for sources in steps.values() for counts in sources.values()):
+        for item, (_, share) in counts["matches"].items():
+            shares[item] = max(share, shares.get(item, 0.0))
+    lines = []
+    for key, share in sorted(shares.items()):
+        benchmark, _, item = key.partition(":")
+        lines.append(json.dumps({"benchmark": benchmark, "item": item, "share": min(share, 1.0)}, ensure_ascii=False) + "\n")
+    return "".join(lines)
 
 
 def read_overlap(path: Path) -> dict[str, dict[str, float]]:

@@ -15,6 +15,8 @@ import pytest
 from jp_adapt.cli.main import main
 from jp_adapt.core.shipped import shipped_sources
 from jp_adapt.corpus.shards import TokenShards
+from jp_adapt.pipeline.eval_overlap import read_overlap
+from jp_adapt.recipe.benchmark_items import load_benchmark
 from tests.conftest import QUICKSTART, documents
 
 BASIC = """\
@@ -215,3 +217,22 @@ def test_tokens_of_another_tokenizer_are_refused(recipe: Path, tmp_path: Path, p
     assert code == 3
     assert f"{tmp_path / 'corpus'}: was made with another tokenizer" in err
     assert "prepare it again with -s tokenizer=FOLDER" in err
+
+
+def test_a_pasted_benchmark_item_is_dropped_and_stands_in_the_table_that_an_evaluation_reads(
+    recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    item = load_benchmark("quickstart/ja-everyday-100", None).items[17]
+    question = next(value for value in item.fields.values() if isinstance(value, str) and len(value) > 15)
+    planted = json.dumps({"text": f"きのうの新聞に、つぎの問いが出ていました。{question}みなさんはどう答えますか。"}, ensure_ascii=False)
+    source = tmp_path / "texts" / "a.jsonl"
+    source.write_text(source.read_text(encoding="utf-8") + "\n" + planted, encoding="utf-8")
+    step = "steps:\n  - {kind: decontaminate, benchmarks: [quickstart/ja-everyday-100], min_share: 0.3}\n"
+    recipe.write_text(recipe.read_text(encoding="utf-8") + step, encoding="utf-8")
+    code, out, _ = run(capsys, "corpus", "prepare", recipe, "--out", tmp_path / "out", "--json")
+    assert code == 0
+    assert json.loads(out)["steps"]["decontaminate"]["ja"]["dropped"] == {"holds a benchmark item": [1, len(json.loads(planted)["text"])]}
+    found = read_overlap(tmp_path / "out" / "overlap.jsonl")
+    assert list(found) == ["quickstart/ja-everyday-100"]
+    assert list(found["quickstart/ja-everyday-100"]) == [item.id]
+    assert found["quickstart/ja-everyday-100"][item.id] > 0.3
