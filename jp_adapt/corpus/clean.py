@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from jp_adapt.corpus.steps import Outcome
 from jp_adapt.text.markup import strip_boilerplate, strip_markup
-from jp_adapt.text.mojibake import lost_share, repair
+from jp_adapt.text.mojibake import lost_number, lost_share, repair
+from jp_adapt.text.mojibake_runs import repair_runs
 from jp_adapt.text.personal import mask_personal
+
+MIN_LOST = 3
 
 
 @dataclass(frozen=True)
 class RepairDecoding:
-    """Repairs mojibake where the way back is exact; drops a text of which more than `max_lost` (of the characters outside of ASCII) is lost for good."""
+    """Repairs mojibake where the way back is exact, of the text, of a line, or of a run within a line; the rest is damage, dropped or counted.
+
+    Attributes:
+        max_lost: share of the characters outside of ASCII that may be lost for good; one or two of them (an icon of a private font) are never too many.
+        on_damage: drop a text with more, or keep it; what is lost of a kept text is counted as "damaged".
+    """
 
     max_lost: float = 0.05
+    on_damage: Literal["drop", "keep"] = "drop"
     name: str = field(default="decoding", init=False)
 
     def __call__(self, text: str) -> Outcome:
         if text.isascii():
             return Outcome(text)
         mended, repairs = repair(text)
-        if lost_share(mended) > self.max_lost:
+        mended, runs = repair_runs(mended)
+        lost = lost_number(mended)
+        if self.on_damage == "drop" and lost >= MIN_LOST and lost_share(mended) > self.max_lost:
             return Outcome(None, "mojibake without a way back")
-        return Outcome(mended, changes={"repaired": repairs} if repairs else {})
+        counts = {"repaired": repairs + runs, "damaged": lost}
+        return Outcome(mended, changes={kind: number for kind, number in counts.items() if number})
 
 
 @dataclass(frozen=True)

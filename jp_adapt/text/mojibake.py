@@ -43,6 +43,11 @@ def lost_share(text: str) -> float:
     return float(counts[_LOST] / counts[1:].sum()) if counts[1:].any() else 0.0
 
 
+def lost_number(text: str) -> int:
+    """Number of the characters of `lost_share`."""
+    return int(_count(text)[_LOST])
+
+
 def repair(text: str) -> tuple[str, int]:
     """The text as it was meant, as a whole or else line by line, and the number of repairs. Text that is no mojibake comes back as it is."""
     if text.isascii():

@@ -54,6 +54,23 @@ def test_twice_wrong_and_one_wrong_line_are_repaired() -> None:
     assert RepairDecoding()(f"{TEXT * 3}\n{line}\n{TEXT}").text == f"{TEXT * 3}\n{TEXT}\n{TEXT}"
 
 
+@pytest.mark.parametrize("broken", ["日本語", "東京都千代田区", "文字化け"])
+def test_a_run_within_a_good_line_and_kanji_alone_are_repaired(broken: str) -> None:
+    for text in (broken.encode().decode("latin-1"), broken.encode().decode("latin-1").encode().decode("latin-1")):
+        for around in ("", TEXT):
+            outcome = RepairDecoding()(around + text + around)
+            assert (outcome.text, set(outcome.changes)) == (around + broken + around, {"repaired"})
+
+
+def test_damage_is_kept_and_counted_where_asked() -> None:
+    broken = TEXT.encode("cp932").decode("utf-8", errors="replace")
+    kept = RepairDecoding(on_damage="keep")(broken)
+    assert (kept.text, kept.changes["damaged"]) == (broken, broken.count("\ufffd"))
+    assert RepairDecoding()("\ue000 ホーム").text == "\ue000 ホーム"
+    french = "« Déjà vu », dit-il à l’été\u00a0: « café\u00a0» — ‘naïve’"
+    assert RepairDecoding()(french).text == french
+
+
 @pytest.mark.parametrize("wrong", ["utf-8", "cp1252"])
 def test_what_is_lost_is_dropped_and_not_guessed(wrong: str) -> None:
     raw = TEXT.encode("cp932" if wrong == "utf-8" else "utf-8")
