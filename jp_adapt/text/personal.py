@@ -75,6 +75,8 @@ def _is_mail(match: re.Match[str]) -> bool:
 
 
 def _is_phone(match: re.Match[str]) -> bool:
+    if match["a2"] and not match["country"] and " " in match[0]:
+        return False  # columns of a table: 01 1024 2048
     area, exchange, subscriber = (_digits("".join(match[name] or "" for name in names)) for names in _PARTS)
     return is_phone(area if area[0] == "0" or not match["country"] else "0" + area, exchange, subscriber)
 
