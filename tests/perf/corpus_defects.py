@@ -1,9 +1,8 @@
-"""Defects injected into all of the Japanese corpora: recall and precision of the default steps for each kind. `--seed N` repeats a run."""
+"""Defects injected into all of the Japanese corpora: recall and precision of the default steps for each kind. `--seed=N` repeats a run."""
 
 from __future__ import annotations
 
 import random
-import sys
 from dataclasses import replace
 
 from rapidfuzz.distance import Indel
@@ -11,6 +10,7 @@ from rapidfuzz.distance import Indel
 from jp_adapt.pipeline.benchmark_texts import available_benchmarks, benchmark_texts
 from tests.corpus.defects import default_steps, inject, judge, score, shuffled
 from tests.perf.tokenizer_data import DATA, has_data, read_corpora
+from tests.perf.training_speed import option
 
 
 def similar(left: str, right: str) -> float:
@@ -20,7 +20,7 @@ def similar(left: str, right: str) -> float:
 def main() -> None:
     if not has_data():
         return
-    seed = int(sys.argv[sys.argv.index("--seed") + 1]) if "--seed" in sys.argv else random.randrange(2**32)
+    seed = option("seed", random.randrange(2**32))
     rng = random.Random(seed)
     texts = [text for corpus in read_corpora("ja").values() for text in corpus]
     english = [text for corpus in read_corpora("en").values() for text in corpus]
