@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jp_adapt.cli.arguments import positive
+
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser("corpus", help="prepare a corpus, and say what it holds", description="Prepare a corpus, and say what it holds.")
@@ -16,7 +18,7 @@ def add_parser(verbs: Any) -> None:
     )
     prepare.add_argument("recipe", help="name of a shipped corpus recipe, or path of one")
     prepare.add_argument("--out", type=Path, required=True, help="new folder for the corpus; unfinished work lies in OUT.partial")
-    prepare.add_argument("--processes", type=_positive, default=1, metavar="N", help="worker processes (default: 1); the result is the same for any number")
+    prepare.add_argument("--processes", type=positive, default=1, metavar="N", help="worker processes (default: 1); the result is the same for any number")
     prepare.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. tokenizer=runs/mine/stages/tok/final")
     prepare.set_defaults(main=_prepare)
     stats = actions.add_parser("stats", help="what a prepared corpus holds", description="Documents, characters, tokens, lengths and scripts of each source.")
@@ -25,13 +27,6 @@ def add_parser(verbs: Any) -> None:
     stats.set_defaults(main=_stats)
     for action in (prepare, stats):
         action.add_argument("--json", action="store_true", help="print the report as JSON")
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
-    return number
 
 
 def _prepare(args: argparse.Namespace) -> int:

@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jp_adapt.cli.arguments import positive
+
 EPILOG = """A benchmark is a name as `jp-adapt list` gives it, or the path of a declaration of your own. Those whose data is not shipped read it from --data,
 which holds the upstream repositories as folders. A score's name says whose rules it follows: scores of different profiles are never comparable."""
 
@@ -25,7 +27,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the upstream repositories of the benchmarks")
     parser.add_argument("--profile", metavar="P", help="whose prompts and scorers (default: the suite's, else jp-adapt)")
     parser.add_argument("--shots", type=_count, metavar="K", help="examples before each item (default: the protocol's)")
-    parser.add_argument("--limit", type=_positive, metavar="N", help="measure the first N items of each benchmark")
+    parser.add_argument("--limit", type=positive, metavar="N", help="measure the first N items of each benchmark")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="arithmetic (default: auto)")
     parser.add_argument("--prompt-set", action="store_true", help="measure every wording of the prompt: mean and range")
     parser.add_argument("--overlap", type=Path, metavar="FILE", help="overlap of items with a training corpus: clean and touched items apart")
@@ -46,12 +48,6 @@ def _names(text: str) -> tuple[str, ...]:
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > 64:
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 to 64")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
     return int(text)
 
 

@@ -6,6 +6,8 @@ import argparse
 import json
 from typing import Any
 
+from jp_adapt.cli.arguments import positive
+
 EPILOG = """Memory is that of one device at the peak of a step. Hours assume a share of the peak that is printed with them, and count neither communication nor
 evaluation nor saving. The texts of the recipe need not be here, and the base's weights neither."""
 
@@ -16,20 +18,14 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument("recipe", help="name of a shipped recipe, or path of a recipe file")
     parser.add_argument("--device", default="h100-80g", help="h100-80g (default), a100-40g, rtx4090-24g, cpu-2core, ...; a wrong name lists all")
-    parser.add_argument("--devices", type=_count, default=1, metavar="N", help="how many of them (default: 1)")
+    parser.add_argument("--devices", type=positive, default=1, metavar="N", help="how many of them (default: 1)")
     parser.add_argument(
-        "--micro-rows", type=_count, metavar="N", help="rows that go through a device at once (default: the stage's micro_batch_rows, or as many as fit)"
+        "--micro-rows", type=positive, metavar="N", help="rows that go through a device at once (default: the stage's micro_batch_rows, or as many as fit)"
     )
     parser.add_argument("--price", type=float, metavar="P", help="of one device for one hour, to get the cost")
     parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(main=main)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
-    return int(text)
 
 
 def main(args: argparse.Namespace) -> int:

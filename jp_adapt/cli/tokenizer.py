@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from jp_adapt.cli.arguments import positive
+
 EPILOG = """A tokenizer is a folder, a tokenizer.json, a SentencePiece tokenizer.model, a tiktoken rank file, or ORG/NAME@REVISION of the hub. Texts are .txt,
 .jsonl and .parquet files, the first two also as .gz and .zst, patterns of these, or hub:NAME@REVISION."""
 
@@ -34,23 +36,16 @@ def _add_extend(actions: Any) -> None:
     extend = actions.add_parser("extend", help="add Japanese tokens to a tokenizer", epilog=EPILOG)
     extend.add_argument("--base", required=True, help="the tokenizer to extend")
     extend.add_argument("--corpus", nargs="+", required=True, metavar="FILE", help="Japanese text to learn from; each file is a source")
-    extend.add_argument("--new-tokens", type=_positive, required=True, metavar="N")
+    extend.add_argument("--new-tokens", type=positive, required=True, metavar="N")
     extend.add_argument("--out", type=Path, required=True, help="new folder for the extended tokenizer")
     extend.add_argument("--weights", nargs="+", type=_weight, default=[], metavar="W", help="one factor for each corpus, on its counts")
     extend.add_argument("--boundaries", choices=("none", "phrase", "word"), default="none", help="UniDic boundaries that no token may cross while learning")
-    extend.add_argument("--max-token-chars", type=_positive, default=12, metavar="K", help="longest token in characters (default: 12)")
-    extend.add_argument("--min-count", type=_positive, default=2, metavar="K", help="a token stands in the corpus at least so often (default: 2)")
+    extend.add_argument("--max-token-chars", type=positive, default=12, metavar="K", help="longest token in characters (default: 12)")
+    extend.add_argument("--min-count", type=positive, default=2, metavar="K", help="a token stands in the corpus at least so often (default: 2)")
     extend.add_argument("--no-cover", dest="cover", action="store_false", help="add no everyday character that the corpus lacks")
-    extend.add_argument("--pad-to", type=_positive, default=1, metavar="M", help="report the number of embedding rows as a multiple of M")
+    extend.add_argument("--pad-to", type=positive, default=1, metavar="M", help="report the number of embedding rows as a multiple of M")
     extend.add_argument("--unchanged", nargs="+", default=[], metavar="FILE", help="texts (English, code) of which no line may change its ids")
     extend.set_defaults(main=_extend)
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
-    return number
 
 
 def _weight(text: str) -> float:

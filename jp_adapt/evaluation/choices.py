@@ -20,6 +20,38 @@ class ChoiceResult:
     moved_boundary: bool  # some choice merges with the end of the prompt, so that scoring begins inside the prompt
 
 
+@dataclass(frozen=True)
+class ChoiceRequests:
+    """One item as tokens: a request for each choice, all scored from the same place."""
+
+    requests: list[Request]
+    moved_boundary: bool
+
+
+def choice_requests(encode: Encode, prompt: str, options: Sequence[str], *, prefix: int) -> ChoiceRequests:
+    """Prompt and choice encoded together, as a text is in training.
+
+    All choices are scored from the first token at which any two of them, or one of them and the prompt, differ: the same characters are scored for every
+    choice and none is dropped, whatever the tokenizer merges.
+    """
+    context = encode(prompt)
+    texts = [encode(prompt + option) for option in options]
+    shared = min(common_prefix(context, ids) for ids in texts)
+    return ChoiceRequests([Request([prefix, *ids], first=1 + shared) for ids in texts], shared < len(context))
+
+
+def score_items(
+    model: CausalModel, items: Sequence[ChoiceRequests], *, max_tokens: int, advance: Callable[[int, str], None] = lambda done, note: None
+) -> list[ChoiceResult]:
+    """Predict for each item the choice with the highest log-likelihood."""
+    nats = iter(log_likelihoods(model, [request for item in items for request in item.requests], max_tokens=max_tokens, advance=advance))
+    results = []
+    for item in items:
+        scores = [next(nats) for _ in item.requests]
+        results.append(ChoiceResult(scores, max(range(len(scores)), key=scores.__getitem__), item.moved_boundary))
+    return results
+
+
 def score_choices(
     model: CausalModel,
     encode: Encode,
@@ -30,23 +62,6 @@ def score_choices(
     max_tokens: int,
     advance: Callable[[int, str], None] = lambda done, note: None,
 ) -> list[ChoiceResult]:
-    """Predict for each prompt the choice with the highest log-likelihood.
-
-    Prompt and choice are encoded together, as a text is in training. All choices of an item are scored from the first token at which any two of them,
-    or one of them and the prompt, differ: the same characters are scored for every choice and none is dropped, whatever the tokenizer merges.
-    """
-    requests: list[Request] = []
-    moved: list[bool] = []
-    for prompt, options in zip(prompts, choices, strict=True):
-        context = encode(prompt)
-        texts = [encode(prompt + option) for option in options]
-        shared = min(common_prefix(context, ids) for ids in texts)
-        moved.append(shared < len(context))
-        requests += [Request([prefix, *ids], first=1 + shared) for ids in texts]
-    nats = log_likelihoods(model, requests, max_tokens=max_tokens, advance=advance)
-    results, start = [], 0
-    for options, boundary in zip(choices, moved, strict=True):
-        scores = nats[start : start + len(options)]
-        results.append(ChoiceResult(scores, max(range(len(options)), key=scores.__getitem__), boundary))
-        start += len(options)
-    return results
+    """Predict for each prompt the choice with the highest log-likelihood."""
+    items = [choice_requests(encode, prompt, options, prefix=prefix) for prompt, options in zip(prompts, choices, strict=True)]
+    return score_items(model, items, max_tokens=max_tokens, advance=advance)

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from jp_adapt.core.progress import Advance
+from jp_adapt.evaluation.trie import common_prefix
 from jp_adapt.model.causal import CausalModel
 
 MAX_ROWS = 16  # prompts continued together
@@ -180,7 +181,7 @@ class _Run:
     def _prefill(self, row: int) -> int:
         """Put a prompt into `row`, and return the token that follows it."""
         ids = self.requests[self.active[row].request].ids
-        shared = min(_common(self.last_ids, ids), len(ids) - 1)
+        shared = min(common_prefix(self.last_ids, ids), len(ids) - 1)
         self.cache.copy(self.last_row, row, shared)
         self.last_row, self.last_ids = row, []  # no prefix to copy, should the next lines fail
         for start in range(shared, len(ids), PREFILL_TOKENS):
@@ -237,7 +238,3 @@ class _Run:
                 state = self.active.pop(source)
                 self.cache.copy(source, target, len(self.requests[state.request].ids) + len(state.given) - 1)
                 self.active[target] = state
-
-
-def _common(left: Sequence[int], right: Sequence[int]) -> int:
-    return next((at for at, (a, b) in enumerate(zip(left, right, strict=False)) if a != b), min(len(left), len(right)))

@@ -7,7 +7,7 @@ from typing import Literal
 
 from jp_adapt.core.progress import Advance
 from jp_adapt.evaluation.boundaries import pair
-from jp_adapt.evaluation.choices import score_choices
+from jp_adapt.evaluation.choices import choice_requests, score_items
 from jp_adapt.evaluation.generate import Continuation, Report, generate
 from jp_adapt.evaluation.run import Ask, Chosen, Written
 from jp_adapt.evaluation.score import log_likelihoods
@@ -45,10 +45,10 @@ class LocalBackend:
     def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]:
         if boundary != "safe":
             return self._choose_as_peers(prompts, choices, boundary, advance)
-        scored = score_choices(self.model, self.encode, prompts, choices, prefix=self.prefix, max_tokens=self.max_tokens, advance=advance)
-        longest = [max(len(self.encode(prompt + choice)) for choice in options) for prompt, options in zip(prompts, choices, strict=True)]
+        items = [choice_requests(self.encode, prompt, options, prefix=self.prefix) for prompt, options in zip(prompts, choices, strict=True)]
+        scored = score_items(self.model, items, max_tokens=self.max_tokens, advance=advance)
         # What does not fit is scored in windows that begin afresh: the text before the last window is lost to the choice.
-        lost = [max(0, length + 1 - self.max_tokens) for length in longest]
+        lost = [max(0, max(len(request.ids) for request in item.requests) - self.max_tokens) for item in items]
         return [Chosen(result.log_likelihood, result.moved_boundary, tokens) for result, tokens in zip(scored, lost, strict=True)]
 
     def _choose_as_peers(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Literal["apart", "cut"], advance: Advance) -> list[Chosen]:
