@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from tokenizers import Tokenizer
 
 from jp_adapt.evaluation.boundaries import pair
+from tests.data import SHARED
 
-DATA = Path(os.environ.get("JP_ADAPT_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data") / "tokenizers"
+DATA = SHARED / "tokenizers"
 PAIRS = [
     ("### 応答：", "\n日本"), ("質問：何？\n答え：", "東京"), ("a b ", "c"), ("関係:\n", "neutral"), ("答え：\n", "マザーボード"),
     ("x", " y"), ("回答：", "田園"), ("A", "."),

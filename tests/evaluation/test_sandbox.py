@@ -12,6 +12,7 @@ import pytest
 from jp_adapt.core.errors import UsageError
 from jp_adapt.evaluation import sandbox
 from jp_adapt.evaluation.sandbox import check_isolation, run_program
+from tests.data import SHARED
 
 
 def _isolates() -> bool:
@@ -134,7 +135,7 @@ def test_refusal_on_another_system(monkeypatch: pytest.MonkeyPatch) -> None:
         check_isolation()
 
 
-DATA = Path(os.environ.get("JP_ADAPT_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data") / "benchmarks"
+DATA = SHARED / "benchmarks"
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="development data is not here (JP_ADAPT_DATA names it)")

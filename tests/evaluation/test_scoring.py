@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -17,6 +16,7 @@ from jp_adapt.evaluation.scoring import CORRELATIONS, LABEL_METRICS, STRING_METR
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
 from jp_adapt.recipe.benchmark import Extract, Metric, Protocol
 from jp_adapt.recipe.benchmark_items import load_benchmark
+from tests.data import SHARED
 
 LABELS = ["含意", "矛盾", "中立"]
 CHOICES = Protocol.model_validate({"prompt": "x", "metrics": ["accuracy", "balanced_accuracy", "macro_f1", "mcc"]})
@@ -178,7 +178,7 @@ def test_what_of_a_text_is_the_answer(text: str, steps: list[str], out: str) -> 
     assert extract(text, steps) == out
 
 
-DATA = Path(os.environ.get("JP_ADAPT_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data") / "benchmarks"
+DATA = SHARED / "benchmarks"
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="development data is not here (JP_ADAPT_DATA names it)")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from jp_adapt.core.shipped import shipped_benchmarks
 from jp_adapt.recipe.benchmark import Split
 from jp_adapt.recipe.benchmark_files import read_split
 from jp_adapt.recipe.benchmark_items import load_benchmark, load_declaration
+from tests.data import SHARED
 
-DATA = Path(os.environ.get("JP_ADAPT_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data") / "benchmarks"
+DATA = SHARED / "benchmarks"
 
 
 def read(folder: Path, **fields: Any) -> list[dict[str, Any]]:
