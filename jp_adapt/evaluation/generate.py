@@ -95,7 +95,7 @@ def _token_bytes(model: CausalModel) -> int:
     config = model.base.config
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(2 * config.num_hidden_layers * heads * size * model.frozen_head.element_size())
+    return int(2 * config.num_hidden_layers * heads * size * model.base_head.element_size())
 
 
 class _RowCache:
@@ -161,7 +161,7 @@ class _Run:
     ) -> None:
         self.model, self.requests, self.decode, self.stop_ids = model, requests, decode, stop_ids
         self.report, self.results, self.cache = report, results, cache
-        self.device = model.frozen_head.device
+        self.device = model.base_head.device
         self.active: dict[int, _Row] = {}
         self.last_row, self.last_ids = 0, list[int]()
 

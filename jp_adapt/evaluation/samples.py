@@ -58,13 +58,10 @@ def greedy_ids(model: CausalModel, ids: Sequence[int], *, stop_id: int, enough: 
     Without a cache: the few short samples of a run in training are not worth a second path through the model.
     """
     new: list[int] = []
-    device = model.frozen_head.device
+    device = model.base_head.device
     while len(new) < max_tokens and not enough(new):
-        last = model(torch.tensor([[*ids, *new]], device=device))[0, -1]
-        logits = model.frozen_head @ last
-        if model.new_output is not None:
-            logits = torch.cat([logits, model.new_output.to(last.dtype) @ last])
-        token = int(logits.argmax())
+        hidden = model(torch.tensor([[*ids, *new]], device=device))
+        token = int(model.logits(hidden[0, -1:]).argmax())
         if token == stop_id:
             break
         new.append(token)

@@ -111,7 +111,7 @@ class _Run:
 
     def __init__(self, model: CausalModel, requests: Sequence[Request], advance: Callable[[int, str], None]) -> None:
         self.model, self.advance = model, advance
-        self.device = model.frozen_head.device
+        self.device = model.base_head.device
         self.nats = torch.zeros(len(requests), dtype=torch.float64)
         self.missed = torch.zeros(len(requests), dtype=torch.int64)
         self.left = [len(request.ids) - request.first for request in requests]

@@ -1,8 +1,8 @@
-"""A causal language model as training and evaluation need it: a frozen base, and beside it what may train (new rows, LoRA)."""
+"""A causal language model as training and evaluation need it: a base, frozen unless said otherwise, and beside it what may train (new rows, LoRA)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from jp_adapt.model.rows import ExtendedEmbedding
 
 CHUNK_LOGITS = 16_000_000  # logits held at once while scoring: 64 MB in float32
 ADAPTER_FILE, ADAPTER_CONFIG, ROWS_FILE = "adapter_model.safetensors", "adapter_config.json", "new_rows.safetensors"
+WEIGHTS_FILE = "trained_weights.safetensors"  # of the base, those that trained, under the base's own names
 transformers_logging.disable_progress_bar()  # progress is ours to show
 
 PEFT_PREFIX = "base_model.model.model."  # peft's name for the body of a causal model
@@ -35,15 +36,22 @@ class NewRows:
 
 
 class CausalModel(nn.Module):
-    """Transformer body, embedding and head of a base model, all frozen, with optional new rows that train.
+    """Transformer body, embedding and head of a base model, frozen until `unfreeze`, with optional new rows that train.
 
     The head is no layer here: training and scoring take its rows and multiply only where they need logits.
+
+    Attributes:
+        dtype: type of the computation, and of the weights that do not train.
+        trained: names of the base's own weights that train, or did in an earlier stage: what an adapter folder must hold beside LoRA and new rows.
     """
 
     def __init__(self, base: Any, rows: NewRows | None = None) -> None:
         super().__init__()
         base.requires_grad_(False)
         self.base = base
+        self.dtype: torch.dtype = base.get_input_embeddings().weight.dtype
+        self.trained: set[str] = set()
+        self.body_trains = False
         self.body = base.get_decoder()
         self.tied = bool(base.config.tie_word_embeddings)
         self.lora: LoraSettings | None = None
@@ -53,32 +61,34 @@ class CausalModel(nn.Module):
             if rows.output is None:
                 raise InputError("the base's head is not tied to its embedding, and the new rows hold no output rows; make them again with the rows stage")
             self.new_output = nn.Parameter(rows.output.clone())
-        self.embedding = ExtendedEmbedding(base.get_input_embeddings().weight.detach(), self.new_input)
-        self.frozen_head: Tensor = base.get_output_embeddings().weight.detach()
+        self.embedding = ExtendedEmbedding(base.get_input_embeddings(), self.new_input)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> CausalModel:
-        """What `to` and its like go through: embedding and head stay views of the base's own matrices, on another device or in another type too."""
-        super()._apply(fn, recurse)
-        self.embedding.frozen = self.base.get_input_embeddings().weight.detach()
-        self.frozen_head = self.base.get_output_embeddings().weight.detach()
-        return self
+    @property
+    def base_head(self) -> Tensor:
+        """[V, H] head rows of the base; they train only where `unfreeze` said so, and are float32 then."""
+        weight: Tensor = self.base.get_output_embeddings().weight
+        return weight
 
     @property
     def vocab_size(self) -> int:
-        return int(self.frozen_head.shape[0]) + (0 if self.new_output is None else int(self.new_output.shape[0]))
+        return int(self.base_head.shape[0]) + (0 if self.new_output is None else int(self.new_output.shape[0]))
 
     def forward(self, ids: Tensor, positions: Tensor | None = None, *, mask: Tensor | None = None, cache: Any = None) -> Tensor:
         """Last hidden states [B, T, H] of ids [B, T]. Where positions [B, T] restart, a new document begins that sees nothing before it.
 
         `mask` [B, 1, T, S + T] says instead what each token may see, of S tokens whose keys and values are in `cache` and of the T tokens here.
         """
-        body = self.body(inputs_embeds=self.embedding(ids), position_ids=positions, attention_mask=mask, cache=cache, use_cache=cache is not None)
+        embedded = self.embedding(ids).to(self.dtype)
+        # Weights that train are float32, and autocast computes in `dtype`; all others have that type already.
+        mixed = self.body_trains and self.dtype != torch.float32
+        with torch.autocast(embedded.device.type, self.dtype) if mixed else nullcontext():
+            body = self.body(inputs_embeds=embedded, position_ids=positions, attention_mask=mask, cache=cache, use_cache=cache is not None)
         hidden: Tensor = body.last_hidden_state
-        return hidden
+        return hidden.to(self.dtype)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """[N, vocab_size] in float32, of hidden states [N, H]."""
-        logits = hidden @ self.frozen_head.t()
+        logits = hidden @ self.base_head.to(hidden.dtype).t()
         if self.new_output is not None:
             logits = torch.cat([logits, hidden @ self.new_output.to(hidden.dtype).t()], dim=1)
         return logits.float()
@@ -97,6 +107,25 @@ class CausalModel(nn.Module):
         """Put LoRA on all linear layers of the body."""
         add_lora(self.body, settings, seed)
         self.lora = settings
+
+    def unfreeze(self, *, body: bool, embeddings: bool) -> None:
+        """Let weights of the base train, as float32: all of the transformer body, all rows of embedding and head. The others are frozen in `dtype`."""
+        self.body_trains = body
+        rows = {id(weight) for weight in self.base_row_parameters().values()}
+        for name, parameter in self.base.named_parameters():
+            if ".lora_" in name:
+                continue
+            trains = embeddings if id(parameter) in rows else body
+            if parameter.is_floating_point():  # weights in 4 bits are bytes
+                parameter.requires_grad_(trains)
+                parameter.data = parameter.data.to(torch.float32 if trains else self.dtype)
+            if trains:
+                self.trained.add(name.replace(".base_layer.", "."))
+
+    def base_row_parameters(self) -> dict[str, nn.Parameter]:
+        """The base's own rows by name; one entry where the head is tied."""
+        found = {"input": self.base.get_input_embeddings().weight, "output": self.base.get_output_embeddings().weight}
+        return {"input": found["input"]} if self.tied else found
 
     def new_row_parameters(self) -> dict[str, nn.Parameter]:
         """The trainable new rows by name; one entry where the head is tied."""
@@ -119,6 +148,11 @@ def load_causal(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -
         return CausalModel(base)
     tensors = load_file(adapter / ROWS_FILE) if (adapter / ROWS_FILE).is_file() else {}
     model = CausalModel(base, NewRows(tensors["input"], tensors.get("output")) if tensors else None)
+    if (adapter / WEIGHTS_FILE).is_file():
+        weights = load_file(adapter / WEIGHTS_FILE)
+        for name, weight in weights.items():
+            base.get_parameter(name).data = weight
+        model.trained = set(weights)
     if (adapter / ADAPTER_FILE).is_file():
         config = read_json(adapter / ADAPTER_CONFIG)
         model.add_lora(lora_settings(config), seed=0)
@@ -129,11 +163,14 @@ def load_causal(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -
 
 
 def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> None:
-    """Write the new rows and the LoRA of `model`, and the hash of the tokenizer that they belong to."""
-    facts = {"tokenizer_sha256": tokenizer_sha256, "dtype": str(model.frozen_head.dtype).removeprefix("torch.")}
+    """Write the new rows, the LoRA and the trained weights of `model`, and the hash of the tokenizer that they belong to."""
+    facts = {"tokenizer_sha256": tokenizer_sha256, "dtype": str(model.dtype).removeprefix("torch.")}
     rows = {name: parameter.detach().contiguous() for name, parameter in model.new_row_parameters().items()}
     if rows:
         save_file(rows, folder / ROWS_FILE, metadata=facts)
+    if model.trained:
+        named = {name.replace(".base_layer.", "."): parameter for name, parameter in model.base.named_parameters()}
+        save_file({name: named[name].detach().contiguous() for name in sorted(model.trained)}, folder / WEIGHTS_FILE, metadata=facts)
     if model.lora is not None:
         lora = {PEFT_PREFIX + name: parameter.detach().contiguous() for name, parameter in lora_parameters(model.body).items()}
         save_file(lora, folder / ADAPTER_FILE, metadata=facts)
@@ -142,13 +179,15 @@ def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> Non
 
 def adapter_metadata(folder: Path) -> dict[str, str]:
     """What `save_adapter` noted: tokenizer_sha256, and the dtype that the base trained in. InputError when `folder` is no adapter of ours."""
-    for name in (ROWS_FILE, ADAPTER_FILE):
+    for name in (ROWS_FILE, ADAPTER_FILE, WEIGHTS_FILE):
         if (folder / name).is_file():
             with safe_open(folder / name, "pt") as file:
                 facts = dict(file.metadata() or {})
             if "tokenizer_sha256" in facts:
                 return facts
-    raise InputError(f"{folder}: no adapter that jp-adapt saved ({ROWS_FILE} or {ADAPTER_FILE} with a tokenizer's hash); runs/NAME/stages/ID/final is one")
+    raise InputError(
+        f"{folder}: no adapter that jp-adapt saved ({ROWS_FILE}, {ADAPTER_FILE} or {WEIGHTS_FILE} with a tokenizer's hash); runs/NAME/stages/ID/final is one"
+    )
 
 
 def resolve_precision(precision: str) -> torch.dtype:

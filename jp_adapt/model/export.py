@@ -51,29 +51,28 @@ def export_model(base: Path, adapter: Path, trained_dtype: torch.dtype, folder: 
 def _as_trained(base: Path, adapter: Path, trained_dtype: torch.dtype) -> CausalModel:
     model = load_causal(base, trained_dtype, adapter)
     model.base.to(torch.float32)
-    model.embedding.frozen = model.base.get_input_embeddings().weight.detach()
-    model.frozen_head = model.base.get_output_embeddings().weight.detach()
+    model.dtype = torch.float32
     return model
 
 
 def _logits(model: CausalModel, ids: Tensor) -> Tensor:
     with torch.inference_mode():
         hidden = model(ids)
-        head = model.frozen_head if model.new_output is None else torch.cat([model.frozen_head, model.new_output])
+        head = model.base_head if model.new_output is None else torch.cat([model.base_head, model.new_output])
         return hidden @ head.t()
 
 
 def merge(model: CausalModel) -> Any:
     """The transformers model with LoRA merged and the new rows appended; `model` is used up."""
     merge_lora(model.body)
-    base = model.base
+    base, vocab_size = model.base, model.vocab_size
     if model.new_input is not None and model.new_output is not None:
         base.set_input_embeddings(_extend(base.get_input_embeddings(), model.new_input))
         if model.tied:
             base.tie_weights()
         else:
             base.set_output_embeddings(_extend(base.get_output_embeddings(), model.new_output))
-        base.config.vocab_size = model.vocab_size
+        base.config.vocab_size = vocab_size
     return base
 
 

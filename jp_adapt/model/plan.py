@@ -54,7 +54,11 @@ DEVICES = {
 
 @dataclass(frozen=True)
 class Workload:
-    """A training stage on `devices` devices. `lora_rank` None: only the new rows train. `micro_rows`: rows that pass through one device at once."""
+    """A training stage on `devices` devices. `micro_rows`: rows that pass through one device at once.
+
+    What trains: the new rows; LoRA of `lora_rank`, where there is one; with `train_body` all of the transformer; with `train_rows` all rows of
+    embedding and head.
+    """
 
     architecture: Architecture
     new_tokens: int
@@ -69,14 +73,24 @@ class Workload:
     checkpointing: bool = False
     sharded: bool = False
     four_bit: bool = False
+    train_body: bool = False
+    train_rows: bool = False
 
     @property
     def new_row_parameters(self) -> int:
         return self.new_tokens * self.architecture.hidden_size * (1 if self.architecture.tied else 2)
 
     @property
+    def trained_base_parameters(self) -> int:
+        """Of the base's own parameters, those that train."""
+        model = self.architecture
+        body = model.parameters - model.embedding_parameters if self.train_body else 0
+        return body + (model.embedding_parameters if self.train_rows else 0)
+
+    @property
     def trainable(self) -> int:
-        return self.new_row_parameters + (self.architecture.lora_parameters(self.lora_rank) if self.lora_rank else 0)
+        lora = self.architecture.lora_parameters(self.lora_rank) if self.lora_rank else 0
+        return self.new_row_parameters + lora + self.trained_base_parameters
 
     @property
     def steps(self) -> int:
@@ -87,20 +101,24 @@ def memory_by_part(work: Workload) -> dict[str, float]:
     """Bytes on one device at the peak of a step, by part."""
     model = work.architecture
     shards = work.devices if work.sharded else 1
-    rest = model.parameters - model.linear_parameters
-    weights = model.linear_parameters * (NF4_BYTES if work.four_bit else work.weight_bytes) + rest * work.weight_bytes
+    linear = 0 if work.train_body else model.linear_parameters
+    weights = linear * (NF4_BYTES if work.four_bit else work.weight_bytes) + (model.parameters - work.trained_base_parameters - linear) * work.weight_bytes
     gathered = 0.0
     if work.sharded and work.devices > 1:  # FSDP gathers one block while the next is fetched
         gathered = 2 * model.linear_parameters / model.num_layers * (NF4_BYTES if work.four_bit else work.weight_bytes)
     return {
         "weights": weights / shards + gathered,
         "trainable weights": work.trainable * TRAINED_BYTES["parameters"] / shards,
-        # New rows get one gradient as head and one as embedding, each first in the training type.
-        "gradients": (work.trainable * TRAINED_BYTES["gradients"] + work.new_row_parameters * (4 + work.weight_bytes)) / shards,
+        # Rows get one gradient as head and one as embedding, those of new rows each first in the training type.
+        "gradients": (work.trainable * TRAINED_BYTES["gradients"] + _second_row_gradients(work)) / shards,
         "optimizer": work.trainable * TRAINED_BYTES["optimizer"] / shards,
         "activations": _activations(work),
         "logits": _logits(work),
     }
+
+
+def _second_row_gradients(work: Workload) -> float:
+    return work.new_row_parameters * (4 + work.weight_bytes) + (work.architecture.embedding_parameters * 4 if work.train_rows else 0)
 
 
 def _activations(work: Workload) -> float:
@@ -110,10 +128,14 @@ def _activations(work: Workload) -> float:
     float32_copies = 2 * model.hidden_size * 4  # RMSNorm computes in float32 and keeps its input so
     attention = 4 * model.query_size * width + model.num_heads * 4  # q, k and v (repeated for every query head), output, and log-sum-exp
     mlp = 4 * model.intermediate_size * width  # gate, silu(gate), up, and their product
-    inputs = 2 * model.hidden_size * width if work.lora_rank else 0  # what LoRA's A reads: after each norm (o's and down's are counted above)
+    inputs = (
+        2 * model.hidden_size * width if work.lora_rank or work.train_body else 0
+    )  # what LoRA's A (or the layer) reads: after each norm (o's and down's are counted above)
     low_rank = 7 * (work.lora_rank or 0) * width
     # Of documents apart every block keeps a mask of its own; LoRA's float32 matrices are cast in every block.
     fixed = work.micro_rows * work.sequence_tokens**2 * width
+    if work.train_body and width < 4 and not work.sharded:  # autocast keeps a copy of each weight in the type of the computation; FSDP gathers it so
+        fixed += model.linear_parameters / model.num_layers * width
     if work.lora_rank and width < 4:
         fixed += model.lora_parameters(work.lora_rank) / model.num_layers * width
     block = float32_copies + attention + mlp + inputs + low_rank
@@ -139,8 +161,9 @@ def flops_per_token(work: Workload) -> float:
     lora = model.lora_parameters(work.lora_rank) if work.lora_rank else 0
     attention = model.num_layers * 4 * (work.sequence_tokens / 2) * model.query_size  # scores and values, half of them masked
     forward = 2 * (model.linear_parameters + lora) + attention
-    backward = 2 * model.linear_parameters + 4 * lora + 2 * attention
-    head = work.loss_share * (4 * (model.vocab_size + work.new_tokens) * model.hidden_size + 2 * work.new_tokens * model.hidden_size)
+    backward = (4 if work.train_body else 2) * model.linear_parameters + 4 * lora + 2 * attention
+    trained_rows = work.new_tokens + (model.vocab_size if work.train_rows else 0)
+    head = work.loss_share * (4 * (model.vocab_size + work.new_tokens) + 2 * trained_rows) * model.hidden_size
     return forward * (2 if work.checkpointing else 1) + backward + head
 
 

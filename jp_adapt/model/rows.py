@@ -41,21 +41,19 @@ def init_new_rows(old: Tensor, sources: Sequence[Sequence[int]], method: InitMet
 
 
 class ExtendedEmbedding(nn.Module):
-    """Input embedding of V frozen rows and, after them, W rows that may train."""
+    """The base's input embedding of V rows and, after them, W new rows that may train."""
 
-    def __init__(self, frozen: Tensor, new: nn.Parameter | None) -> None:
+    def __init__(self, base: nn.Embedding, new: nn.Parameter | None) -> None:
         super().__init__()
-        self.register_buffer("frozen", frozen, persistent=False)
+        self.base = base
         self.new = new
 
-    frozen: Tensor
-
     def forward(self, ids: Tensor) -> Tensor:
-        """ids: [...] -> [..., H] in the type of the frozen rows."""
-        num_frozen = self.frozen.shape[0]
+        """ids: [...] -> [..., H] in the type of the base's rows."""
+        num_old = self.base.weight.shape[0]
         if self.new is None:
-            return nn.functional.embedding(ids, self.frozen)
-        is_new = ids >= num_frozen
-        old = nn.functional.embedding(ids.masked_fill(is_new, 0), self.frozen)
-        new = nn.functional.embedding((ids - num_frozen).clamp(min=0), self.new.to(old.dtype))
+            return nn.functional.embedding(ids, self.base.weight)
+        is_new = ids >= num_old
+        old = nn.functional.embedding(ids.masked_fill(is_new, 0), self.base.weight)
+        new = nn.functional.embedding((ids - num_old).clamp(min=0), self.new.to(old.dtype))
         return torch.where(is_new[..., None], new, old)

@@ -52,7 +52,7 @@ class JpAdaptLM(TemplateLM):
         self.model = load_model(Path(pretrained), dtype).model
         if device is not None and (torch.cuda.is_available() or not device.startswith("cuda")):
             self.model.to(device)
-        self._device = self.model.frozen_head.device
+        self._device = self.model.base_head.device
         self.pretrained = pretrained
         self.tokenizer = AutoTokenizer.from_pretrained(pretrained, trust_remote_code=False)
         self.max_length = max_length or resolve_max_length(self.model.base.config, self.tokenizer)

@@ -80,6 +80,8 @@ def _stage_plan(stage: TrainingStage, recipe: Recipe, architecture: Architecture
         weight_bytes=4.0 if recipe.precision == "float32" else 2.0,
         micro_rows=min(micro_rows or stage.micro_batch_rows or rows, -(-rows // devices)),
         checkpointing=stage.activation_checkpointing,
+        train_body=not isinstance(stage, RowsStage) and stage.parameters == "full",
+        train_rows=not isinstance(stage, RowsStage) and stage.trains_all_rows,
     )
     share = -(-rows // devices)
     while micro_rows is None and stage.micro_batch_rows is None and work.micro_rows > 1 and total(work, device) > device.memory_bytes:
@@ -100,7 +102,7 @@ def _stage_plan(stage: TrainingStage, recipe: Recipe, architecture: Architecture
         "kind": stage.kind,
         "new_tokens": work.new_tokens,
         "trainable": work.trainable,
-        "trainable_share": work.trainable / (architecture.parameters + work.trainable),
+        "trainable_share": work.trainable / (architecture.parameters + work.trainable - work.trained_base_parameters),
         "tokens": tokens,
         "tokens_known": tokens_known,
         "steps": work.steps,
@@ -147,9 +149,9 @@ def _new_tokens(stage: TrainingStage, recipe: Recipe) -> int:
 
 
 def _lora_rank(stage: TrainingStage, recipe: Recipe) -> int | None:
-    if isinstance(stage, RowsStage):
+    if isinstance(stage, RowsStage) or stage.parameters == "full":
         return None
     for one in _line_of(stage, recipe):
-        if isinstance(one, PretrainStage | SftStage) and one.lora is not None:
+        if isinstance(one, PretrainStage | SftStage) and one.parameters == "lora" and one.lora is not None:
             return one.lora.rank
     return Lora().rank

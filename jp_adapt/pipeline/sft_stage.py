@@ -135,7 +135,7 @@ def _answer_nats(model: CausalModel, plan: ConversationPlan) -> float:
     with torch.inference_mode():
         for step in range(plan.num_steps):
             batch = plan.batch(step)
-            ids, positions, targets = (torch.tensor(part, device=model.frozen_head.device) for part in (batch.ids, batch.positions, batch.targets))
+            ids, positions, targets = (torch.tensor(part, device=model.base_head.device) for part in (batch.ids, batch.positions, batch.targets))
             counted = targets >= 0
             total -= float(model.log_likelihoods(model(ids, positions)[counted], targets[counted]).sum())
     return total

@@ -31,14 +31,19 @@ HELDOUT_MAX_TOKENS = 2048
 
 
 def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) -> CausalModel:
-    """The model as the stage finds it: with new rows just made (rows), or with those of its start and LoRA, fresh or its own (pretrain, sft)."""
+    """The model as the stage finds it: with new rows just made (rows), or with those of its start and LoRA, fresh or its own (pretrain, sft).
+
+    What the stage trains of the base is unfrozen.
+    """
     if isinstance(stage, RowsStage):
         extension = read_json(context.stage_folder(stage.start).final / "extension.json")
         sources = [token["sources"] for token in extension["tokens"]]
         return _with_new_rows(context.base, sources, stage, dtype)
     adapter = None if stage.start == "base" else context.stage_folder(stage.start).final
     model = load_causal(context.base, dtype, adapter)
-    if model.lora is None:
+    full = stage.parameters == "full"
+    model.unfreeze(body=full, embeddings=stage.trains_all_rows)
+    if model.lora is None and not full:
         lora = stage.lora or Lora()
         model.add_lora(LoraSettings(lora.rank, lora.alpha, lora.rslora, lora.dora, tuple(lora.targets) if lora.targets else None), context.recipe.seed)
     return model
@@ -76,6 +81,7 @@ def train_settings(stage: TrainingStage) -> TrainSettings:
         loss_kernel=stage.loss_kernel,
         activation_checkpointing=stage.activation_checkpointing,
         compile=stage.compile,
+        old_rows_lr=optimizer.old_rows_lr,
     )
 
 

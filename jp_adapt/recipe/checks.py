@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jp_adapt.core.suggest import did_you_mean
-from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PreferenceStage, Recipe, RowsStage, SftStage, Stage, TokenizerStage, TrainingStage
+from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PreferenceStage, PretrainStage, Recipe, RowsStage, SftStage, Stage, TokenizerStage, TrainingStage
 from jp_adapt.recipe.yaml_lines import Key
 
 Finding = tuple[Key, str]
@@ -35,6 +35,7 @@ def cross_check(recipe: Recipe) -> Iterator[Finding]:
             yield from _check_models(stage, key, kinds, all_ids)
         if isinstance(stage, SftStage) and stage.lora is not None and kinds.get(stage.start) in ("pretrain", "sft"):
             yield (*key, "lora"), f"'{stage.start}' has LoRA already, and this stage goes on with it; take 'lora' out"
+        yield from _check_parameters(stage, index, recipe)
         kinds.setdefault(stage.id, stage.kind)
     yield from _check_frozen_rows(recipe)
 
@@ -55,6 +56,21 @@ def _check_start(stage: Stage, key: Key, kinds: dict[str, str], all_ids: list[st
 def _check_training(stage: Stage, key: Key) -> Iterator[Finding]:
     if getattr(stage, "weights", "last") == "best" and not getattr(stage, "heldout", ()):
         yield (*key, "weights"), "the best weights are those with the fewest bits per byte of a held-out text; name one in 'heldout'"
+
+
+def _check_parameters(stage: Stage, index: int, recipe: Recipe) -> Iterator[Finding]:
+    """All parameters train without LoRA: in this stage, and in those before it."""
+    if not isinstance(stage, PretrainStage | SftStage) or stage.parameters == "lora":
+        return
+    if "lora" in stage.model_fields_set and stage.lora is not None:
+        yield ("stages", index, "lora"), "'parameters: full' trains all weights, without LoRA; take 'lora' out, or 'parameters'"
+    start = stage.start
+    for before in reversed(recipe.stages[:index]):
+        if before.id == start and isinstance(before, TrainingStage):
+            if not isinstance(before, RowsStage) and before.parameters == "lora":
+                why = f"'{before.id}' trained LoRA, which would stay beside the weights that train here; let it have 'parameters: full' too"
+                yield ("stages", index, "parameters"), why
+            start = before.start
 
 
 def _check_models(stage: EvaluateStage, key: Key, kinds: dict[str, str], all_ids: list[str]) -> Iterator[Finding]:

@@ -89,12 +89,13 @@ class Budget(Part):
 class Optimizer(Part):
     """AdamW with a schedule. Learning rates are peaks."""
 
-    lr: float = Field(1e-3, gt=0, description="of LoRA matrices; of the new rows in a rows stage")
+    lr: float = Field(1e-3, gt=0, description="of LoRA matrices, or of all parameters; of the new rows in a rows stage")
     new_rows_lr: float | None = Field(None, gt=0, description="of the new rows in a pretrain stage; as `lr` by default")
+    old_rows_lr: float | None = Field(None, gt=0, description="of the base's own rows where `embeddings: full` trains them; as `lr` by default")
     lora_plus_ratio: float = Field(1.0, ge=1, description="learning rate of LoRA's B matrices over that of A (LoRA+, 2402.12354); 16 is common")
     betas: tuple[Beta, Beta] = Field((0.9, 0.95), strict=False)
     eps: float = Field(1e-8, gt=0)
-    weight_decay: float = Field(0.0, ge=0, description="of LoRA matrices; new rows are never decayed")
+    weight_decay: float = Field(0.0, ge=0, description="of matrices; new rows and norms are never decayed")
     clip_norm: float = Field(1.0, gt=0)
     schedule: Literal["cosine", "wsd", "linear"] = "cosine"
     warmup_share: float = Field(0.05, ge=0, lt=1)
@@ -162,6 +163,19 @@ class _Training(_Stage):
     samples: TrainingSamples | None = Field(None, description="text generated every `heldout_every` steps, into samples.jsonl")
 
 
+class _Tuning(_Training):
+    parameters: Literal["lora", "full"] = Field(
+        "lora", description="what trains of the transformer: LoRA beside its frozen weights, or all of them (then keep lr near 1e-5)"
+    )
+    embeddings: Literal["new_rows", "full"] | None = Field(
+        None, description="rows of embedding and head that train: the new tokens', or all. By default new_rows with LoRA, full with `parameters: full`"
+    )
+
+    @property
+    def trains_all_rows(self) -> bool:
+        return (self.embeddings or ("full" if self.parameters == "full" else "new_rows")) == "full"
+
+
 class RowsStage(_Training):
     """Give the new tokens rows: start from the old rows of their pieces, then train the new rows alone, transformer frozen."""
 
@@ -169,14 +183,14 @@ class RowsStage(_Training):
     init: Literal["mean", "norm_matched", "position_weighted"] = Field("mean", description="first values of the new rows, before they train")
 
 
-class PretrainStage(_Training):
-    """Continued pretraining of LoRA and, after an extension, of the new rows."""
+class PretrainStage(_Tuning):
+    """Continued pretraining of LoRA (or of all parameters) and, after an extension, of the new rows."""
 
     kind: Literal["pretrain"]
     lora: Lora = Lora()
 
 
-class SftStage(_Training):
+class SftStage(_Tuning):
     """Instruction tuning on conversations: loss on the answers only. `weight` says how often an epoch reads a source: 1 once, 0.5 half of it, 2 twice."""
 
     kind: Literal["sft"]

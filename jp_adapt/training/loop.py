@@ -32,11 +32,12 @@ MAX_REWINDS = 10  # a run that spikes more often has another trouble than its da
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """AdamW and its schedule. Learning rates are peaks; `new_rows_lr` is that of the new rows, `lr` that of LoRA.
+    """AdamW and its schedule. Learning rates are peaks; `new_rows_lr` is that of the new rows, `lr` that of LoRA and all else.
 
     Attributes:
         micro_batch_rows: rows that go through the model at once; None for all rows of a step. Changes memory, not results (but for rounding).
         spike_factor: go back to the last checkpoint, and on behind the batch, when the loss is above so many times the usual; None for never.
+        old_rows_lr: learning rate of the base's own rows, where they train; None for `lr`.
         best_by: the figure of `measure` by which the final weights are chosen among the checkpoints, lowest first; None for the last weights.
     """
 
@@ -60,6 +61,7 @@ class TrainSettings:
     loss_kernel: LossKernel = "chunked"
     activation_checkpointing: bool = False
     compile: bool = False
+    old_rows_lr: float | None = None
 
 
 def train(
@@ -71,7 +73,7 @@ def train(
     on_step: Callable[[int, Metrics], None],
     measure: Callable[[], Metrics] | None = None,
 ) -> None:
-    """Train new rows and LoRA of `model` in place on all steps of `plan`, from the last checkpoint if there is one.
+    """Train what is not frozen of `model`, in place, on all steps of `plan`, from the last checkpoint if there is one.
 
     On several processes every one of them calls this with the same arguments; `on_step` is called, and checkpoints are written, on rank 0 only.
 
@@ -120,6 +122,7 @@ class _Loop:
             self.parameters,
             lr=settings.lr,
             new_rows_lr=settings.new_rows_lr,
+            old_rows_lr=settings.lr if settings.old_rows_lr is None else settings.old_rows_lr,
             lora_plus_ratio=settings.lora_plus_ratio,
             weight_decay=settings.weight_decay,
         )
@@ -128,7 +131,7 @@ class _Loop:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # torch 2.13 renames broadcast_buffers, and accelerate 1.15 knows no other name
             self.objective = self.accelerator.prepare(NextTokenLoss(model, settings.loss_kernel))
-        self.scaler = torch.amp.GradScaler(self.accelerator.device.type, enabled=model.frozen_head.dtype == torch.float16)
+        self.scaler = torch.amp.GradScaler(self.accelerator.device.type, enabled=model.dtype == torch.float16)
         self.spikes = SpikeDetector(settings.spike_factor)
         self.done, self.tokens, self.elapsed_s, self.rewinds = 0, 0, 0.0, 0
         self.figure: float | None = None

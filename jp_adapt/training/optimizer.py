@@ -12,31 +12,41 @@ from jp_adapt.model.lora import lora_parameters
 
 
 def trainable_parameters(model: CausalModel) -> dict[str, nn.Parameter]:
-    """Everything that trains, by name."""
-    rows = {f"new_rows.{name}": parameter for name, parameter in model.new_row_parameters().items()}
-    return rows | lora_parameters(model.body)
+    """Everything that trains, by name: new_rows.*, LoRA's names, and of the base old_rows.* and body.*."""
+    found = {f"new_rows.{name}": parameter for name, parameter in model.new_row_parameters().items()}
+    found |= {f"old_rows.{name}": parameter for name, parameter in model.base_row_parameters().items() if parameter.requires_grad}
+    # A tied head is the embedding, and hangs in the body: each weight once.
+    rows = {id(parameter) for parameter in model.base_row_parameters().values()}
+    body = {name: parameter for name, parameter in model.body.named_parameters() if parameter.requires_grad and id(parameter) not in rows}
+    found |= {f"body.{name}": parameter for name, parameter in body.items() if ".lora_" not in name}
+    return found | lora_parameters(model.body)
 
 
 def parameter_groups(
-    parameters: dict[str, nn.Parameter], *, lr: float, new_rows_lr: float, lora_plus_ratio: float, weight_decay: float
+    parameters: dict[str, nn.Parameter], *, lr: float, new_rows_lr: float, old_rows_lr: float, lora_plus_ratio: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """New rows (never decayed); LoRA; and, with LoRA+ (2402.12354), the B matrices at `lora_plus_ratio` times the rate of the others."""
-    rows = [parameter for name, parameter in parameters.items() if name.startswith("new_rows.")]
-    up = [parameter for name, parameter in parameters.items() if ".lora_B." in name and lora_plus_ratio != 1]
-    named = {id(parameter) for parameter in [*rows, *up]}
-    rest = [parameter for parameter in parameters.values() if id(parameter) not in named]
+    """AdamW's groups. New rows and the weights of norms are never decayed; with LoRA+ (2402.12354) B matrices have `lora_plus_ratio` times the rate of A."""
+    kinds: dict[str, list[nn.Parameter]] = {"rest": [], "norms": [], "up": [], "old_rows": [], "new_rows": []}
+    for name, parameter in parameters.items():
+        first = name.partition(".")[0]
+        kind = first if first in ("new_rows", "old_rows") else "norms" if first == "body" and parameter.ndim == 1 else "rest"
+        kinds["up" if ".lora_B." in name and lora_plus_ratio != 1 else kind].append(parameter)
     groups = [
-        {"params": rest, "lr": lr, "weight_decay": weight_decay},
-        {"params": up, "lr": lr * lora_plus_ratio, "weight_decay": weight_decay},
-        {"params": rows, "lr": new_rows_lr, "weight_decay": 0.0},
+        {"params": kinds["rest"], "lr": lr, "weight_decay": weight_decay},
+        {"params": kinds["norms"], "lr": lr, "weight_decay": 0.0},
+        {"params": kinds["up"], "lr": lr * lora_plus_ratio, "weight_decay": weight_decay},
+        {"params": kinds["old_rows"], "lr": old_rows_lr, "weight_decay": weight_decay},
+        {"params": kinds["new_rows"], "lr": new_rows_lr, "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
 
 
 def group_norms(parameters: dict[str, nn.Parameter]) -> dict[str, float]:
-    """Norm of the gradient before clipping, of the new rows and of all else."""
+    """Norm of the gradient before clipping of each part that trains: new rows, old rows, body, LoRA."""
     parts: dict[str, list[torch.Tensor]] = {}
     for name, parameter in parameters.items():
+        first = name.partition(".")[0]
+        part = first if first in ("new_rows", "old_rows", "body") else "lora"
         if parameter.grad is not None:
-            parts.setdefault("grad_norm_new_rows" if name.startswith("new_rows.") else "grad_norm_lora", []).append(parameter.grad)
+            parts.setdefault(f"grad_norm_{part}", []).append(parameter.grad)
     return {name: float(torch.nn.utils.get_total_norm(grads)) for name, grads in parts.items()}

@@ -25,6 +25,6 @@ def memory_and_rows(model: CausalModel, device: torch.device) -> dict[str, float
     """Peak memory, and the mean norm of new and of old rows. New rows that outgrow the old ones draw probability from every other token."""
     figures = {"peak_memory_bytes": float(peak_memory_bytes(device))}
     if model.new_input is not None:
-        for name, rows in (("row_norm_new", model.new_input), ("row_norm_old", model.embedding.frozen)):
+        for name, rows in (("row_norm_new", model.new_input), ("row_norm_old", model.embedding.base.weight)):
             figures[name] = float(torch.linalg.vector_norm(rows, dim=1, dtype=torch.float32).mean())
     return figures

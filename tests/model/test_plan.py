@@ -84,6 +84,19 @@ def test_the_base_is_6n_when_all_of_it_trains_and_4n_when_it_is_frozen():
     assert flops_per_token(replace(short, checkpointing=True)) == pytest.approx(flops_per_token(short) + 2 * model.linear_parameters, rel=1e-3)
 
 
+def test_all_parameters_train_with_16_bytes_and_6_operations_each():
+    work = replace(LLAMA2, lora_rank=None, new_tokens=0, sequence_tokens=1, train_body=True, train_rows=True)
+    parts, parameters = memory_by_part(work), work.architecture.parameters
+    assert work.trainable == parameters
+    assert parts["weights"] == 0
+    assert parts["trainable weights"] + parts["optimizer"] == 12 * parameters
+    assert parts["gradients"] == 4 * (parameters + work.architecture.embedding_parameters)
+    assert flops_per_token(work) == pytest.approx(6 * (parameters - 32_000 * 4096), rel=1e-3)  # the embedding only looks up
+    rows = replace(LLAMA2, train_rows=True)
+    assert rows.trainable == LLAMA2.trainable + 2 * 32_000 * 4096
+    assert memory_by_part(rows)["weights"] == 2 * (parameters - 2 * 32_000 * 4096)
+
+
 def test_hours_by_hand_and_over_devices():
     device = DEVICES["h100-80g"]
     one = hours(LLAMA2, device)

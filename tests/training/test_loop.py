@@ -33,8 +33,8 @@ SETTINGS = TrainSettings(
 )
 
 
-def model_with_rows(folder, *, lora: bool = True) -> CausalModel:
-    base = load_base(folder, torch.float32)
+def model_with_rows(folder, *, lora: bool = True, dtype: torch.dtype = torch.float32) -> CausalModel:
+    base = load_base(folder, dtype)
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(4, 32, generator=generator) * 0.02
     model = CausalModel(base, NewRows(rows, None if base.config.tie_word_embeddings else rows.clone()))
@@ -100,7 +100,7 @@ def test_activation_checkpointing_changes_no_bit(pico, tmp_path):
 
 def test_lora_plus_gives_b_matrices_a_rate_of_their_own(pico):
     parameters = trainable_parameters(model_with_rows(pico))
-    groups = parameter_groups(parameters, lr=1e-3, new_rows_lr=5e-4, lora_plus_ratio=16, weight_decay=0.1)
+    groups = parameter_groups(parameters, lr=1e-3, new_rows_lr=5e-4, old_rows_lr=1e-3, lora_plus_ratio=16, weight_decay=0.1)
     rates = {id(parameter): (group["lr"], group["weight_decay"]) for group in groups for parameter in group["params"]}
     assert len(rates) == len(parameters)
     for name, parameter in parameters.items():
@@ -108,15 +108,27 @@ def test_lora_plus_gives_b_matrices_a_rate_of_their_own(pico):
         assert rates[id(parameter)] == expected, name
 
 
+@pytest.mark.parametrize("folder", ["pico", "pico_untied"])
+@pytest.mark.parametrize("body", [True, False])
+def test_what_trains_of_the_base_has_groups_of_its_own(folder, body, request):
+    model = model_with_rows(request.getfixturevalue(folder), lora=not body)
+    model.unfreeze(body=body, embeddings=True)
+    parameters = trainable_parameters(model)
+    assert sum(parameter.numel() for parameter in parameters.values()) == sum(p.numel() for p in model.parameters() if p.requires_grad)
+    groups = parameter_groups(parameters, lr=1e-3, new_rows_lr=5e-4, old_rows_lr=1e-5, lora_plus_ratio=1, weight_decay=0.1)
+    rates = {id(parameter): (group["lr"], group["weight_decay"]) for group in groups for parameter in group["params"]}
+    rows = ["input"] if model.tied else ["input", "output"]
+    assert [name for name in parameters if "_rows." in name] == [f"new_rows.{name}" for name in rows] + [f"old_rows.{name}" for name in rows]
+    for name, parameter in parameters.items():
+        decay = 0.0 if "norm" in name else 0.1
+        assert rates[id(parameter)] == {"new_rows": (5e-4, 0.0), "old_rows": (1e-5, 0.1)}.get(name.partition(".")[0], (1e-3, decay)), name
+
+
 def test_float16_trains_with_scaled_losses(pico, tmp_path):
-    model = model_with_rows(pico)
-    model.base.to(torch.float16)
-    for parameter in trainable_parameters(model).values():
-        parameter.data = parameter.data.float()
-    model.to(model.base.device)  # embedding and head become views of the rounded matrices
+    model = model_with_rows(pico, dtype=torch.float16)
     seen = run(model, small_plan(tokens=4000), tmp_path)
     losses = [metrics["loss_nats"] / metrics["num_targets"] for _, metrics in seen]
-    assert model.frozen_head.dtype == torch.float16
+    assert model.dtype == model.base_head.dtype == torch.float16
     assert sum(losses[-5:]) / 5 < losses[0] - 0.1
 
 
