@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from jp_adapt.core.progress import Advance
+from jp_adapt.evaluation.memory import Room
+from jp_adapt.evaluation.processes import ALONE, Processes
 from jp_adapt.evaluation.trie import common_prefix
 from jp_adapt.model.causal import CausalModel
 
@@ -45,7 +47,7 @@ class Continued:
 
 @dataclass
 class Report:
-    """What a run of `generate` did: tokens through the model, and how often memory ran out and half the rows were given up."""
+    """What a run of `generate` did: tokens through the model, and how often memory ran out and half the rows (or half a pass) were given up."""
 
     prefilled_tokens: int = 0
     decoded_tokens: int = 0
@@ -60,34 +62,31 @@ def generate(
     stop_ids: Sequence[int],
     advance: Advance = lambda done, note: None,
     report: Report | None = None,
+    processes: Processes = ALONE,
 ) -> list[Continued]:
     """The most probable continuation of each request, token by token, in the order given.
 
-    Where memory runs out, half the rows are given up, their prompts wait for another turn, and what is finished is kept; torch's error when a single row is
-    too many.
+    Where memory runs out, half the rows are given up, their prompts wait for another turn, and what is finished is kept; with a single row left, prompts go
+    through in shorter pieces. torch's error when nothing smaller is left. Each of `processes` continues a run of prompts that begin alike.
     """
     report = report or Report()
     results: dict[int, Continued] = {}
     waiting = sorted((at for at, request in enumerate(requests) if request.max_tokens > 0), key=lambda at: requests[at].ids, reverse=True)
-    results |= {at: Continued("", "length", 0) for at, request in enumerate(requests) if request.max_tokens <= 0}
+    waiting = processes.share(waiting, [1] * len(waiting))
     capacity = max((len(request.ids) + request.max_tokens for request in requests), default=0)
-    rows = max(1, min(MAX_ROWS, len(waiting), CACHE_BYTES // max(1, capacity * _token_bytes(model))))
+    rows = Room(max(1, min(MAX_ROWS, len(waiting), CACHE_BYTES // max(1, capacity * _token_bytes(model)))))
+    prefill = Room(PREFILL_TOKENS)
+    done = sum(request.max_tokens <= 0 for request in requests)
     while waiting:
-        run = _Run(model, requests, decode, frozenset(stop_ids), report, results, _RowCache(rows, capacity))
+        run = _Run(model, requests, decode, frozenset(stop_ids), report, results, _RowCache(rows.size, capacity), prefill.size)
         try:
-            run.go(waiting, advance)
-        except RuntimeError as error:
-            if rows == 1 or not out_of_memory(error):
-                raise
+            run.go(waiting, lambda count, note: advance(min(len(requests), done + count * processes.count), note))
+        except (RuntimeError, MemoryError) as error:
+            (rows if rows.size > 1 else prefill).halve(error)
             waiting += sorted((row.request for row in run.active.values()), key=lambda at: requests[at].ids, reverse=True)
-            rows //= 2
-            report.halvings += 1
-    return [results[at] for at in range(len(requests))]
-
-
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether torch says that a GPU's memory (its own error) or the machine's (a plain RuntimeError of its allocator) is used up."""
-    return isinstance(error, torch.OutOfMemoryError) or "DefaultCPUAllocator" in str(error)
+    report.halvings += rows.halvings + prefill.halvings
+    everywhere = {at: result for part in processes.gather(results) for at, result in part.items()}
+    return [everywhere.get(at, Continued("", "length", 0)) for at in range(len(requests))]
 
 
 def _token_bytes(model: CausalModel) -> int:
@@ -158,9 +157,10 @@ class _Run:
         report: Report,
         results: dict[int, Continued],
         cache: _RowCache,
+        prefill_tokens: int,
     ) -> None:
         self.model, self.requests, self.decode, self.stop_ids = model, requests, decode, stop_ids
-        self.report, self.results, self.cache = report, results, cache
+        self.report, self.results, self.cache, self.prefill_tokens = report, results, cache, prefill_tokens
         self.device = model.base_head.device
         self.active: dict[int, _Row] = {}
         self.last_row, self.last_ids = 0, list[int]()
@@ -184,8 +184,8 @@ class _Run:
         shared = min(common_prefix(self.last_ids, ids), len(ids) - 1)
         self.cache.copy(self.last_row, row, shared)
         self.last_row, self.last_ids = row, []  # no prefix to copy, should the next lines fail
-        for start in range(shared, len(ids), PREFILL_TOKENS):
-            end = min(len(ids), start + PREFILL_TOKENS)
+        for start in range(shared, len(ids), self.prefill_tokens):
+            end = min(len(ids), start + self.prefill_tokens)
             positions = torch.arange(start, end, device=self.device)
             mask = torch.arange(end, device=self.device)[None, :] <= positions[:, None]
             self.cache.place(row, positions, end)

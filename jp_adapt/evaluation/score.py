@@ -7,17 +7,20 @@ are kept in one buffer as long as the longest text, in which each branch overwri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from jp_adapt.core.progress import Advance
+from jp_adapt.evaluation.memory import Room
+from jp_adapt.evaluation.processes import ALONE, Processes
 from jp_adapt.evaluation.trie import Node, Request, build_trie, pack, preorder
 from jp_adapt.model.causal import CHUNK_LOGITS, CausalModel
 
-PACK_TOKENS = 512  # in one forward pass; docs/log.md has what 256 to 2,048 gave
+PACK_TOKENS = 512  # in one forward pass; `python -m tests.perf eval_speed --pack=N` compares others, and no comparison has been completed
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,13 @@ class Scored:
 
 
 def log_likelihoods(
-    model: CausalModel, requests: Sequence[Request], *, max_tokens: int, advance: Callable[[int, str], None] = lambda done, note: None
+    model: CausalModel,
+    requests: Sequence[Request],
+    *,
+    max_tokens: int,
+    advance: Advance = lambda done, note: None,
+    room: Room | None = None,
+    processes: Processes = ALONE,
 ) -> list[float]:
     """ln p of the scored ids of each request, in nats, in the order given.
 
@@ -37,36 +46,57 @@ def log_likelihoods(
     """
     owners, windows = [], []
     for owner, request in enumerate(requests):
-        for window in _windows(request, max_tokens):
+        for window in cut_in_windows(request, max_tokens):
             owners.append(owner)
             windows.append(window)
     totals = [0.0] * len(requests)
-    for owner, scored in zip(owners, score_requests(model, windows, advance=advance), strict=True):
+    for owner, scored in zip(owners, score_requests(model, windows, advance=advance, room=room, processes=processes), strict=True):
         totals[owner] += scored.log_likelihood
     return totals
 
 
-@torch.inference_mode()
-def score_requests(model: CausalModel, requests: Sequence[Request], *, advance: Callable[[int, str], None] = lambda done, note: None) -> list[Scored]:
-    """Score every request whole, in the order given. One that scores no id has 0 nats and is greedy."""
-    run = _Run(model, requests, advance)
-    roots = build_trie(requests)
-    longest = max((len(request.ids) for request in requests), default=0)
-    memory = PrefixMemory(longest + PACK_TOKENS)
-    stack: list[tuple[list[Node], int]] = [(roots, 0)]
+def score_requests(
+    model: CausalModel,
+    requests: Sequence[Request],
+    *,
+    advance: Advance = lambda done, note: None,
+    room: Room | None = None,
+    processes: Processes = ALONE,
+) -> list[Scored]:
+    """Score every request whole, in the order given. One that scores no id has 0 nats and is greedy.
+
+    Where memory runs out, `room` (of PACK_TOKENS tokens) is halved and the pass is done again in parts. The passes are divided among `processes` as they are,
+    so that the results are the same to the last bit however many there are: the sums over passes are exact (float32 values of like size, in float64).
+    """
+    run = _Run(model, requests, advance, room or Room(PACK_TOKENS))
+    run.go(build_trie(requests), processes)
+    return run.results(processes)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One forward pass: `nodes` and all below them, after the tokens of the nodes of `path`, which are kept in memory."""
+
+    path: tuple[Node, ...]
+    nodes: list[Node]
+
+    @property
+    def size(self) -> int:
+        return sum(node.size for node in self.nodes)
+
+
+def _plan(nodes: Sequence[Node], room: int, path: tuple[Node, ...] = ()) -> Iterator[_Job]:
+    """The passes over `nodes` of at most `room` tokens each, depth first. A node larger than that, with all below it, becomes the path of others."""
+    stack = [(nodes, path)]
     while stack:
-        nodes, length = stack.pop()
-        if len(nodes) == 1 and nodes[0].size > PACK_TOKENS:
-            _keep(run, memory, nodes[0], length)
-            stack.append((nodes[0].children, length + len(nodes[0].tokens)))
-            continue
-        groups = pack(nodes, PACK_TOKENS)
-        for group in groups:  # what fits first, while the prefix lies in memory
-            if len(group) > 1 or group[0].size <= PACK_TOKENS:
-                memory.length = length
-                run.forward(memory, list(preorder(group)))
-        stack += [(group, length) for group in groups if len(group) == 1 and group[0].size > PACK_TOKENS]
-    return run.results()
+        nodes, path = stack.pop()
+        for group in pack([node for node in nodes if node.size <= room], room):  # what fits first, while the path lies in memory
+            yield _Job(path, group)
+        for node in nodes:
+            if node.size > room and not node.children:
+                yield _Job((*path, node), [])
+            elif node.size > room:
+                stack.append((node.children, (*path, node)))
 
 
 class PrefixMemory:
@@ -92,45 +122,87 @@ class PrefixMemory:
         return kept_keys[:, :, :end], kept_values[:, :, :end]
 
 
-def _room_for(states: Tensor, capacity: int) -> Tensor:
-    batch, heads, _, size = states.shape
-    return states.new_empty(batch, heads, capacity, size)
-
-
-def _keep(run: _Run, memory: PrefixMemory, node: Node, length: int) -> None:
-    """Compute a node alone, in pieces, and keep it as prefix."""
-    for start in range(0, len(node.tokens), PACK_TOKENS):
-        end = start + PACK_TOKENS
-        marks = [(at - start, request, target) for at, request, target in node.marks if start <= at < end]
-        memory.length = length + start
-        run.forward(memory, [Node(node.depth + start, node.tokens[start:end], [], marks, len(node.tokens[start:end]))])
-
-
 class _Run:
-    """The results so far, and the forward pass that adds to them."""
+    """The results so far, the prefix that lies in memory, and the forward passes that add to them."""
 
-    def __init__(self, model: CausalModel, requests: Sequence[Request], advance: Callable[[int, str], None]) -> None:
-        self.model, self.advance = model, advance
+    def __init__(self, model: CausalModel, requests: Sequence[Request], advance: Advance, room: Room) -> None:
+        self.model, self.advance, self.room = model, advance, room
         self.device = model.base_head.device
         self.nats = torch.zeros(len(requests), dtype=torch.float64)
         self.missed = torch.zeros(len(requests), dtype=torch.int64)
         self.left = [len(request.ids) - request.first for request in requests]
         self.done = sum(left <= 0 for left in self.left)
+        self.memory = PrefixMemory(max((len(request.ids) for request in requests), default=0) + room.size)
+        self.held: list[Node] = []  # the nodes whose keys and values are in memory
+        self.unscored: set[int] = set()  # of the nodes that will be held: those whose marks are still to be scored, here
+        self.processes = 1
 
-    def forward(self, memory: PrefixMemory, nodes: list[Node]) -> None:
-        """One pass over `nodes`, which lie in preorder below the prefix in `memory`."""
+    @torch.inference_mode()
+    def go(self, roots: list[Node], processes: Processes) -> None:
+        """Every pass of this process's share."""
+        jobs = list(_plan(roots, self.room.size))
+        self.processes = processes.count
+        seen: set[int] = set()
+        kept = []  # of each job: the nodes that no job before it has in its path
+        for job in jobs:
+            kept.append([node for node in job.path if id(node) not in seen])
+            seen.update(map(id, kept[-1]))
+        costs = [job.size + sum(len(node.tokens) for node in nodes) for job, nodes in zip(jobs, kept, strict=True)]
+        mine = processes.share(list(zip(jobs, kept, strict=True)), costs)
+        self.unscored = {id(node) for _, nodes in mine for node in nodes}
+        waiting = [job for job, _ in reversed(mine)]
+        while waiting:
+            job = waiting.pop()
+            self._hold(job.path)
+            if job.size > self.room.size:  # planned while there was more room
+                waiting += reversed(list(_plan(job.nodes, self.room.size, job.path)))
+                self.unscored.update(map(id, preorder(job.nodes)))
+            elif job.nodes:
+                try:
+                    self._forward(list(preorder(job.nodes)), scored=True)
+                except (RuntimeError, MemoryError) as error:
+                    self.room.halve(error)
+                    waiting.append(job)
+
+    def _hold(self, path: tuple[Node, ...]) -> None:
+        """Have the keys and values of `path` in memory, and nothing after them."""
+        shared = next((at for at, (held, wanted) in enumerate(zip(self.held, path, strict=False)) if held is not wanted), min(len(self.held), len(path)))
+        del self.held[shared:]
+        self.memory.length = sum(len(node.tokens) for node in self.held)
+        for node in path[shared:]:
+            self._keep(node)
+            self.held.append(node)
+
+    def _keep(self, node: Node) -> None:
+        """Compute a node alone, in pieces that fit."""
+        scored, start = id(node) in self.unscored, 0
+        while start < len(node.tokens):
+            end = start + self.room.size
+            marks = [(at - start, request, target) for at, request, target in node.marks if start <= at < end]
+            tokens = node.tokens[start:end]
+            try:
+                self._forward([Node(node.depth + start, tokens, [], marks, len(tokens))], scored=scored)
+            except (RuntimeError, MemoryError) as error:
+                self.room.halve(error)
+            else:
+                start += len(tokens)
+                self.memory.length += len(tokens)
+        self.unscored.discard(id(node))
+
+    def _forward(self, nodes: list[Node], *, scored: bool) -> None:
+        """One pass over `nodes`, which lie in preorder below the prefix in memory. It counts as a whole or not at all."""
         ids: list[int] = []
         positions: list[int] = []
         rows, owners, targets = [], [], []
         for node in nodes:
-            for at, request, target in node.marks:
+            for at, request, target in node.marks if scored else ():
                 rows.append(len(ids) + at)
                 owners.append(request)
                 targets.append(target)
             ids += node.tokens
             positions += range(node.depth, node.depth + len(node.tokens))
-        mask = _tree_mask(nodes, memory.length, len(ids)).to(self.device)
-        hidden = self.model(torch.tensor([ids], device=self.device), torch.tensor([positions], device=self.device), mask=mask, cache=memory)[0]
+        mask = _tree_mask(nodes, self.memory.length, len(ids)).to(self.device)
+        hidden = self.model(torch.tensor([ids], device=self.device), torch.tensor([positions], device=self.device), mask=mask, cache=self.memory)[0]
         if rows:
             self._score(hidden, rows, owners, targets)
 
@@ -138,20 +210,26 @@ class _Run:
         asked, places = torch.tensor(rows).unique(return_inverse=True)  # choices part after one token: its logits are made once
         size = max(1, CHUNK_LOGITS // self.model.vocab_size)
         target, owner = torch.tensor(targets), torch.tensor(owners)
+        found = []
         for start in range(0, len(asked), size):
             logits = self.model.logits(hidden[asked[start : start + size].to(self.device)])
             here = (places >= start) & (places < start + size)
             row, wanted = (places[here] - start).to(self.device), target[here].to(self.device)
             values = (logits[row, wanted] - logits.logsumexp(dim=1)[row]).double().cpu()
-            self.nats.index_add_(0, owner[here], values)
-            self.missed.index_add_(0, owner[here], (logits.argmax(dim=1)[row] != wanted).long().cpu())
+            found.append((owner[here], values, (logits.argmax(dim=1)[row] != wanted).long().cpu()))
+        for owned, values, missed in found:
+            self.nats.index_add_(0, owned, values)
+            self.missed.index_add_(0, owned, missed)
         for request in owners:
             self.left[request] -= 1
             self.done += self.left[request] == 0
-        self.advance(self.done, "")
+        self.advance(min(len(self.left), self.done * self.processes), "")
 
-    def results(self) -> list[Scored]:
-        return [Scored(nats, missed == 0) for nats, missed in zip(self.nats.tolist(), self.missed.tolist(), strict=True)]
+    def results(self, processes: Processes) -> list[Scored]:
+        """The sums of all processes."""
+        parts = processes.gather((self.nats.tolist(), self.missed.tolist()))
+        nats, missed = ([sum(values) for values in zip(*(part[which] for part in parts), strict=True)] for which in (0, 1))
+        return [Scored(nat, miss == 0) for nat, miss in zip(nats, missed, strict=True)]
 
 
 def _tree_mask(nodes: list[Node], prefix: int, total: int) -> Tensor:
@@ -168,7 +246,8 @@ def _tree_mask(nodes: list[Node], prefix: int, total: int) -> Tensor:
     return mask[None, None]
 
 
-def _windows(request: Request, max_tokens: int) -> list[Request]:
+def cut_in_windows(request: Request, max_tokens: int) -> list[Request]:
+    """A request in pieces of at most `max_tokens`, each after the first id of the whole; every scored id is in one of them."""
     if len(request.ids) <= max_tokens:
         return [request]
     prefix, body = request.ids[0], request.ids[1:]

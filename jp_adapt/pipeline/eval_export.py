@@ -13,8 +13,8 @@ from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import new_folder, write_text
 from jp_adapt.core.shipped import shipped_benchmarks
 from jp_adapt.evaluation.lm_eval_scores import SCORING
-from jp_adapt.evaluation.local_backend import MAX_TOKENS_PER_CHAR
 from jp_adapt.evaluation.prompts import Prompt, build_prompts
+from jp_adapt.evaluation.token_backend import MAX_TOKENS_PER_CHAR
 from jp_adapt.recipe.benchmark import Kind, Protocol
 from jp_adapt.recipe.benchmark_items import LoadedBenchmark, load_benchmark, load_declaration
 from jp_adapt.recipe.profiles import PROFILES

@@ -14,8 +14,9 @@ from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import progress
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.evaluation.bits import score_texts
-from jp_adapt.evaluation.local_backend import LocalBackend
+from jp_adapt.evaluation.local_engine import LocalEngine
 from jp_adapt.evaluation.run import Backend
+from jp_adapt.evaluation.token_backend import TokenBackend
 from jp_adapt.model.causal import CausalModel, load_causal, resolve_precision
 from jp_adapt.text.chat import TEMPLATES, with_defaults
 from jp_adapt.tokenizer.bpe import BpeTokenizer
@@ -70,12 +71,10 @@ def load_model(folder: Path, dtype: str = "auto") -> EvaluatedModel:
     config = read_json(folder / "config.json")
     longest = int(config.get("max_position_embeddings") or LONGEST_CONTEXT)
     max_tokens = min(longest, LONGEST_CONTEXT)
-    backend = LocalBackend(
-        model,
+    backend = TokenBackend(
+        LocalEngine(model, tokenizer.runtime.decode, stop_ids=[prefix, *_ids(config.get("eos_token_id"))]),
         tokenizer.encode,
-        tokenizer.runtime.decode,
         prefix=prefix,
-        stop_ids=[prefix, *_ids(config.get("eos_token_id"))],
         max_tokens=max_tokens,
         own_start=tokenizer.runtime.encode("", add_special_tokens=True).ids,
         render_chat=partial(render_chat, *chat_template(folder)),

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jp_adapt.evaluation import score
+from jp_adapt.evaluation.memory import Room
+from jp_adapt.evaluation.processes import Processes
 from jp_adapt.evaluation.score import PrefixMemory, score_requests
 from jp_adapt.evaluation.trie import Request, build_trie, common_prefix, pack, preorder
-from jp_adapt.model.causal import load_causal
+from jp_adapt.model.causal import CausalModel, load_causal
 
 FEW = st.lists(st.integers(1, 3), min_size=1, max_size=12)
 
@@ -119,3 +124,114 @@ def test_prefix_memory_gives_the_prefix_and_the_new_tokens():
     memory.length = 2
     keys, _ = memory.update(second, second, 0)
     assert keys[0, 0].tolist() == [[0, 1], [2, 3], [9, 9]]
+
+
+FAMILY = [Request([*[7, 8, 9] * 50, question, question + 1, 5, choice, 6], first=140) for question in range(10, 30) for choice in range(40, 45)]
+MIXED = [*FAMILY, *(Request([*range(1, length)], first=1) for length in (3, 90, 200, 400)), Request([1, 2], first=2)]
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_several_processes_give_the_same_to_the_last_bit(model, monkeypatch, count):
+    monkeypatch.setattr(score, "PACK_TOKENS", 48)
+    alone = score_requests(model, MIXED)
+    parts = []
+    for rank in range(count):
+        score_requests(model, MIXED, processes=Processes(rank, count, lambda part: parts.append(part) or [part]))
+    assert sum(any(nats) for nats, _ in parts) >= min(count, 3), "they share the work"
+    assert score_requests(model, [], processes=Processes()) == []
+    merged = score_requests(model, MIXED, processes=Processes(0, count, lambda mine: parts))
+    assert merged == alone
+
+
+@settings(max_examples=50)
+@given(costs=st.lists(st.integers(0, 9), max_size=30), count=st.integers(1, 5))
+def test_shares_are_neighbours_and_nothing_is_done_twice(costs, count):
+    shares = [Processes(rank, count).share(range(len(costs)), costs) for rank in range(count)]
+    assert [one for share in shares for one in share] == list(range(len(costs)))
+
+
+def fails_above(monkeypatch, tokens: int, error: Exception) -> list[int]:
+    """Make passes of more than `tokens` tokens fail after the body ran, as real ones do; what was tried comes back."""
+    tried: list[int] = []
+    forward = CausalModel.forward
+
+    def fails(self, ids, *rest, **named):
+        tried.append(ids.shape[1])
+        hidden = forward(self, ids, *rest, **named)
+        if ids.shape[1] > tokens:
+            raise error
+        return hidden
+
+    monkeypatch.setattr(CausalModel, "forward", fails)
+    return tried
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("[enforce] DefaultCPUAllocator: can't allocate memory")])
+def test_memory_that_runs_out_halves_the_pass_and_loses_nothing(model, monkeypatch, error):
+    expected = score_requests(model, MIXED)
+    room = Room(512)
+    tried = fails_above(monkeypatch, 70, error)
+    got = score_requests(model, MIXED, room=room)
+    assert (room.size, room.halvings) == (64, 3)
+    assert sum(size > 70 for size in tried) == 3, "a pass that was planned larger is not tried again in vain"
+    for one, other in zip(got, expected, strict=True):
+        assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-4)
+        assert one.is_greedy == other.is_greedy
+
+
+def test_logits_that_do_not_fit_count_once(model, monkeypatch):
+    """Memory runs out after some of a pass's probabilities are known: they are not added twice."""
+    expected = score_requests(model, MIXED)
+    monkeypatch.setattr(score, "CHUNK_LOGITS", 500 * 8)
+    logits, calls = CausalModel.logits, []
+
+    def fails(self, hidden):
+        calls.append(len(hidden))
+        if len(calls) == 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return logits(self, hidden)
+
+    monkeypatch.setattr(CausalModel, "logits", fails)
+    room = Room(512)
+    got = score_requests(model, MIXED, room=room)
+    assert room.halvings == 1
+    assert [one.log_likelihood for one in got] == pytest.approx([one.log_likelihood for one in expected], abs=1e-4)
+
+
+def test_memory_that_runs_out_for_one_token_is_an_error(model, monkeypatch):
+    fails_above(monkeypatch, 0, torch.OutOfMemoryError("CUDA out of memory"))
+    with pytest.raises(torch.OutOfMemoryError):
+        score_requests(model, FAMILY)
+    monkeypatch.undo()
+    fails_above(monkeypatch, 0, RuntimeError("shapes"))
+    room = Room(512)
+    with pytest.raises(RuntimeError, match="shapes"):
+        score_requests(model, FAMILY, room=room)
+    assert room.halvings == 0
+
+
+LITTLE_MEMORY = """
+import resource, sys, torch
+from pathlib import Path
+from jp_adapt.evaluation.memory import Room
+from jp_adapt.evaluation.score import score_requests
+from jp_adapt.evaluation.trie import Request
+from jp_adapt.model.causal import load_causal
+
+model = load_causal(Path(sys.argv[1]), torch.float32)
+requests = [Request([7, 8, 9, *(start * step % 490 + 1 for step in range(1, 60))]) for start in range(1, 140)]
+expected = score_requests(model, requests)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000, used + 100_000_000))
+room = Room(8192)  # a mask of 8,192 x 8,192 tokens alone has 64 MB, and 256 as float32
+got = score_requests(model, requests, room=room)
+assert max(abs(a.log_likelihood - b.log_likelihood) for a, b in zip(got, expected)) < 1e-4
+print(room.halvings)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS holds on Linux")
+def test_memory_that_really_runs_out(pico):
+    done = subprocess.run([sys.executable, "-c", LITTLE_MEMORY, str(pico)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert 1 <= int(done.stdout) <= 5

