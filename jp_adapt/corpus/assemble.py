@@ -7,18 +7,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from jp_adapt.corpus.deduplicate import Fetch, Indices
 from jp_adapt.corpus.parts import Work, unpacked
 from jp_adapt.corpus.shards import ShardWriter
 from jp_adapt.corpus.steps import Counts, Document, Outcome
 from jp_adapt.text.script_counts import SCRIPTS
 
-# (exact hashes [N], signatures [N, K]) -> ([N] the earlier document that each repeats, or -1; [N] whether it repeats it exactly)
-FindDuplicates = Callable[[npt.NDArray[np.uint64], npt.NDArray[np.uint32]], tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]]
+# (exact hashes [N], signatures [N, K], access to texts) -> ([N] the earlier document that each repeats, or -1; [N] whether it repeats it exactly)
+FindDuplicates = Callable[[npt.NDArray[np.uint64], npt.NDArray[np.uint32], Fetch], tuple[Indices, npt.NDArray[np.bool_]]]
 DEDUPLICATE = "deduplicate"
 
 
@@ -69,11 +71,15 @@ class Assembled:
 def assemble(parts: Sequence[Path], target: Path, work: Work, output: Output) -> Assembled:
     """Write the shards into the folder `target`, and where asked the documents as texts.jsonl.zst, a frame for each part.
 
-    One part is in memory at a time, and the fingerprints of all documents (about 650 bytes each) while repeated ones are looked for.
+    One part is in memory at a time, and the fingerprints of all documents (650 bytes each) while repeated ones are looked for. The texts that are compared
+    then lie in a nameless file beside the shards.
+
+    Raises:
+        OSError: the disk is full.
     """
     counts, sources = Counts(), work.sources
     stats = {name: SourceStats() for name in sources}
-    repeats, exact = _duplicates(parts, output.find_duplicates) if output.find_duplicates else (None, None)
+    repeats, exact = _duplicates(parts, target, output.find_duplicates) if output.find_duplicates else (None, None)
     writer = ShardWriter(target, np.dtype(work.dtype), output.shard_tokens)
     with ExitStack() as stack:
         stack.callback(writer.close)
@@ -105,9 +111,39 @@ def _parts(files: Sequence[Path]) -> Iterator[Any]:
             yield part
 
 
-def _duplicates(parts: Sequence[Path], find_duplicates: FindDuplicates) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    prints = [(part["exact"], part["signatures"]) for part in _parts(parts)]
-    return find_duplicates(np.concatenate([exact for exact, _ in prints]), np.concatenate([signatures for _, signatures in prints]))
+def _duplicates(parts: Sequence[Path], folder: Path, find_duplicates: FindDuplicates) -> tuple[Indices, npt.NDArray[np.bool_]]:
+    hashes = [part["exact"] for part in _parts(parts)]
+    ends = np.cumsum([len(found) for found in hashes])
+    signatures = np.zeros((int(ends[-1]) if len(ends) else 0, 0), np.uint32)
+    for part, end, found in zip(_parts(parts), ends.tolist(), hashes, strict=True):  # into one array: a list of parts would be in memory twice
+        mine = part["signatures"]
+        if signatures.shape[1] != mine.shape[1]:
+            signatures = np.zeros((len(signatures), mine.shape[1]), np.uint32)
+        signatures[end - len(found) : end] = mine
+    with TemporaryFile(dir=folder) as file:
+        return find_duplicates(np.concatenate([np.zeros(0, np.uint64), *hashes]), signatures, lambda documents: _fetch(parts, ends, documents, file))
+
+
+def _fetch(parts: Sequence[Path], ends: Indices, documents: Indices, file: BinaryIO) -> Callable[[int], str]:
+    """Copy the texts of `documents` (ascending) into `file`, each part being unpacked once; what comes back reads them there, in any order."""
+    part_of = np.searchsorted(ends, documents, side="right")
+    starts = [0]
+    for number in np.unique(part_of).tolist():
+        mine = documents[part_of == number]
+        with np.load(parts[number]) as part:
+            lines = unpacked(part["texts"])
+        for index in (mine - ends[number] + len(lines)).tolist():
+            text = json.loads(lines[index])["text"].encode("utf-8")
+            file.write(text)
+            starts.append(starts[-1] + len(text))
+    file.flush()
+
+    def text_of(document: int) -> str:
+        place = int(np.searchsorted(documents, document))
+        file.seek(starts[place])
+        return file.read(starts[place + 1] - starts[place]).decode("utf-8")
+
+    return text_of
 
 
 def _count_duplicates(counts: Counts, sources: tuple[str, ...], part: Any, kept: npt.NDArray[np.bool_], exact: npt.NDArray[np.bool_]) -> None:

@@ -16,6 +16,7 @@ from jp_adapt.corpus.language import KeepLanguage
 from jp_adapt.corpus.normalise import Normalise
 from jp_adapt.corpus.quality import Quality
 from jp_adapt.corpus.steps import Counts, Document, Step, run_steps
+from tests.corpus.near_truth import is_near, near_pairs
 
 KINDS = ("mojibake", "exact", "near", "english", "chinese", "markup", "spam", "benchmark")
 # Written for this injector, not taken from the word lists that the steps have.
@@ -156,7 +157,8 @@ def judge(documents: Sequence[Defect], steps: Sequence[Step]) -> list[Verdict]:
                 called.add("spam")
         verdicts.append(Verdict(frozenset(called), kept[0].text if kept else None, items))
     left = [number for number, verdict in enumerate(verdicts) if verdict.text is not None]
-    of, exact = find_duplicates(*fingerprint([verdicts[number].text or "" for number in left]))
+    texts = [verdicts[number].text or "" for number in left]
+    of, exact = find_duplicates(*fingerprint(texts), lambda documents: texts.__getitem__)
     for number, index, same in zip(left, of.tolist(), exact.tolist(), strict=True):
         if index >= 0:
             old = verdicts[number]
@@ -185,12 +187,12 @@ class Score:
         return 2 * self.right / (2 * self.right + self.wrong + self.missed) if self.right else 0.0
 
 
-def score(documents: Sequence[Defect], verdicts: Sequence[Verdict], similar: Callable[[str, str], float]) -> dict[str, Score]:
+def score(documents: Sequence[Defect], verdicts: Sequence[Verdict]) -> dict[str, Score]:
     """Recall and precision of each kind.
 
-    The corpus has repetitions and pages with tags of its own, which are found rightly: a document of it called near (exact) is right where at least 0.9 of its
-    characters are those of the document that it is said to repeat (where it equals it after cleaning), and one called markup where it holds HTML outside of
-    code by a count of tags that is not the step's own.
+    The corpus has repetitions and pages with tags of its own, which are found rightly: a document of it called near (exact) is right where it is a near
+    duplicate, by `near_truth`, of the document that it is said to repeat, and one called markup where it holds HTML outside of code by a count of tags that is
+    not the step's own. Of two that are kept and are near duplicates, the later counts as missed.
     A defect counts as found under its own kind, or where it is dropped as a repetition of what it was made from (a repaired page is the page again).
     """
     scores = {kind: Score() for kind in KINDS}
@@ -207,10 +209,12 @@ def score(documents: Sequence[Defect], verdicts: Sequence[Verdict], similar: Cal
             scores[defect.kind].missed += not found
             continue
         for kind in verdict.called & set(KINDS):
-            right = kind in ("exact", "near") and similar(defect.text, documents[verdict.of].text) >= 0.9
+            right = kind in ("exact", "near") and is_near(defect.text, documents[verdict.of].text)
             right = right or (kind == "markup" and defect.text.count("</") + defect.text.count("<!--") >= 2)
             scores[kind].wrong += not right
             scores[kind].right += right
+    kept = [verdict.text for defect, verdict in zip(documents, verdicts, strict=True) if not defect.kind and verdict.text is not None]
+    scores["near"].missed += len({later for later, _ in near_pairs(kept)})
     return scores
 
 

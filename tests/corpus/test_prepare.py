@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
-from jp_adapt.corpus import parts
+from jp_adapt.corpus import deduplicate, parts
 from jp_adapt.corpus.assemble import Output
 from jp_adapt.corpus.deduplicate import find_exact_duplicates as find_duplicates
 from jp_adapt.corpus.deduplicate import fingerprint_exact as fingerprint
@@ -27,6 +27,7 @@ from jp_adapt.corpus.lines import OnError
 from jp_adapt.corpus.parts import Work
 from jp_adapt.corpus.prepare import SourceReader, prepare_corpus
 from jp_adapt.corpus.shards import TokenShards, token_dtype
+from jp_adapt.corpus.sources import iter_documents
 from jp_adapt.corpus.steps import Outcome
 
 IDENTITY = {"recipe": "test"}
@@ -137,11 +138,28 @@ def test_every_document_is_accounted_for(tmp_path: Path) -> None:
 
 
 def test_the_texts_are_those_of_the_tokens(tmp_path: Path) -> None:
-    from jp_adapt.corpus.sources import iter_documents
-
     texts = corpus()
     prepare(tmp_path / "out", texts)
     assert list(iter_documents(tmp_path / "out" / "texts.jsonl.zst")) == [text for left in expected(texts).values() for text in left]
+
+
+def test_near_duplicates_are_looked_for_across_parts_and_sources(tmp_path: Path) -> None:
+    """What is left is what the decision over the texts in memory leaves, and the texts that it compares come from the parts they lie in."""
+    rng = random.Random(7)
+    ja = ["".join(rng.choices("日本語の文章を書いて読む、検索する。", k=90)) for _ in range(30)]
+    near = [text[:40] + "×" + text[41:] for text in ja[::3]]
+    texts = {"ja": [*ja[:20], *near, ja[5]], "en": [*ja[20:], near[-1] + "!?"]}
+    flat = [text for found in texts.values() for text in found]
+    of, _ = deduplicate.find_duplicates(*deduplicate.fingerprint(flat), lambda documents: flat.__getitem__)
+    work = Work(tuple(texts), (), encode, "<u2", deduplicate.fingerprint)
+    output = Output(300, deduplicate.find_duplicates, texts=True)
+    report = prepare_corpus(tmp_path / "out", readers(texts), work, output, identity=IDENTITY)
+    assert list(iter_documents(tmp_path / "out" / "texts.jsonl.zst")) == [text for text, repeats in zip(flat, of.tolist(), strict=True) if repeats < 0]
+    dropped = [report["steps"]["deduplicate"][name]["dropped"] for name in texts]
+    assert [{reason: count for reason, (count, _) in found.items()} for found in dropped] == [
+        {"exact duplicate": 1, "near duplicate": 7},
+        {"near duplicate": 4},
+    ]
 
 
 def test_any_number_of_processes_writes_the_same_bytes(tmp_path: Path) -> None:
@@ -158,7 +176,7 @@ from functools import partial
 from itertools import pairwise
 from pathlib import Path
 import tests.corpus.test_prepare as t
-from jp_adapt.corpus import parts
+from jp_adapt.corpus import deduplicate, parts
 
 if __name__ == "__main__":
     parts.PART_CHARS = 200

@@ -14,10 +14,6 @@ from tests.perf.tokenizer_data import DATA, has_data, read_corpora
 from tests.perf.training_speed import option
 
 
-def similar(left: str, right: str) -> float:
-    return Indel.normalized_similarity(left[:20_000], right[:20_000])
-
-
 def main() -> None:
     if not has_data():
         return
@@ -33,8 +29,11 @@ def main() -> None:
         f"  seed {seed}: {len(texts):,} documents and {len(documents) - len(texts):,} defects; {len(items):,} benchmark items (no data of {', '.join(missing)})"
     )
     print(f"  {'kind':<10} {'recall':>7} {'precision':>9} {'F1':>6}   found, wrong, missed")
-    for kind, found in score(documents, verdicts, similar).items():
+    for kind, found in score(documents, verdicts).items():
         print(f"  {kind:<10} {found.recall:7.3f} {found.precision:9.3f} {found.f1:6.3f}   {found.right}, {found.wrong}, {found.missed}")
+    pairs = [(defect.text, documents[verdict.of].text) for defect, verdict in zip(documents, verdicts, strict=True) if not defect.kind and verdict.of >= 0]
+    apart = sum(Indel.normalized_similarity(left[:20_000], right[:20_000]) < 0.9 for left, right in pairs)
+    print(f"  {len(pairs)} documents of the corpus itself repeat another; {apart} of them share less than 0.9 of their characters in the same order")
     for defect, verdict in zip(documents, verdicts, strict=True):
         if "--show" in sys.argv and ((defect.kind not in verdict.called) if defect.kind else verdict.called - {"exact", "near", "markup"}):
             print("  ", defect.kind or "clean", sorted(verdict.called), len(defect.text), repr(replace(defect).text[:90]))

@@ -27,7 +27,7 @@ OTHERS: tuple[Step, ...] = (RepairDecoding(), StripMarkup())
 def ours(texts: Sequence[str], steps: Sequence[Step]) -> int:
     kept = [document.text for document in run_steps((Document(text, "ja", "") for text in texts), steps, Counts())]
     exact, signatures = fingerprint(kept)
-    return int((find_duplicates(exact, signatures)[0] < 0).sum())
+    return int((find_duplicates(exact, signatures, lambda documents: kept.__getitem__)[0] < 0).sum())
 
 
 def peers() -> tuple[Callable[[str], str], Callable[[str], object]]:
