@@ -33,6 +33,9 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--overlap", type=Path, metavar="FILE", help="overlap of items with a training corpus: clean and touched items apart")
     parser.add_argument("--texts", nargs="+", default=[], metavar="FILE", help="texts to measure in bits per byte and character")
     parser.add_argument("--allow-code-execution", action="store_true", help="run programs that the model writes, in a sandbox (Linux)")
+    parser.add_argument(
+        "--baseline", type=Path, metavar="RUN", help="results of the base model on the same benchmarks: the page compares the two, item by item"
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: runs/eval-MODEL)")
     parser.add_argument("--json", action="store_true", help="print scores.json")
     parser.set_defaults(main=main)
@@ -53,6 +56,7 @@ def _count(text: str) -> int:
 
 def main(args: argparse.Namespace) -> int:
     from jp_adapt.evaluation.results import SCORES
+    from jp_adapt.pipeline.compare_commands import PAGE, compare, comparison_lines
     from jp_adapt.pipeline.eval_command import EvalOptions, evaluate, summary_table
 
     options = EvalOptions(
@@ -67,6 +71,7 @@ def main(args: argparse.Namespace) -> int:
         allow_code_execution=args.allow_code_execution,
         overlap=args.overlap,
         texts=tuple(args.texts),
+        baseline=args.baseline,
     )
     out = args.out or Path("runs") / f"eval-{args.model.resolve().name}"
     scores = evaluate(args.model, out, options)
@@ -74,5 +79,8 @@ def main(args: argparse.Namespace) -> int:
         print(json.dumps(json.loads((out / SCORES).read_text(encoding="utf-8")), ensure_ascii=False))
         return 0
     print(summary_table(scores))
+    if args.baseline is not None:
+        print("\n".join(comparison_lines(compare([args.baseline, out]))))
     print(f"Scores: {out / SCORES}")
+    print(f"Page: {out / PAGE}")
     return 0

@@ -12,11 +12,12 @@ def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser("eval page", help="an evaluation as a page", description=about)
     parser.add_argument("run", type=Path, help="folder that `jp-adapt eval` wrote")
     parser.add_argument("--html", type=Path, metavar="FILE", help="where to write it (default: RUN/index.html)")
+    parser.add_argument("--baseline", type=Path, metavar="RUN", help="another result folder to compare with: the base")
     parser.set_defaults(main=main)
 
 
 def main(args: argparse.Namespace) -> int:
     from jp_adapt.pipeline.compare_commands import write_evaluation_page
 
-    print(f"Page: {write_evaluation_page(args.run, args.html)}")
+    print(f"Page: {write_evaluation_page(args.run, args.html, args.baseline)}")
     return 0

@@ -9,6 +9,7 @@ from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output
 from jp_adapt.evaluation.scoring import alarms, chance, majority, metric_score
 from jp_adapt.recipe.benchmark import Protocol
 from jp_adapt.recipe.benchmark_items import LoadedBenchmark
+from jp_adapt.recipe.profiles import score_name
 
 TOUCHED_FROM = 0.5  # share of an item's text that a training corpus holds, from which the item counts as touched
 
@@ -28,7 +29,7 @@ def score_benchmark(
         warnings.append(f"contamination: {touched['items']} of {len(outputs)} items stand in the training corpus; see their scores apart")
     return BenchmarkScore(
         id=loaded.id,
-        name=f"{loaded.id}@{profile}/{protocol.shots}-shot/{primary}",
+        name=score_name(loaded.id, profile, protocol.shots, primary),
         title=benchmark.title,
         version=benchmark.version,
         licence=benchmark.licence + (f" ({benchmark.licence_note})" if benchmark.licence_note else ""),

@@ -12,6 +12,7 @@ from jp_adapt.evaluation.compare import compare_runs, load_run
 from jp_adapt.evaluation.published import compare_published
 from jp_adapt.recipe.published import load_published
 
+PAGE = "index.html"
 Report = dict[str, Any]
 
 
@@ -28,14 +29,19 @@ def compare(paths: Sequence[Path], page: Path | None = None) -> Report:
     return report
 
 
-def write_evaluation_page(path: Path, page: Path | None = None) -> Path:
-    """Write the page of one evaluation, index.html in its folder where `page` names no other file (that one is written anew each time)."""
+def write_evaluation_page(path: Path, page: Path | None = None, baseline: Path | None = None) -> Path:
+    """Write the page of one evaluation, index.html in its folder where `page` names no other file (that one is written anew each time).
+
+    With `baseline`, another result folder, the page compares the two, and its items can be chosen by which of them is right.
+    """
     from jp_adapt.pipeline.eval_page import evaluation_page
 
     _refuse_existing(page)
     run = load_run(path)
-    target = page or (path if path.is_dir() else path.parent) / "index.html"
-    write_text(target, evaluation_page(run, compare_published(run.scores, load_published())))
+    base = load_run(baseline) if baseline is not None else None
+    report = compare_runs([base, run]) if base is not None else None
+    target = page or (path if path.is_dir() else path.parent) / PAGE
+    write_text(target, evaluation_page(run, compare_published(run.scores, load_published()), base, report))
     return target
 
 

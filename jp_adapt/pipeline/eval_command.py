@@ -1,4 +1,4 @@
-"""The command `eval`: a model folder and a list of benchmarks in, scores.json and outputs.jsonl out; a killed run goes on from the benchmarks it finished."""
+"""The command `eval`: a model folder and a list of benchmarks in, scores.json, outputs.jsonl and a page out; a killed run goes on from what it finished."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import progress, say
 from jp_adapt.evaluation.prompts import build_prompts
-from jp_adapt.evaluation.results import OUTPUTS, BenchmarkScore, Output, Scores, read_outputs, score_from, write_outputs, write_scores
+from jp_adapt.evaluation.results import OUTPUTS, BenchmarkScore, Output, Scores, read_outputs, read_scores, score_from, write_outputs, write_scores
 from jp_adapt.evaluation.run import Backend, run_benchmark
 from jp_adapt.evaluation.sandbox import check_isolation, run_program
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
+from jp_adapt.pipeline.compare_commands import write_evaluation_page
 from jp_adapt.pipeline.eval_overlap import read_overlap
 from jp_adapt.pipeline.run import environment
 from jp_adapt.recipe.benchmark_items import LoadedBenchmark, load_benchmark, load_declaration, load_suite, protocol_of
-from jp_adapt.recipe.profiles import PROFILES
+from jp_adapt.recipe.profiles import PROFILES, score_name
 
 if TYPE_CHECKING:
     from jp_adapt.pipeline.eval_model import EvaluatedModel
@@ -45,6 +46,7 @@ class EvalOptions:
     allow_code_execution: bool = False
     overlap: Path | None = None
     texts: tuple[str, ...] = ()
+    baseline: Path | None = None
 
 
 def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, **changes: Any) -> Scores:
@@ -60,6 +62,8 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
     options = replace(options or EvalOptions(), **changes)
     names, profile = _benchmarks(options)
     loaded = [_load(name, profile, options) for name in names]
+    if options.baseline is not None:
+        _check_baseline(options.baseline, profile, loaded, options)
     overlap = read_overlap(options.overlap) if options.overlap is not None else None
     folder = Path(model)
     identity = _identity(folder, profile, loaded, options)
@@ -76,6 +80,7 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
         if options.texts and not (out / TEXTS).is_file():
             write_json(out / TEXTS, source.loaded.score_texts(options.texts))
             scores = _write(out, identity, profile, loaded)
+        write_evaluation_page(out, baseline=options.baseline)
         return scores
 
 
@@ -126,6 +131,19 @@ def _load(name: str, profile: str, options: EvalOptions) -> LoadedBenchmark:
     if shots and benchmark.data.shots is None:
         raise UsageError(f"{name}: --shots {shots}, and the benchmark has no examples to show")
     return load_benchmark(name, options.data, shots=shots > 0)
+
+
+def _check_baseline(baseline: Path, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> None:
+    """InputError where the results of the base model were measured otherwise, or on other benchmarks: seen before anything is measured."""
+    there = {entry.id: entry for entry in read_scores(baseline).benchmarks}
+    both = [entry for entry in loaded if entry.id in there]
+    if not both:
+        raise InputError(f"{baseline}: has none of these benchmarks ({', '.join(entry.id for entry in loaded)}); give with --baseline results on the same ones")
+    for entry in both:
+        protocol = protocol_of(entry.id, entry.benchmark, profile)
+        name = score_name(entry.id, profile, protocol.shots if options.shots is None else options.shots, protocol.primary_metric)
+        if there[entry.id].name != name:
+            raise InputError(f"{baseline}: its score is '{there[entry.id].name}', and this evaluation's is '{name}'; they are not compared")
 
 
 def _identity(folder: Path, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> dict[str, Any]:
@@ -242,6 +260,7 @@ def summary_table(scores: Scores) -> str:
     lines += [f"! {entry.id}: {warning}" for entry in scores.benchmarks for warning in entry.warnings]
     lines += [f"  {entry.id}: {entry.moved_boundaries} moved boundaries" for entry in scores.benchmarks if entry.moved_boundaries]
     lines += [f"  {entry.id}: {entry.truncated_items} items were cut to fit the model's context" for entry in scores.benchmarks if entry.truncated_items]
+    lines += [line for entry in scores.benchmarks for line in _touched_line(entry)]
     lines += [
         f"  {entry.id}: {entry.prompt_set['metric']} over {len(entry.prompt_set['values'])} prompts: mean {_figure(entry.prompt_set['mean'])}, "
         f"range {_figure(entry.prompt_set['range'][0])} - {_figure(entry.prompt_set['range'][1])}"
@@ -250,6 +269,14 @@ def summary_table(scores: Scores) -> str:
     ]
     lines += [f"  {text['id']}: {text['bits_per_char']:.4f} bits per character, {text['bits_per_byte']:.4f} per byte" for text in scores.texts]
     return "\n".join(lines)
+
+
+def _touched_line(entry: BenchmarkScore) -> list[str]:
+    """Scores of the items that the training corpus holds, and of the others."""
+    if entry.touched is None or not entry.touched["items"]:
+        return []
+    told = [f"{_figure(part[entry.primary_metric])} over {part['items']} {name} items" for name in ("clean", "touched") if (part := entry.touched[name])]
+    return [f"  {entry.id}: {entry.primary_metric} {', '.join(told)}"]
 
 
 def _figure(value: float | None) -> str:

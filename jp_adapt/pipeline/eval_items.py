@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jp_adapt.evaluation.compare import Run
 from jp_adapt.evaluation.results import Output
 
-LONGEST_TEXT = 4000  # characters of a prompt or an answer that the page carries; outputs.jsonl has the whole
-LEAST_SHARED = 200  # characters from which a beginning that all prompts of a benchmark share is stored once
+LONGEST_TEXT, LEAST_TEXT = 4000, 400  # characters of a prompt or an answer that the page carries; outputs.jsonl has the whole
+PAGE_CHARS = 8_000_000  # of all of them together: a browser opens 20 MB of Japanese in a second or two, and JMMLU alone has 30
+LEAST_SHARED = 200  # characters from which a beginning that all prompts of a group share is stored once
+CUT = "\u2026"
 
 Data = dict[str, Any]
 
 
 def browser_data(runs: Sequence[Run]) -> Data:
-    """Benchmarks with the beginning that their prompts share, the filters, and every item with what each run made of it."""
+    """Benchmarks, the beginnings that prompts of a group share, the filters, and every item with what each run made of it."""
     ids = list(dict.fromkeys(entry.id for run in runs for entry in run.scores.benchmarks))
     metrics = {entry.id: entry.primary_metric for run in runs for entry in run.scores.benchmarks}
-    shared = {name: _shared([output.prompt for run in runs for output in run.items.get(name, {}).values()]) for name in ids}
-    items = [
-        _item(index, item, [run.items.get(name, {}).get(item) for run in runs], runs, metrics[name], len(shared[name]))
-        for index, name in enumerate(ids)
-        for item in dict.fromkeys(item for run in runs for item in run.items.get(name, {}))
-    ]
-    benchmarks = [{"id": name, "shared": shared[name][-LONGEST_TEXT:]} for name in ids]
-    return {"benchmarks": benchmarks, "outcomes": _filters(runs), "items": items}
+    outputs = [output for run in runs for name in ids for output in run.items.get(name, {}).values()]
+    longest = max(LEAST_TEXT, min(LONGEST_TEXT, PAGE_CHARS // max(1, len(outputs))))
+    prompts: dict[tuple[str, str], list[str]] = {}
+    for output in outputs:
+        prompts.setdefault((output.benchmark, output.group), []).append(output.prompt)
+    shared = {group: _shared(members) for group, members in prompts.items()}
+    stored = list(dict.fromkeys(text for text in shared.values() if text))
+    items = []
+    for index, name in enumerate(ids):
+        for item in dict.fromkeys(item for run in runs for item in run.items.get(name, {})):
+            found = _item(index, item, [run.items.get(name, {}).get(item) for run in runs], runs, metrics[name], shared, longest)
+            beginning = shared[name, found["group"]]
+            items.append(found | ({"shared": stored.index(beginning)} if beginning else {}))
+    return {"benchmarks": ids, "shared": [_end_of(text, LONGEST_TEXT) for text in stored], "outcomes": _filters(runs), "items": items}
 
 
 def _filters(runs: Sequence[Run]) -> list[tuple[str, str]]:
@@ -40,10 +48,18 @@ def _filters(runs: Sequence[Run]) -> list[tuple[str, str]]:
     return [*found, ("right", "all right"), ("wrong", "all wrong"), ("differ", "different scores")]
 
 
-def _item(index: int, name: str, outputs: Sequence[Output | None], runs: Sequence[Run], metric: str, shared: int) -> Data:
+def _item(
+    index: int,
+    name: str,
+    outputs: Sequence[Output | None],
+    runs: Sequence[Run],
+    metric: str,
+    shared: Mapping[tuple[str, str], str],
+    longest: int,
+) -> Data:
     scores = [output.scores.get(metric) if output is not None else None for output in outputs]
     there = [output for output in outputs if output is not None]
-    answers = [_answer(run.name, output, score) for run, output, score in zip(runs, outputs, scores, strict=True) if output is not None]
+    answers = [_answer(run.name, output, score, longest) for run, output, score in zip(runs, outputs, scores, strict=True) if output is not None]
     flags = [
         flag for flag, on in (("moved", any(o and o.moved_boundary for o in outputs)), ("truncated", any(o and o.truncated_tokens for o in outputs))) if on
     ]
@@ -51,7 +67,7 @@ def _item(index: int, name: str, outputs: Sequence[Output | None], runs: Sequenc
         "b": index,
         "id": name,
         "group": there[0].group,
-        "prompt": there[0].prompt[shared:][-LONGEST_TEXT:],
+        "prompt": _end_of(there[0].prompt[len(shared[there[0].benchmark, there[0].group]) :], longest),
         "choices": there[0].choices,
         "gold": _text(there[0].gold),
         "outcomes": _outcomes(scores),
@@ -60,13 +76,14 @@ def _item(index: int, name: str, outputs: Sequence[Output | None], runs: Sequenc
     }
 
 
-def _answer(model: str, output: Output, score: float | None) -> Data:
+def _answer(model: str, output: Output, score: float | None, longest: int) -> Data:
+    said = _said(output)
     mark = "" if score is None or score not in (0.0, 1.0) else "right" if score else "wrong"
     return {
         "model": model,
         "score": "\u2013" if score is None else f"{score:g}" if score in (0.0, 1.0) else f"{score:.3f}",
         "mark": mark,
-        "text": _said(output)[:LONGEST_TEXT],
+        "text": said if len(said) <= longest else said[:longest] + CUT,
         "nats": [f"{nats:.3f}" for nats in output.log_likelihoods] if output.log_likelihoods is not None else None,
     }
 
@@ -96,6 +113,11 @@ def _shared(prompts: Sequence[str]) -> str:
     beginning = first[:length]
     beginning = beginning[: beginning.rfind("\n") + 1]
     return beginning if len(beginning) >= LEAST_SHARED else ""
+
+
+def _end_of(prompt: str, longest: int) -> str:
+    """The end of a prompt, where the question stands."""
+    return prompt if len(prompt) <= longest else CUT + prompt[-longest:]
 
 
 def _text(value: Any) -> str:

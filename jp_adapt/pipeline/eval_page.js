@@ -22,7 +22,7 @@
   }
   var controls = make("div", undefined, "controls"), count = make("p", "", "note"), list = make("div"), pager = make("div", undefined, "controls");
   count.setAttribute("role", "status");
-  var benchmark = choose("Benchmark", [["", "all"]].concat(data.benchmarks.map(function (one, index) { return [String(index), one.id]; })));
+  var benchmark = choose("Benchmark", [["", "all"]].concat(data.benchmarks.map(function (id, index) { return [String(index), id]; })));
   var outcome = choose("Outcome", data.outcomes);
   var flag = choose("Flag", [["", "any"], ["moved", "boundary moved"], ["truncated", "truncated"]]);
   var label = make("label", "Text "), search = make("input");
@@ -43,17 +43,16 @@
     parent.appendChild(make("pre", value, "sample"));
   }
   function card(item) {
-    var box = make("details"), head = make("summary", data.benchmarks[item.b].id + " · " + item.id + (item.group ? " · " + item.group : ""));
+    var box = make("details"), head = make("summary", data.benchmarks[item.b] + " · " + item.id + (item.group ? " · " + item.group : ""));
     item.answers.forEach(function (one) { head.appendChild(make("span", one.model + " " + one.score, "mark " + one.mark)); });
     box.appendChild(head);
     box.ontoggle = function () {
       if (!box.open || box.dataset.filled) return;
       box.dataset.filled = "1";
-      var shared = data.benchmarks[item.b].shared;
-      if (shared) {
+      if (item.shared !== undefined) {
         var before = make("details");
-        before.appendChild(make("summary", "Beginning that all prompts share"));
-        before.appendChild(make("pre", shared, "sample"));
+        before.appendChild(make("summary", "Beginning that its prompts share"));
+        before.appendChild(make("pre", data.shared[item.shared], "sample"));
         box.appendChild(before);
       }
       block("Prompt", item.prompt, box);

@@ -32,19 +32,22 @@ _CSS = """.controls { display: flex; flex-wrap: wrap; gap: .5rem 1.2rem; margin:
 _NO_SCRIPT = '<noscript><p class="note">The browser of the items needs JavaScript; everything is also in outputs.jsonl.</p></noscript><div id="browser"></div>'
 
 
-def evaluation_page(run: Run, published: Report) -> str:
-    """The page of one evaluation. `published`: what `compare_published` says of it."""
+def evaluation_page(run: Run, published: Report, baseline: Run | None = None, report: Report | None = None) -> str:
+    """The page of one evaluation. `published`: what `compare_published` says of it. With `baseline` it is compared with another one too, as `report` says."""
     entries = run.scores.benchmarks
-    sections = [
-        ("scores", "Scores", _scores(entries)),
-        ("charts", "Beside published models", _charts([run], [published])),
+    runs = [run] if baseline is None else [baseline, run]
+    sections = [("scores", "Scores", _scores(entries) + _apart(entries) + _texts(run))]
+    if report is not None:
+        sections += [(f"pair-{index}", f"Against {escape(runs[0].name)}", _pair(pair)) for index, pair in enumerate(report["pairs"])]
+    sections += [
+        ("charts", "Beside published models", _charts(runs, [published])),
         ("items", "Every item", _NO_SCRIPT),
         ("sources", "Data and licences", _sources(entries)),
     ]
     warnings = sum(len(entry.warnings) for entry in entries)
-    lead = f"{escape(run.name)} on {len(entries)} benchmarks, profile {escape(run.scores.profile)}."
-    lead += f' <span class="bad">{warnings} warnings.</span>' if warnings else ""
-    return _page(f"Evaluation of {run.name}", lead, _facts(run), sections, [run])
+    lead = f"{escape(run.name)} on {len(entries)} benchmark{'s' * (len(entries) != 1)}, profile {escape(run.scores.profile)}."
+    lead += f' <span class="bad">{warnings} warning{"s" * (warnings != 1)}.</span>' if warnings else ""
+    return _page(f"Evaluation of {run.name}", lead, "".join(map(_facts, runs)), sections, runs)
 
 
 def comparison_page(report: Report, runs: Sequence[Run], published: Sequence[Report]) -> str:
@@ -100,6 +103,38 @@ def _warnings(entries: Sequence[BenchmarkScore]) -> list[str]:
     found = [f"{escape(entry.id)}: {escape(warning)}" for entry in entries for warning in entry.warnings]
     found += [f"{escape(entry.id)}: scoring begins inside the prompt in {entry.moved_boundaries} items" for entry in entries if entry.moved_boundaries]
     return found + [f"{escape(entry.id)}: {entry.truncated_items} items were cut to fit the model" for entry in entries if entry.truncated_items]
+
+
+def _apart(entries: Sequence[BenchmarkScore]) -> str:
+    """What stands behind a value: items that a training corpus holds and the others, wordings of the prompt, groups."""
+    rows = ""
+    for entry in entries:
+        parts: list[tuple[str, float | None, int | None]] = []
+        for name in ("touched", "clean"):
+            part = (entry.touched or {}).get(name)
+            if part is not None:
+                parts.append(({"touched": "items in the training corpus", "clean": "the other items"}[name], part[entry.primary_metric], part["items"]))
+        if entry.prompt_set is not None:
+            parts += [(f"prompt \u201c{wording}\u201d", value, entry.items) for wording, value in entry.prompt_set["values"].items()]
+            parts.append(("mean of the prompts", entry.prompt_set["mean"], None))
+        parts += [(group, values[entry.primary_metric], None) for group, values in entry.groups.items()]
+        for index, (name, value, items) in enumerate(parts):
+            head = f'<th scope="rowgroup" rowspan="{len(parts)}">{escape(entry.id)}<small>{escape(entry.primary_metric)}</small></th>' if index == 0 else ""
+            rows += f"<tr>{head}<td>{escape(name)}</td>{cell(number_text(value, 4))}{cell(number_text(items, 0) if items is not None else '')}</tr>"
+    if not rows:
+        return ""
+    shown = table("Parts of the benchmarks: items apart, wordings, groups", ["Benchmark", "Part", "Value", "Items"], rows, 2)
+    return f"<details><summary>Parts of the benchmarks</summary>{shown}</details>"
+
+
+def _texts(run: Run) -> str:
+    """Bits of the texts that were measured."""
+    rows = "".join(
+        f'<tr><th scope="row">{escape(text["id"])}</th>{cell(number_text(text["bits_per_char"], 4))}{cell(number_text(text["bits_per_byte"], 4))}'
+        f"{cell(number_text(text['chars'], 0))}{cell(number_text(text['tokens'], 0))}</tr>"
+        for text in run.scores.texts
+    )
+    return table("Texts", ["Text", "Bits per character", "Bits per byte", "Characters", "Tokens"], rows) if rows else ""
 
 
 def _pair(pair: Report) -> str:

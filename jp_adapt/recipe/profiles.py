@@ -42,3 +42,8 @@ PROFILES: dict[Profile, ProfileRules] = {
     ),
     "llm-jp-eval": ProfileRules("llm-jp-eval 1, answers generated", "https://github.com/llm-jp/llm-jp-eval/tree/v1.0.0", "safe", "first"),
 }
+
+
+def score_name(benchmark: str, profile: str, shots: int, metric: str) -> str:
+    """The name under which a score may be compared: whose rules it follows, how many examples were shown, what was counted."""
+    return f"{benchmark}@{profile}/{shots}-shot/{metric}"

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from jp_adapt.core.shipped import shipped_published
 from jp_adapt.recipe.declaration import load_declaration
+from jp_adapt.recipe.profiles import score_name
 from jp_adapt.recipe.schema import Part
 
 
@@ -22,7 +23,7 @@ class Column(Part):
     @property
     def name(self) -> str:
         """The name of a score that may be compared with this column."""
-        return f"{self.benchmark}@{self.profile}/{self.shots}-shot/{self.metric}"
+        return score_name(self.benchmark, self.profile, self.shots, self.metric)
 
 
 class PublishedTable(Part):

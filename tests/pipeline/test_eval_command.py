@@ -62,6 +62,8 @@ def test_a_benchmark_of_ones_own_needs_a_yaml_and_a_jsonl(pico: Path, tmp_path: 
     captured = capsys.readouterr()
     assert "accuracy" in captured.out
     assert f"Scores: {out / 'scores.json'}" in captured.out
+    assert f"Page: {out / 'index.html'}" in captured.out
+    assert (out / "index.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     scores = read_scores(out)
     (score,) = scores.benchmarks
     assert score.name == f"{name}@jp-adapt/0-shot/accuracy"
@@ -77,6 +79,25 @@ def test_a_benchmark_of_ones_own_needs_a_yaml_and_a_jsonl(pico: Path, tmp_path: 
     for output in outputs:
         assert output.log_likelihoods is not None
         assert output.prediction == output.log_likelihoods.index(max(output.log_likelihoods))
+
+
+def test_a_base_brings_the_comparison(pico: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name, base = mine(tmp_path), str(tmp_path / "base")
+    common = ["eval", str(pico), "--benchmarks", name, "--dtype", "float32"]
+    assert main([*common, "--out", base]) == 0
+    assert main([*common, "--out", str(tmp_path / "adapted"), "--baseline", base]) == 0
+    printed = capsys.readouterr().out
+    assert "cannot be told apart (p = 1.000)" in printed
+    assert "Against " in (tmp_path / "adapted" / "index.html").read_text(encoding="utf-8")
+    assert main([*common, "--prompt-set", "--out", str(tmp_path / "set"), "--baseline", str(tmp_path / "nothing")]) == 3
+    assert "nothing: no such file" in capsys.readouterr().err
+    assert main(["eval", str(pico), "--benchmarks", "quickstart/ja-everyday-100", "--out", str(tmp_path / "other"), "--baseline", base]) == 3
+    assert "base: has none of these benchmarks (quickstart/ja-everyday-100)" in capsys.readouterr().err
+    scores = (tmp_path / "base" / "scores.json").read_text(encoding="utf-8")
+    (tmp_path / "base" / "scores.json").write_text(scores.replace("/0-shot/", "/3-shot/"), encoding="utf-8")
+    assert main([*common, "--out", str(tmp_path / "other"), "--baseline", base]) == 3
+    assert "they are not compared" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists(), "seen before anything is measured"
 
 
 def test_many_kinds_at_once(pico: Path, data: Path, tmp_path: Path) -> None:
@@ -158,7 +179,10 @@ def test_contamination_is_told(pico: Path, tmp_path: Path, capsys: pytest.Captur
     table = tmp_path / "overlap.jsonl"
     table.write_text("".join(json.dumps({"benchmark": name, "item": f"m{n}", "share": 0.9}) + "\n" for n in (1, 2, 3)), encoding="utf-8")
     assert main(["eval", str(pico), "--benchmarks", name, "--overlap", str(table), "--out", str(tmp_path / "out")]) == 0
-    assert "contamination: 3 of 12 items stand in the training corpus" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "contamination: 3 of 12 items stand in the training corpus" in printed
+    assert re.search(r"accuracy \S+ over 9 clean items, \S+ over 3 touched items", printed)
+    assert "contamination: 3 of 12 items stand in the training corpus" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     (score,) = read_scores(tmp_path / "out").benchmarks
     assert score.touched is not None
     assert score.touched["clean"]["items"] == 9

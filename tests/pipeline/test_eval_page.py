@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pytest
 from jp_adapt.core.errors import UsageError
 from jp_adapt.evaluation.compare import compare_runs, load_run
 from jp_adapt.evaluation.published import compare_published
-from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output, Scores, write_outputs, write_scores
+from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output, Scores, read_outputs, read_scores, write_outputs, write_scores
+from jp_adapt.pipeline import eval_items
 from jp_adapt.pipeline.compare_commands import compare, write_evaluation_page
 from jp_adapt.pipeline.eval_page import comparison_page, evaluation_page
 from jp_adapt.pipeline.svg_radar import Polygon, radar
@@ -157,9 +159,54 @@ def test_the_browser_knows_what_each_model_gets_right(tmp_path: Path) -> None:
     assert [item["outcomes"] for item in mine] == [["right"]] * 2 + [["gained1", "differ"]] * 3 + [["wrong"]]
     assert [answer["mark"] for answer in mine[2]["answers"]] == ["wrong", "right", "wrong"]
     assert (mine[0]["gold"], mine[0]["answers"][0]["text"], mine[0]["answers"][0]["nats"]) == ("0", "0", ["-1.000", "-2.500"])
-    assert data["benchmarks"][0]["shared"] == "例を見て答えなさい。\n" * 30
+    assert data["shared"][mine[0]["shared"]] == "例を見て答えなさい。\n" * 30
     assert mine[3]["prompt"] == "問3"
     assert [item["flags"] for item in mine] == [["moved"]] + [[]] * 5
+
+
+def test_a_page_of_many_items_carries_the_ends_of_prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = load_run(write_run(tmp_path / "run", 2, "長" * 1000))
+    monkeypatch.setattr(eval_items, "LEAST_SHARED", 10**6)
+    whole = eval_items.browser_data([run])["items"]
+    assert all("\u2026" not in item["prompt"] for item in whole)
+    monkeypatch.setattr(eval_items, "PAGE_CHARS", 18 * 500)
+    cut = eval_items.browser_data([run])["items"]
+    assert [item["prompt"] for item in cut] == ["\u2026" + item["prompt"][-500:] for item in whole]
+
+
+def test_a_beginning_is_stored_once_for_each_group(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 2)
+    outputs = [replace(output, group="ab"[n % 2], prompt="ab"[n % 2] * 300 + f"\n問{n}") for n, output in enumerate(list(read_outputs(run))[:6])]
+    write_outputs(run / "outputs.jsonl", outputs)
+    data = eval_items.browser_data([load_run(run)])
+    assert data["shared"] == ["a" * 300 + "\n", "b" * 300 + "\n"]
+    assert [(item["shared"], item["prompt"]) for item in data["items"]] == [(n % 2, f"問{n}") for n in range(6)]
+
+
+def test_the_page_of_a_run_beside_its_base(tmp_path: Path) -> None:
+    base, adapted = write_run(tmp_path / "base", 2), write_run(tmp_path / "adapted", 5)
+    html = write_evaluation_page(adapted, baseline=base).read_text(encoding="utf-8")
+    words = " ".join(Page(html).text.split())
+    assert "Against base" in words
+    assert "base and adapted cannot be told apart (p = 0.750)" in words
+    data = data_of(html)
+    assert [key for key, _ in data["outcomes"]] == ["", "lost1", "gained1", "right", "wrong", "differ"]
+    assert [[answer["model"] for answer in item["answers"]] for item in data["items"]] == [["base", "adapted"]] * 18
+
+
+def test_parts_of_a_benchmark_are_told(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 2)
+    scores = read_scores(run)
+    first = replace(
+        scores.benchmarks[0],
+        groups={"解剖学": {"accuracy": 0.25}, "歴史": {"accuracy": 0.75}},
+        touched={"items": 2, "from_share": 0.5, "ids": ["0", "1"], "touched": {"items": 2, "accuracy": 1.0}, "clean": {"items": 4, "accuracy": 0.125}},
+        prompt_set={"metric": "accuracy", "mean": 0.5, "range": [0.375, 0.625], "values": {"default": 0.375, "short": 0.625}},
+    )
+    write_scores(run, replace(scores, benchmarks=[first], texts=[{"id": "t", "bits_per_char": 4.5, "bits_per_byte": 1.5, "chars": 10, "tokens": 7}]))
+    words = " ".join(Page(write_evaluation_page(run).read_text(encoding="utf-8")).text.split())
+    for said in ("items in the training corpus1.00002", "the other items0.12504", "prompt “short”0.6250", "解剖学0.2500", "t4.50001.5000107"):
+        assert said in words
 
 
 def test_a_page_is_written_whole_and_overwrites_nothing(tmp_path: Path) -> None:
