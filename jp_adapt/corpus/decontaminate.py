@@ -92,11 +92,16 @@ def build_index(items: Mapping[str, Sequence[str]]) -> Index:
 
 @dataclass(frozen=True)
 class Decontaminate:
-    """Drops documents that hold at least `min_share` of the n-grams of an item, or takes the n-grams of such items out of them (`action="mask"`)."""
+    """Drops documents that hold at least `min_share` of the n-grams of an item, or takes the n-grams of such items out of them (`action="mask"`).
+
+    Attributes:
+        inputs: benchmark or file -> SHA-256 of its texts, which are in the index.
+    """
 
     index: Index = field(repr=False, compare=False)
     min_share: float = 0.5
     action: Literal["drop", "mask"] = "drop"
+    inputs: Mapping[str, str] = field(default_factory=dict)
     name: str = field(default="decontaminate", init=False)
     _filters: tuple[npt.NDArray[np.bool_], ...] = field(init=False, repr=False, compare=False)
 
@@ -104,7 +109,7 @@ class Decontaminate:
         object.__setattr__(self, "_filters", (_filter(self.index.hashes), _filter(self.index.short)))
 
     def __reduce__(self) -> tuple[type[Decontaminate], tuple[object, ...]]:
-        return Decontaminate, (self.index, self.min_share, self.action)
+        return Decontaminate, (self.index, self.min_share, self.action, self.inputs)
 
     def __call__(self, text: str) -> Outcome:
         letters, places = _letters(text)

@@ -166,9 +166,19 @@ def _refuse_other_work(partial: Path, identity: dict[str, Any]) -> None:
 
 
 def _compare(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    differing = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    differing = list(_differing(old, new))
     if differing:
         raise RunFolderError(f"{folder}: was made from another recipe or other inputs ({', '.join(differing)} differ); give another --out, or move it away")
+
+
+def _differing(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Dotted keys of what is not the same."""
+    for key in {**old, **new}:
+        mine, other = old.get(key), new.get(key)
+        if isinstance(mine, dict) and isinstance(other, dict):
+            yield from _differing(mine, other, f"{prefix}{key}.")
+        elif mine != other:
+            yield f"{prefix}{key}"
 
 
 def _read(source: SourceReader, read: Read, problems: Problems) -> Iterator[Document]:

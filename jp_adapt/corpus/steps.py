@@ -41,12 +41,30 @@ class Outcome:
 
 
 class Step(Protocol):
-    """A step over one document at a time. `name` is its key in reports, and unique within a run."""
+    """A step over one document at a time. `name` is its key in reports; two steps of one name never see the same source.
+
+    A step that was made from files says so in an attribute `inputs`: name -> SHA-256 of what it took from there.
+    """
 
     @property
     def name(self) -> str: ...
 
     def __call__(self, text: str) -> Outcome: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ForSources:
+    """A step that only documents of some sources go through; the others pass it uncounted."""
+
+    step: Step
+    sources: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.step.name
+
+    def __call__(self, text: str) -> Outcome:
+        return self.step(text)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -157,14 +175,18 @@ class Counts:
 
 def run_steps(documents: Iterable[Document], steps: Sequence[Step], counts: Counts) -> Iterator[Document]:
     """The documents that every step keeps, as the steps leave them, in their order; what each step did is added to `counts`."""
+    chosen: dict[str, list[Step]] = {}
     for document in documents:
-        for step in steps:
+        source = document.source
+        if source not in chosen:
+            chosen[source] = [step for step in steps if not isinstance(step, ForSources) or source in step.sources]
+        for step in chosen[source]:
             outcome = step(document.text)
             counts.record(step.name, document, outcome)
             if outcome.text is None:
                 break
             if outcome.text != document.text:
-                document = Document(outcome.text, document.source, document.place)
+                document = Document(outcome.text, source, document.place)
         else:
             yield document
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from jp_adapt.core.errors import InputError
 from jp_adapt.core.progress import say
 from jp_adapt.core.shipped import shipped_benchmarks
 from jp_adapt.corpus.decontaminate import Decontaminate, build_index
@@ -15,8 +16,6 @@ from jp_adapt.recipe.benchmark_items import load_benchmark, load_declaration
 from jp_adapt.recipe.templates import render
 
 LONG_FIELD = 60  # characters: passages, answers and code are texts of their own; a choice or a name is not, it stands in any text
-
-
 SHORT_QUESTION = 16  # characters
 
 
@@ -51,10 +50,12 @@ def available_benchmarks(data: Path | None) -> tuple[list[str], list[str]]:
 
 
 def file_texts(paths: Sequence[Path], field: str = "text") -> dict[str, list[str]]:
-    """item ("FILE:number of the document") -> its text, of .jsonl, .txt or .parquet files that a user names."""
-    items = {f"{path.name}:{number}": [text] for path in paths for number, text in enumerate(iter_documents(path, field), start=1)}
-    if not items:
-        raise InputError("decontaminate: none of the files holds a text")
+    """item ("FILE:number of the document") -> its text, of .jsonl, .txt or .parquet files that a user names; a second file of one name is "FILE (2)"."""
+    items: dict[str, list[str]] = {}
+    for index, path in enumerate(paths):
+        before = [other.name for other in paths[:index]].count(path.name)
+        name = f"{path.name} ({before + 1})" if before else path.name
+        items |= {f"{name}:{number}": [text] for number, text in enumerate(iter_documents(path, field), start=1)}
     return items
 
 
@@ -78,4 +79,13 @@ def decontaminate(
         if left := [name for name in wanted if name in absent]:
             say(f"decontaminate: there is no data of {', '.join(left)}; left out")
     items = benchmark_texts(benchmarks, data) | (file_texts(expand_paths(files)) if files else {})
-    return Decontaminate(build_index(items), min_share, action)
+    return Decontaminate(build_index(items), min_share, action, _digests(items))
+
+
+def _digests(items: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Benchmark or file -> SHA-256 of its texts, in their order: another file, declaration or choice of texts is another corpus."""
+    found: dict[str, Any] = {}
+    for item, texts in items.items():
+        digest = found.setdefault(item.partition(":")[0], hashlib.sha256())
+        digest.update(json.dumps([item, *texts]).encode("utf-8"))
+    return {name: digest.hexdigest() for name, digest in found.items()}

@@ -27,9 +27,10 @@ from jp_adapt.corpus.shards import TokenShards, token_dtype
 from jp_adapt.corpus.sources import expand_paths, iter_placed
 from jp_adapt.corpus.steps import Step
 from jp_adapt.pipeline.corpus_page import corpus_page
-from jp_adapt.pipeline.corpus_steps import build_steps
+from jp_adapt.pipeline.corpus_steps import build_steps, step_inputs
 from jp_adapt.pipeline.eval_overlap import overlap_lines
 from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
+from jp_adapt.recipe.load import STEP_PATHS
 from jp_adapt.recipe.load_corpus import LoadedCorpus
 
 Report = dict[str, Any]
@@ -69,10 +70,32 @@ class CorpusJob:
 def corpus_job(loaded: LoadedCorpus) -> CorpusJob:
     """The job of a recipe. UsageError where a step is wrong, InputError where a file is missing, before anything is read."""
     recipe, steps = loaded.recipe, build_steps(loaded)
-    readers, hashes = _find_inputs(recipe)
     work, tokenizer = _work(recipe, steps)
+    readers, hashes = _find_inputs(recipe)
     declared = recipe.model_dump(mode="json", exclude={"sources": {"__all__": {"path"}}, "tokenizer": True})
-    return CorpusJob(readers, work, {"recipe": declared, "inputs": hashes, "tokenizer": tokenizer})
+    declared["steps"] = [{name: value for name, value in step.items() if name not in STEP_PATHS} for step in declared["steps"]]
+    return CorpusJob(readers, work, {"recipe": declared, "inputs": hashes, "step_inputs": step_inputs(steps), "tokenizer": tokenizer})
+
+
+def check_corpus(loaded: LoadedCorpus) -> None:
+    """All that can be wrong with a recipe before its work begins, as `prepare` says it, and the first document of every file. The hub is not asked.
+
+    Raises:
+        UsageError: a step is wrong.
+        InputError: a file or the tokenizer is missing, or holds no document of the kind that the source says.
+    """
+    _work(loaded.recipe, build_steps(loaded))
+    problems: list[str] = []
+
+    for name, source in loaded.recipe.sources.items():
+        for path in _files(source):
+            try:
+                next(iter_placed(path, source.field), None)
+            except InputError as error:
+                if source.on_error == "refuse":
+                    problems.append(f"source '{name}': {error}")
+    if problems:
+        raise InputError("\n".join(problems))
 
 
 def prepare(loaded: LoadedCorpus, out: Path, processes: int = 1) -> Report:
@@ -153,12 +176,17 @@ def _find_inputs(recipe: CorpusRecipe) -> tuple[tuple[SourceReader, ...], dict[s
             readers.append(SourceReader(name, (partial(_read_dataset, source),), skip))
             hashes[name] = f"{source.dataset}@{source.revision}"
             continue
-        assert source.path is not None
-        files = expand_paths([source.path] if isinstance(source.path, str) else source.path)
+        files = _files(source)
         groups = [files] if source.documents is not None else [[path] for path in files]  # a limit counts over all files
         readers.append(SourceReader(name, tuple(partial(_read_files, group, source) for group in groups), skip))
         hashes[name] = [{"file": path.name, "sha256": sha256_file(path)} for path in files]
     return tuple(readers), hashes
+
+
+def _files(source: CorpusSource) -> list[Path]:
+    """The files of a source; none of one on the hub."""
+    patterns = [source.path] if isinstance(source.path, str) else source.path
+    return expand_paths(patterns or [])
 
 
 def _read_files(files: Sequence[Path], source: CorpusSource, on_error: OnError) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,7 +15,7 @@ from jp_adapt.corpus.clean import MaskPersonal, RepairDecoding, StripMarkup
 from jp_adapt.corpus.language import KeepLanguage
 from jp_adapt.corpus.normalise import Normalise
 from jp_adapt.corpus.quality import Quality
-from jp_adapt.corpus.steps import Step
+from jp_adapt.corpus.steps import ForSources, Step
 from jp_adapt.pipeline.benchmark_texts import decontaminate
 from jp_adapt.recipe.load_corpus import LoadedCorpus
 
@@ -39,25 +39,52 @@ def build_steps(loaded: LoadedCorpus) -> tuple[Step, ...]:
     """
     steps: list[Step] = []
     problems: list[str] = []
+    sources = tuple(loaded.recipe.sources)
     for index, declared in enumerate(loaded.recipe.steps):
         place = loaded.place(("steps", index))
         try:
-            step = _build(declared)
+            mine = _sources(declared.get("sources"), sources)
+            step = _build({name: value for name, value in declared.items() if name != "sources"})
         except UsageError as error:
             problems.append(f"{place}: {error}")
             continue
-        if step.name in [other.name for other in steps]:
-            problems.append(f"{place}: a step '{step.name}' stands above already, and their counts could not be told apart")
-        steps.append(step)
+        again = [name for name in mine or sources if any(other.name == step.name and name in _sources_of(other, sources) for other in steps)]
+        if again:
+            problems.append(f"{place}: a step '{step.name}' of source '{again[0]}' stands above already, and their counts could not be told apart")
+        steps.append(step if mine is None else ForSources(step, mine))
     if problems:
         raise UsageError("\n".join(problems))
     return tuple(steps)
 
 
+def _sources(given: Any, known: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The sources that a step is for; None where it names none, and is for all."""
+    if given is None:
+        return None
+    if not isinstance(given, list) or not given or not all(isinstance(name, str) for name in given):
+        raise UsageError(f"'sources' of a step is {given!r}; give a list of sources, such as [{known[0]}]")
+    for name in given:
+        if name not in known:
+            raise UsageError(f"step for source '{name}', which is none{did_you_mean(name, known)}; sources: {', '.join(known)}")
+    return tuple(given)
+
+
+def _sources_of(step: Step, known: tuple[str, ...]) -> tuple[str, ...]:
+    return step.sources if isinstance(step, ForSources) else known
+
+
+def step_inputs(steps: Sequence[Step]) -> dict[str, str]:
+    """Name -> SHA-256 of everything that steps were made from besides their parameters."""
+    found: dict[str, str] = {}
+    for step in steps:
+        found |= getattr(step.step if isinstance(step, ForSources) else step, "inputs", {})
+    return found
+
+
 def _build(declared: dict[str, Any]) -> Step:
     kind = declared.get("kind")
     if kind not in STEPS:
-        raise UsageError(f"step kind is {kind!r}{did_you_mean(str(kind), STEPS)}; kinds: {', '.join(STEPS) or 'none'}")
+        raise UsageError(f"step kind is {kind!r}{did_you_mean(str(kind), STEPS)}; kinds: {', '.join(STEPS)}")
     make: Any = STEPS[kind]
     given = {name: value for name, value in declared.items() if name != "kind"}
     known = list(inspect.signature(make).parameters)

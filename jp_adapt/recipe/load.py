@@ -28,6 +28,7 @@ KINDS: dict[str, type[BaseModel]] = {
     "preference": schema.PreferenceStage,
     "evaluate": schema.EvaluateStage,
 }
+STEP_PATHS = ("files", "data")  # parameters of the steps of a corpus recipe that are paths
 
 
 @dataclass(frozen=True)
@@ -99,22 +100,25 @@ def with_parents(path: Path, children: tuple[Path, ...], shipped: dict[str, Path
     return parent
 
 
+def _absolute(value: Any, folder: Path) -> Any:
+    """A path or a list of paths, from `folder` on; whatever else stands there is left to the schema."""
+    if isinstance(value, list):
+        return [_absolute(path, folder) if isinstance(path, str) else path for path in value]
+    return str(folder / value) if isinstance(value, str) else value
+
+
 def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
     """Paths in a recipe are relative to its own file; an installed package's file is not a path."""
     sources = value.get("sources")
     for source in sources.values() if isinstance(sources, dict) else ():
-        if isinstance(source, dict) and isinstance(source.get("path"), str) and source["path"]:
-            source["path"] = str(folder / source["path"])
-        elif isinstance(source, dict) and isinstance(source.get("path"), list):
-            source["path"] = [str(folder / path) if isinstance(path, str) else path for path in source["path"]]
+        if isinstance(source, dict) and source.get("path"):
+            source["path"] = _absolute(source["path"], folder)
     if isinstance(value.get("tokenizer"), str):
         value["tokenizer"] = str(folder / value["tokenizer"])
     steps = value.get("steps")
     for step in steps if isinstance(steps, list) else ():  # of a corpus recipe
-        if isinstance(step, dict) and isinstance(step.get("files"), list):
-            step["files"] = [str(folder / path) if isinstance(path, str) else path for path in step["files"]]
-        if isinstance(step, dict) and isinstance(step.get("data"), str):
-            step["data"] = str(folder / step["data"])
+        for name in STEP_PATHS if isinstance(step, dict) else ():
+            step |= {name: _absolute(step[name], folder)} if name in step else {}
     base = value.get("base")
     if isinstance(base, dict):
         for key in ("path",) if "package" in base else ("path", "file"):

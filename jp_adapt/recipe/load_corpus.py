@@ -11,10 +11,11 @@ from pydantic import BaseModel, ValidationError
 
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import read_text
-from jp_adapt.core.shipped import shipped_corpora, shipped_sources
+from jp_adapt.core.shipped import shipped_corpora, shipped_recipes, shipped_sources
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
 from jp_adapt.recipe.load import apply_override, explain, find_recipe, where, with_parents
+from jp_adapt.recipe.schema import Recipe
 from jp_adapt.recipe.yaml_lines import Document, Key, load_yaml
 
 HUB_KEYS = ("dataset", "revision", "config", "split")
@@ -60,6 +61,17 @@ def load_corpus(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Load
         problems = [explain(document, detail, CorpusRecipe) for detail in error.errors()]
         raise UsageError("\n".join(dict.fromkeys(f"{where(document, key)}: {message}" for key, message in problems))) from error
     return LoadedCorpus(recipe, read_text(path), path, document)
+
+
+def is_corpus_recipe(name_or_path: str | Path) -> bool:
+    """Whether a shipped name or a file is a corpus recipe, and no recipe of `run`: it has sources, and no key that only the other kind has.
+
+    Raises:
+        UsageError, InputError: there is none of this name, or the file is no YAML.
+    """
+    shipped = shipped_recipes() | shipped_corpora()
+    keys = set(with_parents(find_recipe(name_or_path, shipped), (), shipped).value)
+    return "sources" in keys and not keys & (Recipe.model_fields.keys() - CorpusRecipe.model_fields.keys())
 
 
 def load_source(name: str) -> CorpusSource:

@@ -77,7 +77,7 @@ def test_prepare_and_stats(recipe: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert run(capsys, "corpus", "stats", tmp_path / "out", "--html", tmp_path / "page.html")[0] == 2, "a user's file is never overwritten"
     code, _, err = run(capsys, "corpus", "prepare", recipe, "--out", tmp_path / "out", "-s", "deduplicate=none")
     assert code == 5
-    assert "was made from another recipe or other inputs (recipe differ)" in err
+    assert "was made from another recipe or other inputs (recipe.deduplicate differ)" in err
 
 
 WRONG: dict[str, tuple[str, str, int, str]] = {
@@ -100,10 +100,46 @@ def test_a_wrong_recipe_is_told_with_its_line(recipe: Path, tmp_path: Path, caps
     text = recipe.read_text(encoding="utf-8")
     assert right in text
     recipe.write_text(text.replace(right, wrong), encoding="utf-8")
-    code, _, err = run(capsys, "corpus", "prepare", recipe, "--out", tmp_path / "out")
-    assert code == expected
-    assert message in err
+    for command in (("corpus", "prepare", recipe, "--out", tmp_path / "out"), ("check", recipe)):
+        if name == "a broken line" and command[0] == "check":
+            continue  # only the first document of a file is looked at
+        code, _, err = run(capsys, *command)
+        assert code == expected
+        assert message in err
     assert not (tmp_path / "out").exists()
+
+
+def test_check_says_what_a_corpus_recipe_does(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe.write_text(recipe.read_text(encoding="utf-8") + "steps: [{kind: normalise, sources: [ja]}]\n", encoding="utf-8")
+    assert run(capsys, "check", recipe)[:2] == (0, f"{recipe}: right\nja, en (sources) -> normalise -> deduplicate\n")
+    code, out, _ = run(capsys, "check", recipe, "-s", "deduplicate=none", "--json")
+    assert (code, json.loads(out)["deduplicate"]) == (0, "none")
+    assert run(capsys, "check", "quickstart-corpus")[0] == 0
+    code, _, err = run(capsys, "check", recipe, "-s", "sources.en.field=body")
+    assert code == 3
+    assert "source 'en': " in err
+    assert "no text in field 'body'" in err
+
+
+def test_another_file_to_keep_out_is_another_corpus(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Texts to decontaminate against decide the corpus: what is in them, not where they lie."""
+    for name, texts in (("a", documents("ja_train.jsonl")[:1]), ("b", documents("ja_train.jsonl")[1:3])):
+        (tmp_path / name).mkdir()
+        lines = "".join(json.dumps({"text": text}) + "\n" for text in texts)
+        (tmp_path / name / "held.jsonl").write_text(lines, encoding="utf-8")
+    step = "steps:\n  - {kind: decontaminate, benchmarks: [], files: [a/held.jsonl, b/held.jsonl]}\n"
+    recipe.write_text(recipe.read_text(encoding="utf-8") + step, encoding="utf-8")
+    code, out, _ = run(capsys, "corpus", "prepare", recipe, "--out", tmp_path / "out", "--json")
+    assert code == 0
+    assert json.loads(out)["sources"][0]["documents"] == 17, "both files, though they have one name, and the copy of the first document"
+    (tmp_path / "b").rename(tmp_path / "c")
+    moved = f"steps.0.files=[{tmp_path}/a/held.jsonl, {tmp_path}/c/held.jsonl]"
+    assert run(capsys, "corpus", "prepare", recipe, "--out", tmp_path / "out", "-s", moved)[0] == 0, "another place is the same corpus"
+    with (tmp_path / "a" / "held.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"text": "もう一つの文書を、ここに足します。"}\n')
+    code, _, err = run(capsys, "corpus", "prepare", recipe, "--out", tmp_path / "out", "-s", moved)
+    assert code == 5
+    assert "(step_inputs.held.jsonl differ); give another --out" in err
 
 
 def test_a_folder_without_a_tokenizer(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jp_adapt.corpus.steps import SAMPLES, Counts, Document, Outcome, run_steps
+from jp_adapt.corpus.steps import SAMPLES, Counts, Document, ForSources, Outcome, Step, run_steps
 from tests.properties import examples
 
 
@@ -71,6 +71,16 @@ def test_what_one_step_drops_the_next_never_sees() -> None:
     assert [sample.text for sample in first["even"].samples["later x"]] == ["bx"]
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_steps_travel_to_other_processes(step: Shorten) -> None:
+def test_a_step_for_one_source_leaves_the_others_alone_and_uncounted() -> None:
+    counts = Counts()
+    steps = [ForSources(STEPS[0], ("even",)), ForSources(STEPS[0], ("other",)), STEPS[1]]
+    assert [document.text for document in run_steps(documents(["xa", "xabcdef", "abcdefgh"]), steps, counts)] == ["abc"]
+    assert {name: {source: found.documents_in for source, found in sources.items()} for name, sources in counts.steps.items()} == {
+        "shorten": {"even": 2},
+        "again": {"odd": 1, "even": 1},
+    }
+
+
+@pytest.mark.parametrize("step", [*STEPS, ForSources(STEPS[0], ("a",))])
+def test_steps_travel_to_other_processes(step: Step) -> None:
     assert pickle.loads(pickle.dumps(step)) == step  # noqa: S301
