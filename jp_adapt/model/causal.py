@@ -16,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, write_json
+from jp_adapt.core.progress import say
 from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters, lora_settings
 from jp_adapt.model.rows import ExtendedEmbedding
 
@@ -191,12 +192,17 @@ def adapter_metadata(folder: Path) -> dict[str, str]:
 
 
 def resolve_precision(precision: str) -> torch.dtype:
-    """ "auto" is bfloat16 where the device computes it fast (a CUDA GPU that has it, a CPU with AVX512-BF16 or AMX), else float32."""
+    """ "auto" is bfloat16 where the device computes it fast (a CUDA GPU that has it, a CPU with AVX512-BF16 or AMX), else float32.
+
+    Asking for bfloat16 on another CPU is answered with a warning: torch's fallback is over 50 times slower than float32 there (docs/log.md).
+    """
+    if torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        features = torch.cpu.get_capabilities()
+        fast = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
     if precision == "auto":
-        if torch.cuda.is_available():
-            fast = torch.cuda.is_bf16_supported()
-        else:
-            features = torch.cpu.get_capabilities()
-            fast = bool(features.get("avx512_bf16") or features.get("amx_bf16"))
         return torch.bfloat16 if fast else torch.float32
+    if precision == "bfloat16" and not fast and not torch.cuda.is_available():
+        say("this processor multiplies bfloat16 many times slower than float32; precision: auto or float32 is faster here")
     return {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}[precision]

@@ -33,32 +33,43 @@ def linear_cross_entropy(hidden: Tensor, base_rows: Tensor, new_rows: Tensor | N
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, hidden: Tensor, base_rows: Tensor, new_rows: Tensor | None, targets: Tensor) -> Tensor:
-        num_base = base_rows.shape[0]
-        head = base_rows.to(hidden.dtype) if new_rows is None else torch.cat([base_rows.to(hidden.dtype), new_rows.to(hidden.dtype)])
+        # Base and new rows are multiplied apart, into columns of one buffer: a head joined from both would be a copy of the largest matrix of the model.
+        heads = [rows.to(hidden.dtype) for rows in (base_rows, new_rows) if rows is not None]
+        widths = [len(rows) for rows in heads]
         wide = torch.promote_types(hidden.dtype, torch.float32)
         total = torch.zeros((), dtype=wide, device=hidden.device)
         grad_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
-        grad_base = torch.zeros(base_rows.shape, dtype=wide, device=hidden.device) if ctx.needs_input_grad[1] else None
-        grad_new = torch.zeros(new_rows.shape, dtype=wide, device=hidden.device) if new_rows is not None and ctx.needs_input_grad[2] else None
-        size = max(1, CHUNK_LOGITS // head.shape[0])
+        # of base and new rows, in the order of `heads`
+        grad_rows = [torch.zeros(rows.shape, dtype=wide, device=hidden.device) if ctx.needs_input_grad[1 + place] else None for place, rows in enumerate(heads)]
+        size = max(1, min(CHUNK_LOGITS // sum(widths), hidden.shape[0]))
+        # Every chunk uses the same memory: fresh pages for 64 MB cost a CPU more than the arithmetic on them.
+        products = hidden.new_empty(size, sum(widths))
+        wide_logits = products if wide == hidden.dtype else products.new_empty(products.shape, dtype=wide)
         for start in range(0, hidden.shape[0], size):
             chunk, target = hidden[start : start + size], targets[start : start + size, None]
-            logits = (chunk @ head.t()).to(wide)
-            log_normalizer = logits.logsumexp(dim=1, keepdim=True)
-            total += (log_normalizer - logits.gather(1, target)).sum()
-            if grad_hidden is None and grad_base is None and grad_new is None:
+            product, logits = products[: len(chunk)], wide_logits[: len(chunk)]
+            for columns, rows in zip(product.split(widths, dim=1), heads, strict=True):
+                torch.mm(chunk, rows.t(), out=columns)
+            if wide != hidden.dtype:
+                logits.copy_(product)
+            # One exponential serves the loss and the gradient.
+            top = logits.amax(dim=1, keepdim=True)
+            at_target = logits.gather(1, target)
+            mass = logits.sub_(top).exp_().sum(dim=1, keepdim=True)
+            total += (mass.log() + top - at_target).sum()
+            if grad_hidden is None and not any(grad is not None for grad in grad_rows):
                 continue
             # d loss / d logits = softmax - one_hot, made in place of the logits
-            grad = logits.sub_(log_normalizer).exp_()
-            grad.scatter_add_(1, target, torch.full_like(target, -1, dtype=wide))
-            grad = grad.to(hidden.dtype)
+            logits.div_(mass).scatter_add_(1, target, torch.full_like(at_target, -1))
+            parts = (logits if wide == hidden.dtype else product.copy_(logits)).split(widths, dim=1)
             if grad_hidden is not None:
-                grad_hidden[start : start + size] = grad @ head
-            if grad_base is not None:
-                grad_base += grad[:, :num_base].t() @ chunk
-            if grad_new is not None:
-                grad_new += grad[:, num_base:].t() @ chunk
-        ctx.save_for_backward(grad_hidden, grad_base, grad_new)
+                torch.mm(parts[0], heads[0], out=grad_hidden[start : start + size])
+                for part, rows in zip(parts[1:], heads[1:], strict=True):
+                    grad_hidden[start : start + size] += part @ rows
+            for grad, part in zip(grad_rows, parts, strict=True):
+                if grad is not None:
+                    grad += part.t() @ chunk
+        ctx.save_for_backward(grad_hidden, *grad_rows, *([None] if new_rows is None else []))
         ctx.dtypes = [None if tensor is None else tensor.dtype for tensor in (hidden, base_rows, new_rows)]
         return total
 

@@ -7,6 +7,7 @@ import sys
 from importlib import import_module, metadata
 
 BENCHMARKS = (
+    "loss",
     "train_step",
     "training_memory",
     "training_speed",

@@ -13,11 +13,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from jp_adapt.corpus.pack import Plan, plan_training
 from jp_adapt.evaluation.bits import score_texts
-from jp_adapt.model.causal import CausalModel, NewRows, load_base
+from jp_adapt.model.causal import CausalModel, NewRows, load_base, resolve_precision
 from jp_adapt.model.gguf import convert_gguf
 from jp_adapt.model.rows import init_new_rows
 from jp_adapt.model.sources import package_file
@@ -80,7 +78,7 @@ def main() -> None:
         plan = plan_training({"ja": (encoded, 1.0)}, prefix=prefix, length=LENGTH, rows_per_step=ROWS_PER_STEP, seed=1, tokens=tokens, epochs=None)
         chars = tokens * sum(map(len, shuffled)) // sum(map(len, encoded))
         print(f"  + {NEW_TOKENS:,} tokens; {plan.num_steps} steps, {tokens:,} tokens, {chars:,} characters; held out: {sum(map(len, held_out)):,} characters")
-        model = CausalModel(load_base(folder, torch.bfloat16))
+        model = CausalModel(load_base(folder, resolve_precision("auto")))
         start = _report("base, its own tokenizer", model, base, held_out, english, prefix)
         for init in inits:
             _fit(init, folder, extension.sources, extension.tokenizer, plan, held_out, english, prefix, start)
@@ -97,7 +95,7 @@ def _fit(
     prefix: int,
     base_bits: float,
 ) -> None:
-    model = load_base(folder, torch.bfloat16)
+    model = load_base(folder, resolve_precision("auto"))
     rows = init_new_rows(model.get_input_embeddings().weight.detach(), sources, init)  # type: ignore[arg-type]
     causal = CausalModel(model, NewRows(rows, None))
     before = _report(f"{init}, step 0", causal, tokenizer, held_out, english, prefix)

@@ -1,5 +1,5 @@
-"""One optimiser step's forward and backward on SmolLM2-135M (bfloat16, LoRA r32 on all linear layers, 1,024 tokens of 256-token rows): ours against
-transformers + peft as they come (peft's LoRA layers, SDPA, loss from full logits).
+"""One optimiser step's forward and backward on SmolLM2-135M (bfloat16 where the processor has it, LoRA r32 on all linear layers, 1,024 tokens of 256-token
+rows): ours against transformers + peft as they come (peft's LoRA layers, SDPA, loss from full logits).
 
 Needs the model as a plain folder: the `base` stage of a run, runs/quickstart/stages/base/final, or the folder that JP_ADAPT_BASE names.
 """
@@ -14,7 +14,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from jp_adapt.model.causal import load_causal
+from jp_adapt.model.causal import load_causal, resolve_precision
 from jp_adapt.model.lora import LoraSettings
 from jp_adapt.training.objective import NextTokenLoss
 from tests.perf.timing import alternate, report
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _ours(base: Path, ids: torch.Tensor) -> Callable[[], object]:
-    model = load_causal(base, torch.bfloat16)
+    model = load_causal(base, resolve_precision("auto"))
     model.add_lora(LoraSettings(32, 64.0), seed=0)
     loss = NextTokenLoss(model)
     positions = torch.arange(LENGTH).repeat(BATCH, 1)
@@ -41,7 +41,7 @@ def _ours(base: Path, ids: torch.Tensor) -> Callable[[], object]:
 
 
 def _theirs(base: Path, ids: torch.Tensor) -> Callable[[], object]:
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=resolve_precision("auto"))
     model = get_peft_model(model, LoraConfig(r=32, lora_alpha=64, target_modules="all-linear", task_type="CAUSAL_LM"))
     model.train()
     inputs = ids[:, :-1]

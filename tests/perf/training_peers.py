@@ -3,8 +3,8 @@
     python -m tests.perf.training_peers '{"contender": "ours", "base": "...", ...}'
 
 All take the same rows of the same tokens, LoRA r32 on all linear layers, AdamW, clipping at 1. The peers run as their documentation has it: the model
-loaded in bfloat16, `bf16=True`. With `new_rows` above 0 the base is extended by so many rows, which train: ours as rows of their own, the peers with
-`modules_to_save` (whole embedding and head).
+loaded in bfloat16, `bf16=True`; on a processor without fast bfloat16 products all compute in float32. With `new_rows` above 0 the base is extended by so
+many rows, which train: ours as rows of their own, the peers with `modules_to_save` (whole embedding and head).
 """
 
 from __future__ import annotations
@@ -73,11 +73,11 @@ def _ours(job: Job) -> float:
     import torch
 
     from jp_adapt.corpus.mixture import plan_training
-    from jp_adapt.model.causal import CausalModel, NewRows, load_base
+    from jp_adapt.model.causal import CausalModel, NewRows, load_base, resolve_precision
     from jp_adapt.model.lora import LoraSettings
     from jp_adapt.training.loop import TrainSettings, train
 
-    base = load_base(Path(job.base), torch.bfloat16)
+    base = load_base(Path(job.base), resolve_precision("auto"))
     hidden = base.config.hidden_size
     rows = NewRows(torch.randn(job.new_rows, hidden) * 0.02, None if base.config.tie_word_embeddings else torch.randn(job.new_rows, hidden) * 0.02)
     model = CausalModel(base, rows if job.new_rows else None)
@@ -102,7 +102,10 @@ def _peer(job: Job) -> float:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast, Trainer, TrainerCallback, TrainingArguments, default_data_collator
 
-    model = AutoModelForCausalLM.from_pretrained(job.base, dtype=torch.bfloat16)
+    from jp_adapt.model.causal import resolve_precision
+
+    dtype = resolve_precision("auto")
+    model = AutoModelForCausalLM.from_pretrained(job.base, dtype=dtype)
     if job.new_rows:
         model.resize_token_embeddings(_vocab_size(job) + job.new_rows, mean_resizing=False)
     saved = ["embed_tokens", "lm_head"] if job.new_rows else None
@@ -118,7 +121,7 @@ def _peer(job: Job) -> float:
         "per_device_train_batch_size": job.rows,
         "max_steps": job.steps + WARM_UP,
         "learning_rate": 1e-4,
-        "bf16": True,
+        "bf16": dtype == torch.bfloat16,
         "use_cpu": not torch.cuda.is_available(),
         "save_strategy": "no",
         "report_to": [],

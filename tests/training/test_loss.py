@@ -54,3 +54,41 @@ def test_without_new_rows_the_head_is_that_of_the_base():
 def test_gradcheck_in_float64():
     hidden, base, new, targets = tensors(torch.float64, base_trains=True)
     assert torch.autograd.gradcheck(lambda *tensors: linear_cross_entropy(*tensors, targets), (hidden, base, new))
+
+
+def test_no_position_with_loss_costs_nothing_and_breaks_nothing():
+    hidden, frozen, new, targets = tensors(torch.float64)
+    loss = linear_cross_entropy(hidden[:0], frozen, new, targets[:0])
+    loss.backward()
+    assert loss.item() == 0
+    assert not hidden.grad.any()
+    assert not new.grad.any()
+
+
+@pytest.mark.parametrize("scale", [1e3, 1e-6])
+def test_logits_too_far_apart_for_a_plain_exponential(scale):
+    """exp(logit) alone would be inf, and the p(target) of an unlikely target 0: its logarithm must not be taken from p."""
+    hidden, frozen, new, targets = tensors(torch.float64)
+    hidden = (hidden.detach() * scale).requires_grad_()
+    linear_cross_entropy(hidden, frozen, new, targets).backward()
+    expected = hidden.detach().clone().requires_grad_()
+    full = torch.nn.functional.cross_entropy(expected @ torch.cat([frozen, new.detach()]).t(), targets, reduction="sum")
+    full.backward()
+    torch.testing.assert_close(linear_cross_entropy(hidden, frozen, new, targets), full, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(hidden.grad, expected.grad, rtol=1e-10, atol=1e-10)
+
+
+def test_bfloat16_gradients_are_as_near_the_truth_as_the_plain_way():
+    hidden, frozen, new, targets = (value.detach() for value in tensors(torch.float64))
+
+    def error(dtype: torch.dtype, ours: bool) -> float:
+        low = hidden.to(dtype).requires_grad_()
+        if ours:
+            linear_cross_entropy(low, frozen.to(dtype), new.to(dtype), targets).backward()
+        else:
+            torch.nn.functional.cross_entropy((low @ torch.cat([frozen, new]).to(dtype).t()).float(), targets, reduction="sum").backward()
+        exact = hidden.clone().requires_grad_()
+        torch.nn.functional.cross_entropy(exact @ torch.cat([frozen, new]).t(), targets, reduction="sum").backward()
+        return float((low.grad.double() - exact.grad).norm() / exact.grad.norm())
+
+    assert error(torch.bfloat16, ours=True) <= 1.2 * error(torch.bfloat16, ours=False) < 0.05
