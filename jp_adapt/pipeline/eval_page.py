@@ -15,8 +15,8 @@ from jp_adapt.pipeline.svg import Bar, Mark, bar_chart, escape, interval_bar, nu
 from jp_adapt.pipeline.svg_radar import LEAST_AXES, Polygon, radar
 
 Report = Mapping[str, Any]
-MOST_PUBLISHED = 3  # polygons of published models on one radar
-_CSS = """.controls { display: flex; flex-wrap: wrap; gap: .5rem 1.2rem; margin: .8rem 0; font-size: .9rem; }
+MOST_POLYGONS = 4  # on one radar: as many as the palette has colours beside the grey of published bars
+_CSS = """.controls { display: flex; flex-wrap: wrap; align-items: baseline; gap: .5rem 1.2rem; margin: .8rem 0; font-size: .9rem; }
 .controls :is(select, input, button) { font: inherit; color: var(--ink); background: var(--panel); border: 1px solid var(--rule); }
 .controls :is(select, input, button) { border-radius: 4px; padding: .2rem .5rem; }
 #browser :is(summary, td, .mark) { unicode-bidi: isolate; }
@@ -27,7 +27,10 @@ _CSS = """.controls { display: flex; flex-wrap: wrap; gap: .5rem 1.2rem; margin:
 #browser .mark.right { color: var(--good); } #browser .mark.wrong { color: var(--bad); }
 #browser pre { white-space: pre-wrap; overflow-wrap: anywhere; }
 #browser table { min-width: 0; margin: .6rem 0; } #browser td { padding-right: 1.2rem; }
-.verdict { max-width: 22rem; }
+@media print { .controls { display: none; } }
+.verdict { min-width: 14rem; max-width: 22rem; }
+.figures { align-items: start; }
+main > section > details > summary { cursor: pointer; margin: .8rem 0; }
 """
 _NO_SCRIPT = '<noscript><p class="note">The browser of the items needs JavaScript; everything is also in outputs.jsonl.</p></noscript><div id="browser"></div>'
 
@@ -38,7 +41,7 @@ def evaluation_page(run: Run, published: Report, baseline: Run | None = None, re
     runs = [run] if baseline is None else [baseline, run]
     sections = [("scores", "Scores", _scores(entries) + _apart(entries) + _texts(run))]
     if report is not None:
-        sections += [(f"pair-{index}", f"Against {escape(runs[0].name)}", _pair(pair)) for index, pair in enumerate(report["pairs"])]
+        sections += [(f"pair-{index}", f"Against {escape(runs[0].name)}", _pair(runs[0].name, pair)) for index, pair in enumerate(report["pairs"])]
     sections += [
         ("charts", "Beside published models", _charts(runs, [published])),
         ("items", "Every item", _NO_SCRIPT),
@@ -52,7 +55,9 @@ def evaluation_page(run: Run, published: Report, baseline: Run | None = None, re
 
 def comparison_page(report: Report, runs: Sequence[Run], published: Sequence[Report]) -> str:
     """The page of `eval compare`: every pair, charts, and an item browser that finds what one model gets right and the other wrong."""
-    sections = [(f"pair-{index}", f"{escape(pair['model'])} against {escape(runs[0].name)}", _pair(pair)) for index, pair in enumerate(report["pairs"])]
+    sections = [
+        (f"pair-{index}", f"{escape(pair['model'])} against {escape(runs[0].name)}", _pair(runs[0].name, pair)) for index, pair in enumerate(report["pairs"])
+    ]
     sections += [
         ("charts", "All models", _charts(runs, published)),
         ("items", "Every item", _NO_SCRIPT),
@@ -73,6 +78,10 @@ def _facts(run: Run) -> str:
     known = run.scores.model
     facts = [("Model", escape(run.name)), ("Profile", escape(run.scores.profile)), ("Vocabulary", _count(known.get("vocab_size")))]
     return fact_list([*facts, ("Parameters", _count(known.get("parameters"))), ("Folder", f"<code>{escape(run.path)}</code>")])
+
+
+def _items(items: int) -> str:
+    return f"{items:,} item{'s' * (items != 1)}"
 
 
 def _count(value: Any) -> str:
@@ -101,8 +110,8 @@ def _scores(entries: Sequence[BenchmarkScore]) -> str:
 
 def _warnings(entries: Sequence[BenchmarkScore]) -> list[str]:
     found = [f"{escape(entry.id)}: {escape(warning)}" for entry in entries for warning in entry.warnings]
-    found += [f"{escape(entry.id)}: scoring begins inside the prompt in {entry.moved_boundaries} items" for entry in entries if entry.moved_boundaries]
-    return found + [f"{escape(entry.id)}: {entry.truncated_items} items were cut to fit the model" for entry in entries if entry.truncated_items]
+    found += [f"{escape(entry.id)}: scoring begins inside the prompt in {_items(entry.moved_boundaries)}" for entry in entries if entry.moved_boundaries]
+    return found + [f"{escape(entry.id)}: cut to fit the model: {_items(entry.truncated_items)}" for entry in entries if entry.truncated_items]
 
 
 def _apart(entries: Sequence[BenchmarkScore]) -> str:
@@ -137,7 +146,7 @@ def _texts(run: Run) -> str:
     return table("Texts", ["Text", "Bits per character", "Bits per byte", "Characters", "Tokens"], rows) if rows else ""
 
 
-def _pair(pair: Report) -> str:
+def _pair(base: str, pair: Report) -> str:
     """The table of one pair, and what must be known about it."""
     rows, told = "", ""
     for entry in pair["benchmarks"]:
@@ -153,7 +162,7 @@ def _pair(pair: Report) -> str:
     texts = "".join(f"<li>{escape(text['id'])}: {text['a']:.4f} and {text['b']:.4f} bits per character</li>" for text in pair["texts"])
     left = ", ".join(map(escape, pair["only_in_one"]))
     told += f'<p class="note">Not in both: {left}.</p>' if left else ""
-    caption = "A: the first run; B: this one. Detectable: the difference that such a pair would show with 80 % power"
+    caption = f"A: {escape(base)}; B: {escape(pair['model'])}. Detectable: the difference that such a pair would show with 80 % power"
     return table(caption, columns, rows, 2) + told + (f"<ul>{texts}</ul>" if texts else "")
 
 
@@ -195,24 +204,31 @@ def _published_polygons(axes: Sequence[str], theirs: Mapping[str, Sequence[Repor
         for row in theirs.get(axis, []):
             found.setdefault(row["model"], {})[axis] = row["value"]
     whole = sorted(((sum(mine.values()), name) for name, mine in found.items() if len(mine) == len(axes)), reverse=True)
-    return [Polygon(name, [found[name][axis] for axis in axes], after + index) for index, (_, name) in enumerate(whole[:MOST_PUBLISHED])]
+    return [Polygon(name, [found[name][axis] for axis in axes], after + index) for index, (_, name) in enumerate(whole[: max(0, MOST_POLYGONS + 1 - after)])]
 
 
 def _published_words(report: Report) -> str:
     """For each benchmark: where the model stands among published scores, or why nothing is compared."""
-    lines = ""
+    bodies, assumptions = "", dict[str, str]()
     for entry in report["benchmarks"]:
-        for row in entry["published"]:
-            assumed = f" ({escape(row['assumed'])})" if row["assumed"] else ""
-            words = f"{escape(report['model'])}: {escape(row['verdict'])}{assumed}"
-            source = f"<small>{escape(row['table'])}</small>"
-            lines += f'<tr><th scope="row">{escape(entry["name"])}</th><td>{escape(row["model"])}{source}</td><td>{words}</td>'
+        lines = ""
+        for index, row in enumerate(entry["published"]):
+            head = f'<th scope="rowgroup" rowspan="{len(entry["published"])}">{escape(entry["name"])}</th>' if index == 0 else ""
+            mark = ""
+            if row["assumed"]:
+                mark = assumptions.setdefault(row["assumed"], "*" * (1 + len(assumptions)))
+            source = f"<small>{escape(row['table'])}{mark}</small>"
+            lines += f"<tr>{head}<td>{escape(row['model'])}{source}</td><td>{escape(row['verdict'])}</td>"
             lines += cell(number_text(row["value"], 4)) + cell(number_text(row["difference"], 4, sign=True)) + "</tr>"
+        bodies += f"<tbody>{lines}</tbody>" if lines else ""
     without = [entry for entry in report["benchmarks"] if not entry["published"]]
     told = "".join(f"<li>{escape(entry['name'])}: {_why(entry)}</li>" for entry in without)
-    columns = ["Benchmark and protocol", "Published model", "Verdict", "Published", "Difference"]
-    shown = table(f"{escape(report['model'])} beside published scores", columns, lines, 3) if lines else ""
-    return shown + (f'<p class="note">Not compared:</p><ul class="note">{told}</ul>' if told else "")
+    name = escape(report["model"])
+    columns = ["Benchmark and protocol", "Published model", f"{name} is", "Published", "Difference"]
+    shown = table(f"{name} beside published scores", columns, bodies, 3) if bodies else ""
+    shown += "".join(f'<p class="note">{mark} {escape(assumed)}</p>' for assumed, mark in assumptions.items())
+    folded = f"<details><summary>{name} beside each published score</summary>{shown}</details>" if shown else ""
+    return folded + (f'<p class="note">Not compared:</p><ul class="note">{told}</ul>' if told else "")
 
 
 def _why(entry: Report) -> str:

@@ -26,7 +26,7 @@ _MAX_POINTS = 600  # of one line: more than a screen has pixels to show
 _UNITS = ((1e9, "B", 2e9), (1e6, "M", 2e6), (1e3, "k", 1e4))  # of tick labels: size, name and the largest tick that it takes
 _DENSE = 100  # a line of more points than this is drawn thin: its noise would fill the chart otherwise
 _MAX_HOVER = 60  # points of one line that answer to the pointer
-_NAME_LANE = 150.0  # the most that the names at the left of bars take
+_NAME_LANE = 190.0  # the most that the names at the left of bars take
 _MAX_DOTS = 15  # a line of no more points than this gets visible dots
 
 
@@ -357,13 +357,13 @@ def _y_ticks(ys: Sequence[float], min_span: float) -> list[float]:
 
 def _text_width(text: str) -> float:
     """Rough width in pixels: full-width characters are one font size wide, others a little over half of it."""
-    return sum(_FONT if unicodedata.east_asian_width(char) in "WF" else _FONT * 0.56 for char in text)
+    return sum(_FONT if unicodedata.east_asian_width(char) in "WF" else _FONT * 0.58 for char in text)
 
 
 def _shortened(text: str, width: float) -> str:
     """The text, its middle left out where it is wider than `width` pixels: paths differ at their ends."""
     head, tail = text[: len(text) // 2], text[len(text) // 2 :]
-    while head and _text_width(head + tail) > width:
+    while head and _text_width(head + tail + ("" if len(head) + len(tail) == len(text) else "\u2026")) > width:
         head, tail = (head[:-1], tail) if len(head) >= len(tail) else (head, tail[1:])
     return text if len(head) + len(tail) == len(text) else f"{head}\u2026{tail}"
 

@@ -139,9 +139,9 @@ def test_the_page_of_one_run_says_its_figures_and_who_stands_where(tmp_path: Pat
     assert "base on 3 benchmarks, profile stability-0.3. 3 warnings." in words
     assert "0.3333" in words
     assert "0.2333 to 0.4333" in words
-    assert "Llama-2-7bStability AI's leaderboard, prompts 0.3base: below it0.5264\u22120.1931" in words
+    assert "Llama-2-7bStability AI's leaderboard, prompts 0.3below it0.5264\u22120.1931" in words
     assert "what we read of the card does not name the version of the prompts" in words
-    assert "scoring begins inside the prompt in 1 items" in words
+    assert "scoring begins inside the prompt in 1 item" in words
 
 
 def test_the_radar_has_the_runs_and_the_best_published_models(tmp_path: Path) -> None:
