@@ -11,6 +11,7 @@ BENCHMARKS = (
     "train_step",
     "training_memory",
     "training_speed",
+    "training_characters",
     "eval_parity",
     "eval_speed",
     "eval_generation",
