@@ -55,39 +55,49 @@ class Index:
 
 def build_index(items: Mapping[str, Sequence[str]]) -> Index:
     """The index of items: id -> texts. Their order does not matter for what is found."""
-    hashes: list[Hashes] = []
-    owner: list[int] = []
+    texts = [(number, text) for number, found in enumerate(items.values()) for text in dict.fromkeys(found)]
+    owner = np.array([number for number, _ in texts], np.int32)
+    letters, places = _letters("\n".join(text for _, text in texts))  # all at once: 25,000 items in one second instead of five
+    ends = np.searchsorted(places, np.cumsum([len(text) + 1 for _, text in texts]))
+    counts = np.diff(ends, prepend=0)
+    has_ngrams = counts >= NGRAM
+    hashes, of = _text_ngrams(letters, counts)
+    number_of = np.cumsum(has_ngrams) - 1  # among those that have n-grams
     short: list[tuple[int, str, int]] = []
     lines: dict[str, int] = {}
     left_out = 0
-    for number, texts in enumerate(items.values()):
-        for text in dict.fromkeys(texts):
-            letters = _letters(text)[0]
-            if len(letters) >= NGRAM:
-                grams = np.unique(_hashes(letters, NGRAM))
-                hashes.append(grams[grams % np.uint64(4) == 0] if len(letters) > LONG else grams)
-                owner.append(number)
-            elif len(letters) >= SHORT:
-                short.append((int(_hashes(letters[:SHORT], SHORT)[0]), _string(letters), number))
-            elif len(letters) >= LINE:
-                lines.setdefault(_string(letters), number)
-            else:
-                left_out += 1
-    flat = np.concatenate(hashes) if hashes else np.zeros(0, np.uint64)
-    texts_of = np.repeat(np.arange(len(hashes), dtype=np.int32), [len(grams) for grams in hashes])
-    order = np.argsort(flat, kind="stable")
+    for number in np.flatnonzero(~has_ngrams).tolist():
+        mine, item = letters[ends[number] - counts[number] : ends[number]], int(owner[number])
+        if len(mine) >= SHORT:
+            short.append((int(_hashes(mine[:SHORT], SHORT)[0]), _string(mine), item))
+        elif len(mine) >= LINE:
+            lines.setdefault(_string(mine), item)
+        else:
+            left_out += 1
     short.sort()
     return Index(
         tuple(items),
-        flat[order],
-        texts_of[order],
-        np.array([len(grams) for grams in hashes], np.int32),
-        np.array(owner, np.int32),
+        hashes,
+        number_of[of].astype(np.int32),
+        np.bincount(number_of[of], minlength=int(has_ngrams.sum())).astype(np.int32),
+        owner[has_ngrams],
         np.array([first for first, _, _ in short], np.uint64),
         tuple((text, item) for _, text, item in short),
         lines,
         left_out,
     )
+
+
+def _text_ngrams(letters: Hashes, counts: npt.NDArray[np.int64]) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """N-gram hashes, ascending, and the text of each, each once in a text; `letters` are those of all texts, one after the other, `counts` of each."""
+    hashes, of = _hashes(letters, NGRAM), np.repeat(np.arange(len(counts)), counts)
+    first, last = of[: len(hashes)], of[NGRAM - 1 :]
+    kept = np.flatnonzero((first == last) & ((counts <= LONG)[first] | (hashes % np.uint64(4) == 0)))
+    kept = kept[np.argsort(hashes[kept], kind="stable")]
+    hashes, of = hashes[kept], of[kept]
+    new = np.ones(len(hashes), np.bool_)
+    new[1:] = (hashes[1:] != hashes[:-1]) | (of[1:] != of[:-1])
+    return hashes[new], of[new]
 
 
 @dataclass(frozen=True)

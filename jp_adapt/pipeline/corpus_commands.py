@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from tokenizers import Tokenizer
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json
@@ -28,6 +25,7 @@ from jp_adapt.corpus.sources import expand_paths, iter_placed
 from jp_adapt.corpus.steps import Step
 from jp_adapt.pipeline.corpus_page import corpus_page
 from jp_adapt.pipeline.corpus_steps import build_steps, step_inputs
+from jp_adapt.pipeline.encoder import FileEncoder, load_encoder
 from jp_adapt.pipeline.eval_overlap import overlap_lines
 from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
 from jp_adapt.recipe.load import STEP_PATHS
@@ -39,23 +37,6 @@ DEDUPLICATE: dict[str, tuple[Fingerprint | None, FindDuplicates | None]] = {
     "exact": (fingerprint_exact, find_exact_duplicates),
     "near": (fingerprint, find_duplicates),
 }
-
-
-class FileEncoder:
-    """texts -> ids with the tokenizer.json of a folder, one thread; what is pickled for another process is its path."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._tokenizer: Tokenizer | None = None
-
-    def __call__(self, texts: Sequence[str]) -> list[list[int]]:
-        if self._tokenizer is None:
-            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # processes are the parallelism here
-            self._tokenizer = Tokenizer.from_file(str(self.path))
-        return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return FileEncoder, (self.path,)
 
 
 @dataclass(frozen=True)
@@ -211,11 +192,8 @@ def _work(recipe: CorpusRecipe, steps: tuple[Step, ...]) -> tuple[Work, str | No
     encode: FileEncoder | None = None
     digest, dtype = None, "<u2"
     if recipe.tokenizer is not None:
-        path = Path(recipe.tokenizer) / "tokenizer.json"
-        if not path.is_file():
-            raise InputError(f"{recipe.tokenizer}: no tokenizer.json here; give the folder of a tokenizer, or of a tokenizer stage: RUN/stages/ID/final")
-        encode, digest = FileEncoder(path), sha256_file(path)
-        dtype = token_dtype(Tokenizer.from_file(str(path)).get_vocab_size(with_added_tokens=True)).str
+        encode = load_encoder(Path(recipe.tokenizer))
+        digest, dtype = sha256_file(encode.path), token_dtype(encode.vocab_size).str
     return Work(tuple(recipe.sources), steps, encode, dtype, DEDUPLICATE[recipe.deduplicate][0]), digest
 
 

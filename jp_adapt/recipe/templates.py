@@ -27,7 +27,9 @@ def environment() -> SandboxedEnvironment:
 
 @cache
 def _template(text: str) -> Any:
-    return environment().from_string(text)
+    template = environment().from_string(text)
+    template.globals = dict(template.globals)  # a ChainMap, which Jinja copies for every rendering: 217,000 of them took 7 of 9 seconds
+    return template
 
 
 @cache
