@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jp_adapt.cli.arguments import positive
+from jp_adapt.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from jp_adapt.pipeline.eval_source import Served
 
 EPILOG = """A benchmark is a name as `jp-adapt list` gives it, or the path of a declaration of your own. Those whose data is not shipped read it from --data,
 which holds the upstream repositories as folders. A score's name says whose rules it follows: scores of different profiles are never comparable."""
@@ -20,7 +24,7 @@ def add_parser(verbs: Any) -> None:
         description="Score a model folder on benchmarks; the same command goes on after an interruption.",
         epilog=EPILOG,
     )
-    parser.add_argument("model", type=Path, help="folder of a Hugging Face model")
+    parser.add_argument("model", type=Path, help="folder of a Hugging Face model; with --endpoint the name that the model has there")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--suite", metavar="S", help="suite of benchmarks (default: quick)")
     what.add_argument("--benchmarks", type=_names, default=(), metavar="A,B", help="benchmarks by name or path")
@@ -36,6 +40,11 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--baseline", type=Path, metavar="RUN", help="results of the base model on the same benchmarks: the page compares the two, item by item"
     )
+    parser.add_argument("--endpoint", metavar="URL", help="ask a model behind an OpenAI-compatible address, ending in /v1")
+    parser.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key of --endpoint")
+    parser.add_argument("--tokenizer", type=Path, metavar="DIR", help="tokenizer of the model behind --endpoint: tokens are sent, not texts")
+    parser.add_argument("--parallel", type=positive, metavar="N", help="requests at a time to --endpoint (default: 4)")
+    parser.add_argument("--timeout", type=positive, metavar="S", help="seconds for one request to --endpoint (default: 120)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: runs/eval-MODEL)")
     parser.add_argument("--json", action="store_true", help="print scores.json")
     parser.set_defaults(main=main)
@@ -52,6 +61,20 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > 64:
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 to 64")
     return int(text)
+
+
+def _served(args: argparse.Namespace) -> Served | None:
+    """What the options say of an endpoint. UsageError for options of one that is not named."""
+    from jp_adapt.pipeline.eval_source import Served
+
+    given = {"api_key_env": args.api_key_env, "tokenizer": args.tokenizer, "parallel": args.parallel, "timeout_s": args.timeout}
+    given = {name: value for name, value in given.items() if value is not None}
+    if args.endpoint is not None:
+        return Served(args.endpoint, **given)
+    if given:
+        flags = {"api_key_env": "--api-key-env", "timeout_s": "--timeout"}
+        raise UsageError(f"{', '.join(flags.get(name, f'--{name}') for name in given)}: only together with --endpoint")
+    return None
 
 
 def main(args: argparse.Namespace) -> int:
@@ -72,6 +95,7 @@ def main(args: argparse.Namespace) -> int:
         overlap=args.overlap,
         texts=tuple(args.texts),
         baseline=args.baseline,
+        served=_served(args),
     )
     out = args.out or Path("runs") / f"eval-{args.model.resolve().name}"
     scores = evaluate(args.model, out, options)

@@ -223,9 +223,9 @@ class _Run:
         elif request.max_chars is not None and len(text.rstrip(INCOMPLETE)) >= request.max_chars:
             done = Continued(text[: request.max_chars], "length", len(state.given))
         elif token in self.stop_ids:
-            done = Continued(text, "eos", len(state.given))
+            done = Continued(text[: request.max_chars], "eos", len(state.given))
         elif len(state.given) >= request.max_tokens:
-            done = Continued(text, "length", len(state.given))
+            done = Continued(text[: request.max_chars], "length", len(state.given))
         if done is not None:
             self.results[state.request] = done
             del self.active[row]

@@ -21,12 +21,13 @@ RunProgram = Callable[[str], bool]
 
 @dataclass(frozen=True)
 class Ask:
-    """A text to be continued, and where the continuation ends."""
+    """A text to be continued, and where the continuation ends. `said`: the same text as the turns of a conversation, the user's and the answers in turn."""
 
     text: str
     stop: tuple[str, ...] = ()
     max_chars: int | None = None
     max_tokens: int | None = None
+    said: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,9 @@ def _conversations(loaded: LoadedBenchmark, protocol: Protocol, prompts: Sequenc
     for turn in range(max(map(len, said))):
         open_ones = [index for index, turns in enumerate(said) if turn < len(turns)]
         texts = [backend.chat(history[index], said[index][turn]) for index in open_ones]
-        written = backend.write([Ask(text, tuple(protocol.stop), protocol.max_chars) for text in texts], advance)
+        turns_so_far = [(*(text for pair in history[index] for text in pair), said[index][turn]) for index in open_ones]
+        asks = [Ask(text, tuple(protocol.stop), protocol.max_chars, said=so_far) for text, so_far in zip(texts, turns_so_far, strict=True)]
+        written = backend.write(asks, advance)
         for index, text, answer in zip(open_ones, texts, written, strict=True):
             item = prompts[index].item
             history[index].append((said[index][turn], answer.text))

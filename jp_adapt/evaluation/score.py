@@ -17,7 +17,7 @@ from torch import Tensor
 from jp_adapt.core.progress import Advance
 from jp_adapt.evaluation.memory import Room
 from jp_adapt.evaluation.processes import ALONE, Processes
-from jp_adapt.evaluation.trie import Node, Request, build_trie, pack, preorder
+from jp_adapt.evaluation.trie import Node, Request, build_trie, cut_in_windows, pack, preorder
 from jp_adapt.model.causal import CHUNK_LOGITS, CausalModel
 
 PACK_TOKENS = 512  # in one forward pass; `python -m tests.perf eval_speed --pack=N` compares others, and no comparison has been completed
@@ -244,17 +244,3 @@ def _tree_mask(nodes: list[Node], prefix: int, total: int) -> Tensor:
         mask[end : start + node.size, column : column + len(node.tokens)] = True
         start = end
     return mask[None, None]
-
-
-def cut_in_windows(request: Request, max_tokens: int) -> list[Request]:
-    """A request in pieces of at most `max_tokens`, each after the first id of the whole; every scored id is in one of them."""
-    if len(request.ids) <= max_tokens:
-        return [request]
-    prefix, body = request.ids[0], request.ids[1:]
-    windows = []
-    for start in range(0, len(body), max_tokens - 1):
-        piece = body[start : start + max_tokens - 1]
-        first = max(1, request.first - start)
-        if first <= len(piece):
-            windows.append(Request([prefix, *piece], first))
-    return windows

@@ -14,6 +14,20 @@ class Request:
     first: int = 1
 
 
+def cut_in_windows(request: Request, max_tokens: int) -> list[Request]:
+    """A request in pieces of at most `max_tokens`, each after the first id of the whole; every scored id is in one of them."""
+    if len(request.ids) <= max_tokens:
+        return [request]
+    prefix, body = request.ids[0], request.ids[1:]
+    windows = []
+    for start in range(0, len(body), max_tokens - 1):
+        piece = body[start : start + max_tokens - 1]
+        first = max(1, request.first - start)
+        if first <= len(piece):
+            windows.append(Request([prefix, *piece], first))
+    return windows
+
+
 @dataclass(slots=True)
 class Node:
     """A run of tokens that all requests below share.
@@ -62,7 +76,7 @@ def build_trie(requests: Sequence[Request]) -> list[Node]:
     return roots
 
 
-def common_prefix(left: Sequence[int], right: Sequence[int]) -> int:
+def common_prefix(left: Sequence[object], right: Sequence[object]) -> int:
     """Length of the common beginning, by bisection on slices, which Python compares faster than a loop does."""
     low, high = 0, min(len(left), len(right))
     while low < high:

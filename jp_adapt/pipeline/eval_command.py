@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jp_adapt.core.errors import InputError, RunFolderError, UsageError
+from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
 from jp_adapt.core.files import new_folder, read_json, write_json
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import progress, say
 from jp_adapt.evaluation.prompts import build_prompts
 from jp_adapt.evaluation.results import OUTPUTS, BenchmarkScore, Output, Scores, read_outputs, read_scores, score_from, write_outputs, write_scores
-from jp_adapt.evaluation.run import Backend, run_benchmark
+from jp_adapt.evaluation.run import run_benchmark
 from jp_adapt.evaluation.sandbox import check_isolation, run_program
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
 from jp_adapt.pipeline.compare_commands import write_evaluation_page
 from jp_adapt.pipeline.eval_overlap import read_overlap
+from jp_adapt.pipeline.eval_source import MODEL, Served, Source, open_source
 from jp_adapt.pipeline.run import environment
 from jp_adapt.recipe.benchmark_items import LoadedBenchmark, load_benchmark, load_declaration, load_suite, protocol_of
 from jp_adapt.recipe.profiles import PROFILES, score_name
 
-if TYPE_CHECKING:
-    from jp_adapt.pipeline.eval_model import EvaluatedModel
-
 DEFAULT_SUITE = "quick"
-STATE, MODEL, PARTS, TEXTS = "eval.json", "model.json", "parts", "texts.json"
+STATE, PARTS, TEXTS = "eval.json", "parts", "texts.json"
 
 
 @dataclass(frozen=True)
@@ -47,6 +46,7 @@ class EvalOptions:
     overlap: Path | None = None
     texts: tuple[str, ...] = ()
     baseline: Path | None = None
+    served: Served | None = None
 
 
 def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, **changes: Any) -> Scores:
@@ -65,11 +65,12 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
     if options.baseline is not None:
         _check_baseline(options.baseline, profile, loaded, options)
     overlap = read_overlap(options.overlap) if options.overlap is not None else None
-    folder = Path(model)
-    identity = _identity(folder, profile, loaded, options)
-    with folder_lock(out):
+    if options.texts and options.served is not None:
+        raise UsageError("--texts needs the model on this machine; leave --endpoint out, and give its folder")
+    source = open_source(model, options.dtype, options.served, out)
+    identity = _identity(source, profile, loaded, options)
+    with folder_lock(out), closing(source):
         _claim(out, identity)
-        source = _Model(folder, options.dtype, out)
         for benchmark in loaded:
             part = _part(out, benchmark.id)
             if part.is_dir():
@@ -78,32 +79,10 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
                 _measure(benchmark, profile, options, source, overlap, part)
             scores = _write(out, identity, profile, [entry for entry in loaded if _part(out, entry.id).is_dir()])
         if options.texts and not (out / TEXTS).is_file():
-            write_json(out / TEXTS, source.loaded.score_texts(options.texts))
+            write_json(out / TEXTS, source.score_texts(options.texts))
             scores = _write(out, identity, profile, loaded)
         write_evaluation_page(out, baseline=options.baseline)
         return scores
-
-
-class _Model:
-    """The model, loaded when it is first needed: an evaluation that is all done loads none."""
-
-    def __init__(self, folder: Path, dtype: str, out: Path) -> None:
-        self.folder, self.dtype, self.out = folder, dtype, out
-        self._loaded: EvaluatedModel | None = None
-
-    @property
-    def loaded(self) -> EvaluatedModel:
-        if self._loaded is None:
-            from jp_adapt.pipeline.eval_model import load_model
-
-            say(f"loading {self.folder}")
-            self._loaded = load_model(self.folder, self.dtype)
-            write_json(self.out / MODEL, self._loaded.description)
-        return self._loaded
-
-    @property
-    def backend(self) -> Backend:
-        return self.loaded.backend
 
 
 def _benchmarks(options: EvalOptions) -> tuple[list[str], str]:
@@ -146,15 +125,10 @@ def _check_baseline(baseline: Path, profile: str, loaded: Sequence[LoadedBenchma
             raise InputError(f"{baseline}: its score is '{there[entry.id].name}', and this evaluation's is '{name}'; they are not compared")
 
 
-def _identity(folder: Path, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> dict[str, Any]:
-    """What decides the figures: hashes of the model's small files, sizes of its weights, the benchmarks' declarations and data, and the options."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give the folder of a Hugging Face model")
-    from jp_adapt.model.sources import folder_files
-
-    files = {path.name: path.stat().st_size if path.suffix == ".safetensors" else sha256_file(path) for path in folder_files(folder)}
+def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> dict[str, Any]:
+    """What decides the figures: the model, the benchmarks' declarations and data, and the options."""
     return {
-        "model": {"name": folder.resolve().name, "files": files},
+        "model": source.identity,
         "profile": profile,
         "benchmarks": {entry.id: {"declaration": sha256_file(entry.path), "data": entry.sha256} for entry in loaded},
         "shots": options.shots,
@@ -185,7 +159,9 @@ def _part(out: Path, name: str) -> Path:
     return out / PARTS / f"{slug}-{sha256_json(name)[:8]}"
 
 
-def _measure(loaded: LoadedBenchmark, profile: str, options: EvalOptions, model: _Model, overlap: Mapping[str, Mapping[str, float]] | None, part: Path) -> None:
+def _measure(
+    loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, overlap: Mapping[str, Mapping[str, float]] | None, part: Path
+) -> None:
     """One benchmark, into a folder that appears when it is whole."""
     protocol = protocol_of(loaded.id, loaded.benchmark, profile)
     touched = None if overlap is None else overlap.get(loaded.id, {})
@@ -193,7 +169,7 @@ def _measure(loaded: LoadedBenchmark, profile: str, options: EvalOptions, model:
     scores: dict[str, BenchmarkScore] = {}
     kept: list[Output] = []
     for variant in variants:
-        outputs, score = _ask(loaded, profile, options, model, touched, variant)
+        outputs, score = _ask(loaded, profile, options, source, touched, variant)
         kept = kept or outputs
         scores[variant or "default"] = score
     score = scores["default"]
@@ -205,16 +181,19 @@ def _measure(loaded: LoadedBenchmark, profile: str, options: EvalOptions, model:
 
 
 def _ask(
-    loaded: LoadedBenchmark, profile: str, options: EvalOptions, model: _Model, touched: Mapping[str, float] | None, variant: str | None
+    loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, touched: Mapping[str, float] | None, variant: str | None
 ) -> tuple[list[Output], BenchmarkScore]:
     protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, variant=variant)
     boundary = next(rules.boundary for known, rules in PROFILES.items() if known == profile)
     total = sum(len(prompt.choices) for prompt in prompts) or len(prompts)
     runner: Callable[[str], bool] | None = run_program if options.allow_code_execution else None
     title = f"{loaded.id}@{profile}" + (f" ({variant})" if variant else "")
-    backend = model.backend
-    with progress(title, total) as advance:
-        outputs = run_benchmark(loaded, protocol, prompts, backend, boundary, advance, runner)
+    backend = source.backend
+    try:
+        with progress(title, total) as advance:
+            outputs = run_benchmark(loaded, protocol, prompts, backend, boundary, advance, runner)
+    except JpAdaptError as error:
+        raise type(error)(f"{loaded.id}: {error}") from error
     score = score_benchmark(loaded, profile, protocol, outputs, touched)
     return outputs, replace(score, warnings=[*score.warnings, *backend.take_warnings()])
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, read_text
@@ -15,8 +18,8 @@ from jp_adapt.core.progress import progress
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.evaluation.bits import score_texts
 from jp_adapt.evaluation.local_engine import LocalEngine
-from jp_adapt.evaluation.run import Backend
-from jp_adapt.evaluation.token_backend import TokenBackend
+from jp_adapt.evaluation.processes import ALONE, Processes
+from jp_adapt.evaluation.token_backend import Engine, TokenBackend
 from jp_adapt.model.causal import CausalModel, load_causal, resolve_precision
 from jp_adapt.text.chat import TEMPLATES, with_defaults
 from jp_adapt.tokenizer.bpe import BpeTokenizer
@@ -29,7 +32,7 @@ LONGEST_CONTEXT = 4096  # tokens; longer prompts are cut from the left and count
 class EvaluatedModel:
     """A loaded model behind a backend, with its description."""
 
-    backend: Backend
+    backend: TokenBackend
     description: dict[str, Any]
     model: CausalModel
     tokenizer: BpeTokenizer
@@ -57,38 +60,66 @@ class EvaluatedModel:
         return entries
 
 
-def load_model(folder: Path, dtype: str = "auto") -> EvaluatedModel:
-    """A Hugging Face model folder, checked. InputError for one without a tokenizer, or whose tokenizer has ids that the embedding lacks."""
+@dataclass(frozen=True)
+class TextSide:
+    """What a model folder says of texts: its tokenizer, the token before every text, the tokens that end one, and how long a text may be."""
+
+    folder: Path
+    tokenizer: BpeTokenizer
+    tokenizer_sha256: str
+    prefix: int
+    stop_ids: list[int]
+    max_tokens: int
+
+    def backend(self, engine: Engine) -> TokenBackend:
+        """Benchmarks on an engine that takes this tokenizer's tokens."""
+        return TokenBackend(
+            engine,
+            self.tokenizer.encode,
+            prefix=self.prefix,
+            max_tokens=self.max_tokens,
+            own_start=self.tokenizer.runtime.encode("", add_special_tokens=True).ids,
+            render_chat=partial(render_chat, *chat_template(self.folder)),
+        )
+
+
+def text_side(folder: Path) -> TextSide:
+    """The tokenizer of a model folder, which needs no weights. InputError for a folder without one."""
     loaded = load_tokenizer(folder)
-    tokenizer = loaded.tokenizer
-    precision = resolve_precision(dtype)
+    prefix = _prefix(folder, loaded.tokenizer)
+    config = _config(folder)
+    max_tokens = min(int(config.get("max_position_embeddings") or LONGEST_CONTEXT), LONGEST_CONTEXT)
+    return TextSide(folder, loaded.tokenizer, sha256_file(loaded.files[0]), prefix, [prefix, *_ids(config.get("eos_token_id"))], max_tokens)
+
+
+def load_model(folder: Path, dtype: str = "auto", processes: Processes = ALONE) -> EvaluatedModel:
+    """A Hugging Face model folder, checked, on the GPU where there is one. InputError for one without a tokenizer, or whose tokenizer has ids that the
+    embedding lacks."""
+    side = text_side(folder)
+    tokenizer, precision = side.tokenizer, resolve_precision(dtype)
     model = load_causal(folder, precision)
     if tokenizer.vocab_size > model.vocab_size:
         raise InputError(
             f"{folder}: the tokenizer has {tokenizer.vocab_size:,} tokens, and the embedding {model.vocab_size:,} rows; they do not belong together"
         )
-    prefix = _prefix(folder, tokenizer)
-    config = read_json(folder / "config.json")
-    longest = int(config.get("max_position_embeddings") or LONGEST_CONTEXT)
-    max_tokens = min(longest, LONGEST_CONTEXT)
-    backend = TokenBackend(
-        LocalEngine(model, tokenizer.runtime.decode, stop_ids=[prefix, *_ids(config.get("eos_token_id"))]),
-        tokenizer.encode,
-        prefix=prefix,
-        max_tokens=max_tokens,
-        own_start=tokenizer.runtime.encode("", add_special_tokens=True).ids,
-        render_chat=partial(render_chat, *chat_template(folder)),
-    )
+    if torch.cuda.is_available():
+        model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count()))
     description = {
         "name": folder.resolve().name,
         "path": str(folder),
         "vocab_size": model.vocab_size,
         "parameters": sum(parameter.numel() for parameter in model.base.parameters()),
         "dtype": str(precision).removeprefix("torch."),
-        "tokenizer_sha256": sha256_file(loaded.files[0]),
-        "max_tokens": max_tokens,
+        "tokenizer_sha256": side.tokenizer_sha256,
+        "max_tokens": side.max_tokens,
     }
-    return EvaluatedModel(backend, description, model, tokenizer, prefix, max_tokens)
+    engine = LocalEngine(model, tokenizer.runtime.decode, stop_ids=side.stop_ids, processes=processes)
+    return EvaluatedModel(side.backend(engine), description, model, tokenizer, side.prefix, side.max_tokens)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    return dict(read_json(path)) if path.is_file() else {}
 
 
 def _prefix(folder: Path, tokenizer: BpeTokenizer) -> int:
@@ -101,7 +132,7 @@ def _prefix(folder: Path, tokenizer: BpeTokenizer) -> int:
         token_id = tokenizer.runtime.token_to_id(text) if text else None
         if token_id is not None:
             return int(token_id)
-    ids = _ids(read_json(folder / "config.json").get("bos_token_id"))
+    ids = _ids(_config(folder).get("bos_token_id"))
     if not ids:
         raise InputError(f"{folder}: the tokenizer names no bos_token and no eos_token, so that nothing can stand before a text")
     return ids[0]

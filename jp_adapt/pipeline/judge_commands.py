@@ -15,12 +15,13 @@ from jp_adapt.core.files import read_json, write_json, write_text
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import progress, say
+from jp_adapt.evaluation.endpoint import EndpointError
 from jp_adapt.evaluation.judge.answers import Answers, Item, read_answers, read_items, read_references
-from jp_adapt.evaluation.judge.cache import JudgementCache
-from jp_adapt.evaluation.judge.client import EndpointError, HttpJudge, Judge
+from jp_adapt.evaluation.judge.client import HttpJudge, Judge
 from jp_adapt.evaluation.judge.recorded import read_recorded
 from jp_adapt.evaluation.judge.requests import Judgement, build_judgements, estimate_tokens
 from jp_adapt.evaluation.judge.run import Asking, Price, Usage, Verdict, as_record, judge_all
+from jp_adapt.evaluation.reply_cache import ReplyCache
 from jp_adapt.pipeline.judge_summary import calibrate_takes, calibration, summarise_takes, summary_of, write_model_scores
 from jp_adapt.recipe.judge import JudgeTask, load_judge_task
 
@@ -202,7 +203,7 @@ def _claim(out: Path, settings: Report) -> None:
 def _ask(
     task: JudgeTask, asked: Judge, judgements: Sequence[Judgement], out: Path, options: JudgeOptions, stop: threading.Event
 ) -> tuple[list[Verdict], Usage, int]:
-    with JudgementCache(out / "cache.jsonl") as cache, progress("judging", options.takes * len(judgements)) as advance:
+    with ReplyCache(out / "cache.jsonl") as cache, progress("judging", options.takes * len(judgements)) as advance:
         asking = Asking(task, asked, cache, options.price, options.max_cost, stopped=stop)
         return judge_all(asking, judgements, options.takes, options.parallel, advance), asking.usage, cache.cut_lines
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from jp_adapt.cli.main import main
-from jp_adapt.evaluation.judge import client
+from jp_adapt.evaluation import endpoint
 from jp_adapt.evaluation.results import read_outputs, read_scores
 from tests.judge_server import fastchat, grade_of, judge_server, predictions, small_data, write_lines
 
@@ -24,8 +24,8 @@ MISBEHAVIOUR = ["429", "malformed", "ok", "half", "500", "ok", "hang-up", "chunk
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "FIRST_WAIT_S", 0.01)
-    monkeypatch.setattr(client, "LONGEST_ASKED_WAIT_S", 0.05)
+    monkeypatch.setattr(endpoint, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(endpoint, "LONGEST_ASKED_WAIT_S", 0.05)
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: Any, code: int = 0) -> tuple[str, str]:
@@ -134,7 +134,7 @@ def test_refusals_do_not_end_a_run(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 def test_an_endpoint_that_is_down_ends_the_run_and_keeps_what_came(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "LONGEST_WAIT_S", 0.001)
+    monkeypatch.setattr(endpoint, "LONGEST_WAIT_S", 0.001)
     data, answers, out = small_data(tmp_path / "data"), predictions(tmp_path / "m" / "preds.jsonl"), tmp_path / "out"
     with judge_server(["ok"] * 4 + ["500"] * 24) as server:
         arguments = (answers, *ELYZA, "--data", data, "--endpoint", server.url, "--out", out, "--parallel", 1)

@@ -101,6 +101,12 @@ def test_a_budget_in_characters_waits_for_whole_ones(models):
     assert (got.text, got.tokens, got.finish) == ("雨雨", 6, "length")
 
 
+def test_a_budget_in_characters_holds_for_halves_of_characters_too(models):
+    model, _ = models
+    (got,) = generate(model, [Continuation([1, 2], 7, (), 3)], lambda given: "\ufffd" * len(given), stop_ids=[])
+    assert (got.text, got.tokens, got.finish) == ("\ufffd" * 3, 7, "length")
+
+
 def test_memory_that_runs_out_halves_the_rows_and_loses_nothing(models, monkeypatch):
     model, _ = models
     requests = [Continuation([*SHOTS, question], 2 + question % 7) for question in range(10, 40)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from jp_adapt.core.errors import UsageError
-from jp_adapt.evaluation.judge.client import Completion, EndpointError, HttpJudge, RefusedError, RequestError
+from jp_adapt.evaluation.endpoint import Completion, EndpointError, RefusedError, RequestError
+from jp_adapt.evaluation.judge.client import HttpJudge
 from jp_adapt.evaluation.judge.local import LocalJudge
 from jp_adapt.evaluation.run import Ask, Written
 from tests.judge_server import JudgeServer, grade_of, judge_server
@@ -58,7 +59,7 @@ def test_the_server_says_how_long_to_wait() -> None:
 
 def test_it_gives_up_after_so_many_tries() -> None:
     with judge_server(["500"] * 9) as server:
-        with pytest.raises(RequestError, match=r"HTTP 500 \(<html>oops</html>\), 4 times; the judgements that came are kept"):
+        with pytest.raises(RequestError, match=r"HTTP 500 \(<html>oops</html>\), 4 times; what came is kept"):
             ask(server, tries=4)
         assert len(server.bodies) == 4
 
@@ -71,7 +72,7 @@ def test_a_refused_request_is_not_repeated() -> None:
 
 
 def test_a_wrong_model_ends_everything() -> None:
-    with judge_server(["404"]) as server, pytest.raises(EndpointError, match=r"no model judge-1.*check the address, --judge-model"):
+    with judge_server(["404"]) as server, pytest.raises(EndpointError, match=r"no model judge-1.*check the address, the name of the model"):
         ask(server)
 
 
@@ -99,6 +100,11 @@ def test_a_key_that_is_not_there_is_a_usage_error(monkeypatch: pytest.MonkeyPatc
         HttpJudge("http://localhost/v1", "m", key_variable="MY_KEY")
     with pytest.raises(UsageError, match="'localhost:8000' is no address"):
         HttpJudge("localhost:8000", "m")
+    for address in ("https://me:pass@localhost/v1", "https://localhost/v1?key=abc"):
+        with pytest.raises(UsageError, match="holds no password and no key") as caught:
+            HttpJudge(address, "m")
+        assert "pass@" not in str(caught.value)
+        assert "abc" not in str(caught.value)
 
 
 def test_tokens_that_the_server_does_not_count_are_unknown() -> None:

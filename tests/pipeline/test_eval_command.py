@@ -18,7 +18,7 @@ import jp_adapt
 from jp_adapt.cli.main import main
 from jp_adapt.core.errors import InputError, RunFolderError, UsageError
 from jp_adapt.evaluation.results import read_outputs, read_scores
-from jp_adapt.pipeline import eval_command
+from jp_adapt.pipeline import eval_source
 from jp_adapt.pipeline.eval_command import EvalOptions, evaluate
 from tests.evaluation.benchmark_files import write_benchmark_files
 
@@ -124,7 +124,7 @@ def test_code_is_not_run_without_leave(pico: Path, data: Path, tmp_path: Path) -
 def test_the_same_command_does_nothing_again(pico: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = EvalOptions(benchmarks=(mine(tmp_path),), dtype="float32")
     first = evaluate(pico, tmp_path / "out", options)
-    monkeypatch.setattr(eval_command._Model, "loaded", property(lambda self: pytest.fail("a model was loaded")))
+    monkeypatch.setattr(eval_source.FolderSource, "loaded", property(lambda self: pytest.fail("a model was loaded")))
     assert evaluate(pico, tmp_path / "out", options).benchmarks == first.benchmarks
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_text
+from jp_adapt.evaluation.endpoint import whole_characters
 
 
 @dataclass(frozen=True)
@@ -48,11 +49,6 @@ def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{path}:{number}", json.loads(whole_characters(json.dumps(value, ensure_ascii=False))) if "\\ud" in line else value
     if not found:
         raise InputError(f"{path}: no line in it")
-
-
-def whole_characters(text: str) -> str:
-    """The text with U+FFFD for every half of a surrogate pair: JSON can hold one, a request cannot."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def read_items(path: Path, layout: str) -> list[Item]:

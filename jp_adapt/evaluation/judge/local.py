@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from jp_adapt.evaluation.judge.answers import whole_characters
-from jp_adapt.evaluation.judge.client import Completion, RefusedError
+from jp_adapt.evaluation.endpoint import Completion, RefusedError, whole_characters
 from jp_adapt.evaluation.run import Ask, Backend
 
 

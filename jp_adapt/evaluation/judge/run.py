@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from jp_adapt.core.errors import JpAdaptError
-from jp_adapt.evaluation.judge.cache import JudgementCache
-from jp_adapt.evaluation.judge.client import Completion, EndpointError, Judge, RefusedError, RequestError
+from jp_adapt.evaluation.endpoint import Completion, EndpointError, RefusedError, RequestError
+from jp_adapt.evaluation.judge.client import Judge
 from jp_adapt.evaluation.judge.parse import VerdictError, parse_verdict
 from jp_adapt.evaluation.judge.requests import Judgement, request_body
+from jp_adapt.evaluation.reply_cache import ReplyCache
 from jp_adapt.recipe.judge import JudgeTask
 
 FAILURES_IN_A_ROW = 3  # requests that failed after all their retries, one after the other: the endpoint is down
@@ -75,7 +76,7 @@ class Asking:
 
     task: JudgeTask
     judge: Judge
-    cache: JudgementCache
+    cache: ReplyCache
     price: Price = field(default_factory=Price)
     max_cost: float | None = None
     attempts: int = 3  # of a judgement whose verdict cannot be read

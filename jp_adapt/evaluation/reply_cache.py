@@ -1,4 +1,4 @@
-"""Judgements on disk: one line as soon as it came, so that nothing paid for is lost and nothing is asked twice."""
+"""Replies of a model on disk: one line as soon as it came, so that nothing paid for is lost and nothing is asked twice."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.core.hashes import sha256_json
 
 
-class JudgementCache:
-    """An append-only JSONL file of completions, by the hash of the whole request. Safe for threads; one process at a time (the caller's lock).
+class ReplyCache:
+    """An append-only JSONL file of replies, by the hash of the whole request. Safe for threads; one process at a time (the caller's lock).
 
     A line is on the disk (fsync) before `store` returns. A last line that a killed process left half written is cut off when the file is opened, and
     counted in `cut_lines`; any other broken line is an error, for then the file is not what this program wrote.
@@ -29,7 +29,7 @@ class JudgementCache:
         self._load()
         self._file = path.open("ab")
 
-    def __enter__(self) -> JudgementCache:
+    def __enter__(self) -> ReplyCache:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -40,7 +40,7 @@ class JudgementCache:
 
     @staticmethod
     def key(request: dict[str, Any]) -> str:
-        """The hash of everything that makes a judgement another judgement: judge, messages, settings, take, attempt."""
+        """The hash of everything that makes a reply another reply: model, text, settings."""
         return sha256_json(request)
 
     def held(self, key: str) -> threading.Lock:
@@ -77,5 +77,5 @@ class JudgementCache:
                 value = json.loads(line)
                 key = value.pop("key")
             except (ValueError, KeyError, AttributeError, TypeError) as error:
-                raise InputError(f"{self.path}:{number}: not a judgement of this program; move the file away, and every judgement is asked for anew") from error
+                raise InputError(f"{self.path}:{number}: no reply that this program stored; move the file away, and everything is asked for anew") from error
             self._entries.setdefault(key, value)
