@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import init_empty_weights
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from jp_adapt.core.errors import InputError
@@ -134,31 +135,37 @@ class CausalModel(nn.Module):
         return {name: parameter for name, parameter in found.items() if parameter is not None}
 
 
-def load_base(folder: Path, dtype: torch.dtype) -> Any:
-    """The transformers model of a plain folder, from safetensors only and without remote code."""
+def load_base(folder: Path, dtype: torch.dtype, *, empty: bool = False) -> Any:
+    """The transformers model of a plain folder, from safetensors only and without remote code. `empty`: its parameters without their values (meta tensors)."""
     try:
+        if empty:
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            with init_empty_weights(include_buffers=False):
+                model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa", trust_remote_code=False)
+            model.tie_weights()
+            return model
         return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{folder}: no model that transformers can load ({error})") from error
 
 
-def load_causal(folder: Path, dtype: torch.dtype, adapter: Path | None = None) -> CausalModel:
-    """A model folder, with the new rows and the LoRA of an adapter folder attached."""
-    base = load_base(folder, dtype)
+def load_causal(folder: Path, dtype: torch.dtype, adapter: Path | None = None, *, empty: bool = False) -> CausalModel:
+    """A model folder, with the new rows, the trained weights and the LoRA of an adapter folder attached. `empty`: without the values of parameters."""
+    base = load_base(folder, dtype, empty=empty)
     if adapter is None:
         return CausalModel(base)
     tensors = load_file(adapter / ROWS_FILE) if (adapter / ROWS_FILE).is_file() else {}
     model = CausalModel(base, NewRows(tensors["input"], tensors.get("output")) if tensors else None)
     if (adapter / WEIGHTS_FILE).is_file():
         weights = load_file(adapter / WEIGHTS_FILE)
-        for name, weight in weights.items():
+        for name, weight in weights.items() if not empty else ():
             base.get_parameter(name).data = weight
         model.trained = set(weights)
     if (adapter / ADAPTER_FILE).is_file():
         config = read_json(adapter / ADAPTER_CONFIG)
         model.add_lora(lora_settings(config), seed=0)
         saved = load_file(adapter / ADAPTER_FILE)
-        for name, parameter in lora_parameters(model.body).items():
+        for name, parameter in lora_parameters(model.body).items() if not empty else ():
             parameter.data = saved[PEFT_PREFIX + name]
     return model
 

@@ -103,14 +103,16 @@ def memory_by_part(work: Workload) -> dict[str, float]:
     shards = work.devices if work.sharded else 1
     linear = 0 if work.train_body else model.linear_parameters
     weights = linear * (NF4_BYTES if work.four_bit else work.weight_bytes) + (model.parameters - work.trained_base_parameters - linear) * work.weight_bytes
-    gathered = 0.0
-    if work.sharded and work.devices > 1:  # FSDP gathers one block while the next is fetched
-        gathered = 2 * model.linear_parameters / model.num_layers * (NF4_BYTES if work.four_bit else work.weight_bytes)
+    gathered = new_rows = 0.0
+    if work.sharded and work.devices > 1:  # FSDP gathers one block while the next is fetched; embedding, head and new rows stay whole through a step
+        rows_bytes = 4 if work.train_rows and not work.train_body else work.weight_bytes
+        gathered = 2 * model.linear_parameters / model.num_layers * work.weight_bytes + model.embedding_parameters * rows_bytes
+        new_rows = work.new_row_parameters * 4
     return {
         "weights": weights / shards + gathered,
-        "trainable weights": work.trainable * TRAINED_BYTES["parameters"] / shards,
+        "trainable weights": work.trainable * TRAINED_BYTES["parameters"] / shards + new_rows,
         # Rows get one gradient as head and one as embedding, those of new rows each first in the training type.
-        "gradients": (work.trainable * TRAINED_BYTES["gradients"] + _second_row_gradients(work)) / shards,
+        "gradients": work.trainable * TRAINED_BYTES["gradients"] / shards + _second_row_gradients(work),
         "optimizer": work.trainable * TRAINED_BYTES["optimizer"] / shards,
         "activations": _activations(work),
         "logits": _logits(work),
@@ -197,12 +199,12 @@ def _steps(work: Workload) -> Iterator[tuple[Remedy, str, Workload]]:
     work = replace(work, micro_rows=1)
     yield "micro_batch", "one row at a time on each device (gradient accumulation; same result)", work
     work = replace(work, checkpointing=True)
-    yield "checkpointing", "activation checkpointing (same result, a third more time)", work
+    yield "checkpointing", "activation_checkpointing: true (same result, a third more time)", work
     if work.devices > 1:
         work = replace(work, sharded=True)
-        yield "shard", f"weights sharded over the {work.devices} devices (FSDP)", work
-    work = replace(work, four_bit=work.lora_rank is not None)
-    yield "four_bit", "base in 4 bits (QLoRA; a little quality)", work
+        yield "shard", f"distributed: fsdp, weights sharded over the {work.devices} devices (same result)", work
+    if work.lora_rank is not None:
+        yield "four_bit", "base in 4 bits, whole on each device (QLoRA; a little quality)", replace(work, four_bit=True, sharded=False)
     for devices in (2, 4, 8, 16, 32, 64):
         if devices > work.devices:
-            yield "devices", f"{devices} devices, weights sharded", replace(work, devices=devices, sharded=True)
+            yield "devices", f"{devices} devices with distributed: fsdp", replace(work, devices=devices, sharded=True)

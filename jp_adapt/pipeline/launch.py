@@ -72,6 +72,16 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
     return code
 
 
+def refuse_accelerates_own() -> None:
+    """UsageError where `accelerate launch` was configured to do what a recipe says."""
+    for name, word in (("FSDP", "fsdp"), ("DEEPSPEED", "deepspeed")):
+        if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true":
+            raise UsageError(
+                f"accelerate's configuration asks for {name}; a recipe says so itself (distributed: {word}). Take it out of the configuration, or start with "
+                "jp-adapt run --processes N or torchrun"
+            )
+
+
 def end_with_launcher() -> None:
     """In a process that `run_processes` started: end at once when the launcher is gone, so that none is left behind holding the run folder."""
     if os.environ.get(LAUNCHED) is None:

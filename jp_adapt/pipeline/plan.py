@@ -80,6 +80,7 @@ def _stage_plan(stage: TrainingStage, recipe: Recipe, architecture: Architecture
         weight_bytes=4.0 if recipe.precision == "float32" else 2.0,
         micro_rows=min(micro_rows or stage.micro_batch_rows or rows, -(-rows // devices)),
         checkpointing=stage.activation_checkpointing,
+        sharded=recipe.distributed == "fsdp" and devices > 1,
         train_body=not isinstance(stage, RowsStage) and stage.parameters == "full",
         train_rows=not isinstance(stage, RowsStage) and stage.trains_all_rows,
     )

@@ -23,6 +23,7 @@ from jp_adapt.core.progress import say
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.sources import check_hash, folder_files, package_file
 from jp_adapt.pipeline.inputs import check_inputs
+from jp_adapt.pipeline.launch import refuse_accelerates_own
 from jp_adapt.pipeline.prepared import hashed_file
 from jp_adapt.pipeline.run_folder import Identity, RunFolder, now
 from jp_adapt.pipeline.trackers import check_trackers
@@ -142,6 +143,7 @@ def several_processes() -> bool:
 
 
 def _meet() -> None:
+    refuse_accelerates_own()
     if several_processes():
         from jp_adapt.training import ranks
 
@@ -161,6 +163,7 @@ def assist_recipe(loaded: LoadedRecipe, out: Path) -> None:
     from jp_adapt.pipeline.stages import Context, run_training
     from jp_adapt.training import ranks
 
+    refuse_accelerates_own()
     with ranks.lost_rank_is_an_error():
         ranks.join()
         while (order := ranks.share()) is not None:

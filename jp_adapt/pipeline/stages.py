@@ -179,14 +179,14 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
     def measure() -> dict[str, float]:
         return {name: value for one in measures for name, value in one().items()}
 
-    settings = train_settings(stage)
+    distributed = context.recipe.distributed
+    settings = train_settings(stage, distributed)
     work = partial(train, model, plan, settings, checkpoints=folder.checkpoints, measure=measure if measures else None)
+    samples = [sampler(model, tokenizer, stage.samples, folder, prefix=prefix, every=stage.heldout_every)] if stage.samples is not None else []
     if ranks.rank() > 0:
-        work(on_step=lambda step, metrics: None)
+        work(on_step=samples[0] if samples and distributed == "fsdp" else lambda step, metrics: None)
         return {}
-    watchers = [open_tracker(name, folder.path, context.recipe.name, stage.id) for name in context.trackers]
-    if stage.samples is not None:
-        watchers.append(sampler(model, tokenizer, stage.samples, folder, prefix=prefix, every=stage.heldout_every))
+    watchers = [*(open_tracker(name, folder.path, context.recipe.name, stage.id) for name in context.trackers), *samples]
     with recorded_steps(stage.id, folder, plan.num_steps, source_counter(plan), watchers) as on_step:
         work(on_step=on_step)
     with new_folder(folder.final) as target:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from tokenizers import Tokenizer
@@ -21,8 +20,9 @@ from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import init_new_rows
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.recipe.schema import Lora, RowsStage, TrainingSamples, TrainingStage
+from jp_adapt.training import ranks
 from jp_adapt.training.checkpoint import last_whole_checkpoint
-from jp_adapt.training.loop import Metrics, TrainSettings
+from jp_adapt.training.loop import Distributed, Metrics, TrainSettings
 
 if TYPE_CHECKING:
     from jp_adapt.pipeline.stages import Context
@@ -33,14 +33,15 @@ HELDOUT_MAX_TOKENS = 2048
 def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) -> CausalModel:
     """The model as the stage finds it: with new rows just made (rows), or with those of its start and LoRA, fresh or its own (pretrain, sft).
 
-    What the stage trains of the base is unfrozen.
+    What the stage trains of the base is unfrozen. Where the model will be sharded, rank 0 alone reads weights.
     """
+    empty = context.recipe.distributed == "fsdp" and ranks.rank() > 0
     if isinstance(stage, RowsStage):
         extension = read_json(context.stage_folder(stage.start).final / "extension.json")
         sources = [token["sources"] for token in extension["tokens"]]
-        return _with_new_rows(context.base, sources, stage, dtype)
+        return _with_new_rows(load_base(context.base, dtype, empty=empty), sources, stage)
     adapter = None if stage.start == "base" else context.stage_folder(stage.start).final
-    model = load_causal(context.base, dtype, adapter)
+    model = load_causal(context.base, dtype, adapter, empty=empty)
     full = stage.parameters == "full"
     model.unfreeze(body=full, embeddings=stage.trains_all_rows)
     if model.lora is None and not full:
@@ -49,15 +50,15 @@ def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) ->
     return model
 
 
-def _with_new_rows(folder: Path, sources: list[list[int]], stage: RowsStage, dtype: torch.dtype) -> CausalModel:
-    base = load_base(folder, dtype)
-    tied = base.config.tie_word_embeddings
-    new_input = init_new_rows(base.get_input_embeddings().weight.detach(), sources, stage.init)
-    new_output = None if tied else init_new_rows(base.get_output_embeddings().weight.detach(), sources, stage.init)
-    return CausalModel(base, NewRows(new_input, new_output))
+def _with_new_rows(base: Any, sources: list[list[int]], stage: RowsStage) -> CausalModel:
+    def rows(old: torch.Tensor) -> torch.Tensor:
+        return torch.empty(len(sources), old.shape[1]) if old.is_meta else init_new_rows(old.detach(), sources, stage.init)
+
+    new_output = None if base.config.tie_word_embeddings else rows(base.get_output_embeddings().weight)
+    return CausalModel(base, NewRows(rows(base.get_input_embeddings().weight), new_output))
 
 
-def train_settings(stage: TrainingStage) -> TrainSettings:
+def train_settings(stage: TrainingStage, distributed: Distributed) -> TrainSettings:
     """The recipe's optimizer, flat."""
     optimizer = stage.optimizer
     return TrainSettings(
@@ -82,6 +83,7 @@ def train_settings(stage: TrainingStage) -> TrainSettings:
         activation_checkpointing=stage.activation_checkpointing,
         compile=stage.compile,
         old_rows_lr=optimizer.old_rows_lr,
+        distributed=distributed,
     )
 
 
@@ -122,7 +124,10 @@ def source_counter(plan: StepPlan) -> Callable[[int], Metrics]:
 def sampler(
     model: CausalModel, tokenizer: Tokenizer, samples: TrainingSamples, folder: StageFolder, *, prefix: int, every: int
 ) -> Callable[[int, Metrics], None]:
-    """A function that writes greedy continuations into samples.jsonl before the first step and every so many; a step that is done again replaces its own."""
+    """A function that writes greedy continuations into samples.jsonl before the first step and every so many; a step that is done again replaces its own.
+
+    On several processes rank 0 writes. The others generate too, as the blocks of a sharded model are gathered from all of them.
+    """
     path = folder.path / "samples.jsonl"
 
     def watch(step: int, metrics: Metrics) -> None:
@@ -134,7 +139,8 @@ def sampler(
             ids = [prefix, *tokenizer.encode(prompt, add_special_tokens=False).ids]
             new = greedy_ids(model, ids, stop_id=prefix, enough=lambda new: len(tokenizer.decode(new)) >= samples.max_chars, max_tokens=3 * samples.max_chars)
             lines.append({"step": step, "prompt": prompt, "continuation": tokenizer.decode(new)[: samples.max_chars]})
-        write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+        if ranks.rank() == 0:
+            write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
     return watch
 

@@ -38,6 +38,7 @@ def cross_check(recipe: Recipe) -> Iterator[Finding]:
         yield from _check_parameters(stage, index, recipe)
         kinds.setdefault(stage.id, stage.kind)
     yield from _check_frozen_rows(recipe)
+    yield from _check_distributed(recipe)
 
 
 def _check_start(stage: Stage, key: Key, kinds: dict[str, str], all_ids: list[str]) -> Iterator[Finding]:
@@ -71,6 +72,16 @@ def _check_parameters(stage: Stage, index: int, recipe: Recipe) -> Iterator[Find
                 why = f"'{before.id}' trained LoRA, which would stay beside the weights that train here; let it have 'parameters: full' too"
                 yield ("stages", index, "parameters"), why
             start = before.start
+
+
+def _check_distributed(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.distributed == "ddp":
+        return
+    if recipe.precision == "float16":
+        yield ("precision",), f"float16 scales its losses, which distributed: {recipe.distributed} does not do here; use bfloat16 or float32"
+    for index, stage in enumerate(recipe.stages):
+        if isinstance(stage, TrainingStage) and stage.compile:
+            yield ("stages", index, "compile"), f"compile and distributed: {recipe.distributed} were not tried together; take one of them out"
 
 
 def _check_models(stage: EvaluateStage, key: Key, kinds: dict[str, str], all_ids: list[str]) -> Iterator[Finding]:

@@ -264,5 +264,8 @@ class Recipe(Part):
     base: Base
     seed: int = Field(1234, ge=0)
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 where the device computes it fast, else float32")
+    distributed: Literal["ddp", "fsdp"] = Field(
+        "ddp", description="how several processes train: each holds the whole model (ddp), or a part of it (fsdp, FSDP2). Memory, not result"
+    )
     sources: dict[Name, Source] = Field(default_factory=dict)
     stages: list[Stage] = Field(min_length=1)

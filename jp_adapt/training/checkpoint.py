@@ -15,23 +15,29 @@ from jp_adapt.core.errors import JpAdaptError
 from jp_adapt.core.files import new_folder, read_json, write_json
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import say
+from jp_adapt.training.sharding import placed_like, whole
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 
 
-def save_checkpoint(
-    folder: Path, step: int, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, state: dict[str, Any], *, keep: int = 1
-) -> None:
+def gather_tensors(parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, *, keep: bool = True) -> dict[str, Tensor]:
+    """Values of parameters and optimizer, sharded ones made whole, for which all processes must call this. Nothing comes back where `keep` is False."""
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in parameters.items():
+        for key, value in [(name, parameter), *((f"{name}|{key}", value) for key, value in optimizer.state[parameter].items())]:
+            gathered = whole(value.detach())
+            if keep:
+                tensors[key] = gathered.cpu().contiguous()
+    return tensors
+
+
+def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], state: dict[str, Any], *, keep: int = 1) -> None:
     """Write `folder/step_N`, then remove all but the last `keep` checkpoints and the best one.
 
     Args:
+        tensors: what `gather_tensors` found.
         state: any JSON value that the loop needs to go on. Its `figure`, where it has one, decides which checkpoint is best: the lowest.
     """
-    tensors: dict[str, Tensor] = {}
-    for name, parameter in parameters.items():
-        tensors[name] = parameter.detach().contiguous()
-        for key, value in optimizer.state[parameter].items():
-            tensors[f"{name}|{key}"] = value.detach().contiguous()
     with new_folder(folder / f"step_{step:06d}") as temporary:
         save_file(tensors, temporary / TENSORS)
         write_json(temporary / STATE, {"step": step, "sha256": sha256_file(temporary / TENSORS), **state})
@@ -90,11 +96,11 @@ def load_checkpoint(path: Path, parameters: dict[str, nn.Parameter], optimizer: 
         raise JpAdaptError(f"{path}: checkpoint of another model ('{odd}' stands on one side only); remove this folder")
     with torch.no_grad():
         for name, parameter in parameters.items():
-            parameter.copy_(tensors[name])
+            parameter.copy_(placed_like(tensors[name], parameter))
     for name, value in tensors.items():
         owner, bar, key = name.partition("|")
         if bar:
             # AdamW keeps its step counter on the CPU, everything else beside the parameter.
-            optimizer.state[parameters[owner]][key] = value if key == "step" else value.to(parameters[owner].device)
+            optimizer.state[parameters[owner]][key] = value if key == "step" else placed_like(value, parameters[owner])
     state: dict[str, Any] = read_json(path / STATE)
     return state

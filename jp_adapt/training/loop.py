@@ -8,25 +8,29 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
+from torch import nn
 
 from jp_adapt.core.errors import Interrupted, JpAdaptError
 from jp_adapt.core.progress import say
 from jp_adapt.corpus.pack import StepPlan
 from jp_adapt.model.causal import CausalModel
 from jp_adapt.training import ranks
-from jp_adapt.training.checkpoint import best_checkpoint, last_whole_checkpoint, load_checkpoint, save_checkpoint
+from jp_adapt.training.checkpoint import best_checkpoint, gather_tensors, last_whole_checkpoint, load_checkpoint, save_checkpoint
 from jp_adapt.training.objective import LossKernel, NextTokenLoss, accumulate_gradients
 from jp_adapt.training.optimizer import group_norms, parameter_groups, trainable_parameters
 from jp_adapt.training.schedule import Schedule, lr_factor
+from jp_adapt.training.sharding import gather_trained, reshard, shard_model, whole
 from jp_adapt.training.spikes import SpikeDetector
 from jp_adapt.training.stop import stop_requests
 from jp_adapt.training.watch import memory_and_rows
 
 Metrics = dict[str, float]
+Distributed = Literal["ddp", "fsdp"]
 MAX_REWINDS = 10  # a run that spikes more often has another trouble than its data
 
 
@@ -37,6 +41,7 @@ class TrainSettings:
     Attributes:
         micro_batch_rows: rows that go through the model at once; None for all rows of a step. Changes memory, not results (but for rounding).
         spike_factor: go back to the last checkpoint, and on behind the batch, when the loss is above so many times the usual; None for never.
+        distributed: how several processes share the work: each with the whole model ("ddp"), or each with a part of it ("fsdp"). Memory, not results.
         old_rows_lr: learning rate of the base's own rows, where they train; None for `lr`.
         best_by: the figure of `measure` by which the final weights are chosen among the checkpoints, lowest first; None for the last weights.
     """
@@ -62,6 +67,7 @@ class TrainSettings:
     activation_checkpointing: bool = False
     compile: bool = False
     old_rows_lr: float | None = None
+    distributed: Distributed = "ddp"
 
 
 def train(
@@ -75,11 +81,13 @@ def train(
 ) -> None:
     """Train what is not frozen of `model`, in place, on all steps of `plan`, from the last checkpoint if there is one.
 
-    On several processes every one of them calls this with the same arguments; `on_step` is called, and checkpoints are written, on rank 0 only.
+    On several processes every one of them calls this with the same arguments; checkpoints are written on rank 0 only. Of a sharded model rank 0 alone holds
+    the whole of what trained afterwards, on the CPU, and the model is good for nothing but to be saved.
 
     Args:
         checkpoints: folder for checkpoints; the last ones are kept until the caller removes the folder.
-        on_step: called with the number of finished steps and their metrics (loss_nats, tokens, lr, grad_norm, elapsed_s, and what `measure` gave).
+        on_step: called with the number of finished steps and their metrics (loss_nats, tokens, lr, grad_norm, elapsed_s, and what `measure` gave), on
+            every rank: what goes through a sharded model must do so on all of them, what writes must do so on rank 0.
         measure: held-out figures, taken before the first step, every `measure_every` steps and after the last.
 
     Raises:
@@ -95,6 +103,7 @@ def train(
             if stopping:
                 raise Interrupted(f"stopped after step {loop.done} of {plan.num_steps}; a checkpoint is saved, and the same command goes on from there")
         loop.take_best()
+        loop.gather()
 
 
 class _Loop:
@@ -116,7 +125,11 @@ class _Loop:
         self.model, self.plan, self.settings = model, plan, settings
         self.checkpoints, self.on_step, self.measure = checkpoints, on_step, measure
         _prepare_body(model, settings)
-        model.to(self.accelerator.device)
+        self.sharded = settings.distributed == "fsdp" and self.accelerator.num_processes > 1
+        if self.sharded:
+            shard_model(model, self.accelerator.device)
+        else:
+            model.to(self.accelerator.device)
         self.parameters = trainable_parameters(model)
         groups = parameter_groups(
             self.parameters,
@@ -128,9 +141,11 @@ class _Loop:
         )
         self.optimizer = torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps)
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # torch 2.13 renames broadcast_buffers, and accelerate 1.15 knows no other name
-            self.objective = self.accelerator.prepare(NextTokenLoss(model, settings.loss_kernel))
+        self.objective: nn.Module = NextTokenLoss(model, settings.loss_kernel)
+        if not self.sharded:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # torch 2.13 renames broadcast_buffers, and accelerate 1.15 knows no other name
+                self.objective = self.accelerator.prepare(self.objective)
         self.scaler = torch.amp.GradScaler(self.accelerator.device.type, enabled=model.dtype == torch.float16)
         self.spikes = SpikeDetector(settings.spike_factor)
         self.done, self.tokens, self.elapsed_s, self.rewinds = 0, 0, 0.0, 0
@@ -145,16 +160,19 @@ class _Loop:
             self._restore(self.last_saved)
             self.done = int(self.last_saved.name.removeprefix("step_"))
         elif self.measure is not None:
-            figures = self.measure()
-            if main:
-                self.on_step(0, {"tokens": 0, "elapsed_s": 0.0, **figures})
+            self.on_step(0, {"tokens": 0, "elapsed_s": 0.0, **self.measure()})
 
     def _restore(self, checkpoint: Path) -> None:
-        state = load_checkpoint(checkpoint, self.parameters, self.optimizer)
+        state = self._load(checkpoint)
         self.tokens, self.elapsed_s, self.rewinds = state["tokens"], state["elapsed_s"], state["rewinds"]
         self.spikes = SpikeDetector(self.settings.spike_factor, state["recent_losses"])
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
+
+    def _load(self, checkpoint: Path) -> dict[str, Any]:
+        if self.sharded:
+            reshard(self.model)
+        return load_checkpoint(checkpoint, self.parameters, self.optimizer)
 
     def step(self) -> bool:
         """One step of the plan. False when it was a spike: the weights are those of the last checkpoint, and the step is passed over."""
@@ -162,7 +180,7 @@ class _Loop:
         self._set_learning_rates()
         batch = self.plan.batch(self.done, self.accelerator.process_index, self.accelerator.num_processes)
         scale = float(self.scaler.get_scale()) if self.scaler.is_enabled() else 1.0
-        nats = accumulate_gradients(self.accelerator, self.objective, batch, rows=self.settings.micro_batch_rows, scale=scale)
+        nats = accumulate_gradients(self.accelerator, self.objective, batch, rows=self.settings.micro_batch_rows, scale=scale, in_step=self.sharded)
         self.done += 1
         if self.spikes.sees(nats / max(1, batch.num_targets)):
             self._rewind(nats / max(1, batch.num_targets))
@@ -195,7 +213,7 @@ class _Loop:
             self.scaler.scale(torch.zeros((), device=self.accelerator.device))  # makes the scaler's own tensors; the loss was scaled by us
             self.scaler.unscale_(self.optimizer)
         norms = group_norms(self.parameters)
-        norms["grad_norm"] = float(torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.settings.clip_norm))
+        norms["grad_norm"] = float(whole(torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.settings.clip_norm)))
         if self.scaler.is_enabled():
             self.scaler.step(self.optimizer)
             self.scaler.update()
@@ -208,8 +226,7 @@ class _Loop:
         if self.measure is not None and (self.done == self.plan.num_steps or self.done % self.settings.measure_every == 0):
             metrics |= self.measure() | memory_and_rows(self.model, self.accelerator.device)
             self.figure = metrics.get(self.settings.best_by or "")
-        if self.accelerator.is_main_process:
-            self.on_step(self.done, metrics)
+        self.on_step(self.done, metrics)
 
     def save_if_due(self, stopping: bool) -> None:
         """Save every so many steps, after the last, before a stop, and where a figure was measured that may be the best."""
@@ -217,11 +234,13 @@ class _Loop:
         if not due:
             return
         self.last_saved = self.checkpoints / f"step_{self.done:06d}"
-        if self.accelerator.is_main_process:
+        main = self.accelerator.is_main_process
+        tensors = gather_tensors(self.parameters, self.optimizer, keep=main) if main or self.sharded else {}
+        if main:
             state = {"tokens": self.tokens, "elapsed_s": self.elapsed_s, "rewinds": self.rewinds, "recent_losses": self.spikes.recent, "figure": self.figure}
             if self.scaler.is_enabled():
                 state["scaler"] = self.scaler.state_dict()
-            save_checkpoint(self.checkpoints, self.done, self.parameters, self.optimizer, state, keep=self.settings.keep_checkpoints)
+            save_checkpoint(self.checkpoints, self.done, tensors, state, keep=self.settings.keep_checkpoints)
 
     def _rewind(self, loss: float) -> None:
         """Back to the weights of the last checkpoint, and on behind the batch that spiked (as PaLM was trained, 2204.02311)."""
@@ -239,13 +258,18 @@ class _Loop:
         if self.accelerator.is_main_process:
             say(f"step {self.done}: the loss jumped to {loss:.3g} nats per token (usual: {usual:.3g}); back to {self.last_saved.name}, and on behind this step")
 
+    def gather(self) -> None:
+        """Where the model is sharded, put the whole of what trained into it, on rank 0."""
+        if self.sharded:
+            gather_trained(self.model, keep=self.accelerator.is_main_process)
+
     def take_best(self) -> None:
         """Where the best weights are asked for, put those of the best checkpoint in place of the last."""
         if self.settings.best_by is None:
             return
         best = ranks.share(best_checkpoint(self.checkpoints) if self.accelerator.is_main_process else None)
         if best is not None:
-            load_checkpoint(best, self.parameters, self.optimizer)
+            self._load(best)
             if self.accelerator.is_main_process:
                 say(f"kept: the weights of {best.name}, best by {self.settings.best_by}")
 

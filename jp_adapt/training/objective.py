@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from jp_adapt.core.errors import UsageError
 from jp_adapt.corpus.pack import IGNORED, Batch
 from jp_adapt.model.causal import CausalModel
+from jp_adapt.training import ranks
 from jp_adapt.training.loss import linear_cross_entropy
 
 LossKernel = Literal["chunked", "liger", "cut"]
@@ -66,14 +67,18 @@ def micro_batches(batch: Batch, rows: int | None) -> Iterator[list[list[list[int
         yield [part[start : start + size] for part in (batch.ids, batch.positions, batch.targets)]
 
 
-def accumulate_gradients(accelerator: Accelerator, objective: nn.Module, batch: Batch, *, rows: int | None, scale: float = 1.0) -> float:
+def accumulate_gradients(accelerator: Accelerator, objective: nn.Module, batch: Batch, *, rows: int | None, scale: float = 1.0, in_step: bool = False) -> float:
     """Add the gradients of the mean loss of the whole step, times `scale`; the loss summed over all ranks comes back, in nats.
+
+    `in_step`: all ranks go through the model equally often, as they must where it is sharded; one with fewer rows ends with rows that carry no loss.
 
     The mean is over the targets of the step, whoever holds them: a sum of nats divided by one count. So the result does not depend (but for rounding)
     on how rows are split over micro-batches and ranks, where a mean of means would.
     """
     total = torch.zeros((), dtype=torch.float64)
     parts = list(micro_batches(batch, rows))
+    if in_step:
+        parts += [[[[0]], [[0]], [[IGNORED]]]] * (ranks.largest(len(parts)) - len(parts))
     for number, part in enumerate(parts):
         tensors = [torch.tensor(values, device=accelerator.device) for values in part]
         # Ranks exchange gradients once a step, with the last micro-batch.

@@ -9,6 +9,7 @@ from torch import nn
 
 from jp_adapt.model.causal import CausalModel
 from jp_adapt.model.lora import lora_parameters
+from jp_adapt.training.sharding import whole
 
 
 def trainable_parameters(model: CausalModel) -> dict[str, nn.Parameter]:
@@ -49,4 +50,4 @@ def group_norms(parameters: dict[str, nn.Parameter]) -> dict[str, float]:
         part = first if first in ("new_rows", "old_rows", "body") else "lora"
         if parameter.grad is not None:
             parts.setdefault(f"grad_norm_{part}", []).append(parameter.grad)
-    return {name: float(torch.nn.utils.get_total_norm(grads)) for name, grads in parts.items()}
+    return {name: float(whole(torch.nn.utils.get_total_norm(grads))) for name, grads in parts.items()}

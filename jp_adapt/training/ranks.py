@@ -64,6 +64,16 @@ def any_rank(flag: bool) -> bool:
     return bool(total.item())
 
 
+def largest(number: int) -> int:
+    """The largest `number` of any rank, on every rank."""
+    if world_size() == 1:
+        return number
+    join()
+    found = torch.tensor(number)
+    dist.all_reduce(found, op=dist.ReduceOp.MAX, group=_control[0])
+    return int(found.item())
+
+
 @contextmanager
 def lost_rank_is_an_error() -> Iterator[None]:
     """Turn the error of a collective whose partner has gone into one line."""

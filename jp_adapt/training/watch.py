@@ -7,6 +7,7 @@ import sys
 import torch
 
 from jp_adapt.model.causal import CausalModel
+from jp_adapt.training.sharding import whole
 
 
 def peak_memory_bytes(device: torch.device) -> int:
@@ -26,5 +27,5 @@ def memory_and_rows(model: CausalModel, device: torch.device) -> dict[str, float
     figures = {"peak_memory_bytes": float(peak_memory_bytes(device))}
     if model.new_input is not None:
         for name, rows in (("row_norm_new", model.new_input), ("row_norm_old", model.embedding.base.weight)):
-            figures[name] = float(torch.linalg.vector_norm(rows, dim=1, dtype=torch.float32).mean())
+            figures[name] = float(whole(torch.linalg.vector_norm(rows, dim=1, dtype=torch.float32)).mean())
     return figures

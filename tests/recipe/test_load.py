@@ -39,6 +39,14 @@ stages:
 """
 
 
+def test_what_a_sharded_model_cannot_do_is_said(folder: Path) -> None:
+    settings = ["distributed=fsdp", "precision=float16", "stages.cpt.compile=true"]
+    with pytest.raises(UsageError) as error:
+        load_recipe(folder / "recipe.yaml", settings)
+    assert "-s precision=float16: float16 scales its losses, which distributed: fsdp does not do here" in str(error.value)
+    assert "compile and distributed: fsdp were not tried together" in str(error.value)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with a right recipe, `recipe.yaml`, and the files that it names."""

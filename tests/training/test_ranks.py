@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from jp_adapt.core.errors import UsageError
 from jp_adapt.pipeline.run import run_recipe
 from jp_adapt.recipe.load import load_recipe
 from tests.recipes import write_small_recipe
@@ -27,7 +28,8 @@ def recipe(pico, tmp_path_factory):
     path = write_small_recipe(tmp_path_factory.mktemp("recipe"), pico)
     text = path.read_text(encoding="utf-8")
     text = text[: text.index("  - {id: model")].replace("sequence_tokens: 64", "sequence_tokens: 16")
-    path.write_text(text.replace("checkpoint_every: 3", "checkpoint_every: 3\n    optimizer: {lr: 1.0e-4}"), encoding="utf-8")
+    settings = "checkpoint_every: 3\n    optimizer: {lr: 1.0e-4}\n    samples: {prompts: [今日は], max_chars: 2}"
+    path.write_text(text.replace("checkpoint_every: 3", settings), encoding="utf-8")
     return path
 
 
@@ -122,9 +124,38 @@ def test_a_signal_to_the_launcher_saves_and_exits_130_and_one_process_goes_on(re
         torch.testing.assert_close(weights(out)[name], value, rtol=0, atol=1e-6, msg=name)
 
 
-def test_torchrun_does_the_same(recipe, two_processes, tmp_path):
-    out = tmp_path / "torchrun"
-    arguments = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29731", "-m", *command(recipe, out)[2:-2]]
-    done = subprocess.run(arguments, capture_output=True, text=True, encoding="utf-8", check=False, timeout=200, env={**os.environ, "OMP_NUM_THREADS": "1"})
+def launched(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
     assert done.returncode == 0, done.stderr
+
+
+def test_accelerate_launch_does_the_same(recipe, two_processes, tmp_path):
+    out = tmp_path / "accelerate"
+    launched(["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--main_process_port", "29733", "-m", *command(recipe, out)[2:-2]])
     assert all(torch.equal(value, weights(out)[name]) for name, value in weights(two_processes).items())
+
+
+def test_torchrun_with_a_sharded_model_trains_what_one_process_trains(recipe, one_process, tmp_path):
+    out = tmp_path / "torchrun"
+    options = ["--nproc-per-node", "2", "--master-port", "29731", "-m", *command(recipe, out)[2:-2]]
+    launched(["torch.distributed.run", *options, "-s", "distributed=fsdp"])
+    for stage in STAGES:
+        assert losses(out, stage) == pytest.approx(losses(one_process, stage), rel=1e-6)
+    for name, value in weights(one_process).items():
+        torch.testing.assert_close(weights(out)[name], value, rtol=0, atol=1e-6, msg=name)
+    samples = [(run / "stages" / "rows" / "samples.jsonl").read_text(encoding="utf-8") for run in (one_process, out)]
+    assert samples[0] == samples[1]
+
+
+def test_a_launcher_that_shards_by_itself_is_told_where_to_say_so(recipe, tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(UsageError, match=r"accelerate's configuration asks for FSDP; a recipe says so itself \(distributed: fsdp\)"):
+        run_recipe(load_recipe(recipe), tmp_path / "run")
