@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from accelerate import init_empty_weights
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import read_json, write_json
 from jp_adapt.core.progress import say
 from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters, lora_settings
@@ -26,6 +27,7 @@ ADAPTER_FILE, ADAPTER_CONFIG, ROWS_FILE = "adapter_model.safetensors", "adapter_
 WEIGHTS_FILE = "trained_weights.safetensors"  # of the base, those that trained, under the base's own names
 transformers_logging.disable_progress_bar()  # progress is ours to show
 
+Quantization = Literal["nf4"]
 PEFT_PREFIX = "base_model.model.model."  # peft's name for the body of a causal model
 
 
@@ -64,6 +66,11 @@ class CausalModel(nn.Module):
                 raise InputError("the base's head is not tied to its embedding, and the new rows hold no output rows; make them again with the rows stage")
             self.new_output = nn.Parameter(rows.output.clone())
         self.embedding = ExtendedEmbedding(base.get_input_embeddings(), self.new_input)
+
+    @property
+    def quantized(self) -> bool:
+        """Whether linear layers hold 4 bits a weight."""
+        return getattr(self.base, "quantization_method", None) is not None
 
     @property
     def base_head(self) -> Tensor:
@@ -135,25 +142,43 @@ class CausalModel(nn.Module):
         return {name: parameter for name, parameter in found.items() if parameter is not None}
 
 
-def load_base(folder: Path, dtype: torch.dtype, *, empty: bool = False) -> Any:
-    """The transformers model of a plain folder, from safetensors only and without remote code. `empty`: its parameters without their values (meta tensors)."""
+def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | None = None, empty: bool = False) -> Any:
+    """The transformers model of a plain folder, from safetensors only and without remote code.
+
+    Args:
+        quantization: "nf4": linear layers of the transformer in 4-bit NormalFloat with double quantization (QLoRA, 2305.14314); embedding, head and norms
+            stay in `dtype`, in which all compute.
+        empty: the parameters without their values (meta tensors).
+
+    Raises:
+        UsageError: bitsandbytes is not installed. InputError: transformers cannot load the folder.
+    """
+    config: dict[str, Any] = {"dtype": dtype, "attn_implementation": "sdpa", "trust_remote_code": False}
+    if quantization is not None:
+        if find_spec("bitsandbytes") is None:
+            raise UsageError(f"quantization {quantization}: bitsandbytes is not installed; pip install 'jp-adapt[qlora]', or take it out of the recipe")
+        four_bit = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)
+        config["quantization_config"] = four_bit
     try:
         if empty:
-            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
             with init_empty_weights(include_buffers=False):
-                model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa", trust_remote_code=False)
+                model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False), **config)
             model.tie_weights()
             return model
-        return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa", use_safetensors=True, trust_remote_code=False)
+        return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **config)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{folder}: no model that transformers can load ({error})") from error
 
 
-def load_causal(folder: Path, dtype: torch.dtype, adapter: Path | None = None, *, empty: bool = False) -> CausalModel:
-    """A model folder, with the new rows, the trained weights and the LoRA of an adapter folder attached. `empty`: without the values of parameters."""
-    base = load_base(folder, dtype, empty=empty)
-    if adapter is None:
-        return CausalModel(base)
+def load_causal(folder: Path, dtype: torch.dtype, adapter: Path | None = None, *, quantization: Quantization | None = None, empty: bool = False) -> CausalModel:
+    """A model folder, as `load_base` loads it, with the new rows, the trained weights and the LoRA of an adapter folder attached."""
+    base = load_base(folder, dtype, quantization=quantization, empty=empty)
+    return CausalModel(base) if adapter is None else attach(base, adapter)
+
+
+def attach(base: Any, adapter: Path) -> CausalModel:
+    """The transformers model `base` with what an adapter folder holds. Of a base without values only the shapes are attached."""
+    empty = base.get_input_embeddings().weight.is_meta
     tensors = load_file(adapter / ROWS_FILE) if (adapter / ROWS_FILE).is_file() else {}
     model = CausalModel(base, NewRows(tensors["input"], tensors.get("output")) if tensors else None)
     if (adapter / WEIGHTS_FILE).is_file():
@@ -173,6 +198,8 @@ def load_causal(folder: Path, dtype: torch.dtype, adapter: Path | None = None, *
 def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> None:
     """Write the new rows, the LoRA and the trained weights of `model`, and the hash of the tokenizer that they belong to."""
     facts = {"tokenizer_sha256": tokenizer_sha256, "dtype": str(model.dtype).removeprefix("torch.")}
+    if model.quantized:
+        facts["quantization"] = "nf4"
     rows = {name: parameter.detach().contiguous() for name, parameter in model.new_row_parameters().items()}
     if rows:
         save_file(rows, folder / ROWS_FILE, metadata=facts)
@@ -186,7 +213,7 @@ def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> Non
 
 
 def adapter_metadata(folder: Path) -> dict[str, str]:
-    """What `save_adapter` noted: tokenizer_sha256, and the dtype that the base trained in. InputError when `folder` is no adapter of ours."""
+    """What `save_adapter` noted: tokenizer_sha256, the dtype that the base trained in, and its quantization. InputError when `folder` is no adapter of ours."""
     for name in (ROWS_FILE, ADAPTER_FILE, WEIGHTS_FILE):
         if (folder / name).is_file():
             with safe_open(folder / name, "pt") as file:

@@ -9,16 +9,19 @@ import torch
 from torch import Tensor, nn
 
 from jp_adapt.core.errors import GateError
-from jp_adapt.model.causal import CausalModel, load_base, load_causal
+from jp_adapt.model.causal import CausalModel, Quantization, attach, load_base
 from jp_adapt.model.lora import merge_lora
 
 MAX_LOGIT_DIFFERENCE = 5e-3  # float32 rounding of W x + B A x against (W + B A) x; measured about 1e-4 on SmolLM2-135M
 
 
-def export_model(base: Path, adapter: Path, trained_dtype: torch.dtype, folder: Path, probe: list[int], *, dtype: str = "float32") -> float:
+def export_model(
+    base: Path, adapter: Path, trained_dtype: torch.dtype, folder: Path, probe: list[int], *, dtype: str = "float32", quantization: Quantization | None = None
+) -> float:
     """Write `base` + `adapter` into `folder` as safetensors of type `dtype`.
 
-    The base's weights are taken as they trained: rounded to `trained_dtype`, so that the folder is the model that was trained and not a near one.
+    The base's weights are taken as they trained: rounded to `trained_dtype` and to `quantization`, so that the folder is the model that was trained and
+    not a near one. What was in 4 bits is written in `dtype`.
     Merging is done in float32, and proven in two steps: merged and attached logits agree on a probe, and what was written is what was merged.
 
     Args:
@@ -29,7 +32,7 @@ def export_model(base: Path, adapter: Path, trained_dtype: torch.dtype, folder: 
         when a tied head came apart.
     """
     ids = torch.tensor([probe])
-    attached = _as_trained(base, adapter, trained_dtype)
+    attached = _as_trained(base, adapter, trained_dtype, quantization)
     attached_logits = _logits(attached, ids)
     merged = merge(attached)
     with torch.inference_mode():
@@ -48,8 +51,9 @@ def export_model(base: Path, adapter: Path, trained_dtype: torch.dtype, folder: 
     return difference
 
 
-def _as_trained(base: Path, adapter: Path, trained_dtype: torch.dtype) -> CausalModel:
-    model = load_causal(base, trained_dtype, adapter)
+def _as_trained(base: Path, adapter: Path, trained_dtype: torch.dtype, quantization: Quantization | None) -> CausalModel:
+    rounded = load_base(base, trained_dtype, quantization=quantization)
+    model = attach(rounded.dequantize() if quantization else rounded, adapter)
     model.base.to(torch.float32)
     model.dtype = torch.float32
     return model

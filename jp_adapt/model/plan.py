@@ -204,7 +204,7 @@ def _steps(work: Workload) -> Iterator[tuple[Remedy, str, Workload]]:
         work = replace(work, sharded=True)
         yield "shard", f"distributed: fsdp, weights sharded over the {work.devices} devices (same result)", work
     if work.lora_rank is not None:
-        yield "four_bit", "base in 4 bits, whole on each device (QLoRA; a little quality)", replace(work, four_bit=True, sharded=False)
+        yield "four_bit", "quantization: nf4, base in 4 bits, whole on each device (QLoRA; a little quality)", replace(work, four_bit=True, sharded=False)
     for devices in (2, 4, 8, 16, 32, 64):
         if devices > work.devices:
             yield "devices", f"{devices} devices with distributed: fsdp", replace(work, devices=devices, sharded=True)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import shutil
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import new_folder, read_json, write_text
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.tokenizer.save import COPIED
+
+if TYPE_CHECKING:
+    from jp_adapt.model.causal import Quantization
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", *COPIED)
 PROBE = "これは、書き出したモデルが学習したモデルと同じ値を返すことを確かめる文です。 The same holds in English: 1, 2, 3."
@@ -41,7 +44,8 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
     folder = _tokenizer_of(facts["tokenizer_sha256"], [tokenizer] if tokenizer else [adapter, base])
     probe = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(PROBE, add_special_tokens=False).ids
     with new_folder(out) as target:
-        difference = export_model(base, adapter, resolve_precision(facts.get("dtype", "float32")), target, probe, dtype=dtype)
+        trained, quantization = resolve_precision(facts.get("dtype", "float32")), cast("Quantization | None", facts.get("quantization"))
+        difference = export_model(base, adapter, trained, target, probe, dtype=dtype, quantization=quantization)
         copy_tokenizer(folder, target)
         lines = [f"- adapter: `{adapter.name}`, trained with a tokenizer of SHA-256 `{facts['tokenizer_sha256']}`", f"- base: `{base.name}`"]
         write_card(target, f"{base.name} with {adapter.name} merged", [*lines, _proof(difference, dtype)])

@@ -81,6 +81,7 @@ def _stage_plan(stage: TrainingStage, recipe: Recipe, architecture: Architecture
         micro_rows=min(micro_rows or stage.micro_batch_rows or rows, -(-rows // devices)),
         checkpointing=stage.activation_checkpointing,
         sharded=recipe.distributed == "fsdp" and devices > 1,
+        four_bit=recipe.quantization is not None,
         train_body=not isinstance(stage, RowsStage) and stage.parameters == "full",
         train_rows=not isinstance(stage, RowsStage) and stage.trains_all_rows,
     )

@@ -250,6 +250,7 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
             "stage": stage.model_dump(mode="json"),
             "seed": recipe.seed,
             "precision": recipe.precision,
+            "quantization": recipe.quantization,
             "document_start": recipe.base.document_start,
             "upstream": {name: fingerprints[name] for name in upstream},
             "inputs": {name: hashes[path] for name, path in paths.items()},

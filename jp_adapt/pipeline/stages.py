@@ -253,7 +253,8 @@ def run_export(stage: ExportStage, context: Context, folder: StageFolder) -> Res
     probe = [context.prefix_id(tokenizer), *encoder(tokenizer)(PROBE)]
     adapter = context.stage_folder(stage.start).final
     with new_folder(folder.final) as target:
-        difference = export_model(context.base, adapter, resolve_precision(context.recipe.precision), target, probe, dtype=stage.dtype)
+        trained, quantization = resolve_precision(context.recipe.precision), context.recipe.quantization
+        difference = export_model(context.base, adapter, trained, target, probe, dtype=stage.dtype, quantization=quantization)
         copy_tokenizer(tokenizer_folder, target)
         records = stage_records([context.stage_folder(stage_id).path for stage_id in context.ancestors(stage.start)])
         write_card(target, f"{context.recipe.name}, stage {stage.id}", export_facts(context.recipe, records, difference, stage.dtype))

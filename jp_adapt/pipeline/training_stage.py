@@ -39,9 +39,9 @@ def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) ->
     if isinstance(stage, RowsStage):
         extension = read_json(context.stage_folder(stage.start).final / "extension.json")
         sources = [token["sources"] for token in extension["tokens"]]
-        return _with_new_rows(load_base(context.base, dtype, empty=empty), sources, stage)
+        return _with_new_rows(load_base(context.base, dtype, quantization=context.recipe.quantization, empty=empty), sources, stage)
     adapter = None if stage.start == "base" else context.stage_folder(stage.start).final
-    model = load_causal(context.base, dtype, adapter, empty=empty)
+    model = load_causal(context.base, dtype, adapter, quantization=context.recipe.quantization, empty=empty)
     full = stage.parameters == "full"
     model.unfreeze(body=full, embeddings=stage.trains_all_rows)
     if model.lora is None and not full:

@@ -75,8 +75,15 @@ def _check_parameters(stage: Stage, index: int, recipe: Recipe) -> Iterator[Find
 
 
 def _check_distributed(recipe: Recipe) -> Iterator[Finding]:
+    if recipe.quantization is not None:
+        for index, stage in enumerate(recipe.stages):
+            if isinstance(stage, PretrainStage | SftStage) and stage.parameters == "full":
+                yield ("stages", index, "parameters"), f"weights in 4 bits cannot train; take out quantization: {recipe.quantization}, or train LoRA"
     if recipe.distributed == "ddp":
         return
+    if recipe.quantization is not None:
+        why = f"weights in 4 bits are not sharded here, each device holds them whole: distributed: ddp, or no quantization: {recipe.quantization}"
+        yield ("quantization",), why
     if recipe.precision == "float16":
         yield ("precision",), f"float16 scales its losses, which distributed: {recipe.distributed} does not do here; use bfloat16 or float32"
     for index, stage in enumerate(recipe.stages):

@@ -264,6 +264,9 @@ class Recipe(Part):
     base: Base
     seed: int = Field(1234, ge=0)
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 where the device computes it fast, else float32")
+    quantization: Literal["nf4"] | None = Field(
+        None, description="nf4: linear layers of the frozen transformer in 4 bits (QLoRA, 2305.14314); needs bitsandbytes: pip install 'jp-adapt[qlora]'"
+    )
     distributed: Literal["ddp", "fsdp"] = Field(
         "ddp", description="how several processes train: each holds the whole model (ddp), or a part of it (fsdp, FSDP2). Memory, not result"
     )
