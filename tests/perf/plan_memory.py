@@ -50,10 +50,8 @@ def main() -> None:
             print(f"  {name}: failed: {done.stderr[-500:]}")
             continue
         measured = json.loads(done.stdout)["bytes"]
-        print(
-            f"  {planned / 1e6:7,.0f}MB {measured / 1e6:7,.0f}MB {planned / measured:6.2f}  {name}  ({', '.join(f'{part} {size / 1e6:,.0f}' for part, size in parts.items())})",
-            flush=True,
-        )
+        detail = ", ".join(f"{part} {size / 1e6:,.0f}" for part, size in parts.items())
+        print(f"  {planned / 1e6:7,.0f}MB {measured / 1e6:7,.0f}MB {planned / measured:6.2f}  {name}  ({detail})", flush=True)
 
 
 def _measure(work: Workload) -> int:
