@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from jp_adapt.training import loss as loss_module
+from jp_adapt.training import objective
 from jp_adapt.training.loss import linear_cross_entropy
 
 
@@ -92,3 +93,19 @@ def test_bfloat16_gradients_are_as_near_the_truth_as_the_plain_way():
         return float((low.grad.double() - exact.grad).norm() / exact.grad.norm())
 
     assert error(torch.bfloat16, ours=True) <= 1.2 * error(torch.bfloat16, ours=False) < 0.05
+
+
+def test_a_fused_loss_gets_one_head_and_never_an_empty_batch():
+    calls = []
+
+    def fused(hidden, head, targets):
+        calls.append(len(targets))
+        return torch.nn.functional.cross_entropy(hidden @ head.t(), targets, reduction="sum")
+
+    loss = objective._or_ours(fused)
+    hidden, base, new, targets = tensors(torch.float64)
+    torch.testing.assert_close(loss(hidden, base, new, targets), linear_cross_entropy(hidden, base, new, targets))
+    torch.testing.assert_close(loss(hidden, base, None, targets % 11), linear_cross_entropy(hidden, base, None, targets % 11))
+    loss(hidden[:0], base, new, targets[:0]).backward()
+    assert calls == [23, 23]
+    assert not new.grad.any()
