@@ -139,7 +139,21 @@ def launched(arguments: list[str]) -> None:
 
 def test_accelerate_launch_does_the_same(recipe, two_processes, tmp_path):
     out = tmp_path / "accelerate"
-    launched(["accelerate.commands.launch", "--cpu", "--num_processes", "2", "--main_process_port", "29733", "-m", *command(recipe, out)[2:-2]])
+    # --multi_gpu is accelerate's word for several processes; with --cpu it starts one.
+    options = [
+        "--multi_gpu",
+        "--num_processes",
+        "2",
+        "--num_machines",
+        "1",
+        "--mixed_precision",
+        "no",
+        "--dynamo_backend",
+        "no",
+        "--main_process_port",
+        "29733",
+    ]
+    launched(["accelerate.commands.launch", *options, "-m", *command(recipe, out)[2:-2]])
     assert all(torch.equal(value, weights(out)[name]) for name, value in weights(two_processes).items())
 
 
