@@ -50,6 +50,8 @@ class BenchmarkScore:
     truncated_items: int = 0  # items of which tokens were cut off at the left, to fit the model's context
     groups: dict[str, dict[str, float | None]] = field(default_factory=dict)
     touched: dict[str, Any] | None = None  # overlap with a training corpus: scores of clean and of touched items
+    data: str = ""  # "known": the files are those that the declaration was made with; "changed": they are not; "": it does not say which they are
+    note: str = ""  # what of a peer's protocol could not be reproduced
     prompt_set: dict[str, Any] | None = None  # mean and range of the primary metric over the versions of the prompt
 
 

@@ -27,6 +27,8 @@ def score_benchmark(
     warnings = alarms(outputs) + [f"{metric} is not defined: the answers are all the same" for metric, score in metrics.items() if score.value is None]
     if touched is not None and touched["items"]:
         warnings.append(f"contamination: {touched['items']} of {len(outputs)} items stand in the training corpus; see their scores apart")
+    if loaded.changed:
+        warnings.append(f"data: {', '.join(loaded.changed)} is not the file that the declaration was made with; scores of other data are not comparable")
     return BenchmarkScore(
         id=loaded.id,
         name=score_name(loaded.id, profile, protocol.shots, primary),
@@ -47,6 +49,8 @@ def score_benchmark(
         truncated_items=sum(output.truncated_tokens > 0 for output in outputs),
         groups={group: _values(members, protocol) for group, members in groups.items()} if len(groups) > 1 else {},
         touched=touched,
+        data="" if loaded.changed is None else "changed" if loaded.changed else "known",
+        note=protocol.note,
     )
 
 

@@ -111,6 +111,7 @@ def _scores(entries: Sequence[BenchmarkScore]) -> str:
 def _warnings(entries: Sequence[BenchmarkScore]) -> list[str]:
     found = [f"{escape(entry.id)}: {escape(warning)}" for entry in entries for warning in entry.warnings]
     found += [f"{escape(entry.id)}: scoring begins inside the prompt in {_items(entry.moved_boundaries)}" for entry in entries if entry.moved_boundaries]
+    found += [f"{escape(entry.id)}: of this profile could not be reproduced: {escape(entry.note)}" for entry in entries if entry.note]
     return found + [f"{escape(entry.id)}: cut to fit the model: {_items(entry.truncated_items)}" for entry in entries if entry.truncated_items]
 
 
@@ -243,6 +244,11 @@ def _sources(entries: Sequence[BenchmarkScore]) -> str:
     rows = ""
     for entry in entries:
         hashes = ", ".join(f"{escape(name)} {short_hash(value)}" for name, value in entry.sha256.items())
-        words = (escape(entry.version), escape(entry.licence), f"{escape(entry.source)}<small>{escape(entry.revision)}</small>", hashes)
+        words = (
+            escape(entry.version),
+            escape(entry.licence),
+            f"{escape(entry.source)}<small>{escape(entry.revision)}</small>",
+            hashes + (f"<small>{entry.data}</small>" if entry.data else ""),
+        )
         rows += f'<tr><th scope="row">{escape(entry.id)}</th>{"".join(f"<td>{text}</td>" for text in words)}</tr>'
     return table("What was read", ["Benchmark", "Version", "Licence", "Source", "SHA-256"], rows, 5) if rows else none("Nothing was read.")

@@ -35,6 +35,9 @@ class Split(Part):
     rows: list[str] = Field(default_factory=list, description="keys down to the list of records; what lies above them is merged into each record")
     where: Expression | None = Field(None, description="keep the records for which this holds")
     first: Count | None = Field(None, description="keep so many records, the first ones")
+    sha256: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="of the file as it is at `revision`; of several, of the lines that `sha256sum FILES` prints for them"
+    )
 
 
 class Data(Part):

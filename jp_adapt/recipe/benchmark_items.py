@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -34,7 +35,10 @@ class Item:
 
 @dataclass(frozen=True)
 class LoadedBenchmark:
-    """A declaration with its items, the records that examples are drawn from, and the hash of every file read."""
+    """A declaration with its items, the records that examples are drawn from, and the hash of every file read.
+
+    `changed`: the first file of each split whose files are not those that the declaration was made with. None where it does not say which they are.
+    """
 
     id: str
     benchmark: Benchmark
@@ -42,6 +46,7 @@ class LoadedBenchmark:
     items: list[Item]
     shots: list[Item]
     sha256: dict[str, str]
+    changed: list[str] | None = None
 
 
 def load_declaration(name: str) -> tuple[Benchmark, Path]:
@@ -81,10 +86,21 @@ def load_benchmark(name: str, data: Path | None = None, *, shots: bool = True) -
             raise InputError(f"{folder}: no such folder; clone {benchmark.source} there" + (f" at {benchmark.revision}" if benchmark.revision else ""))
     items, sha256 = _items(benchmark, benchmark.data.test, folder)
     examples: list[Item] = []
+    read = [(benchmark.data.test, sha256)]
     if shots and benchmark.data.shots is not None:
         examples, more = _items(benchmark, benchmark.data.shots, folder)
-        sha256 |= more
-    return LoadedBenchmark(name, benchmark, path, items, examples, sha256)
+        read.append((benchmark.data.shots, more))
+    changed = [split.files[0] for split, hashes in read if split.sha256 is not None and split.sha256 != digest(hashes)]
+    known = all(split.sha256 is not None for split, _ in read)
+    everything = {file: value for _, hashes in read for file, value in hashes.items()}
+    return LoadedBenchmark(name, benchmark, path, items, examples, everything, changed if known or changed else None)
+
+
+def digest(hashes: dict[str, str]) -> str:
+    """What `Split.sha256` is for files with these hashes."""
+    if len(hashes) == 1:
+        return next(iter(hashes.values()))
+    return hashlib.sha256("".join(f"{value}  {file}\n" for file, value in sorted(hashes.items())).encode()).hexdigest()
 
 
 def protocol_of(loaded_id: str, benchmark: Benchmark, profile: str) -> Protocol:

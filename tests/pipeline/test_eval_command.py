@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,11 @@ import pytest
 import jp_adapt
 from jp_adapt.cli.main import main
 from jp_adapt.core.errors import InputError, RunFolderError, UsageError
-from jp_adapt.evaluation.results import read_outputs, read_scores
-from jp_adapt.pipeline import eval_source
+from jp_adapt.evaluation.results import Output, Scores, read_outputs, read_scores
+from jp_adapt.evaluation.run import Ask, Chosen, Written
+from jp_adapt.pipeline import eval_command, eval_source
 from jp_adapt.pipeline.eval_command import EvalOptions, evaluate
+from jp_adapt.recipe.benchmark_items import LoadedBenchmark, load_benchmark
 from tests.evaluation.benchmark_files import write_benchmark_files
 
 MINE = """\
@@ -186,6 +190,97 @@ def test_contamination_is_told(pico: Path, tmp_path: Path, capsys: pytest.Captur
     (score,) = read_scores(tmp_path / "out").benchmarks
     assert score.touched is not None
     assert score.touched["clean"]["items"] == 9
+
+
+def test_data_that_changed_and_what_is_not_reproduced_are_told(pico: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common = ["eval", str(pico), "--benchmarks", "ja/jnli", "--data", str(data), "--limit", "2", "--shots", "0", "--dtype", "float32"]
+    assert main([*common, "--profile", "stability-0.3", "--out", str(tmp_path / "out")]) == 0
+    assert "data: datasets/jnli-v1.3/valid-v1.3.json is not the file that the declaration was made with" in capsys.readouterr().out
+    (score,) = read_scores(tmp_path / "out").benchmarks
+    assert score.data == "changed"
+    assert score.note.startswith("task version 1.1 of the fork")
+    assert "task version 1.1 of the fork" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
+class Scripted:
+    """A backend that answers what it is told to, in place of the model: what is tested is everything around it."""
+
+    def __init__(self, say: Callable[[str], str] | None = None, pick: Callable[[str, Sequence[str]], int] | None = None) -> None:
+        self.say, self.pick = say, pick
+
+    def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: object, advance: object) -> list[Chosen]:
+        assert self.pick is not None
+        return [Chosen([float(at == self.pick(prompt, of)) for at in range(len(of))]) for prompt, of in zip(prompts, choices, strict=True)]
+
+    def write(self, asks: Sequence[Ask], advance: object) -> list[Written]:
+        assert self.say is not None
+        return [Written(self.say(ask.text)) for ask in asks]
+
+    def take_warnings(self) -> list[str]:
+        return []
+
+
+def report(tmp_path: Path, pico: Path, monkeypatch: pytest.MonkeyPatch, backend: Scripted, name: str, **options: Any) -> tuple[Scores, str, str]:
+    """Scores, the terminal's table and the page of an evaluation whose model is `backend`."""
+    monkeypatch.setattr(eval_source.FolderSource, "backend", property(lambda self: backend))
+    scores = evaluate(pico, tmp_path / "out", benchmarks=(name,), **options)
+    return scores, eval_command.summary_table(scores), (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+
+
+def test_a_constant_predictor_is_named(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = Scripted(pick=lambda prompt, choices: [choice.strip() for choice in choices].index("中立"))
+    _, table, page = report(tmp_path, pico, monkeypatch, backend, "ja/jnli", data=data)
+    told = "degenerate: answers '中立' on 12 of 12 items; that alone scores 0.3333"
+    assert f"! ja/jnli: {told}" in table
+    assert html.escape(told) in page
+
+
+def test_swapped_labels_are_named(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that answers rightly, but for two labels exchanged."""
+    gold = {item.fields["sentence1"]: item.answer for item in load_benchmark("ja/jnli", data).items}
+    shown = {sentence: {0: 1, 1: 0, 2: 2}[int(answer or 0)] for sentence, answer in gold.items()}
+    backend = Scripted(pick=lambda prompt, choices: shown[prompt.rpartition("前提：")[2].split("\n")[0]])
+    _, table, page = report(tmp_path, pico, monkeypatch, backend, "ja/jnli", data=data)
+    told = "swapped labels? accuracy is 0.333, and 1.000 with '含意' and '矛盾' exchanged"
+    assert f"! ja/jnli: {told}" in table
+    assert html.escape(told) in page
+
+
+def test_an_answer_in_full_width_digits_is_right(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digits of either width are one answer, and what the model wrote stands in the report as it was written."""
+    right = {item.fields["question"]: item.answers[0] for item in load_benchmark("ja/mgsm-ja", data, shots=False).items}
+    wide = str.maketrans("0123456789", "０１２３４５６７８９")
+
+    def say(prompt: str) -> str:
+        return "答えは" + next(answer for question, answer in right.items() if question in prompt).translate(wide) + "です。"
+
+    scores, table, page = report(tmp_path, pico, monkeypatch, Scripted(say), "ja/mgsm-ja", data=data, shots=0)
+    assert scores.benchmarks[0].metrics["number_match"].value == 1.0
+    assert re.search(r"number_match +1\.0000", table)
+    first = next(iter(read_outputs(tmp_path / "out")))
+    assert first.generation is not None
+    assert first.generation in page
+    assert re.search("[０-９]", first.generation)
+
+
+def test_finished_benchmarks_are_kept_where_a_later_one_fails(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = (mine(tmp_path), "ja/mgsm-ja")
+    options = EvalOptions(benchmarks=names, data=data, shots=0, limit=2, dtype="float32")
+
+    works = eval_command.run_benchmark
+
+    def fails(loaded: LoadedBenchmark, *rest: Any) -> list[Output]:
+        if loaded.id == names[1]:
+            raise InputError("the disk has gone")
+        return works(loaded, *rest)
+
+    monkeypatch.setattr(eval_command, "run_benchmark", fails)
+    with pytest.raises(InputError, match="the disk has gone"):
+        evaluate(pico, tmp_path / "out", options)
+    assert [score.id for score in read_scores(tmp_path / "out").benchmarks] == [names[0]]
+    assert len(list(read_outputs(tmp_path / "out"))) == 2
+    monkeypatch.undo()
+    assert [score.id for score in evaluate(pico, tmp_path / "out", options).benchmarks] == list(names)
 
 
 def test_texts_are_measured_in_bits(pico: Path, tmp_path: Path) -> None:

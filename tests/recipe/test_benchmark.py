@@ -60,6 +60,23 @@ def test_a_file_of_ones_own_loads_and_blank_lines_are_skipped(tmp_path: Path) ->
     assert loaded.benchmark.protocols["jp-adapt"].prompt == "問い：{{ question }}"
 
 
+def test_files_are_known_by_their_hashes(tmp_path: Path) -> None:
+    _write(tmp_path, [ITEM])
+    (tmp_path / "more.jsonl").write_text(json.dumps({**ITEM, "id": "b"}), encoding="utf-8")
+    one = hashlib.sha256((tmp_path / "items.jsonl").read_bytes()).hexdigest()
+    lines = "".join(f"{hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}  {name}\n" for name in ("items.jsonl", "more.jsonl"))
+    both = hashlib.sha256(lines.encode()).hexdigest()
+    split = "test: {files: [items.jsonl], reader: jsonl}"
+    for declared, changed in (
+        (split, None),
+        (f"test: {{files: [items.jsonl], reader: jsonl, sha256: {one}}}", []),
+        (f"test: {{files: [items.jsonl, more.jsonl], reader: jsonl, sha256: {both}}}", []),
+        (f"test: {{files: [items.jsonl, more.jsonl], reader: jsonl, sha256: {one}}}", ["items.jsonl"]),
+    ):
+        (tmp_path / "bench.yaml").write_text(DECLARATION.replace(split, declared), encoding="utf-8")
+        assert load_benchmark(str(tmp_path / "bench.yaml")).changed == changed
+
+
 def test_a_line_separator_inside_a_text_is_no_new_line(tmp_path: Path) -> None:
     question = "前\u2028後\u0085末"
     assert load_benchmark(_write(tmp_path, [{**ITEM, "question": question}])).items[0].fields["question"] == question
