@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,10 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--baseline", type=Path, metavar="RUN", help="results of the base model on the same benchmarks: the page compares the two, item by item"
     )
+    parser.add_argument(
+        "--check-batches", type=positive, metavar="N", help="ask N items of each benchmark again, alone and in other batches: answers that flip"
+    )
+    parser.add_argument("--processes", type=positive, metavar="N", help="measure with N processes of this machine (one per GPU)")
     parser.add_argument("--endpoint", metavar="URL", help="ask a model behind an OpenAI-compatible address, ending in /v1")
     parser.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key of --endpoint")
     parser.add_argument("--tokenizer", type=Path, metavar="DIR", help="tokenizer of the model behind --endpoint: tokens are sent, not texts")
@@ -78,6 +83,11 @@ def _served(args: argparse.Namespace) -> Served | None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from jp_adapt.pipeline.launch import LAUNCHED, end_with_launcher, run_processes
+
+    if args.processes is not None and LAUNCHED not in os.environ:
+        return run_processes(args.processes, args.given)
+    end_with_launcher()
     from jp_adapt.evaluation.results import SCORES
     from jp_adapt.pipeline.compare_commands import PAGE, compare, comparison_lines
     from jp_adapt.pipeline.eval_command import EvalOptions, evaluate, summary_table
@@ -96,9 +106,12 @@ def main(args: argparse.Namespace) -> int:
         texts=tuple(args.texts),
         baseline=args.baseline,
         served=_served(args),
+        check_batches=args.check_batches,
     )
     out = args.out or Path("runs") / f"eval-{args.model.resolve().name}"
     scores = evaluate(args.model, out, options)
+    if int(os.environ.get("RANK", "0")) > 0:
+        return 0
     if args.json:
         print(json.dumps(json.loads((out / SCORES).read_text(encoding="utf-8")), ensure_ascii=False))
         return 0

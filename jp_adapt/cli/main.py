@@ -45,7 +45,8 @@ def joined(arguments: list[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code comes back."""
-    args = build_parser().parse_args(joined(list(sys.argv[1:] if arguments is None else arguments)))
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    args = build_parser().parse_args(joined(given), argparse.Namespace(given=given))  # a command that starts itself in several processes repeats them
     try:
         code: int = args.main(args)
         sys.stdout.flush()

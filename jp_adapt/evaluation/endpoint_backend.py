@@ -67,6 +67,10 @@ class EndpointBackend:
         messages = [{"role": "assistant" if at % 2 else "user", "content": text} for at, text in enumerate(ask.said)]
         return {"messages": messages, "max_tokens": budget, "stop": list(ask.stop)}
 
+    def again(self, *, one_at_a_time: bool) -> EndpointBackend:
+        tokens = None if self.tokens is None else self.tokens.again(one_at_a_time=one_at_a_time)
+        return EndpointBackend(self.completions.again(one_at_a_time=one_at_a_time), tokens=tokens, max_tokens=self.max_tokens)
+
     def take_warnings(self) -> list[str]:
         return []
 

@@ -48,9 +48,15 @@ class Echo:
 
 
 class Completions:
-    """One model behind an endpoint, asked for many things at a time, each once. `stopped` is set when nothing more may be asked."""
+    """One model behind an endpoint, asked for many things at a time, each once. `stopped` is set when nothing more may be asked.
 
-    def __init__(self, endpoint: Endpoint, model: str, cache: ReplyCache, *, parallel: int = 4, stopped: threading.Event | None = None) -> None:
+    `occasion` tells requests from the same ones asked earlier, whose replies are then not taken from the cache.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, model: str, cache: ReplyCache, *, parallel: int = 4, stopped: threading.Event | None = None, occasion: str = ""
+    ) -> None:
+        self.occasion = occasion
         self.endpoint, self.model, self.cache, self.parallel = endpoint, model, cache, parallel
         self.stopped = stopped or threading.Event()
         self._way: dict[str, Any] | None = None
@@ -76,7 +82,8 @@ class Completions:
         return results
 
     def _once(self, request: dict[str, Any], ask: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-        key = self.cache.key({"endpoint": self.endpoint.base, "model": self.model, "request": request})
+        asked = {"endpoint": self.endpoint.base, "model": self.model, "request": request}
+        key = self.cache.key(asked | ({"occasion": self.occasion} if self.occasion else {}))
         with self.cache.held(key):
             stored = self.cache.get(key)
             if stored is None:
@@ -90,6 +97,11 @@ class Completions:
                     raise
                 self.cache.store(key, stored)
         return stored
+
+    def again(self, *, one_at_a_time: bool) -> Completions:
+        """The same model, asked anew."""
+        occasion, parallel = ("alone", 1) if one_at_a_time else ("together", self.parallel)
+        return Completions(self.endpoint, self.model, self.cache, parallel=parallel, stopped=self.stopped, occasion=occasion)
 
     def write(self, body: dict[str, Any]) -> dict[str, Any]:
         """The text that continues a prompt, or answers messages."""
@@ -165,6 +177,9 @@ class EndpointEngine:
         bodies = [{"prompt": one.ids, "max_tokens": one.max_tokens, "stop": list(one.stop)} for one in requests]
         found = self.completions.each(bodies, self.completions.write, advance)
         return [cut_off(value["text"], one.stop, one.max_chars) for value, one in zip(found, requests, strict=True)]
+
+    def again(self, *, one_at_a_time: bool) -> EndpointEngine:
+        return EndpointEngine(self.completions.again(one_at_a_time=one_at_a_time), self.decode)
 
     def take_warnings(self) -> list[str]:
         return []

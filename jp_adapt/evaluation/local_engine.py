@@ -9,6 +9,7 @@ from jp_adapt.evaluation.generate import Continuation, Report, generate
 from jp_adapt.evaluation.memory import Room
 from jp_adapt.evaluation.processes import ALONE, Processes
 from jp_adapt.evaluation.score import PACK_TOKENS, log_likelihoods
+from jp_adapt.evaluation.token_backend import Engine, OneAtATime
 from jp_adapt.evaluation.trie import Request
 from jp_adapt.model.causal import CausalModel
 
@@ -31,6 +32,9 @@ class LocalEngine:
         answers = generate(self.model, requests, self.decode, stop_ids=self.stop_ids, advance=advance, report=report, processes=self.processes)
         self._writing += sum(self.processes.gather(report.halvings))
         return [answer.text for answer in answers]
+
+    def again(self, *, one_at_a_time: bool) -> Engine:
+        return OneAtATime(self) if one_at_a_time else self  # it remembers nothing
 
     def take_warnings(self) -> list[str]:
         """How often memory ran out since this was asked last."""

@@ -52,6 +52,7 @@ class BenchmarkScore:
     touched: dict[str, Any] | None = None  # overlap with a training corpus: scores of clean and of touched items
     data: str = ""  # "known": the files are those that the declaration was made with; "changed": they are not; "": it does not say which they are
     note: str = ""  # what of a peer's protocol could not be reproduced
+    batch_check: dict[str, Any] | None = None  # answers that flip when they are computed alone, or in other batches
     prompt_set: dict[str, Any] | None = None  # mean and range of the primary metric over the versions of the prompt
 
 

@@ -58,6 +58,10 @@ class Backend(Interface):
         """What had to be worked around since this was asked last, to stand beside the scores."""
         ...
 
+    def again(self, *, one_at_a_time: bool) -> Backend:
+        """The same model, which computes everything anew: nothing comes from a cache."""
+        ...
+
     def count_tokens(self, text: str) -> int: ...
 
     def chat(self, turns: Sequence[tuple[str, str]], user: str) -> str:

@@ -35,6 +35,29 @@ class Engine(Interface):
         """What had to be worked around since this was asked last."""
         ...
 
+    def again(self, *, one_at_a_time: bool) -> Engine:
+        """The same model without what it remembers of answers."""
+        ...
+
+
+class OneAtATime:
+    """An engine that is given one request after the other."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def log_likelihoods(self, requests: Sequence[Request], max_tokens: int, advance: Advance) -> list[float]:
+        return [nats for request in requests for nats in self.engine.log_likelihoods([request], max_tokens, lambda done, note: None)]
+
+    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[str]:
+        return [text for request in requests for text in self.engine.continue_prompts([request], lambda done, note: None)]
+
+    def take_warnings(self) -> list[str]:
+        return self.engine.take_warnings()
+
+    def again(self, *, one_at_a_time: bool) -> Engine:
+        return self.engine.again(one_at_a_time=one_at_a_time)
+
 
 class TokenBackend:
     """An engine behind the interface of `run.Backend`; `prefix` stands before every text.
@@ -92,6 +115,10 @@ class TokenBackend:
 
     def take_warnings(self) -> list[str]:
         return self.engine.take_warnings()
+
+    def again(self, *, one_at_a_time: bool) -> TokenBackend:
+        engine = self.engine.again(one_at_a_time=one_at_a_time)
+        return TokenBackend(engine, self.encode, prefix=self.prefix, max_tokens=self.max_tokens, render_chat=self.render_chat, own_start=self.own_start)
 
     def count_tokens(self, text: str) -> int:
         return len(self.encode(text))

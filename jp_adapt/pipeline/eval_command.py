@@ -14,15 +14,18 @@ from jp_adapt.core.files import new_folder, read_json, write_json
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import progress, say
-from jp_adapt.evaluation.prompts import build_prompts
+from jp_adapt.evaluation.batch_check import as_line, check_batches, spread
+from jp_adapt.evaluation.prompts import Prompt, build_prompts
 from jp_adapt.evaluation.results import OUTPUTS, BenchmarkScore, Output, Scores, read_outputs, read_scores, score_from, write_outputs, write_scores
-from jp_adapt.evaluation.run import run_benchmark
+from jp_adapt.evaluation.run import Backend, run_benchmark
 from jp_adapt.evaluation.sandbox import check_isolation, run_program
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
 from jp_adapt.pipeline.compare_commands import write_evaluation_page
 from jp_adapt.pipeline.eval_overlap import read_overlap
+from jp_adapt.pipeline.eval_processes import follow, joined_processes, led
 from jp_adapt.pipeline.eval_source import MODEL, Served, Source, open_source
 from jp_adapt.pipeline.run import environment
+from jp_adapt.recipe.benchmark import Protocol
 from jp_adapt.recipe.benchmark_items import LoadedBenchmark, load_benchmark, load_declaration, load_suite, protocol_of
 from jp_adapt.recipe.profiles import PROFILES, score_name
 
@@ -47,12 +50,14 @@ class EvalOptions:
     texts: tuple[str, ...] = ()
     baseline: Path | None = None
     served: Served | None = None
+    check_batches: int | None = None
 
 
 def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, **changes: Any) -> Scores:
     """Score a model folder on benchmarks, into the folder `out`; what lies there of the same evaluation is not done again.
 
     `changes` are fields of `EvalOptions`, for a call from Python: `evaluate("my-model", Path("scores"), suite="ja-core", data=Path("data"))`.
+    Under several processes (`--processes`, torchrun) each computes its share; the first one writes, and all return the scores.
 
     Raises:
         UsageError: an unknown suite, benchmark or profile, or code to run without leave.
@@ -67,15 +72,20 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
     overlap = read_overlap(options.overlap) if options.overlap is not None else None
     if options.texts and options.served is not None:
         raise UsageError("--texts needs the model on this machine; leave --endpoint out, and give its folder")
-    source = open_source(model, options.dtype, options.served, out)
+    processes = joined_processes()
+    source = open_source(model, options.dtype, options.served, out, processes)
+    if processes.rank > 0:
+        follow(lambda name: _follow(name, loaded, profile, options, source))
+        return read_scores(out)
     identity = _identity(source, profile, loaded, options)
-    with folder_lock(out), closing(source):
+    with folder_lock(out), closing(source), led(processes) as lead:
         _claim(out, identity)
         for benchmark in loaded:
             part = _part(out, benchmark.id)
             if part.is_dir():
                 say(f"{benchmark.id}: done before")
             else:
+                lead(benchmark.id)
                 _measure(benchmark, profile, options, source, overlap, part)
             scores = _write(out, identity, profile, [entry for entry in loaded if _part(out, entry.id).is_dir()])
         if options.texts and not (out / TEXTS).is_file():
@@ -135,6 +145,7 @@ def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], o
         "limit": options.limit,
         "dtype": options.dtype,
         "prompt_set": options.prompt_set,
+        "check_batches": options.check_batches,
         "overlap": sha256_file(options.overlap) if options.overlap is not None else None,
         "texts": {text: sha256_file(Path(text)) for text in options.texts},
     }
@@ -163,12 +174,10 @@ def _measure(
     loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, overlap: Mapping[str, Mapping[str, float]] | None, part: Path
 ) -> None:
     """One benchmark, into a folder that appears when it is whole."""
-    protocol = protocol_of(loaded.id, loaded.benchmark, profile)
     touched = None if overlap is None else overlap.get(loaded.id, {})
-    variants = [None, *protocol.variants] if options.prompt_set else [None]
     scores: dict[str, BenchmarkScore] = {}
     kept: list[Output] = []
-    for variant in variants:
+    for variant in _variants(loaded, profile, options):
         outputs, score = _ask(loaded, profile, options, source, touched, variant)
         kept = kept or outputs
         scores[variant or "default"] = score
@@ -183,19 +192,52 @@ def _measure(
 def _ask(
     loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, touched: Mapping[str, float] | None, variant: str | None
 ) -> tuple[list[Output], BenchmarkScore]:
+    protocol, outputs, check = _answers(loaded, profile, options, source, variant)
+    score = score_benchmark(loaded, profile, protocol, outputs, touched)
+    return outputs, replace(score, warnings=[*score.warnings, *source.backend.take_warnings()], batch_check=check)
+
+
+def _answers(
+    loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, variant: str | None, *, follows: bool = False
+) -> tuple[Protocol, list[Output], dict[str, Any] | None]:
+    """The answers under one wording, and what asking some again gave. A process that `follows` computes its share, says nothing and runs no program."""
     protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, variant=variant)
     boundary = next(rules.boundary for known, rules in PROFILES.items() if known == profile)
-    total = sum(len(prompt.choices) for prompt in prompts) or len(prompts)
-    runner: Callable[[str], bool] | None = run_program if options.allow_code_execution else None
     title = f"{loaded.id}@{profile}" + (f" ({variant})" if variant else "")
-    backend = source.backend
+
+    def ask(backend: Backend, prompts: Sequence[Prompt], title: str, runner: Callable[[str], bool] | None) -> list[Output]:
+        if follows:
+            return run_benchmark(loaded, protocol, prompts, backend, boundary, lambda done, note: None, _no_program)
+        with progress(title, sum(len(prompt.choices) for prompt in prompts) or len(prompts)) as advance:
+            return run_benchmark(loaded, protocol, prompts, backend, boundary, advance, runner)
+
     try:
-        with progress(title, total) as advance:
-            outputs = run_benchmark(loaded, protocol, prompts, backend, boundary, advance, runner)
+        outputs = ask(source.backend, prompts, title, run_program if options.allow_code_execution else None)
+        check = None
+        if options.check_batches is not None and variant is None:
+            chosen = spread(prompts, options.check_batches)
+            check = check_batches(
+                outputs, lambda backend, turned: ask(backend, chosen[::-1] if turned else chosen, f"{title} again", _no_program), source.backend
+            )
     except JpAdaptError as error:
         raise type(error)(f"{loaded.id}: {error}") from error
-    score = score_benchmark(loaded, profile, protocol, outputs, touched)
-    return outputs, replace(score, warnings=[*score.warnings, *backend.take_warnings()])
+    return protocol, outputs, check
+
+
+def _no_program(program: str) -> bool:
+    """Runs nothing: what is asked again is compared by its text."""
+    return False
+
+
+def _follow(name: str, loaded: Sequence[LoadedBenchmark], profile: str, options: EvalOptions, source: Source) -> None:
+    """A benchmark's share of another process than the first."""
+    entry = next(entry for entry in loaded if entry.id == name)
+    for variant in _variants(entry, profile, options):
+        _answers(entry, profile, options, source, variant, follows=True)
+
+
+def _variants(loaded: LoadedBenchmark, profile: str, options: EvalOptions) -> list[str | None]:
+    return [None, *protocol_of(loaded.id, loaded.benchmark, profile).variants] if options.prompt_set else [None]
 
 
 def _write(out: Path, identity: dict[str, Any], profile: str, loaded: Sequence[LoadedBenchmark]) -> Scores:
@@ -239,6 +281,7 @@ def summary_table(scores: Scores) -> str:
     lines += [f"! {entry.id}: {warning}" for entry in scores.benchmarks for warning in entry.warnings]
     lines += [f"  {entry.id}: {entry.moved_boundaries} moved boundaries" for entry in scores.benchmarks if entry.moved_boundaries]
     lines += [f"  {entry.id}: {entry.truncated_items} items were cut to fit the model's context" for entry in scores.benchmarks if entry.truncated_items]
+    lines += [f"  {entry.id}: {as_line(entry.batch_check)}" for entry in scores.benchmarks if entry.batch_check is not None]
     lines += [line for entry in scores.benchmarks for line in _touched_line(entry)]
     lines += [
         f"  {entry.id}: {entry.prompt_set['metric']} over {len(entry.prompt_set['values'])} prompts: mean {_figure(entry.prompt_set['mean'])}, "

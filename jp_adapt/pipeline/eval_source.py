@@ -12,6 +12,7 @@ from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import write_json
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import say
+from jp_adapt.evaluation.processes import ALONE, Processes
 from jp_adapt.evaluation.run import Backend
 
 if TYPE_CHECKING:
@@ -45,10 +46,12 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-def open_source(model: str | Path, dtype: str, served: Served | None, out: Path) -> Source:
+def open_source(model: str | Path, dtype: str, served: Served | None, out: Path, processes: Processes = ALONE) -> Source:
     """The model that the options name. `out` gets its description, and the replies of an endpoint. InputError where there is none."""
     if served is None:
-        return FolderSource(Path(model), dtype, out)
+        return FolderSource(Path(model), dtype, out, processes)
+    if processes.count > 1:
+        raise UsageError(f"{processes.count} processes ask one endpoint no faster; use --parallel for requests at a time")
     if dtype != "auto":
         raise UsageError(f"--dtype {dtype}: an endpoint computes as it was started; leave --dtype out")
     return ServedSource(str(model), served, out)
@@ -57,10 +60,10 @@ def open_source(model: str | Path, dtype: str, served: Served | None, out: Path)
 class FolderSource:
     """The folder of a Hugging Face model."""
 
-    def __init__(self, folder: Path, dtype: str, out: Path) -> None:
+    def __init__(self, folder: Path, dtype: str, out: Path, processes: Processes = ALONE) -> None:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; give the folder of a Hugging Face model")
-        self.folder, self.dtype, self.out = folder, dtype, out
+        self.folder, self.dtype, self.out, self.processes = folder, dtype, out, processes
         self._loaded: EvaluatedModel | None = None
 
     @property
@@ -76,9 +79,11 @@ class FolderSource:
         if self._loaded is None:
             from jp_adapt.pipeline.eval_model import load_model
 
-            say(f"loading {self.folder}")
-            self._loaded = load_model(self.folder, self.dtype)
-            write_json(self.out / MODEL, self._loaded.description)
+            if self.processes.rank == 0:
+                say(f"loading {self.folder}")
+            self._loaded = load_model(self.folder, self.dtype, self.processes)
+            if self.processes.rank == 0:
+                write_json(self.out / MODEL, self._loaded.description)
         return self._loaded
 
     @property

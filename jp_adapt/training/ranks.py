@@ -1,4 +1,4 @@
-"""Several processes that train one model: who is who, and what they must agree on. One process is the common case and costs nothing.
+"""Several processes that train or evaluate one model: who is who, and what they must agree on. One process is the common case and costs nothing.
 
 The processes come from `jp-adapt run --processes N`, `torchrun` or `accelerate launch`; all three set RANK, WORLD_SIZE and the address of rank 0.
 """
@@ -52,6 +52,16 @@ def share(value: Any = None) -> Any:
     box = [value]
     dist.broadcast_object_list(box, src=0, group=_control[0])
     return box[0]
+
+
+def gather(value: Any) -> list[Any]:
+    """The values of all ranks, on every rank."""
+    if world_size() == 1:
+        return [value]
+    join()
+    values: list[Any] = [None] * world_size()
+    dist.all_gather_object(values, value, group=_control[0])
+    return values
 
 
 def any_rank(flag: bool) -> bool:

@@ -79,6 +79,16 @@ def test_conversations_go_to_the_chat_endpoint(pico: Path, data: Path, tmp_path:
     assert [message["role"] for message in server.bodies[-1]["messages"]] == ["user", "assistant", "user"]
 
 
+def test_asking_again_asks_the_server_and_not_the_cache(pico: Path, data: Path, tmp_path: Path) -> None:
+    with completion_server(pico) as server:
+        for out, served, each in (("tokens", Served(server.url, tokenizer=pico), 5), ("texts", Served(server.url), 6)):
+            before = len(server.bodies)
+            scores = evaluate("pico", tmp_path / out, benchmarks=("ja/jcommonsenseqa",), data=data, limit=2, shots=0, served=served, check_batches=2)
+            assert scores.benchmarks[0].batch_check is not None
+            assert scores.benchmarks[0].batch_check["alone"]["flips"] == 0
+            assert len(server.bodies) - before == 3 * 2 * each
+
+
 def test_peers_boundaries_too(pico: Path, data: Path, tmp_path: Path) -> None:
     options = {"benchmarks": ("ja/jcommonsenseqa",), "data": data, "limit": 2, "profile": "lm-eval-ja"}
     evaluate(pico, tmp_path / "local", dtype="float32", **options)
