@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,52 @@ def test_the_local_executor_of_datatrove_with_several_tasks(recipe: Path, tmp_pa
     executor = local.LocalPipelineExecutor([CorpusTasks(recipe, tmp_path / "out")], tasks=4, workers=2, logging_dir=str(tmp_path / "logs"))
     executor.run()
     assert len(list((tmp_path / "logs" / "completions").iterdir())) == 4
+    for name in ("out", "straight"):
+        assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / name)]) == 0
+    assert _content(tmp_path / "out") == _content(tmp_path / "straight")
+
+
+# What Slurm does with a script, without its queue: `sbatch` runs it once for each index of the array, with the variables that Slurm sets.
+PROGRAMS = {
+    "sbatch": """#!/bin/bash
+for script in "$@"; do :; done  # the last argument
+for option in "$@"; do case "$option" in --export=ALL,*) export "${option#--export=ALL,}" ;; esac; done
+export SLURM_JOB_ID=17 SLURM_NODELIST=here
+last=$(sed -n 's/^#SBATCH --array=0-\\([0-9]*\\).*/\\1/p' "$script")
+for index in $(seq 0 "$last"); do
+  SLURM_ARRAY_TASK_ID=$index bash "$script" >> "$(dirname "$0")/jobs.log" 2>&1 || exit 1
+done
+echo "Submitted batch job 17"
+""",
+    "srun": """#!/bin/bash
+while [ $# -gt 0 ]; do case "$1" in -l) shift ;; -n) shift 2 ;; *) break ;; esac; done
+exec "$@"
+""",
+    "scontrol": """#!/bin/bash
+echo here
+""",
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # datatrove's own
+def test_the_slurm_executor_of_datatrove_submits_a_script_that_does_the_tasks(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slurm = pytest.importorskip("datatrove.executor.slurm", reason="datatrove is not installed: pip install 'jp-adapt[cluster]'")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name, text in PROGRAMS.items():
+        (programs / name).write_text(text, encoding="utf-8")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}")  # the second for datatrove's own programs
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
+    tasks = CorpusTasks(recipe, tmp_path / "out")
+    slurm.SlurmPipelineExecutor(
+        [tasks], tasks=2, time="00:10:00", partition="cpu", mem_per_cpu_gb=3, logging_dir=str(tmp_path / "logs"), job_name="corpus"
+    ).run()
+    script = (tmp_path / "logs" / "launch_script.slurm").read_text(encoding="utf-8")
+    assert "#SBATCH --array=0-1\n" in script
+    assert "#SBATCH --mem-per-cpu=3G\n" in script
+    assert len(list((tmp_path / "logs" / "completions").iterdir())) == 2, (programs / "jobs.log").read_text(encoding="utf-8")
+    assert len(list((tmp_path / "out.partial" / "units").iterdir())) == 5, "all files are done by the tasks"
     for name in ("out", "straight"):
         assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / name)]) == 0
     assert _content(tmp_path / "out") == _content(tmp_path / "straight")
