@@ -42,8 +42,8 @@ def fingerprint(texts: Sequence[str]) -> tuple[Hashes, Signatures]:
     """Fingerprints of `texts`: exact hashes [N] and signatures [N, 160] of both MinHashes. Those of parts are concatenated to those of the corpus."""
     exact, _ = fingerprint_exact(texts)
     letters = [_letters(text) for text in texts]
-    ngrams = _minhash([_multiset(_ngram_hashes(codes, NGRAM)) for codes in letters], NGRAM_PERMUTATIONS)
-    singles = _minhash([_multiset(_ngram_hashes(codes, 1)) for codes in letters], LETTER_PERMUTATIONS)
+    ngrams = minhash([_multiset(ngram_hashes(codes, NGRAM)) for codes in letters], NGRAM_PERMUTATIONS)
+    singles = minhash([_multiset(ngram_hashes(codes, 1)) for codes in letters], LETTER_PERMUTATIONS)
     return exact, np.concatenate([ngrams, singles.astype("<u2").view("<u4")], axis=1)
 
 
@@ -119,7 +119,7 @@ def _run_starts(ordered: npt.NDArray[np.uint64]) -> Indices:
     return np.repeat(starts, np.diff(np.append(starts, len(ordered))))
 
 
-def _minhash(sets: list[Hashes], permutations: int) -> Signatures:
+def minhash(sets: list[Hashes], permutations: int) -> Signatures:
     """[N, permutations] MinHash signatures of sets of hashes."""
     from rensa import RMinHash
 
@@ -179,7 +179,8 @@ def _jaccard(left: Bag, right: Bag) -> float:
     return shared / (int(left[1].sum()) + int(right[1].sum()) - shared)
 
 
-def _ngram_hashes(codes: Hashes, size: int) -> Hashes:
+def ngram_hashes(codes: Hashes, size: int) -> Hashes:
+    """[len(codes) - size + 1] hashes of the n-grams of code points."""
     count = len(codes) - size + 1
     hashes = np.zeros(count, np.uint64)
     for offset in range(size):

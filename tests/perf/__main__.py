@@ -21,6 +21,7 @@ BENCHMARKS = (
     "tokenizer_rows",
     "tokenizer_rivals",
     "corpus_defects",
+    "corpus_minhash",
     "corpus_steps",
     "corpus_throughput",
     "corpus_packing",

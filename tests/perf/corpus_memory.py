@@ -17,7 +17,7 @@ def main() -> None:
     for size in (megabytes / 10, megabytes):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            chars = write_corpus(folder / "corpus.jsonl", size)
+            chars = write_corpus(folder, size)
             run = prepare(write_recipe(folder), folder / "out", 2)
             speed = chars / run.seconds / 1e6
             print(f"  {size:7.0f} MB, {chars / 1e6:6.1f} M characters: peak {run.peak_bytes / 1e6:7.0f} MB (all processes), {speed:5.2f} M chars/s", flush=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from jp_adapt.corpus.clean import MaskPersonal, RepairDecoding, StripMarkup
 from jp_adapt.corpus.deduplicate import find_duplicates, fingerprint
@@ -16,6 +16,8 @@ from jp_adapt.corpus.language import KeepLanguage
 from jp_adapt.corpus.normalise import Normalise
 from jp_adapt.corpus.quality import Quality
 from jp_adapt.corpus.steps import Counts, Document, Step, run_steps
+from tests.perf.corpus_peers import hojichar_chain
+from tests.perf.corpus_peers import signer as signer_over_characters
 from tests.perf.timing import alternate
 from tests.perf.tokenizer_data import has_data, read_corpora
 
@@ -30,46 +32,16 @@ def ours(texts: Sequence[str], steps: Sequence[Step]) -> int:
     return int((find_duplicates(exact, signatures, lambda documents: kept.__getitem__)[0] < 0).sum())
 
 
-def peers() -> tuple[Callable[[str], str], Callable[[str], object]]:
-    """HojiChar's chain, and datatrove's signature of a text."""
-    import xxhash
-    from datatrove.pipeline.dedup import minhash
-    from hojichar import Compose, document_filters
-
-    chain = Compose(
-        [
-            document_filters.DocumentNormalizer(),
-            document_filters.AcceptJapanese(),
-            document_filters.DocumentLengthFilter(min_doc_len=20, max_doc_len=10_000_000),
-            document_filters.DiscardRareKuten(max_average_sentence_length=1500),
-            document_filters.DiscardAds(max_allowed_num=1000),
-            document_filters.CharRepetitionRatioFilter(threshold=0.9, ngram_size=10),
-            document_filters.MaskPersonalInformation(),
-        ]
-    )
-
-    class Characters:
-        @staticmethod
-        def word_tokenize(text: str) -> list[str]:
-            return list(text)
-
-    minhash.load_word_tokenizer = lambda language: Characters()  # its own need spaCy and a model
-    # As many hashes as our signatures have: 28 buckets of 8 are 224.
-    signer = minhash.MinhashDedupSignature("/tmp", config=minhash.MinhashConfig(n_grams=3, num_buckets=28, hashes_per_bucket=8))
-    signer._hash_func = lambda data: xxhash.xxh64_intdigest(data.encode("utf-8"))  # datatrove 0.10 passes str, which xxhash 4 refuses
-    return chain, lambda text: signer.get_signature(signer.get_shingles(text))
-
-
 def main() -> None:
     if not has_data():
         return
     texts = [text for corpus in read_corpora("ja").values() for text in corpus][::8]
     chars = sum(map(len, texts))
-    chain, signature = peers()
+    chain, signer = hojichar_chain(), signer_over_characters("/tmp")
 
     def theirs() -> int:
         kept = [text for text in map(chain, texts) if text]
-        return sum(signature(text) is not None for text in kept)
+        return sum(signer.get_signature(signer.get_shingles(text)) is not None for text in kept)
 
     times = alternate({"ours": lambda: ours(texts, COMPARED), "HojiChar + datatrove MinHash": theirs}, ROUNDS)
     for name, seconds in times.items():

@@ -1,30 +1,85 @@
-"""Characters a second of `corpus prepare` with 1 and 2 processes, in turn (asked: at least 1.7x), and time per character over sizes (asked: flat)."""
+"""`corpus prepare` with all steps, decontamination against every benchmark there is data of, near duplicates, tokens and shards.
+
+Characters a second with 1 and 2 processes in turn (asked: at least 1.7x), beside HojiChar's filters and datatrove's MinHash alone (corpus_peers; asked: at
+least 1.5x), time per character over sizes (asked: flat), and the cost of a GB.
+
+Options: --sizes=10,100 (MB; the ratio is taken at the first that is 30 or more, or at the last), --rounds=N (3), --no-peers. With 1000 among the sizes it takes
+about half an hour a round on two cores (1000 MB are run once and only with 2 processes).
+"""
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.perf.corpus_data import prepare, write_corpus, write_recipe
+from tests.perf.corpus_data import Run, prepare, run_command, write_corpus, write_recipe
 from tests.perf.tokenizer_data import has_data
+from tests.perf.training_speed import option
 
-SIZES_MB = (10.0, 30.0, 100.0)
-ROUNDS = 3
+ONCE_MB = 500.0  # from here on a size is run once, with 2 processes
+
+
+def sizes() -> list[float]:
+    given = next((argument.partition("=")[2] for argument in sys.argv if argument.startswith("--sizes=")), "10,30,100")
+    return [float(size) for size in given.split(",")]
+
+
+def ours(folder: Path, processes: int) -> Run:
+    shutil.rmtree(folder / "out", ignore_errors=True)
+    return prepare(folder / "perf.yaml", folder / "out", processes)
+
+
+def peers(folder: Path, processes: int) -> Run:
+    shutil.rmtree(folder / "peers", ignore_errors=True)
+    return run_command([sys.executable, "-m", "tests.perf.corpus_peers", str(folder), str(folder / "peers"), str(processes)])
+
+
+def measure(folder: Path, megabytes: float, beside_peers: bool, start_s: float) -> None:
+    chars = write_corpus(folder, megabytes)
+    if megabytes >= ONCE_MB:
+        run = ours(folder, 2)
+        print(
+            f"  {megabytes:5.0f} MB, {chars / 1e6:6.1f} M characters, once: 2 processes {line(run, chars, start_s)}, peak {run.peak_bytes / 1e6:,.0f} MB",
+            flush=True,
+        )
+        return
+    rounds = [(ours(folder, 1), ours(folder, 2), peers(folder, 2) if beside_peers else None) for _ in range(option("rounds", 3))]
+    one, two = (sorted((round_[index] for round_ in rounds), key=lambda run: run.seconds)[len(rounds) // 2] for index in (0, 1))
+    ratio = statistics.median(alone.seconds / both.seconds for alone, both, _ in rounds)
+    serial = two.own_cpu_s / (two.own_cpu_s + two.others_cpu_s)
+    print(f"  {megabytes:5.0f} MB, {chars / 1e6:6.1f} M characters: 1 process  {line(one, chars, start_s)}")
+    print(f"  {'':34}2 processes {line(two, chars, start_s)}: {ratio:.2f} x; one process alone does {serial:.1%} of the CPU time,", end="")
+    print(f" so {2 / (1 + serial):.2f} x is the most", flush=True)
+    if beside_peers:
+        theirs = statistics.median(run.seconds for _, _, run in rounds if run is not None)
+        faster = statistics.median(run.seconds / both.seconds for _, both, run in rounds if run is not None)
+        print(f"  {'':34}HojiChar + datatrove's MinHash, 2 processes {chars / theirs / 1e6:5.2f} M chars/s: {faster:.2f} x our time", flush=True)
+    hours = (one.own_cpu_s + one.others_cpu_s) / 3600 * 1000 / megabytes
+    print(f"  {'':34}{hours:.3f} core-hours (CPU time) a GB", flush=True)
+
+
+def line(run: Run, chars: int, start_s: float) -> str:
+    after = (run.seconds - start_s) / chars * 1e9
+    return f"{run.seconds:7.1f} s, {chars / run.seconds / 1e6:5.2f} M chars/s, {run.seconds / chars * 1e9:6.0f} ns/char ({after:6.0f} without the start)"
 
 
 def main() -> None:
     if not has_data():
         return
-    sizes = [float(argument.removeprefix("--mb=")) for argument in sys.argv if argument.startswith("--mb=")] or list(SIZES_MB)
+    wanted = sizes()
+    at = next((size for size in wanted if ONCE_MB > size >= 30), wanted[-1])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for size in sizes:
-            chars = write_corpus(folder / "corpus.jsonl", size)
-            recipe = write_recipe(folder)
-            runs = [[prepare(recipe, folder / f"out-{size}-{number}-{processes}", processes).seconds for processes in (1, 2)] for number in range(ROUNDS)]
-            one, two = (statistics.median(run[index] for run in runs) for index in (0, 1))
-            ratio = statistics.median(run[0] / run[1] for run in runs)
-            print(f"  {size:6.0f} MB, {chars / 1e6:6.1f} M characters: 1 process {one / chars * 1e9:6.0f} ns/char, {chars / one / 1e6:5.2f} M chars/s;", end="")
-            print(f" 2 processes {chars / two / 1e6:5.2f} M chars/s, {ratio:4.2f} x", flush=True)
+        write_recipe(folder)
+        write_corpus(folder, 0.05)
+        start_s = statistics.median(ours(folder, 1).seconds for _ in range(3))
+        print(f"  the start (imports, 25,000 benchmark items, tokenizer), of a corpus of 50 kB: {start_s:.1f} s", flush=True)
+        for size in wanted:
+            measure(folder, size, size == at and "--no-peers" not in sys.argv, start_s)
+
+
+if __name__ == "__main__":
+    main()
