@@ -29,6 +29,7 @@ from jp_adapt.corpus.steps import Counts, Document, Outcome, Step, run_steps
 from jp_adapt.text.script_counts import SCRIPTS, count_scripts
 
 PART_CHARS = 2**19  # a part takes a second or so: little is lost by a kill, and the processes end at about the same time
+WAITING = 4  # parts for each process that are read ahead: while one of long documents is waited for, the others have work
 EncodeAll = Callable[[Sequence[str]], list[list[int]]]
 Fingerprint = Callable[[Sequence[str]], tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]]
 
@@ -148,7 +149,7 @@ def do_tasks(work: Work, tasks: Iterable[Task], processes: int, on_part: Callabl
                 pending.append(task)
             else:
                 pending.append(None if task[0].is_file() else pool.submit(_do_in_worker, task[1], task[0]))
-            while len(pending) > 2 * processes:
+            while len(pending) > WAITING * processes:
                 finish_one()
         while pending:
             finish_one()

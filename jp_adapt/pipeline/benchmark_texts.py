@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from jp_adapt.core.errors import InputError
 from jp_adapt.core.progress import say
 from jp_adapt.core.shipped import shipped_benchmarks
 from jp_adapt.corpus.decontaminate import Decontaminate, build_index
@@ -79,6 +80,8 @@ def decontaminate(
         if left := [name for name in wanted if name in absent]:
             say(f"decontaminate: there is no data of {', '.join(left)}; left out")
     items = benchmark_texts(benchmarks, data) | (file_texts(expand_paths(files)) if files else {})
+    if not items:
+        raise InputError("decontaminate: no benchmark and no file to keep out; name some in 'benchmarks' or 'files', or take the step out")
     return Decontaminate(build_index(items), min_share, action, _digests(items))
 
 

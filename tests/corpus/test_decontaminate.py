@@ -7,6 +7,7 @@ import random
 
 import pytest
 
+from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.decontaminate import Decontaminate, build_index
 from jp_adapt.pipeline.benchmark_texts import benchmark_texts, decontaminate
 from tests.conftest import documents
@@ -66,3 +67,8 @@ def test_every_item_of_a_shipped_benchmark_is_found_anywhere_and_travels() -> No
         place = rng.randrange(len(prose))
         assert name in dict(step(f"{prose[:place]}\n{texts[0]}\n{prose[place:]}").matches), f"seed {seed}, {name}"
     assert not [text for text in documents("ja_train.jsonl") if step(text).matches]
+
+
+def test_a_step_with_nothing_to_keep_out_is_refused() -> None:
+    with pytest.raises(InputError, match="decontaminate: no benchmark and no file to keep out; name some"):
+        decontaminate(())

@@ -107,3 +107,19 @@ def test_the_slurm_executor_of_datatrove_submits_a_script_that_does_the_tasks(re
     for name in ("out", "straight"):
         assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / name)]) == 0
     assert _content(tmp_path / "out") == _content(tmp_path / "straight")
+
+
+@pytest.mark.filterwarnings("ignore")  # Ray's and datatrove's own
+def test_the_ray_executor_of_datatrove_on_a_cluster_of_this_machine(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
+    executor = pytest.importorskip("datatrove.executor.ray", reason="datatrove is not installed: pip install 'jp-adapt[cluster]'")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]))
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        executor.RayPipelineExecutor([CorpusTasks(recipe, tmp_path / "out")], tasks=2, workers=2, logging_dir=str(tmp_path / "logs")).run()
+    finally:
+        ray.shutdown()
+    assert len(list((tmp_path / "out.partial" / "units").iterdir())) == 5, "all files are done by the tasks"
+    for name in ("out", "straight"):
+        assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / name)]) == 0
+    assert _content(tmp_path / "out") == _content(tmp_path / "straight")
