@@ -51,13 +51,18 @@ def linear_names(body: nn.Module) -> list[str]:
     return sorted({name.rsplit(".", 1)[-1] for name, module in body.named_modules() if isinstance(module, nn.Linear)})
 
 
-def add_lora(body: nn.Module, settings: LoraSettings, seed: int) -> None:
-    """Put LoRA on every linear layer of `body`, in place. A starts random (from `seed`), B at zero: nothing changes yet. Matrices are float32."""
+def target_names(body: nn.Module, settings: LoraSettings) -> list[str]:
+    """Last names of the layers that get LoRA. InputError for a target that the model lacks."""
     names = linear_names(body)
     for name in settings.targets or ():
         if name not in names:
             raise InputError(f"lora.targets: the model has no linear layer '{name}'{did_you_mean(name, names)}; it has {', '.join(names)}")
-    targets = list(settings.targets or names)
+    return list(settings.targets or names)
+
+
+def add_lora(body: nn.Module, settings: LoraSettings, seed: int) -> None:
+    """Put LoRA on every linear layer of `body`, in place. A starts random (from `seed`), B at zero: nothing changes yet. Matrices are float32."""
+    targets = target_names(body, settings)
     config = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, use_rslora=settings.rslora, use_dora=settings.dora, target_modules=targets)
     config._register_custom_module({nn.Linear: LeanLinear})
     with torch.random.fork_rng(devices=[]):

@@ -30,7 +30,7 @@ from jp_adapt.pipeline.trackers import check_trackers
 from jp_adapt.recipe.benchmark_items import load_benchmark
 from jp_adapt.recipe.checks import named_sources
 from jp_adapt.recipe.load import LoadedRecipe
-from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage, TrainingStage
+from jp_adapt.recipe.schema import EvaluateStage, PreferenceStage, Recipe, Stage, TrainingStage
 
 RECORDED_PACKAGES = ("jp-adapt", "torch", "transformers", "tokenizers", "peft", "accelerate", "safetensors", "numpy")
 
@@ -152,7 +152,7 @@ def _meet() -> None:
 
 def _tell_others(stage: Stage | None, base: Path) -> None:
     """Rank 0 does every stage; the others help it train. None: there is nothing more to do."""
-    if several_processes() and (stage is None or isinstance(stage, TrainingStage)):
+    if several_processes() and (stage is None or isinstance(stage, TrainingStage | PreferenceStage)):
         from jp_adapt.training import ranks
 
         ranks.share(None if stage is None else (stage.id, str(base)))
@@ -160,7 +160,7 @@ def _tell_others(stage: Stage | None, base: Path) -> None:
 
 def assist_recipe(loaded: LoadedRecipe, out: Path) -> None:
     """What every process but the first does in a run of several: train, each time rank 0 comes to a training stage. It writes nothing."""
-    from jp_adapt.pipeline.stages import Context, run_training
+    from jp_adapt.pipeline.stages import Context, run_stage
     from jp_adapt.training import ranks
 
     refuse_accelerates_own()
@@ -169,9 +169,7 @@ def assist_recipe(loaded: LoadedRecipe, out: Path) -> None:
         while (order := ranks.share()) is not None:
             stage_id, base = order
             context = Context(loaded.recipe, Path(base), RunFolder(out).stage)
-            stage = context.stage(stage_id)
-            assert isinstance(stage, TrainingStage)
-            run_training(stage, context, context.stage_folder(stage_id))
+            run_stage(context.stage(stage_id), context)
 
 
 def _timed(folder: RunFolder, stage_id: str, kind: str, work: Callable[[], dict[str, Any]]) -> None:

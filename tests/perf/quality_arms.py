@@ -72,6 +72,7 @@ class Arm:
     replay: float = 0.1
     lr: float = LR
     seed: int = 1234
+    precision: str = "auto"
     points: int = 10  # held-out measurements after the first
     heldout_chars: int = 10_000
 
@@ -309,7 +310,7 @@ def end_to_end(plan: Plan, seed: int) -> list[list[int]]:
 
 def main() -> None:
     arm, out = Arm(**json.loads(sys.argv[1])), Path(sys.argv[2])
-    texts, dtype = read_texts(arm), resolve_precision("auto")
+    texts, dtype = read_texts(arm), resolve_precision(arm.precision)
     curve = train_ours(arm, texts, dtype) if arm.method == "ours" else train_peer(arm, texts, dtype)
     last = curve.points[-1]
     facts = {"tokens_per_s": last["tokens"] / last["seconds"], "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}

@@ -11,7 +11,8 @@ goes on.
 
 Options: --minutes=N an arm (30), --only=ours,base,peer, --replay=0,5,10 (10; per cent), --ablate=rank,lr_ratio,rows_first,replay (ours with one thing changed;
 no other arms), --seed=N (1234), --points=N held-out measurements (10), --heldout_chars=N (10000), --new_tokens=N (6000), --peer_lr=X (1e-3),
---out=FOLDER (training_quality). JP_ADAPT_BASE names a folder of the model; JP_ADAPT_DATA the development data.
+--precision=bfloat16 or float32 (as `jp-adapt run` chooses), --out=FOLDER (training_quality). JP_ADAPT_BASE names a folder of the model; JP_ADAPT_DATA the
+development data.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def main() -> None:
         seconds=60 * float(given.get("minutes", 30)),
         tokenizer=str(extended_tokenizer_folder(base, out, int(given.get("new_tokens", 6_000)))),
         seed=int(given.get("seed", 1234)),
+        precision=given.get("precision", "auto"),
         points=int(given.get("points", 10)),
         heldout_chars=int(given.get("heldout_chars", 10_000)),
     )
