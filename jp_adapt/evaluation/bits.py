@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from jp_adapt.evaluation.processes import ALONE, Processes
 from jp_adapt.evaluation.score import log_likelihoods
 from jp_adapt.evaluation.trie import Request
 from jp_adapt.model.causal import CausalModel
@@ -39,10 +40,11 @@ def score_texts(
     prefix: int,
     max_tokens: int,
     advance: Callable[[int, str], None] = lambda done, note: None,
+    processes: Processes = ALONE,
 ) -> TextScore:
-    """Score whole documents, each by itself after the token `prefix`."""
+    """Score whole documents, each by itself after the token `prefix`; `processes` share the work, to the same figures on each."""
     encoded = [encode(document) for document in documents]
-    nats = log_likelihoods(model, [Request([prefix, *ids]) for ids in encoded], max_tokens=max_tokens, advance=advance)
+    nats = log_likelihoods(model, [Request([prefix, *ids]) for ids in encoded], max_tokens=max_tokens, advance=advance, processes=processes)
     return TextScore(
         bits=[-value / math.log(2) for value in nats],
         chars=[len(document) for document in documents],

@@ -129,16 +129,20 @@ def answer_measure(model: CausalModel, stage: SftStage, context: Context, source
 
 
 def _answer_nats(model: CausalModel, plan: ConversationPlan) -> float:
+    """Every rank must call it: they share the steps out, and all get the sum of one process, to the last bit."""
     import torch
 
-    total = 0.0
+    from jp_adapt.pipeline.training_stage import measuring_processes
+
+    processes = measuring_processes(model)
+    nats = []
     with torch.inference_mode():
-        for step in range(plan.num_steps):
+        for step in processes.share(range(plan.num_steps), [1] * plan.num_steps):
             batch = plan.batch(step)
             ids, positions, targets = (torch.tensor(part, device=model.base_head.device) for part in (batch.ids, batch.positions, batch.targets))
             counted = targets >= 0
-            total -= float(model.log_likelihoods(model(ids, positions)[counted], targets[counted]).sum())
-    return total
+            nats.append(-float(model.log_likelihoods(model(ids, positions)[counted], targets[counted]).sum()))
+    return float(sum(value for part in processes.gather(nats) for value in part))
 
 
 def last_sft(stage: Stage, context: Context) -> SftStage | None:

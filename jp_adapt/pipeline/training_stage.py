@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from tokenizers import Tokenizer
+from torch.distributed.fsdp import FSDPModule
 
 from jp_adapt.core.files import read_json, write_text
 from jp_adapt.core.progress import progress
 from jp_adapt.corpus.pack import Plan, StepPlan
 from jp_adapt.evaluation.bits import Encode, score_texts
+from jp_adapt.evaluation.processes import ALONE, Processes
 from jp_adapt.evaluation.samples import greedy_ids
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, load_causal
 from jp_adapt.model.lora import LoraSettings
@@ -145,13 +147,24 @@ def sampler(
     return watch
 
 
+def measuring_processes(model: CausalModel) -> Processes:
+    """The processes that share a measurement out while they train. Where `model` is sharded a pass needs every process, and each makes all of them."""
+    if ranks.world_size() == 1 or any(isinstance(module, FSDPModule) for module in model.modules()):
+        return ALONE
+    return Processes(ranks.rank(), ranks.world_size(), ranks.gather)
+
+
 def heldout_measure(model: CausalModel, encode: Encode, heldout: dict[str, list[str]], languages: Mapping[str, str], prefix: int) -> Callable[[], Metrics]:
-    """A function that scores the held-out texts with the model as it is then: bits per character of Japanese, bits per byte of the others."""
+    """A function that scores the held-out texts with the model as it is then: bits per character of Japanese, bits per byte of the others.
+
+    Every rank must call it: they share the texts out, and all get the figures.
+    """
 
     def measure() -> Metrics:
         figures: Metrics = {}
+        processes = measuring_processes(model)
         for source, documents in heldout.items():
-            score = score_texts(model, encode, documents, prefix=prefix, max_tokens=HELDOUT_MAX_TOKENS)
+            score = score_texts(model, encode, documents, prefix=prefix, max_tokens=HELDOUT_MAX_TOKENS, processes=processes)
             if languages[source] == "ja":
                 figures[f"bits_per_char/{source}"] = score.bits_per_char
             figures[f"bits_per_byte/{source}"] = score.bits_per_byte

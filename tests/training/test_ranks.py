@@ -29,6 +29,7 @@ def recipe(pico, tmp_path_factory):
     text = path.read_text(encoding="utf-8")
     text = text[: text.index("  - {id: model")].replace("sequence_tokens: 64", "sequence_tokens: 16")
     settings = "checkpoint_every: 3\n    optimizer: {lr: 1.0e-4}\n    samples: {prompts: [今日は], max_chars: 2}"
+    text = text.replace("heldout_chars: 100", "heldout_chars: 1000")  # several forward passes, to share out
     path.write_text(text.replace("checkpoint_every: 3", settings), encoding="utf-8")
     return path
 
@@ -60,6 +61,17 @@ def weights(out: Path, stage: str = "cpt") -> dict[str, torch.Tensor]:
 def losses(out: Path, stage: str) -> list[float]:
     lines = [json.loads(line) for line in (out / "stages" / stage / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     return [line["loss_nats"] for line in lines if "loss_nats" in line]
+
+
+def figures(out: Path, step: int) -> dict[str, float]:
+    lines = [json.loads(line) for line in (out / "stages" / "rows" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return {name: value for line in lines if line["step"] == step for name, value in line.items() if name.startswith("bits_per_")}
+
+
+def test_two_processes_measure_what_one_measures(one_process, two_processes):
+    assert figures(one_process, 0).keys() == {"bits_per_char/ja", "bits_per_byte/ja", "bits_per_byte/en"}
+    assert figures(two_processes, 0) == pytest.approx(figures(one_process, 0), rel=1e-9)
+    assert figures(two_processes, 5) == pytest.approx(figures(one_process, 5), rel=1e-5)
 
 
 def test_two_processes_train_what_one_trains(one_process, two_processes):
