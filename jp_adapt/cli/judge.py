@@ -8,6 +8,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from jp_adapt.cli.arguments import positive
+
 EPILOG = """Answers are the outputs.jsonl of an evaluation (or its folder), FastChat's or Rakuda's answer file, or gpt4-autoeval's preds.jsonl. Every
 judgement is kept in OUT/cache.jsonl as soon as it comes: after any interruption the same command goes on, and asks for nothing twice."""
 
@@ -21,12 +23,12 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--judge-model", metavar="NAME", help="name of the judge at the endpoint; without --endpoint the folder of a model")
     parser.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the judgements; the same folder again goes on")
-    parser.add_argument("--takes", type=_whole, default=1, metavar="K", help="judge everything K times (default: 1)")
-    parser.add_argument("--parallel", type=_whole, default=4, metavar="N", help="requests at a time (default: 4)")
+    parser.add_argument("--takes", type=positive, default=1, metavar="K", help="judge everything K times (default: 1)")
+    parser.add_argument("--parallel", type=positive, default=4, metavar="N", help="requests at a time (default: 4)")
     parser.add_argument("--timeout", type=_amount, default=120.0, metavar="S", help="seconds for one request (default: 120)")
     parser.add_argument("--temperature", type=_amount, metavar="T", help="instead of the declaration's")
-    parser.add_argument("--max-tokens", type=_whole, metavar="N", help="most tokens of a judgement, instead of the declaration's")
-    parser.add_argument("--turns", type=_whole, metavar="N", help="judge the first N turns of each answer alone")
+    parser.add_argument("--max-tokens", type=positive, metavar="N", help="most tokens of a judgement, instead of the declaration's")
+    parser.add_argument("--turns", type=positive, metavar="N", help="judge the first N turns of each answer alone")
     parser.add_argument("--no-response-format", dest="response_format", action="store_false", help="for endpoints that do not know `response_format`")
     parser.add_argument("--price-in", type=_amount, metavar="P", help="price of a million tokens in")
     parser.add_argument("--price-out", type=_amount, metavar="P", help="price of a million tokens out")
@@ -36,13 +38,6 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--dry-run", action="store_true", help="say how many requests and tokens it would take")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(main=main)
-
-
-def _whole(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
-    return number
 
 
 def _amount(text: str) -> float:
