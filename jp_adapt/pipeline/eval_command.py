@@ -49,6 +49,7 @@ class EvalOptions:
     overlap: Path | None = None
     texts: tuple[str, ...] = ()
     baseline: Path | None = None
+    backend: str = "local"
     served: Served | None = None
     check_batches: int | None = None
 
@@ -70,10 +71,10 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
     if options.baseline is not None:
         _check_baseline(options.baseline, profile, loaded, options)
     overlap = read_overlap(options.overlap) if options.overlap is not None else None
-    if options.texts and options.served is not None:
-        raise UsageError("--texts needs the model on this machine; leave --endpoint out, and give its folder")
+    if options.texts and (options.served is not None or options.backend != "local"):
+        raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
     processes = joined_processes()
-    source = open_source(model, options.dtype, options.served, out, processes)
+    source = open_source(model, options.dtype, options.served, out, processes, options.backend)
     if processes.rank > 0:
         follow(lambda name: _follow(name, loaded, profile, options, source))
         return read_scores(out)

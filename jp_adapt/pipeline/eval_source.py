@@ -46,8 +46,12 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-def open_source(model: str | Path, dtype: str, served: Served | None, out: Path, processes: Processes = ALONE) -> Source:
+def open_source(model: str | Path, dtype: str, served: Served | None, out: Path, processes: Processes = ALONE, backend: str = "local") -> Source:
     """The model that the options name. `out` gets its description, and the replies of an endpoint. InputError where there is none."""
+    if backend == "vllm":
+        if served is not None or processes.count > 1:
+            raise UsageError("--backend vllm: one process with the model in it; leave --endpoint and --processes out")
+        return VllmSource(Path(model), dtype, out)
     if served is None:
         return FolderSource(Path(model), dtype, out, processes)
     if processes.count > 1:
@@ -61,18 +65,13 @@ class FolderSource:
     """The folder of a Hugging Face model."""
 
     def __init__(self, folder: Path, dtype: str, out: Path, processes: Processes = ALONE) -> None:
-        if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; give the folder of a Hugging Face model")
+        _check_folder(folder)
         self.folder, self.dtype, self.out, self.processes = folder, dtype, out, processes
         self._loaded: EvaluatedModel | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Hashes of the small files, sizes of the weights."""
-        from jp_adapt.model.sources import folder_files
-
-        files = {path.name: path.stat().st_size if path.suffix == ".safetensors" else sha256_file(path) for path in folder_files(self.folder)}
-        return {"name": self.folder.resolve().name, "files": files}
+        return _folder_identity(self.folder)
 
     @property
     def loaded(self) -> EvaluatedModel:
@@ -95,6 +94,52 @@ class FolderSource:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+class VllmSource:
+    """The folder of a Hugging Face model, in vLLM."""
+
+    def __init__(self, folder: Path, dtype: str, out: Path) -> None:
+        _check_folder(folder)
+        self.folder, self.dtype, self.out = folder, dtype, out
+        self._backend: Backend | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return _folder_identity(self.folder) | {"backend": "vllm"}
+
+    @property
+    def backend(self) -> Backend:
+        if self._backend is None:
+            from jp_adapt.evaluation.vllm_engine import VllmEngine
+            from jp_adapt.pipeline.eval_model import text_side
+
+            side = text_side(self.folder)
+            say(f"loading {self.folder} in vLLM")
+            engine = VllmEngine(str(self.folder), side.tokenizer.runtime.decode, dtype=self.dtype, max_tokens=side.max_tokens, stop_ids=side.stop_ids)
+            facts = {"dtype": self.dtype, "tokenizer_sha256": side.tokenizer_sha256, "max_tokens": side.max_tokens, "vllm": engine.version}
+            write_json(self.out / MODEL, {"name": self.folder.resolve().name, "path": str(self.folder), **facts})
+            self._backend = side.backend(engine)
+        return self._backend
+
+    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
+        raise UsageError("texts are measured with --backend local")
+
+    def close(self) -> None:
+        """vLLM ends with the process."""
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give the folder of a Hugging Face model")
+
+
+def _folder_identity(folder: Path) -> dict[str, Any]:
+    """Hashes of the small files, sizes of the weights."""
+    from jp_adapt.model.sources import folder_files
+
+    files = {path.name: path.stat().st_size if path.suffix == ".safetensors" else sha256_file(path) for path in folder_files(folder)}
+    return {"name": folder.resolve().name, "files": files}
 
 
 class ServedSource:

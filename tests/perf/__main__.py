@@ -15,6 +15,7 @@ BENCHMARKS = (
     "eval_parity",
     "eval_speed",
     "eval_generation",
+    "eval_boundaries",
     "plan_memory",
     "tokenizer_build",
     "tokenizer_criteria",

@@ -183,7 +183,7 @@ def test_the_command_line(pico: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         (["--tokenizer", str(pico), "--timeout", "3"], "--tokenizer, --timeout: only together with --endpoint"),
         (["--endpoint", "localhost"], "'localhost' is no address of an endpoint"),
         (["--endpoint", "http://localhost/v1", "--dtype", "float32"], "--dtype float32: an endpoint computes as it was started"),
-        (["--endpoint", "http://localhost/v1", "--texts", "a.txt"], "--texts needs the model on this machine"),
+        (["--endpoint", "http://localhost/v1", "--texts", "a.txt"], "--texts needs the model on this machine, in --backend local"),
     ):
         assert main(["eval", "pico", "--benchmarks", name, "--out", str(tmp_path / "no"), *wrong]) == 2
         assert message in capsys.readouterr().err
