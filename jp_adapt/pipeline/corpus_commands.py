@@ -67,9 +67,13 @@ def check_corpus(loaded: LoadedCorpus) -> None:
     """
     _work(loaded.recipe, build_steps(loaded))
     problems: list[str] = []
-
     for name, source in loaded.recipe.sources.items():
-        for path in _files(source):
+        try:
+            files = _files(source)
+        except InputError as error:
+            problems.append(f"source '{name}': {error}")
+            continue
+        for path in files:
             try:
                 next(iter_placed(path, source.field), None)
             except InputError as error:

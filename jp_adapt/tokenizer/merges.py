@@ -19,7 +19,7 @@ def is_rank_keyed(vocab: Mapping[str, int], merges: Sequence[Pair]) -> bool:
     if len(listed) != len(merges):
         return False
     merged = {left + right for left, right in merges}
-    return sum(len(splits(token, vocab)) for token in merged) == len(merges)
+    return sum(token[:cut] in vocab and token[cut:] in vocab for token in merged for cut in range(1, len(token))) == len(merges)
 
 
 def append_merges(

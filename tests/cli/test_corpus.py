@@ -115,10 +115,12 @@ def test_check_says_what_a_corpus_recipe_does(recipe: Path, capsys: pytest.Captu
     code, out, _ = run(capsys, "check", recipe, "-s", "deduplicate=none", "--json")
     assert (code, json.loads(out)["deduplicate"]) == (0, "none")
     assert run(capsys, "check", "quickstart-corpus")[0] == 0
-    code, _, err = run(capsys, "check", recipe, "-s", "sources.en.field=body")
+    code, _, err = run(capsys, "check", recipe, "-s", "sources.ja.path=none.jsonl", "-s", "sources.en.field=body")
     assert code == 3
-    assert "source 'en': " in err
-    assert "no text in field 'body'" in err
+    first, second = err.splitlines()
+    assert first == "error: source 'ja': none.jsonl: no such file; check the path"
+    assert second.startswith("source 'en': ")
+    assert "no text in field 'body'" in second
 
 
 def test_another_file_to_keep_out_is_another_corpus(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

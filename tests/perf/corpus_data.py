@@ -72,6 +72,10 @@ class Run:
     others_cpu_s: float
     peak_bytes: int
 
+    @property
+    def cpu_s(self) -> float:
+        return self.own_cpu_s + self.others_cpu_s
+
 
 def run_command(command: Sequence[str]) -> Run:
     """Run it as a user does. Memory is looked at twenty times a second; pages that processes share count once each time."""

@@ -37,32 +37,32 @@ def peers(folder: Path, processes: int) -> Run:
     return run_command([sys.executable, "-m", "tests.perf.corpus_peers", str(folder), str(folder / "peers"), str(processes)])
 
 
-def measure(folder: Path, megabytes: float, beside_peers: bool, start_s: float) -> None:
+def measure(folder: Path, megabytes: float, beside_peers: bool, start: Run) -> None:
     chars = write_corpus(folder, megabytes)
     if megabytes >= ONCE_MB:
         run = ours(folder, 2)
         print(
-            f"  {megabytes:5.0f} MB, {chars / 1e6:6.1f} M characters, once: 2 processes {line(run, chars, start_s)}, peak {run.peak_bytes / 1e6:,.0f} MB",
+            f"  {megabytes:5g} MB, {chars / 1e6:6.1f} M characters, once: 2 processes {line(run, chars, start)}, peak {run.peak_bytes / 1e6:,.0f} MB",
             flush=True,
         )
         return
     rounds = [(ours(folder, 1), ours(folder, 2), peers(folder, 2) if beside_peers else None) for _ in range(option("rounds", 3))]
     one, two = (sorted((round_[index] for round_ in rounds), key=lambda run: run.seconds)[len(rounds) // 2] for index in (0, 1))
     ratio = statistics.median(alone.seconds / both.seconds for alone, both, _ in rounds)
-    serial = two.own_cpu_s / (two.own_cpu_s + two.others_cpu_s)
-    print(f"  {megabytes:5.0f} MB, {chars / 1e6:6.1f} M characters: 1 process  {line(one, chars, start_s)}")
-    print(f"  {'':34}2 processes {line(two, chars, start_s)}: {ratio:.2f} x; one process alone does {serial:.1%} of the CPU time,", end="")
+    serial = two.own_cpu_s / two.cpu_s
+    print(f"  {megabytes:5g} MB, {chars / 1e6:6.1f} M characters: 1 process  {line(one, chars, start)}")
+    print(f"  {'':34}2 processes {line(two, chars, start)}: {ratio:.2f} x; one process alone does {serial:.1%} of the CPU time,", end="")
     print(f" so {2 / (1 + serial):.2f} x is the most", flush=True)
     if beside_peers:
         theirs = statistics.median(run.seconds for _, _, run in rounds if run is not None)
         faster = statistics.median(run.seconds / both.seconds for _, both, run in rounds if run is not None)
         print(f"  {'':34}HojiChar + datatrove's MinHash, 2 processes {chars / theirs / 1e6:5.2f} M chars/s: {faster:.2f} x our time", flush=True)
-    hours = (one.own_cpu_s + one.others_cpu_s) / 3600 * 1000 / megabytes
-    print(f"  {'':34}{hours:.3f} core-hours (CPU time) a GB", flush=True)
+    hours = (one.cpu_s - start.cpu_s) / 3600 * 1000 / megabytes
+    print(f"  {'':34}{hours:.3f} core-hours (CPU time) a GB, and {start.cpu_s:.1f} s for the start", flush=True)
 
 
-def line(run: Run, chars: int, start_s: float) -> str:
-    after = (run.seconds - start_s) / chars * 1e9
+def line(run: Run, chars: int, start: Run) -> str:
+    after = (run.seconds - start.seconds) / chars * 1e9
     return f"{run.seconds:7.1f} s, {chars / run.seconds / 1e6:5.2f} M chars/s, {run.seconds / chars * 1e9:6.0f} ns/char ({after:6.0f} without the start)"
 
 
@@ -75,10 +75,10 @@ def main() -> None:
         folder = Path(name)
         write_recipe(folder)
         write_corpus(folder, 0.05)
-        start_s = statistics.median(ours(folder, 1).seconds for _ in range(3))
-        print(f"  the start (imports, 25,000 benchmark items, tokenizer), of a corpus of 50 kB: {start_s:.1f} s", flush=True)
+        start = sorted((ours(folder, 1) for _ in range(3)), key=lambda run: run.seconds)[1]
+        print(f"  the start (imports, 25,000 benchmark items, tokenizer), of a corpus of 50 kB: {start.seconds:.1f} s", flush=True)
         for size in wanted:
-            measure(folder, size, size == at and "--no-peers" not in sys.argv, start_s)
+            measure(folder, size, size == at and "--no-peers" not in sys.argv, start)
 
 
 if __name__ == "__main__":
