@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.results import BenchmarkScore, Output, Scores, read_outputs, read_scores
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 LEVEL = 0.05
 RESAMPLES = 1000  # of a metric that only a whole set has
-CORRELATIONS: dict[str, Callable[..., float | None]] = {"pearson": labels.pearson, "spearman": labels.spearman}
-WHOLE_SET = CORRELATIONS | {"balanced_accuracy": labels.balanced_accuracy, "macro_f1": labels.macro_f1, "mcc": labels.mcc}
+CORRELATIONS = frozenset({"pearson", "spearman"})
+WHOLE_SET = CORRELATIONS | {"balanced_accuracy", "macro_f1", "mcc"}
 Report = dict[str, Any]
 
 
@@ -150,9 +154,8 @@ def _benchmark(x: BenchmarkScore, y: BenchmarkScore, a: Run, b: Run, seed: int) 
     if len(scored) < 2:
         return entry
     left, right = [[float(run[item].scores[metric] or 0.0) for item in scored] for run in (ours, theirs)]
-    whole = WHOLE_SET.get(metric)
-    if whole is not None:
-        return entry | _whole_set(whole, [ours[item] for item in scored], [theirs[item] for item in scored], metric, seed) | _changes(scored, left, right)
+    if metric in WHOLE_SET:
+        return entry | _whole_set([ours[item] for item in scored], [theirs[item] for item in scored], metric, seed) | _changes(scored, left, right)
     weights = _weights(x, [ours[item].group for item in scored], left)
     return entry | _tested(left, right, weights, seed) | _changes(scored, left, right)
 
@@ -180,37 +183,33 @@ def _tested(left: Sequence[float], right: Sequence[float], weights: Sequence[flo
     }
 
 
-def _whole_set(metric: Callable[..., float | None], ours: Sequence[Output], theirs: Sequence[Output], name: str, seed: int) -> Report:
+def _whole_set(ours: Sequence[Output], theirs: Sequence[Output], name: str, seed: int) -> Report:
     """A metric that only a whole set has (a correlation, MCC): paired bootstrap of the metric itself, and a test that swaps the two runs' answers."""
     import numpy as np
 
     gold = _gold(ours, name)
-    x, y = [_answer(output, name) for output in ours], [_answer(output, name) for output in theirs]
+    answers = [_answer(output, name) for output in (*ours, *theirs)]
     generator, size = np.random.default_rng(seed), len(gold)
 
-    def difference(left: Sequence[Any], right: Sequence[Any], right_answers: Sequence[Any]) -> float | None:
-        values = metric(left, right_answers), metric(right, right_answers)
-        return None if values[0] is None or values[1] is None else values[1] - values[0]
+    def differences(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Of resamples whose items are `left` and `right` among the answers of both runs, [R, N]; NaN where one of the two is not defined."""
+        return labels.resampled(name, answers, [*gold, *gold], right) - labels.resampled(name, answers, [*gold, *gold], left)
 
-    observed = difference(x, y, gold)
-    if observed is None:
+    everyone = np.arange(size)[None]
+    observed = float(differences(everyone, everyone + size)[0])
+    if np.isnan(observed):
         return {}
-    drawn, swapped = [], []
-    for _ in range(RESAMPLES):
-        index = generator.integers(0, size, size)
-        drawn.append(difference([x[i] for i in index], [y[i] for i in index], [gold[i] for i in index]))
-        flips = generator.integers(0, 2, size)
-        pairs = [(right, left) if flip else (left, right) for left, right, flip in zip(x, y, flips, strict=True)]
-        swapped.append(difference([left for left, _ in pairs], [right for _, right in pairs], gold))
-    known = sorted(value for value in drawn if value is not None)
-    reached = sum(value is not None and abs(value) >= abs(observed) - 1e-12 for value in swapped)
-    error = float(np.std(known))
+    drawn = generator.integers(0, size, (RESAMPLES, size))
+    flips = generator.integers(0, 2, (RESAMPLES, size)) * size
+    known = differences(drawn, drawn + size)
+    known = np.sort(known[~np.isnan(known)])
+    reached = int((np.abs(differences(everyone + flips, everyone + size - flips)) >= abs(observed) - 1e-12).sum())
     return {
         "difference": observed,
-        "interval": (known[round(0.025 * (len(known) - 1))], known[round(0.975 * (len(known) - 1))]),
+        "interval": (float(known[round(0.025 * (len(known) - 1))]), float(known[round(0.975 * (len(known) - 1))])),
         "test": "answers swapped at random",
         "p": (reached + 1) / (RESAMPLES + 1),
-        "minimal_detectable_difference": (statistics.Z95 + statistics.Z80) * error,
+        "minimal_detectable_difference": (statistics.Z95 + statistics.Z80) * float(np.std(known)),
     }
 
 

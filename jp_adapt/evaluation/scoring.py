@@ -101,7 +101,7 @@ def _value(metric: str, outputs: Sequence[Output], protocol: Protocol) -> float 
     if metric in LABEL_METRICS:
         return LABEL_METRICS[metric](*_label_texts(outputs))
     if metric in CORRELATIONS:
-        return CORRELATIONS[metric]([output.scores[metric] or 0.0 for output in outputs], [as_number(str(output.gold[0])) for output in outputs])
+        return CORRELATIONS[metric](*_numbers(outputs, metric))
     if metric in ("bleu", "chrf"):
         given = [normalise(str(output.prediction), protocol.normalise) for output in outputs]
         references = [normalise(str(output.gold[0]), protocol.normalise) for output in outputs]
@@ -114,12 +114,18 @@ def _label_texts(outputs: Sequence[Output]) -> tuple[list[Any], list[Any]]:
     return [output.prediction for output in outputs], [output.gold for output in outputs]
 
 
+def _numbers(outputs: Sequence[Output], metric: str) -> tuple[list[float], list[float]]:
+    """(given, right) numbers of a correlation."""
+    return [output.scores[metric] or 0.0 for output in outputs], [as_number(str(output.gold[0])) for output in outputs]
+
+
 def _bootstrap(metric: str, outputs: Sequence[Output], protocol: Protocol) -> tuple[tuple[float, float] | None, float | None]:
     generator = np.random.default_rng(0)
     count = len(outputs)
     if metric in LABEL_METRICS or metric in CORRELATIONS:
-        values = [_value(metric, [outputs[at] for at in generator.integers(0, count, count)], protocol) for _ in range(RESAMPLES // 4)]
-        known = np.array([value for value in values if value is not None])
+        given, gold = _numbers(outputs, metric) if metric in CORRELATIONS else _label_texts(outputs)
+        values = labels.resampled(metric, given, gold, generator.integers(0, count, (RESAMPLES, count)))
+        known = values[~np.isnan(values)]
     else:  # means of items; BLEU and chrF by the mean of their sentences, whose spread stands in for theirs
         items = np.array([output.scores[metric] or 0.0 for output in outputs])
         known = items[generator.integers(0, count, (RESAMPLES, count))].mean(axis=1)

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jp_adapt.evaluation.metrics import labels
@@ -16,6 +16,7 @@ NUMBERS = st.lists(st.tuples(st.integers(-2, 5), st.floats(0, 5, width=16)), min
 
 
 @pytest.mark.filterwarnings("ignore:A single label was found")
+@settings(deadline=None)
 @given(LABELS)
 def test_labels_as_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn is not installed")
@@ -25,6 +26,7 @@ def test_labels_as_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     assert labels.balanced_accuracy(given_labels, gold) == pytest.approx(metrics.recall_score(gold, given_labels, labels=sorted(set(gold)), average="macro"))
 
 
+@settings(deadline=None)
 @given(NUMBERS)
 def test_correlations_as_scipy(pairs: list[tuple[int, float]]) -> None:
     stats = pytest.importorskip("scipy.stats", reason="scipy is not installed")
@@ -35,6 +37,21 @@ def test_correlations_as_scipy(pairs: list[tuple[int, float]]) -> None:
     else:
         assert labels.pearson(x, y) == pytest.approx(stats.pearsonr(x, y)[0], abs=1e-6)
         assert labels.spearman(x, y) == pytest.approx(stats.spearmanr(x, y)[0], abs=1e-9)
+
+
+@pytest.mark.parametrize("at_once", [7, 1_000_000])
+@settings(deadline=None)
+@given(pairs=LABELS, seed=st.integers(0, 99))
+def test_resamples_at_once_are_those_one_by_one(pairs: list[tuple[int, int]], seed: int, at_once: int) -> None:
+    given_labels, gold = [p for p, _ in pairs], [g for _, g in pairs]
+    draws = np.random.default_rng(seed).integers(0, len(pairs), (5, len(pairs)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(labels, "_DRAWS_AT_ONCE", at_once)
+        for name in ("balanced_accuracy", "macro_f1", "mcc", "pearson", "spearman"):
+            together = labels.resampled(name, given_labels, gold, draws)
+            for value, draw in zip(together, draws, strict=True):
+                alone = getattr(labels, name)([given_labels[at] for at in draw], [gold[at] for at in draw])
+                assert (alone is None and np.isnan(value)) or value == pytest.approx(alone, abs=1e-12)
 
 
 def test_a_constant_answer_gets_one_by_the_number_of_labels() -> None:
