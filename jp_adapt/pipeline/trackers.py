@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +40,18 @@ def open_tracker(name: str, folder: Path, run: str, stage: str) -> Log:
             writer.flush()
 
         return write
-    if name == "wandb":
-        import wandb
+    with redirect_stdout(sys.stderr):  # both speak of themselves; stdout is left to results
+        if name == "wandb":
+            import wandb
 
-        tracker: Any = wandb
-        tracker.init(project="jp-adapt", name=f"{run}/{stage}", id=f"{run}-{stage}", resume="allow", dir=folder)
-    else:
-        import trackio
+            tracker: Any = wandb
+            if tracker.run is not None:  # the stage before: init would go on with it, and drop what has a lower step
+                tracker.finish()
+            place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]  # another run folder is another run
+            tracker.init(project="jp-adapt", name=f"{run}/{stage}", id=f"{run}-{stage}-{place}", resume="allow", dir=folder)
+        else:
+            import trackio
 
-        tracker = trackio
-        tracker.init(project="jp-adapt", name=f"{run}/{stage}", resume="allow")
+            tracker = trackio
+            tracker.init(project="jp-adapt", name=f"{run}/{stage}", resume="allow")
     return lambda step, metrics: tracker.log(metrics, step=step)

@@ -10,7 +10,7 @@ import pytest
 import jp_adapt
 from jp_adapt.cli.main import main
 from jp_adapt.core.errors import InputError, UsageError
-from jp_adapt.pipeline.trackers import check_trackers
+from jp_adapt.pipeline.trackers import check_trackers, open_tracker
 from jp_adapt.recipe.load import load_recipe
 from tests.recipes import write_small_recipe
 
@@ -42,6 +42,37 @@ def test_figures_samples_and_tensorboard(recipe, tmp_path):
     events.Reload()
     logged = {event.step: event.value for event in events.Scalars("loss_nats_per_token")}
     assert logged == pytest.approx({line["step"]: line["loss_nats_per_token"] for line in steps})
+
+
+@pytest.mark.filterwarnings("ignore")  # W&B's own
+def test_each_stage_is_a_run_of_its_own_in_weights_and_biases(tmp_path, monkeypatch, capsys):
+    wandb = pytest.importorskip("wandb", reason="the extra `wandb` is not installed")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    runs = []
+    for folder in (tmp_path / "one" / "rows", tmp_path / "one" / "cpt", tmp_path / "two" / "cpt"):
+        folder.mkdir(parents=True)
+        log = open_tracker("wandb", folder, "small", folder.name)
+        for step in range(4):
+            log(step, {"loss": 1.0 + step})
+        runs.append((wandb.run.name, wandb.run.id, wandb.run.summary["loss"]))  # a step is summed up when the next one comes
+    wandb.finish()
+    assert [(name, loss) for name, _, loss in runs] == [("small/rows", 3), ("small/cpt", 3), ("small/cpt", 3)]
+    assert len({run_id for _, run_id, _ in runs}) == 3
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.filterwarnings("ignore")  # Trackio's own
+def test_each_stage_is_a_run_of_its_own_in_trackio(tmp_path, monkeypatch, capsys):
+    trackio = pytest.importorskip("trackio", reason="the extra `trackio` is not installed")
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
+    for stage in ("rows", "cpt"):
+        log = open_tracker("trackio", tmp_path, "small", stage)
+        for step in range(3):
+            log(step, {"loss": 1.0 + step})
+    assert capsys.readouterr().out == ""
+    trackio.finish()
+    runs = {run.name: run for run in trackio.Api().runs("jp-adapt")}
+    assert set(runs) == {"small/rows", "small/cpt"}
 
 
 def test_trackers_are_checked_before_anything_runs(monkeypatch):
