@@ -113,10 +113,15 @@ def inject(texts: Sequence[str], english: Sequence[str], items: dict[str, list[s
             made, origin = make(rng.choice(japanese))
             found.append(Defect(made, kind, origin))
     for item in pasted:
-        text = rng.choice(japanese)
+        text, question = rng.choice(japanese), whole(items[item])
         place = rng.randrange(len(text) + 1)
-        found.append(Defect(f"{text[:place]}\n{items[item][0]}\n{text[place:]}", "benchmark", item, items[item][0]))
+        found.append(Defect(f"{text[:place]}\n{question}\n{text[place:]}", "benchmark", item, question))
     return found
+
+
+def whole(texts: Sequence[str]) -> str:
+    """The question of an item; one of three letters or fewer (「国は？」) is no item alone, and comes with its choices."""
+    return next((text for text in texts if sum(map(str.isalnum, text)) >= 4), texts[0])
 
 
 def default_steps(items: dict[str, list[str]]) -> tuple[Step, ...]:

@@ -49,6 +49,17 @@ def test_how_much_of_an_item_is_held_is_told() -> None:
     assert STEP.index.left_out == 1
 
 
+def test_of_a_long_passage_a_part_of_the_ngrams_is_kept_and_tells_its_share() -> None:
+    passage = "".join(documents("ja_train.jsonl")[1:9])
+    step = Decontaminate(build_index({"passage": [passage], "other": [QUESTION]}))
+    grams = sum(map(str.isalnum, passage)) - 12
+    assert grams > 800
+    assert len(step.index.hashes) < 0.4 * grams
+    assert step(f"{PROSE}{passage}{PROSE}").matches == (("passage", 1.0),)
+    assert step(passage[: len(passage) * 2 // 3]).matches[0][1] == pytest.approx(2 / 3, abs=0.1)
+    assert step(passage[: len(passage) // 3]).matches == ()
+
+
 def test_masking_takes_the_item_out_and_nothing_else() -> None:
     step = Decontaminate(build_index(ITEMS), action="mask")
     outcome = step(f"前の文。{QUESTION}後の文。\n空は青い？\n終わり")
