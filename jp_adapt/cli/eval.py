@@ -92,6 +92,7 @@ def main(args: argparse.Namespace) -> int:
     from jp_adapt.evaluation.results import SCORES
     from jp_adapt.pipeline.compare_commands import PAGE, compare, comparison_lines
     from jp_adapt.pipeline.eval_command import EvalOptions, evaluate, summary_table
+    from jp_adapt.pipeline.eval_processes import joined_processes
 
     options = EvalOptions(
         suite=args.suite,
@@ -111,7 +112,7 @@ def main(args: argparse.Namespace) -> int:
         check_batches=args.check_batches,
     )
     out = args.out or Path("runs") / f"eval-{args.model.resolve().name}"
-    scores = evaluate(args.model, out, options)
+    scores = evaluate(args.model, out, options, processes=joined_processes())
     if int(os.environ.get("RANK", "0")) > 0:
         return 0
     if args.json:

@@ -15,6 +15,7 @@ from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import progress, say
 from jp_adapt.evaluation.batch_check import as_line, check_batches, spread
+from jp_adapt.evaluation.processes import ALONE, Processes
 from jp_adapt.evaluation.prompts import Prompt, build_prompts
 from jp_adapt.evaluation.results import OUTPUTS, BenchmarkScore, Output, Scores, read_outputs, read_scores, score_from, write_outputs, write_scores
 from jp_adapt.evaluation.run import Backend, run_benchmark
@@ -22,7 +23,7 @@ from jp_adapt.evaluation.sandbox import check_isolation, run_program
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
 from jp_adapt.pipeline.compare_commands import write_evaluation_page
 from jp_adapt.pipeline.eval_overlap import read_overlap
-from jp_adapt.pipeline.eval_processes import follow, joined_processes, led
+from jp_adapt.pipeline.eval_processes import follow, led
 from jp_adapt.pipeline.eval_source import MODEL, Served, Source, open_source
 from jp_adapt.pipeline.run import environment
 from jp_adapt.recipe.benchmark import Protocol
@@ -54,11 +55,11 @@ class EvalOptions:
     check_batches: int | None = None
 
 
-def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, **changes: Any) -> Scores:
+def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *, processes: Processes = ALONE, **changes: Any) -> Scores:
     """Score a model folder on benchmarks, into the folder `out`; what lies there of the same evaluation is not done again.
 
     `changes` are fields of `EvalOptions`, for a call from Python: `evaluate("my-model", Path("scores"), suite="ja-core", data=Path("data"))`.
-    Under several processes (`--processes`, torchrun) each computes its share; the first one writes, and all return the scores.
+    Under several `processes` (`eval_processes.joined_processes`) each calls this and computes its share; the first one writes, and all return the scores.
 
     Raises:
         UsageError: an unknown suite, benchmark or profile, or code to run without leave.
@@ -73,7 +74,6 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
     overlap = read_overlap(options.overlap) if options.overlap is not None else None
     if options.texts and (options.served is not None or options.backend != "local"):
         raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
-    processes = joined_processes()
     source = open_source(model, options.dtype, options.served, out, processes, options.backend)
     if processes.rank > 0:
         follow(lambda name: _follow(name, loaded, profile, options, source))

@@ -15,6 +15,7 @@ from jp_adapt.cli.main import main
 from jp_adapt.core.errors import UsageError
 from jp_adapt.evaluation.processes import Processes
 from jp_adapt.evaluation.results import read_scores
+from jp_adapt.pipeline.eval_command import evaluate
 from jp_adapt.pipeline.eval_source import Served, open_source
 from tests.evaluation.benchmark_files import write_benchmark_files
 
@@ -61,3 +62,10 @@ def test_what_is_wrong_is_told_with_its_exit_code(arguments: list[str], tmp_path
     assert "is not empty, and holds no evaluation" in done.stderr
     with pytest.raises(UsageError, match="2 processes ask one endpoint no faster; use --parallel"):
         open_source("pico", "auto", Served("http://localhost/v1"), tmp_path, Processes(0, 2))
+
+
+def test_an_evaluation_inside_a_run_of_several_processes_waits_for_none(pico: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv("RANK", "0")
+    scores = evaluate(pico, tmp_path / "out", benchmarks=("quickstart/ja-everyday-100",), limit=2, dtype="float32")
+    assert scores.benchmarks[0].items == 2
