@@ -72,6 +72,11 @@ def test_same_again_does_nothing(recipe, finished, capsys):
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("*") if path.is_file()} == before
 
 
+def test_what_only_saves_memory_is_the_same_work(recipe, finished):
+    settings = ["distributed=fsdp", *(f"stages.cpt.{setting}" for setting in ("micro_batch_rows=1", "activation_checkpointing=true", "keep_checkpoints=3"))]
+    assert run_recipe(load_recipe(recipe, settings), finished).stages_done == []
+
+
 def test_another_recipe_is_refused_with_the_keys_that_differ(recipe, finished, capsys):
     code = main(["run", str(recipe), "--out", str(finished), "-s", "stages.cpt.optimizer.lr=2e-4"])
     assert code == 5

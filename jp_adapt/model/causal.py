@@ -142,12 +142,13 @@ class CausalModel(nn.Module):
         return {name: parameter for name, parameter in found.items() if parameter is not None}
 
 
-def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | None = None, empty: bool = False) -> Any:
+def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | None = None, empty: bool = False, device: str | None = None) -> Any:
     """The transformers model of a plain folder, from safetensors only and without remote code.
 
     Args:
         quantization: "nf4": linear layers of the transformer in 4-bit NormalFloat with double quantization (QLoRA, 2305.14314); embedding, head and norms
             stay in `dtype`, in which all compute.
+        device: where a quantized model is made; the current GPU by default, where there is one. Other models are made on the CPU.
         empty: the parameters without their values (meta tensors).
 
     Raises:
@@ -158,7 +159,7 @@ def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | 
         if find_spec("bitsandbytes") is None:
             raise UsageError(f"quantization {quantization}: bitsandbytes is not installed; pip install 'jp-adapt[qlora]', or take it out of the recipe")
         four_bit = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)
-        config["quantization_config"] = four_bit
+        config |= {"quantization_config": four_bit} | ({} if device is None else {"device_map": {"": device}})
     try:
         if empty:
             with init_empty_weights(include_buffers=False):

@@ -52,7 +52,8 @@ def export_model(
 
 
 def _as_trained(base: Path, adapter: Path, trained_dtype: torch.dtype, quantization: Quantization | None) -> CausalModel:
-    rounded = load_base(base, trained_dtype, quantization=quantization)
+    # On the CPU: in full width the model may fit no GPU. A weight on the border of two of the 16 values may round to the other one there.
+    rounded = load_base(base, trained_dtype, quantization=quantization, device="cpu")
     model = attach(rounded.dequantize() if quantization else rounded, adapter)
     model.base.to(torch.float32)
     model.dtype = torch.float32

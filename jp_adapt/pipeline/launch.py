@@ -73,12 +73,12 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
 
 
 def refuse_accelerates_own() -> None:
-    """UsageError where `accelerate launch` was configured to do what a recipe says."""
-    for name, word in (("FSDP", "fsdp"), ("DEEPSPEED", "deepspeed")):
+    """UsageError where `accelerate launch` was configured to shard the model, which a recipe says."""
+    for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
         if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true":
             raise UsageError(
-                f"accelerate's configuration asks for {name}; a recipe says so itself (distributed: {word}). Take it out of the configuration, or start with "
-                "jp-adapt run --processes N or torchrun"
+                f"accelerate's configuration asks for {name}; a recipe says itself how a model is spread over processes (distributed: fsdp). Take it "
+                "out of the configuration, or start with jp-adapt run --processes N or torchrun"
             )
 
 

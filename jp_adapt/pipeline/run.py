@@ -32,6 +32,7 @@ from jp_adapt.recipe.checks import named_sources
 from jp_adapt.recipe.load import LoadedRecipe
 from jp_adapt.recipe.schema import EvaluateStage, PreferenceStage, Recipe, Stage, TrainingStage
 
+MEMORY_ONLY = {"micro_batch_rows", "activation_checkpointing", "keep_checkpoints"}  # of a stage: what fits, not what comes out
 RECORDED_PACKAGES = ("jp-adapt", "torch", "transformers", "tokenizers", "peft", "accelerate", "safetensors", "numpy")
 
 
@@ -245,7 +246,7 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
     benchmarks = {name: load_benchmark(name).sha256 for name in stage.benchmarks} if isinstance(stage, EvaluateStage) else {}
     return Identity(
         {
-            "stage": stage.model_dump(mode="json"),
+            "stage": stage.model_dump(mode="json", exclude=MEMORY_ONLY),
             "seed": recipe.seed,
             "precision": recipe.precision,
             "quantization": recipe.quantization,

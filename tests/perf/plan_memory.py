@@ -1,57 +1,45 @@
 """The memory model of `jp-adapt plan` against measured peaks: one optimizer step on randomly initialised Llamas, each in a process of its own, on the CPU.
 
-Measured is the resident memory at the peak of the second step (the first makes the optimizer's moments), less that of the process before the model was made.
+Measured is the resident memory at the peak of a step, the optimizer's moments being there, less that of the process before the model was made.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from jp_adapt.model.architectures import Architecture
 from jp_adapt.model.plan import Workload, memory_by_part
 
-SMOL = Workload(Architecture(576, 1536, 30, 9, 3, 64, 49_152, True), 6_000, 32, 256, 4, 1024, micro_rows=4)
-SMALL = Workload(Architecture(512, 1376, 8, 8, 8, 64, 32_000, False), 12_000, 64, 512, 4, 2048, micro_rows=4)
-WIDE = replace(SMALL, architecture=Architecture(512, 1376, 8, 8, 8, 64, 128_256, False), new_tokens=16_000, lora_rank=16)
+LONG = Workload(Architecture(256, 1024, 8, 4, 4, 64, 32_000, False), 12_000, 64, 512, 2, 1024, micro_rows=2, weight_bytes=4.0)
+WIDE = replace(LONG, architecture=Architecture(256, 1024, 8, 8, 2, 32, 128_256, False), new_tokens=16_000, lora_rank=16)
+HALF = {"weight_bytes": 2.0, "sequence_tokens": 256, "micro_rows": 1}  # fewer tokens: without AVX512-BF16 a CPU takes long for each
 CASES = {
-    "SmolLM2-135M, LoRA r32, 4 x 256": SMOL,
-    "SmolLM2-135M, LoRA r32, 1 x 1,024": replace(SMOL, sequence_tokens=1024, micro_rows=1),
-    "SmolLM2-135M, LoRA r32, 4 x 256, checkpointing": replace(SMOL, checkpointing=True),
-    "SmolLM2-135M, LoRA r256, 4 x 256": replace(SMOL, lora_rank=256),
-    "SmolLM2-135M, rows only, 4 x 256": replace(SMOL, lora_rank=None),
-    "SmolLM2-135M, vocabulary 144k, LoRA r8, 4 x 256": replace(SMOL, new_tokens=94_848, lora_rank=8),
-    "SmolLM2-135M, all parameters, 2 x 256": replace(SMOL, lora_rank=None, train_body=True, train_rows=True, micro_rows=2),
-    "53 M untied, LoRA r64, 4 x 512": SMALL,
-    "53 M untied, LoRA r64, 4 x 512, float32": replace(SMALL, weight_bytes=4.0),
-    "53 M untied, LoRA r64, 4 x 512, float32, checkpointing": replace(SMALL, weight_bytes=4.0, checkpointing=True),
-    "53 M untied, LoRA r64 and all rows, 4 x 512": replace(SMALL, train_rows=True),
-    "53 M, vocabulary 144k, LoRA r16, 4 x 512": WIDE,
-    "53 M, vocabulary 144k, LoRA r16, 4 x 512, checkpointing": replace(WIDE, checkpointing=True),
+    "vocabulary 44k, LoRA r64, 2 x 512, float32": LONG,
+    "the same, checkpointing": replace(LONG, checkpointing=True),
+    "the same, 1 x 1,024": replace(LONG, sequence_tokens=1024, micro_rows=1),
+    "the same, LoRA r256": replace(LONG, lora_rank=256),
+    "the same, rows only": replace(LONG, lora_rank=None),
+    "the same, LoRA r64 and all rows": replace(LONG, train_rows=True),
+    "the same, all parameters": replace(LONG, lora_rank=None, train_body=True, train_rows=True),
+    "vocabulary 144k, LoRA r16, 2 x 512, float32": WIDE,
+    "the same, checkpointing (144k)": replace(WIDE, checkpointing=True),
+    "vocabulary 44k, LoRA r64, 1 x 256, bfloat16": replace(LONG, **HALF),
+    "the same, checkpointing (bfloat16)": replace(LONG, checkpointing=True, **HALF),
+    "the same, all parameters (bfloat16)": replace(LONG, lora_rank=None, train_body=True, train_rows=True, **HALF),
+    "vocabulary 144k, LoRA r16, 1 x 256, bfloat16": replace(WIDE, **HALF),
+    "SmolLM2-135M + 6,000, LoRA r32, 1 x 256, float32": Workload(Architecture(576, 1536, 30, 9, 3, 64, 49_152, True), 6_000, 32, 256, 1, 256, weight_bytes=4.0),
 }
 
 
 def main() -> None:
-    print(f"  {'planned':>9} {'measured':>9} {'ratio':>6}")
-    for name, work in CASES.items():
-        parts = memory_by_part(work)
-        planned = sum(parts.values())
-        command = [sys.executable, "-m", "tests.perf.plan_memory"]
-        # glibc keeps freed blocks of up to 32 MB; given back at once, resident memory is what is in use.
-        done = subprocess.run(
-            command, input=json.dumps(asdict(work)), capture_output=True, text=True, check=False, env=os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
-        )
-        if done.returncode:
-            print(f"  {name}: failed: {done.stderr[-500:]}")
-            continue
-        measured = json.loads(done.stdout)["bytes"]
-        detail = ", ".join(f"{part} {size / 1e6:,.0f}" for part, size in parts.items())
-        print(f"  {planned / 1e6:7,.0f}MB {measured / 1e6:7,.0f}MB {planned / measured:6.2f}  {name}  ({detail})", flush=True)
+    print(f"  {'planned':>9} {'measured':>9} {'ratio':>6}", flush=True)
+    # glibc keeps freed blocks of up to 32 MB; given back at once, resident memory is what is in use.
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
+    subprocess.run([sys.executable, "-m", "tests.perf.plan_memory"], check=True, env=environment)
 
 
 def _measure(work: Workload) -> int:
@@ -90,15 +78,18 @@ def _measure(work: Workload) -> int:
     if work.checkpointing:
         model.body.train()
         model.body.gradient_checkpointing_enable({"use_reentrant": False})
-    objective, optimizer = NextTokenLoss(model), torch.optim.AdamW(trainable_parameters(model).values())
+    trained = list(trainable_parameters(model).values())
+    objective, optimizer = NextTokenLoss(model), torch.optim.AdamW(trained)
     ids = torch.randint(0, sizes.vocab_size, (work.micro_rows, work.sequence_tokens))
     half = work.sequence_tokens // 2
     positions = torch.cat([torch.arange(half), torch.arange(work.sequence_tokens - half)]).repeat(work.micro_rows, 1)
-    for _ in range(2):
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
-        objective(ids, positions, ids).backward()
-        optimizer.step()
-        optimizer.zero_grad()
+    for parameter in trained:  # a step with gradients of zero makes the moments
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad()
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
+    objective(ids, positions, ids).backward()
+    optimizer.step()
     return _status("VmHWM") - before
 
 
@@ -107,11 +98,26 @@ def _status(name: str) -> int:
     return int(line.split()[1]) * 1024
 
 
-def _child() -> None:
-    values: dict[str, Any] = json.load(sys.stdin)
-    values["architecture"] = Architecture(**values["architecture"])
-    print(json.dumps({"bytes": _measure(Workload(**values))}))
+def _cases() -> None:
+    """Each case in a process of its own, forked where torch is loaded already."""
+    import torch
+    from transformers import LlamaForCausalLM
+
+    import jp_adapt.training.objective
+
+    assert LlamaForCausalLM
+    assert jp_adapt.training.objective
+    torch.set_num_threads(1)  # a process that ran several threads must not fork
+    for name, work in CASES.items():
+        if (child := os.fork()) == 0:
+            measured, parts = _measure(work), memory_by_part(work)
+            planned = sum(parts.values())
+            detail = ", ".join(f"{part} {size / 1e6:,.0f}" for part, size in parts.items())
+            print(f"  {planned / 1e6:7,.0f}MB {measured / 1e6:7,.0f}MB {planned / measured:6.2f}  {name}  ({detail})", flush=True)
+            os._exit(0)
+        if os.waitpid(child, 0)[1]:
+            print(f"  {name}: failed", flush=True)
 
 
 if __name__ == "__main__":
-    _child()
+    _cases()

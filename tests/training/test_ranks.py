@@ -181,7 +181,8 @@ def test_torchrun_with_a_sharded_model_trains_what_one_process_trains(recipe, on
     assert samples[0] == samples[1]
 
 
-def test_a_launcher_that_shards_by_itself_is_told_where_to_say_so(recipe, tmp_path, monkeypatch):
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    with pytest.raises(UsageError, match=r"accelerate's configuration asks for FSDP; a recipe says so itself \(distributed: fsdp\)"):
+@pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])
+def test_a_launcher_that_shards_by_itself_is_told_where_to_say_so(name, recipe, tmp_path, monkeypatch):
+    monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
+    with pytest.raises(UsageError, match=rf"accelerate's configuration asks for {name}; a recipe says itself how .* \(distributed: fsdp\)"):
         run_recipe(load_recipe(recipe), tmp_path / "run")
