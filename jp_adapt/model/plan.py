@@ -111,50 +111,50 @@ def memory_by_part(work: Workload) -> dict[str, float]:
     return {
         "weights": weights / shards + gathered,
         "trainable weights": work.trainable * TRAINED_BYTES["parameters"] / shards + new_rows,
-        # Rows get one gradient as head and one as embedding, those of new rows each first in the training type.
-        "gradients": work.trainable * TRAINED_BYTES["gradients"] / shards + _second_row_gradients(work),
         "optimizer": work.trainable * TRAINED_BYTES["optimizer"] / shards,
-        "activations": _activations(work),
-        "logits": _logits(work),
+        **_passes(work, shards),
     }
 
 
-def _second_row_gradients(work: Workload) -> float:
-    return work.new_row_parameters * (4 + work.weight_bytes) + (work.architecture.embedding_parameters * 4 if work.train_rows else 0)
+def _passes(work: Workload, shards: int) -> dict[str, float]:
+    """Bytes of gradients, activations and logits where they are most together: in the loss of the last micro-batch, or at the end of its backward pass."""
+    model, width, tokens = work.architecture, work.weight_bytes, work.micro_rows * work.sequence_tokens
+    gradients = work.trainable * TRAINED_BYTES["gradients"] / shards
+    of_earlier = gradients if work.rows_per_step > work.micro_rows * work.devices else 0.0
+    rows = (work.new_tokens + (model.vocab_size if work.train_rows else 0)) * model.hidden_size  # of the head, that train; the loss makes their gradient
+    largest = max(work.new_tokens, model.vocab_size if work.train_rows else 0) * model.hidden_size
+    stored, block, backward = _activations(work)
+    logits = min(CHUNK_LOGITS, (model.vocab_size + work.new_tokens) * tokens) * (4 if width == 4 else 4 + width)
+    logits += rows * width if width < 4 else 0  # rows that train are float32, and multiplied in the type of the computation
+    # The loss keeps the rows' gradient in float32 and adds each chunk's to it; backward multiplies it, and the chunk is gone by then.
+    in_loss = {"gradients": of_earlier + 4 * (rows + largest), "activations": stored, "logits": logits}
+    in_backward = {"gradients": of_earlier + 4 * 2 * rows, "activations": stored + backward, "logits": 0.0}
+    # At the end the embedding gives its rows a gradient as large as the whole matrix, in the type of the computation and in float32.
+    at_end = {"gradients": gradients + rows * (4 + width), "activations": block + backward, "logits": 0.0}
+    return max((in_loss, in_backward, at_end), key=lambda parts: sum(parts.values()))
 
 
-def _activations(work: Workload) -> float:
-    """Bytes of the tensors that the backward pass needs, for `micro_rows` rows on one device."""
+def _activations(work: Workload) -> tuple[float, float, float]:
+    """Bytes, for `micro_rows` rows on one device: what the backward pass needs of all blocks; of one block; and the gradients inside of a block."""
     model, width = work.architecture, work.weight_bytes
     tokens = work.micro_rows * work.sequence_tokens
     float32_copies = 2 * model.hidden_size * 4  # RMSNorm computes in float32 and keeps its input so
     attention = 4 * model.query_size * width + model.num_heads * 4  # q, k and v (repeated for every query head), output, and log-sum-exp
-    mlp = 4 * model.intermediate_size * width  # gate, silu(gate), up, and their product
-    inputs = (
-        2 * model.hidden_size * width if work.lora_rank or work.train_body else 0
-    )  # what LoRA's A (or the layer) reads: after each norm (o's and down's are counted above)
+    reads = bool(work.lora_rank or work.train_body)  # LoRA's A, or a layer that trains, keeps its input
+    mlp = (4 if reads else 3) * model.intermediate_size * width  # gate, silu(gate), up, and their product, which down reads
+    inputs = 2 * model.hidden_size * width if reads else 0  # after each norm (o's is counted above)
     low_rank = 7 * (work.lora_rank or 0) * width
-    # Of documents apart every block keeps a mask of its own; LoRA's float32 matrices are cast in every block.
+    # Of documents apart every block keeps a mask of its own; float32 matrices that train are cast in every block (autocast, where FSDP does not gather so).
     fixed = work.micro_rows * work.sequence_tokens**2 * width
-    if work.train_body and width < 4 and not work.sharded:  # autocast keeps a copy of each weight in the type of the computation; FSDP gathers it so
+    if work.train_body and width < 4 and not work.sharded:
         fixed += model.linear_parameters / model.num_layers * width
     if work.lora_rank and width < 4:
         fixed += model.lora_parameters(work.lora_rank) / model.num_layers * width
-    block = float32_copies + attention + mlp + inputs + low_rank
-    ends = 3 * model.hidden_size * width + model.hidden_size * 4  # embedding, last hidden states and their gradient, the last norm
-    stored = model.hidden_size * width * model.num_layers + block if work.checkpointing else block * model.num_layers
-    fixed *= 1 if work.checkpointing else model.num_layers
-    gradient = (model.intermediate_size * 3 + 2 * model.hidden_size) * width  # of the block that is being gone through
-    return tokens * (stored + ends + gradient) + fixed
-
-
-def _logits(work: Workload) -> float:
-    """Bytes of a chunk of logits (as products, in float32, as gradients), and of the head with its new rows behind the old ones."""
-    model = work.architecture
-    rows = model.vocab_size + work.new_tokens
-    chunk = min(CHUNK_LOGITS, rows * work.micro_rows * work.sequence_tokens)
-    joined = rows * model.hidden_size * work.weight_bytes if work.new_tokens else 0
-    return chunk * (4 if work.weight_bytes == 4 else 4 + 2 * work.weight_bytes) + joined
+    block = tokens * (float32_copies + attention + mlp + inputs + low_rank) + fixed
+    ends = tokens * (3 * model.hidden_size * width + model.hidden_size * 4)  # embedding, last hidden states and their gradient, the last norm
+    stored = tokens * model.hidden_size * width * model.num_layers + block if work.checkpointing else block * model.num_layers
+    backward = tokens * (model.intermediate_size * 3 + 2 * model.hidden_size) * width
+    return stored + ends, block + ends, backward
 
 
 def flops_per_token(work: Workload) -> float:

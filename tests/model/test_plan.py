@@ -73,8 +73,20 @@ def test_memory_by_hand():
     assert LLAMA2.new_row_parameters == 12_581 * 4096 * 2
     assert LLAMA2.trainable == LLAMA2.new_row_parameters + 159_907_840
     assert parts["optimizer"] == 2 * parts["trainable weights"] == 8 * LLAMA2.trainable
-    assert parts["gradients"] == 4 * LLAMA2.trainable + 6 * LLAMA2.new_row_parameters
-    assert parts["logits"] == 16_000_000 * 8 + (32_000 + 12_581) * 4096 * 2
+    head_rows = 12_581 * 4096
+    assert parts["gradients"] == 4 * LLAMA2.trainable + 8 * head_rows  # of earlier micro-batches, and the head rows' as it is scaled
+    assert parts["logits"] == 0  # the peak is behind the loss
+    short = memory_by_part(replace(LLAMA2, sequence_tokens=256))
+    assert short["logits"] == (32_000 + 12_581) * 256 * 6 + head_rows * 2
+    assert short["gradients"] == 4 * LLAMA2.trainable + 8 * head_rows
+    at_once = memory_by_part(replace(LLAMA2, sequence_tokens=256, rows_per_step=1))
+    assert at_once["gradients"] == 8 * head_rows  # no earlier micro-batch
+
+
+def test_the_peak_is_at_the_end_where_activations_are_few():
+    parts = memory_by_part(replace(LLAMA2, sequence_tokens=16, rows_per_step=1))
+    assert parts["gradients"] == 4 * LLAMA2.trainable + 6 * 12_581 * 4096
+    assert parts["logits"] == 0
 
 
 def test_the_base_is_6n_when_all_of_it_trains_and_4n_when_it_is_frozen():
@@ -90,7 +102,7 @@ def test_all_parameters_train_with_16_bytes_and_6_operations_each():
     assert work.trainable == parameters
     assert parts["weights"] == 0
     assert parts["trainable weights"] + parts["optimizer"] == 12 * parameters
-    assert parts["gradients"] == 4 * (parameters + work.architecture.embedding_parameters)
+    assert parts["gradients"] == 4 * parameters + 8 * 32_000 * 4096
     assert flops_per_token(work) == pytest.approx(6 * (parameters - 32_000 * 4096), rel=1e-3)  # the embedding only looks up
     rows = replace(LLAMA2, train_rows=True)
     assert rows.trainable == LLAMA2.trainable + 2 * 32_000 * 4096

@@ -16,11 +16,11 @@ from jp_adapt.model.plan import Workload, memory_by_part
 
 LONG = Workload(Architecture(256, 1024, 8, 4, 4, 64, 32_000, False), 12_000, 64, 512, 2, 1024, micro_rows=2, weight_bytes=4.0)
 WIDE = replace(LONG, architecture=Architecture(256, 1024, 8, 8, 2, 32, 128_256, False), new_tokens=16_000, lora_rank=16)
-HALF = {"weight_bytes": 2.0, "sequence_tokens": 256, "micro_rows": 1}  # fewer tokens: without AVX512-BF16 a CPU takes long for each
+HALF = {"weight_bytes": 2.0, "sequence_tokens": 256, "rows_per_step": 1, "micro_rows": 1}  # fewer tokens: without AVX512-BF16 a CPU takes long for each
 CASES = {
     "vocabulary 44k, LoRA r64, 2 x 512, float32": LONG,
     "the same, checkpointing": replace(LONG, checkpointing=True),
-    "the same, 1 x 1,024": replace(LONG, sequence_tokens=1024, micro_rows=1),
+    "the same, 1 x 1,024": replace(LONG, sequence_tokens=1024, rows_per_step=1, micro_rows=1),
     "the same, LoRA r256": replace(LONG, lora_rank=256),
     "the same, rows only": replace(LONG, lora_rank=None),
     "the same, LoRA r64 and all rows": replace(LONG, train_rows=True),
