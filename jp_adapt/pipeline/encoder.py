@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 MAX_CHARS = 100_000  # of a text that tiktoken gets: on a million spaces its regular expressions run out of stack, and it panics
 
 
+def plain_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer of a tokenizer.json for plain text: no text makes a special token, and what the file says of truncation and padding does not hold."""
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.encode_special_tokens = True
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
 class FileEncoder:
     """texts -> ids. No text makes a special token, whatever it says ("</s>" is four characters), and none is cut short.
 
@@ -66,10 +75,7 @@ class FileEncoder:
             return []
         if self._tokenizer is None:
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # processes are the parallelism here
-            self._tokenizer = Tokenizer.from_file(str(self.path))
-            self._tokenizer.encode_special_tokens = True
-            self._tokenizer.no_truncation()  # a tokenizer.json may ask for it, and for padding
-            self._tokenizer.no_padding()
+            self._tokenizer = plain_tokenizer(self.path)
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
 
 

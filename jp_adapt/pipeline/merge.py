@@ -35,14 +35,13 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
         InputError: a folder is missing, is no adapter or no model, or the tokenizer is another one.
         GateError: merged and attached logits differ; nothing was written.
     """
-    from tokenizers import Tokenizer
-
     from jp_adapt.model.causal import adapter_metadata, resolve_precision
     from jp_adapt.model.export import export_model
+    from jp_adapt.pipeline.encoder import plain_tokenizer
 
     facts = adapter_metadata(adapter)
     folder = _tokenizer_of(facts["tokenizer_sha256"], [tokenizer] if tokenizer else [adapter, base])
-    probe = Tokenizer.from_file(str(folder / "tokenizer.json")).encode(PROBE, add_special_tokens=False).ids
+    probe = plain_tokenizer(folder / "tokenizer.json").encode(PROBE, add_special_tokens=False).ids
     with new_folder(out) as target:
         trained, quantization = resolve_precision(facts.get("dtype", "float32")), cast("Quantization | None", facts.get("quantization"))
         difference = export_model(base, adapter, trained, target, probe, dtype=dtype, quantization=quantization)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from tokenizers import Tokenizer
 
 from jp_adapt.core.errors import InputError, Interrupted
 from jp_adapt.core.files import new_folder
@@ -18,6 +17,7 @@ from jp_adapt.corpus.preferences import read_preferences
 from jp_adapt.model.causal import load_base, resolve_precision
 from jp_adapt.model.export import export_model
 from jp_adapt.model.lora import LoraSettings, target_names
+from jp_adapt.pipeline.encoder import plain_tokenizer
 from jp_adapt.pipeline.merge import PROBE, copy_tokenizer, export_facts, stage_records, write_card
 from jp_adapt.pipeline.preference_watch import PreferenceWatch, last_whole
 from jp_adapt.pipeline.run_folder import StageFolder
@@ -152,7 +152,7 @@ def _arguments(stage: PreferenceStage, checkpoints: Path, seed: int, dtype: torc
 
 def _export(trainer: Any, stage: PreferenceStage, context: Context, folder: StageFolder, start: Path, dtype: torch.dtype) -> float:
     """Merge in float32, prove it, and write the plain folder with its tokenizer and card; comes back: the largest difference of a logit."""
-    tokenizer = Tokenizer.from_file(str(start / "tokenizer.json"))
+    tokenizer = plain_tokenizer(start / "tokenizer.json")
     probe = tokenizer.encode(PROBE, add_special_tokens=False).ids
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=".adapter.", suffix=".tmp") as adapter, new_folder(folder.final) as target:
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(adapter, save_embedding_layers=False)

@@ -16,6 +16,7 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, write_json, write_text
 from jp_adapt.core.progress import say
 from jp_adapt.corpus.conversations import ConversationEncoder, ConversationPlan, Sample, fit_length, plan_conversations, read_conversations
+from jp_adapt.pipeline.encoder import plain_tokenizer
 from jp_adapt.recipe.schema import SftStage, Stage
 from jp_adapt.text.chat import TEMPLATES, Message, with_defaults
 
@@ -38,7 +39,7 @@ class Chat:
 def load_chat(stage: SftStage, context: Context) -> Chat:
     """The stage's template with the tokens of its tokenizer. InputError where the tokenizer lacks one, or the base has no template of its own."""
     folder = context.tokenizer_folder(stage.id)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer = plain_tokenizer(folder / "tokenizer.json")  # "<|eot_id|>" in a text is ten characters
     added = {token.content: token_id for token_id, token in tokenizer.get_added_tokens_decoder().items() if token.special}
     config = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
     bos, eos = context.recipe.base.document_start or _token(config, "bos_token"), _token(config, "eos_token")
@@ -56,7 +57,6 @@ def load_chat(stage: SftStage, context: Context) -> Chat:
             raise InputError(f"stage '{stage.id}': template {stage.template} ends an answer with EOS, and the tokenizer of {folder} names no eos_token")
         jinja, system, takes_input = template.jinja, stage.system or template.system, template.takes_input
     jinja = with_defaults(jinja, bos=bos, eos=eos, system=system)
-    tokenizer.encode_special_tokens = True  # from here on "<|eot_id|>" in a text is nine characters
     encode = partial(_encode, tokenizer)
     return Chat(jinja, ConversationEncoder(encode, added, partial(_render, jinja), takes_input=takes_input))
 

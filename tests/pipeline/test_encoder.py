@@ -132,3 +132,17 @@ def test_a_file_that_is_no_tokenizer_is_named(tmp_path: Path, text: str) -> None
     (tmp_path / "tokenizer.json").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"tokenizer\.json: holds no tokenizer \(.*\); fetch the file again"):
         load_encoder(tmp_path)
+
+
+def test_a_stage_reads_plain_text_too(spec, tmp_path):
+    """Of the text that a stage trains on or is measured by, as of a corpus that was prepared: nothing makes a special token, and nothing is cut."""
+    from jp_adapt.pipeline import stages
+
+    path = tmp_path / "tokenizer.json"
+    path.write_text(json.dumps(spec | {"truncation": {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}}), encoding="utf-8")
+    text = "日本語</s>の文<|begin_of_text|>" * 9
+    ids = stages.encoder(stages.load_tokenizer(tmp_path))(text)
+    special = {Tokenizer.from_file(str(path)).token_to_id(token) for token in SPECIAL}
+    assert not special & set(ids)
+    assert load_encoder(tmp_path)([text]) == [ids]
+    assert Tokenizer.from_file(str(path)).decode(ids, skip_special_tokens=False) == text
