@@ -32,11 +32,12 @@ def continue_prompts(
     """
     rows = [[prefix, *encode(prompt)] for prompt in prompts]
     length = max(map(len, rows))
-    ids = torch.tensor([[prefix] * (length - len(row)) + row for row in rows])
-    mask = torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in rows])
+    device = model.base_head.device
+    ids = torch.tensor([[prefix] * (length - len(row)) + row for row in rows], device=device)
+    mask = torch.tensor([[0] * (length - len(row)) + [1] * len(row) for row in rows], device=device)
 
     def long_enough(sequences: Tensor, scores: Any, **_: Any) -> Tensor:
-        return torch.tensor([len(decode(row.tolist())) >= max_chars for row in sequences[:, length:]])
+        return torch.tensor([len(decode(row.tolist())) >= max_chars for row in sequences[:, length:]], device=device)
 
     out = model.base.generate(
         input_ids=ids,

@@ -124,10 +124,3 @@ def holm(ps: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, ps[index] * (len(ps) - rank)))
         adjusted[index] = highest
     return adjusted
-
-
-def degenerate_warning(predictions: Sequence[int], num_choices: int) -> str | None:
-    """A warning when a model answers one position far more often than any mixture of right answers would make it."""
-    position, count = max(((p, predictions.count(p)) for p in set(predictions)), key=lambda pair: pair[1])
-    expected = len(predictions) / num_choices
-    return f"answers position {position + 1} on {count} of {len(predictions)} items" if count > 2 * expected else None

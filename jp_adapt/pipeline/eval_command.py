@@ -67,14 +67,19 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
         RunFolderError: `out` holds another evaluation.
     """
     options = replace(options or EvalOptions(), **changes)
+    if options.texts and (options.served is not None or options.backend != "local"):
+        raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
+    return evaluate_source(lambda: open_source(model, options.dtype, options.served, out, processes, options.backend), out, options, processes)
+
+
+def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOptions, processes: Processes = ALONE) -> Scores:
+    """`evaluate` of a model that `opened` names."""
     names, profile = _benchmarks(options)
     loaded = [_load(name, profile, options) for name in names]
     if options.baseline is not None:
         _check_baseline(options.baseline, profile, loaded, options)
     overlap = read_overlap(options.overlap) if options.overlap is not None else None
-    if options.texts and (options.served is not None or options.backend != "local"):
-        raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
-    source = open_source(model, options.dtype, options.served, out, processes, options.backend)
+    source = opened()
     if processes.rank > 0:
         follow(lambda name: _follow(name, loaded, profile, options, source))
         return read_scores(out)

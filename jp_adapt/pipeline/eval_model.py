@@ -83,19 +83,26 @@ class TextSide:
         )
 
 
-def text_side(folder: Path) -> TextSide:
-    """The tokenizer of a model folder, which needs no weights. InputError for a folder without one."""
+def text_side(folder: Path, document_start: str | None = None) -> TextSide:
+    """The tokenizer of a model folder, which needs no weights; `document_start` is the token before every text, where it is not the tokenizer's BOS.
+
+    InputError for a folder without a tokenizer, or without that token.
+    """
     loaded = load_tokenizer(folder)
-    prefix = _prefix(folder, loaded.tokenizer)
+    prefix = _prefix(folder, loaded.tokenizer) if document_start is None else loaded.tokenizer.runtime.token_to_id(document_start)
+    if prefix is None:
+        raise InputError(f"{folder}: the tokenizer has no token '{document_start}', which is to stand before every text")
     config = _config(folder)
     max_tokens = min(int(config.get("max_position_embeddings") or LONGEST_CONTEXT), LONGEST_CONTEXT)
     return TextSide(folder, loaded.tokenizer, sha256_file(loaded.files[0]), prefix, [prefix, *_ids(config.get("eos_token_id"))], max_tokens)
 
 
-def load_model(folder: Path, dtype: str = "auto", processes: Processes = ALONE) -> EvaluatedModel:
+def load_model(
+    folder: Path, dtype: str = "auto", processes: Processes = ALONE, *, name: str | None = None, document_start: str | None = None
+) -> EvaluatedModel:
     """A Hugging Face model folder, checked, on the GPU where there is one. InputError for one without a tokenizer, or whose tokenizer has ids that the
     embedding lacks."""
-    side = text_side(folder)
+    side = text_side(folder, document_start)
     tokenizer, precision = side.tokenizer, resolve_precision(dtype)
     model = load_causal(folder, precision)
     if tokenizer.vocab_size > model.vocab_size:
@@ -105,7 +112,7 @@ def load_model(folder: Path, dtype: str = "auto", processes: Processes = ALONE) 
     if torch.cuda.is_available():
         model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count()))
     description = {
-        "name": folder.resolve().name,
+        "name": name or folder.resolve().name,
         "path": str(folder),
         "vocab_size": model.vocab_size,
         "parameters": sum(parameter.numel() for parameter in model.base.parameters()),

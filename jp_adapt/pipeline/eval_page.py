@@ -7,7 +7,7 @@ from importlib.resources import files
 from typing import Any
 
 from jp_adapt.evaluation.compare import Run
-from jp_adapt.evaluation.results import BenchmarkScore
+from jp_adapt.evaluation.results import OF_HUNDRED, BenchmarkScore
 from jp_adapt.pipeline.compare_commands import notes
 from jp_adapt.pipeline.eval_items import browser_data
 from jp_adapt.pipeline.html_parts import cell, fact_list, none, page, short_hash, table
@@ -77,7 +77,9 @@ def _page(title: str, lead: str, named: str, sections: Sequence[tuple[str, str, 
 def _facts(run: Run) -> str:
     known = run.scores.model
     facts = [("Model", escape(run.name)), ("Profile", escape(run.scores.profile)), ("Vocabulary", _count(known.get("vocab_size")))]
-    return fact_list([*facts, ("Parameters", _count(known.get("parameters"))), ("Folder", f"<code>{escape(run.path)}</code>")])
+    return fact_list(
+        [*facts, ("Parameters", _count(known.get("parameters"))), ("Folder", f"<code>{escape(known['path'])}</code>" if known.get("path") else "")]
+    )
 
 
 def _items(items: int) -> str:
@@ -171,7 +173,7 @@ def _share(entry: BenchmarkScore, value: float | None) -> float | None:
     """The value as a share of a perfect score, for a common axis; None for metrics that have none."""
     if value is None or entry.primary_metric == "judge_score":
         return None
-    return value / 100 if entry.primary_metric in ("bleu", "chrf") else value
+    return value / 100 if entry.primary_metric in OF_HUNDRED else value
 
 
 def _charts(runs: Sequence[Run], published: Sequence[Report]) -> str:

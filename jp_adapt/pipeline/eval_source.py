@@ -62,16 +62,19 @@ def open_source(model: str | Path, dtype: str, served: Served | None, out: Path,
 
 
 class FolderSource:
-    """The folder of a Hugging Face model."""
+    """The folder of a Hugging Face model; it is called `name` (its folder's by default), and `document_start` stands before every text (see `load_model`)."""
 
-    def __init__(self, folder: Path, dtype: str, out: Path, processes: Processes = ALONE) -> None:
+    def __init__(
+        self, folder: Path, dtype: str, out: Path, processes: Processes = ALONE, *, name: str | None = None, document_start: str | None = None
+    ) -> None:
         _check_folder(folder)
         self.folder, self.dtype, self.out, self.processes = folder, dtype, out, processes
+        self.name, self.document_start = name or folder.resolve().name, document_start
         self._loaded: EvaluatedModel | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
-        return _folder_identity(self.folder)
+        return _folder_identity(self.folder) | {"name": self.name}
 
     @property
     def loaded(self) -> EvaluatedModel:
@@ -80,7 +83,7 @@ class FolderSource:
 
             if self.processes.rank == 0:
                 say(f"loading {self.folder}")
-            self._loaded = load_model(self.folder, self.dtype, self.processes)
+            self._loaded = load_model(self.folder, self.dtype, self.processes, name=self.name, document_start=self.document_start)
             if self.processes.rank == 0:
                 write_json(self.out / MODEL, self._loaded.description)
         return self._loaded

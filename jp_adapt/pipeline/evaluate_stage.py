@@ -1,26 +1,27 @@
-"""The evaluate stage: every figure of one or two models, in one scores.json."""
+"""The evaluate stage: every figure of one or two models, in one scores.json, and the results of `jp-adapt eval` for each of them."""
 
 from __future__ import annotations
 
-import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.core.files import new_folder, read_json, write_json, write_text
+from jp_adapt.core.files import new_folder, read_json, read_text, write_json, write_text
 from jp_adapt.core.progress import progress
 from jp_adapt.evaluation import statistics
-from jp_adapt.evaluation.prompts import build_prompts
+from jp_adapt.evaluation.compare import Run, compare_runs, load_run
+from jp_adapt.evaluation.results import OF_HUNDRED, OUTPUTS, SCORES
+from jp_adapt.pipeline.compare_commands import PAGE
+from jp_adapt.pipeline.prepared import is_prepared
 from jp_adapt.pipeline.run_folder import StageFolder
-from jp_adapt.recipe.benchmark_items import LoadedBenchmark, load_benchmark
-from jp_adapt.recipe.schema import EvaluateStage
+from jp_adapt.recipe.schema import EvaluateStage, TrainingStage
 from jp_adapt.tokenizer.load import load_tokenizer
 from jp_adapt.tokenizer.measure import measure_tokenizer, segment
 
 if TYPE_CHECKING:
     from jp_adapt.evaluation.bits import TextScore
-    from jp_adapt.evaluation.choices import ChoiceResult
     from jp_adapt.pipeline.stages import Context
 
 MAX_TOKENS = 2048
@@ -28,15 +29,22 @@ ROLES = ("base", "adapted")  # the first model is the one that the second is com
 
 
 def run_evaluate(stage: EvaluateStage, context: Context, folder: StageFolder) -> dict[str, Any]:
-    """Score every model on every text and benchmark, compare the second with the first, and write scores.json and outputs.jsonl."""
+    """Score every model on every text and benchmark, compare the second with the first, and write scores.json.
+
+    Benchmarks go through `jp-adapt eval`: their results lie in a folder of its kind for each model, and a stage that was stopped goes on behind the last
+    benchmark that is finished.
+    """
     texts = {source: context.documents(source) for source in stage.texts}
-    benchmarks = [load_benchmark(name) for name in stage.benchmarks]
-    scored = {role: _ScoredModel(name, stage, context, texts, benchmarks) for role, name in zip(ROLES, stage.models, strict=False)}
+    work = folder.path / "work"
+    scored: dict[str, _ScoredModel] = {}
+    for role, name in zip(ROLES, stage.models, strict=False):
+        baseline = work / ROLES[0] if scored and _has_benchmarks(stage) else None
+        scored[role] = _ScoredModel(name, stage, context, texts, work / role, baseline)
     first_new_id = load_tokenizer(context.base).tokenizer.vocab_size
     scores = {
         "models": {role: model.description for role, model in scored.items()},
         "texts": [_text_entry(source, context, documents, scored) for source, documents in texts.items()],
-        "benchmarks": [_benchmark_entry(benchmark, scored) for benchmark in benchmarks],
+        "benchmarks": _benchmark_entries({role: model.run for role, model in scored.items() if model.run is not None}),
         "segmentation": [
             {"text": text} | {role: [asdict(chip) for chip in segment(model.tokenizer, text, first_new_id)] for role, model in scored.items()}
             for text in stage.segment
@@ -47,39 +55,55 @@ def run_evaluate(stage: EvaluateStage, context: Context, folder: StageFolder) ->
         ],
     }
     with new_folder(folder.final) as target:
-        write_json(target / "scores.json", scores)
-        write_text(target / "outputs.jsonl", "".join(_output_lines(benchmarks, scored)))
+        write_json(target / SCORES, scores)
+        for role, model in scored.items():
+            if model.run is not None:
+                (target / role).mkdir()
+                for file in (SCORES, OUTPUTS, PAGE):
+                    shutil.copyfile(work / role / file, target / role / file)
+    shutil.rmtree(work, ignore_errors=True)
     return {"models": list(stage.models)}
+
+
+def _has_benchmarks(stage: EvaluateStage) -> bool:
+    return stage.suite is not None or bool(stage.benchmarks)
 
 
 class _ScoredModel:
     """One model with everything that was measured of it; the weights are let go afterwards."""
 
-    def __init__(self, name: str, stage: EvaluateStage, context: Context, texts: dict[str, list[str]], benchmarks: list[LoadedBenchmark]) -> None:
+    def __init__(self, name: str, stage: EvaluateStage, context: Context, texts: dict[str, list[str]], out: Path, baseline: Path | None) -> None:
         from jp_adapt.evaluation.bits import score_texts
-        from jp_adapt.evaluation.choices import score_choices
         from jp_adapt.evaluation.samples import continue_prompts
-        from jp_adapt.model.causal import load_causal, resolve_precision
+        from jp_adapt.pipeline.eval_command import EvalOptions, evaluate_source
+        from jp_adapt.pipeline.eval_source import FolderSource
 
         folder = context.model_folder(name)
         self.tokenizer = load_tokenizer(folder).tokenizer
-        encode, prefix = self.tokenizer.encode, context.prefix_id(self.tokenizer.runtime)
-        model = load_causal(folder, resolve_precision(context.recipe.precision))
-        self.description = {
-            "name": _model_name(name, context),
-            "vocab_size": model.vocab_size,
-            "parameters": sum(parameter.numel() for parameter in model.base.parameters()),
-        }
+        prefix = context.prefix_id(self.tokenizer.runtime)
+        start = self.tokenizer.runtime.id_to_token(prefix)
+        source = FolderSource(folder, context.recipe.precision, out, name=_model_name(name, context), document_start=start)
+        self.run: Run | None = None
+        if _has_benchmarks(stage):
+            options = EvalOptions(
+                suite=stage.suite,
+                benchmarks=tuple(stage.benchmarks),
+                data=Path(stage.data) if stage.data is not None else None,
+                profile=stage.profile,
+                shots=stage.shots,
+                limit=stage.limit,
+                dtype=context.recipe.precision,
+                overlap=_overlap(name, context, out.parent / f"{out.name}-overlap.jsonl"),
+                baseline=baseline,
+            )
+            evaluate_source(lambda: source, out, options)
+            self.run = load_run(out)
+        model, encode = source.loaded.model, self.tokenizer.encode
+        self.description = {key: source.loaded.description[key] for key in ("name", "vocab_size", "parameters")}
         self.texts: dict[str, TextScore] = {}
-        for source, documents in texts.items():
-            with progress(f"{name}: bits of {source}", len(documents)) as advance:
-                self.texts[source] = score_texts(model, encode, documents, prefix=prefix, max_tokens=MAX_TOKENS, advance=advance)
-        self.choices: dict[str, list[ChoiceResult]] = {}
-        for benchmark in benchmarks:
-            _, asked = build_prompts(benchmark, "jp-adapt")
-            prompts, choices = [prompt.text for prompt in asked], [prompt.choices for prompt in asked]
-            with progress(f"{name}: {benchmark.id}", sum(map(len, choices))) as advance:
-                self.choices[benchmark.id] = score_choices(model, encode, prompts, choices, prefix=prefix, max_tokens=MAX_TOKENS, advance=advance)
+        for text, documents in texts.items():
+            with progress(f"{name}: bits of {text}", len(documents)) as advance:
+                self.texts[text] = score_texts(model, encode, documents, prefix=prefix, max_tokens=MAX_TOKENS, advance=advance)
         self.samples: list[str] = []
         if stage.samples is not None:
             decode: Callable[[list[int]], str] = self.tokenizer.runtime.decode
@@ -95,8 +119,18 @@ class _ScoredModel:
                 stop_ids=stop_ids,
             )
 
-    def correct(self, benchmark: LoadedBenchmark) -> list[bool]:
-        return [result.prediction == item.answer for result, item in zip(self.choices[benchmark.id], benchmark.items, strict=True)]
+
+def _overlap(name: str, context: Context, path: Path) -> Path | None:
+    """The table of benchmark items that the texts of a model's training hold, written to `path`; None where it trained on no prepared corpus."""
+    stages = [context.stage(stage_id) for stage_id in context.ancestors(name)]
+    sources = dict.fromkeys(item.source for stage in stages if isinstance(stage, TrainingStage) for item in stage.data)
+    folders = [Path(context.recipe.sources[source].path) for source in sources]
+    tables = [folder / "overlap.jsonl" for folder in folders if is_prepared(folder) and (folder / "overlap.jsonl").is_file()]
+    if not tables:
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "".join(read_text(table) for table in tables))
+    return path
 
 
 def _model_name(name: str, context: Context) -> str:
@@ -132,48 +166,49 @@ def _text_entry(source: str, context: Context, documents: list[str], scored: dic
     return entry
 
 
-def _benchmark_entry(benchmark: LoadedBenchmark, scored: dict[str, _ScoredModel]) -> dict[str, Any]:
-    items = benchmark.items
-    entry: dict[str, Any] = {
-        "id": benchmark.id,
-        "title": benchmark.benchmark.title,
-        "version": benchmark.benchmark.version,
-        "licence": benchmark.benchmark.licence,
-        "sha256": benchmark.sha256,
-        "items": len(items),
-        "chance": sum(1 / len(item.choices) for item in items) / len(items),
-        "warnings": [],
-    }
-    for role, model in scored.items():
-        correct, results = model.correct(benchmark), model.choices[benchmark.id]
-        entry[role] = {
-            "accuracy": sum(correct) / len(items),
-            "correct": sum(correct),
-            "interval": statistics.wilson_interval(sum(correct), len(items)),
-            "moved_boundaries": sum(result.moved_boundary for result in results),
+def _benchmark_entries(runs: dict[str, Run]) -> list[dict[str, Any]]:
+    """Each benchmark with the primary metric of every model as a share of a perfect score, and, of two models, the comparison in pairs."""
+    if not runs:
+        return []
+    first, *others = runs.values()
+    pairs = {entry["id"]: entry for entry in compare_runs([first, *others])["pairs"][0]["benchmarks"]} if others else {}
+    entries = []
+    for index, score in enumerate(first.scores.benchmarks):
+        unit = 100 if score.primary_metric in OF_HUNDRED else 1
+        entry: dict[str, Any] = {
+            "id": score.id,
+            "name": score.name,
+            "title": score.title,
+            "version": score.version,
+            "licence": score.licence,
+            "sha256": score.sha256,
+            "metric": score.primary_metric,
+            "items": score.items,
+            "chance": score.chance,
+            "warnings": [],
         }
-        warning = statistics.degenerate_warning([result.prediction for result in results], max(len(item.choices) for item in items))
-        if warning:
-            entry["warnings"].append(f"{role} {warning}")
-    if len(scored) == 2:
-        base, adapted = (model.correct(benchmark) for model in scored.values())
-        entry |= {
-            "difference": {
-                "accuracy": entry["adapted"]["accuracy"] - entry["base"]["accuracy"],
-                "interval": statistics.paired_mean_interval([float(x) for x in base], [float(x) for x in adapted]),
-            },
-            "mcnemar_p": statistics.mcnemar_p(base, adapted),
-            "minimal_detectable_difference": statistics.minimal_detectable_difference(base, adapted),
-        }
-    return entry
+        for role, run in runs.items():
+            mine = run.scores.benchmarks[index]
+            value = mine.metrics[mine.primary_metric]
+            entry[role] = {
+                "value": _share(value.value, unit),
+                "interval": [bound / unit for bound in value.interval] if value.interval is not None else None,
+                "moved_boundaries": mine.moved_boundaries,
+                "truncated_items": mine.truncated_items,
+            }
+            entry["warnings"] += [f"{role}: {warning}" for warning in mine.warnings]
+        pair = pairs.get(score.id)
+        if pair is not None:
+            interval = [bound / unit for bound in pair["interval"]] if pair["interval"] is not None else None
+            entry |= {
+                "difference": {"value": _share(pair["difference"], unit), "interval": interval},
+                "p": pair["p"],
+                "test": pair["test"],
+                "minimal_detectable_difference": _share(pair["minimal_detectable_difference"], unit),
+            }
+        entries.append(entry)
+    return entries
 
 
-def _output_lines(benchmarks: list[LoadedBenchmark], scored: dict[str, _ScoredModel]) -> list[str]:
-    """One JSON line per item: what was asked, and what each model made of it."""
-    lines = []
-    for benchmark in benchmarks:
-        for index, item in enumerate(benchmark.items):
-            record = {"benchmark": benchmark.id, "id": item.id, "group": item.group, "question": item.fields["question"], "choices": item.choices}
-            record |= {"answer": item.answer} | {role: asdict(model.choices[benchmark.id][index]) for role, model in scored.items()}
-            lines.append(json.dumps(record, ensure_ascii=False) + "\n")
-    return lines
+def _share(value: float | None, unit: int) -> float | None:
+    return None if value is None else value / unit

@@ -42,14 +42,15 @@ def headline_table(summary: dict[str, Any]) -> str:
         if base is not None and adapted is not None:
             rows.append((title, f"{base:.3f}", f"{adapted:.3f}", f"{(adapted / base - 1) * 100:+.1f} %"))
     for entry in summary["benchmarks"]:
-        if "difference" in entry:
+        if entry.get("difference", {}).get("interval") is not None:
             low, high = entry["difference"]["interval"]
+            chance = f", chance {entry['chance']:.2f}" if entry["chance"] is not None else ""
             rows.append(
                 (
-                    f"{entry['id']} accuracy",
-                    f"{entry['base']['accuracy']:.3f}",
-                    f"{entry['adapted']['accuracy']:.3f}",
-                    f"{entry['difference']['accuracy']:+.3f} [{low:+.3f}, {high:+.3f}], chance {entry['chance']:.2f}",
+                    f"{entry['id']} {entry['metric']}",
+                    f"{entry['base']['value']:.3f}",
+                    f"{entry['adapted']['value']:.3f}",
+                    f"{entry['difference']['value']:+.3f} [{low:+.3f}, {high:+.3f}]{chance}",
                 )
             )
     widths = [max(len(row[column]) for row in rows) for column in range(3)]

@@ -132,41 +132,49 @@ def _scores(benchmarks: Sequence[Mapping[str, Any]]) -> str:
         title = escape(one.get("title")) or escape(one.get("id")) or "Benchmark"
         words += f"<li><strong{lang(title)}>{title}</strong>: {_verdict(one)}{_against_chance(one)}{warnings}</li>"
     many = " Each benchmark is judged by itself; nothing corrects for looking at several." if len(benchmarks) > 1 else ""
-    note = f'<p class="note">Bars: dot = accuracy, line = 95 % interval, upper = base, lower = adapted, dashed = chance level.{many}</p>'
-    columns = ["Benchmark", "Accuracy, base above adapted", "Items", "Base", "Adapted", "Difference", "McNemar p", "Detectable"]
-    caption = "Accuracy in percent and paired difference in points, with 95 % intervals; detectable: the smallest difference likely to show"
+    test = "p: exact McNemar test, or random flips where an item is not just right or wrong."
+    note = f'<p class="note">Bars: dot = score, line = 95 % interval, upper = base, lower = adapted, dashed = chance level. {test}{many}</p>'
+    columns = ["Benchmark", "Score, base above adapted", "Items", "Base", "Adapted", "Difference", "p", "Detectable"]
+    caption = "Primary metric in percent and paired difference in points, with 95 % intervals; detectable: the smallest difference likely to show"
     return f'<ul class="verdicts">{words}</ul>{table(caption, columns, "".join(map(_score_row, benchmarks)), 2)}{note}'
 
 
 def _score_row(one: Mapping[str, Any]) -> str:
     """One benchmark as a table row."""
-    chance, p, marks, cells = finite(one.get("chance")), finite(one.get("mcnemar_p")), [], [cell(number_text(one.get("items"), 0))]
+    chance, p, marks, cells = finite(one.get("chance")), finite(one.get("p")), [], [cell(number_text(one.get("items"), 0))]
     for colour, (side, name) in enumerate((("base", "Base"), ("adapted", "Adapted"))):
-        value, interval = finite(at(one, side, "accuracy")), _interval(one, side)
+        value, interval = finite(at(one, side, "value")), _interval(one, side)
         cells.append(cell(number_text(value, 1, times=100), range_text(interval, 1, times=100)))
         if value is not None:
             marks.append(Mark(name, value, *(interval or (value, value)), colour=colour))
     title = plain(one.get("title")) or plain(one.get("id")) or "Benchmark"
-    bar = interval_bar(marks, chance=chance, title=f"Accuracy on {title}") if marks else ""
-    difference = number_text(at(one, "difference", "accuracy"), 1, times=100, sign=True)
+    bar = interval_bar(marks, chance=chance, title=f"{_metric(one)} on {title}") if marks else ""
+    difference = number_text(at(one, "difference", "value"), 1, times=100, sign=True)
     cells.append(cell(difference, range_text(_interval(one, "difference"), 1, times=100, sign=True)))
     cells.append(cell("&lt;0.001" if p is not None and p < 0.001 else number_text(p, 3)))
     cells.append(cell(number_text(one.get("minimal_detectable_difference"), 1, times=100)))
-    below = (escape(one.get("id")) if one.get("title") else "", f"chance {number_text(chance, 0, times=100)} %" if chance is not None else "")
+    below = (
+        escape(one.get("name") or one.get("id")) if one.get("title") else "",
+        f"chance {number_text(chance, 0, times=100)} %" if chance is not None else "",
+    )
     small = "".join(f"<small>{text}</small>" for text in below if text)
     return f'<tr><th scope="row"{lang(title)}>{escape(title)}{small}</th><td>{bar}</td>{"".join(cells)}</tr>'
 
 
+def _metric(one: Mapping[str, Any]) -> str:
+    return plain(one.get("metric")).replace("_", " ").capitalize() or "Score"
+
+
 def _verdict(one: Mapping[str, Any]) -> str:
     """Whether the paired difference can be told from zero, and what the benchmark could have shown at all."""
-    difference, interval = finite(at(one, "difference", "accuracy")), _interval(one, "difference")
-    p, detectable = finite(one.get("mcnemar_p")), finite(one.get("minimal_detectable_difference"))
+    difference, interval = finite(at(one, "difference", "value")), _interval(one, "difference")
+    p, detectable = finite(one.get("p")), finite(one.get("minimal_detectable_difference"))
     if difference is None or interval is None:
         return "no paired difference was computed."
     told = f"{number_text(difference, 1, times=100, sign=True)} points (95 % interval {range_text(interval, 1, times=100, sign=True)})"
     excludes_zero = interval[0] > 0 or interval[1] < 0
     if p is not None and excludes_zero != (p < 0.05):
-        text = f"the difference of {told} is borderline: the interval and the McNemar test disagree."
+        text = f"the difference of {told} is borderline: the interval and the test disagree."
     elif excludes_zero:
         text = f"the adapted model scores {'higher' if difference > 0 else 'lower'}: {told}."
     else:

@@ -27,7 +27,7 @@ from jp_adapt.pipeline.launch import refuse_accelerates_own
 from jp_adapt.pipeline.prepared import hashed_file
 from jp_adapt.pipeline.run_folder import Identity, RunFolder, now
 from jp_adapt.pipeline.trackers import check_trackers
-from jp_adapt.recipe.benchmark_items import load_benchmark
+from jp_adapt.recipe.benchmark_items import stage_benchmarks
 from jp_adapt.recipe.checks import named_sources
 from jp_adapt.recipe.load import LoadedRecipe
 from jp_adapt.recipe.schema import EvaluateStage, PreferenceStage, Recipe, Stage, TrainingStage
@@ -243,10 +243,14 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
     paths = {name: hashed_file(Path(recipe.sources[name].path)) for name in names}
     hashes = folder.hash_inputs(list(paths.values()))
     upstream = list(stage.models) if isinstance(stage, EvaluateStage) else [stage.start]
-    benchmarks = {name: load_benchmark(name).sha256 for name in stage.benchmarks} if isinstance(stage, EvaluateStage) else {}
+    settings = stage.model_dump(mode="json", exclude=MEMORY_ONLY)
+    benchmarks: dict[str, dict[str, str]] = {}
+    if isinstance(stage, EvaluateStage):  # by what they are; where they lie makes no difference
+        settings = stage.model_dump(mode="json", exclude={"data", "benchmarks"})
+        benchmarks = {Path(one.id).name if one.path == Path(one.id) else one.id: one.sha256 for one in stage_benchmarks(stage)}
     return Identity(
         {
-            "stage": stage.model_dump(mode="json", exclude=MEMORY_ONLY),
+            "stage": settings,
             "seed": recipe.seed,
             "precision": recipe.precision,
             "quantization": recipe.quantization,

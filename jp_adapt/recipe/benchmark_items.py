@@ -14,7 +14,7 @@ from jp_adapt.core.shipped import shipped_benchmarks, shipped_suites
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.recipe.benchmark import Benchmark, Protocol, Split, Suite
 from jp_adapt.recipe.benchmark_files import Record, read_split
-from jp_adapt.recipe.schema import Part
+from jp_adapt.recipe.schema import EvaluateStage, Part
 from jp_adapt.recipe.templates import render, value_of
 from jp_adapt.recipe.yaml_lines import load_yaml
 
@@ -101,6 +101,28 @@ def digest(hashes: dict[str, str]) -> str:
     if len(hashes) == 1:
         return next(iter(hashes.values()))
     return hashlib.sha256("".join(f"{value}  {file}\n" for file, value in sorted(hashes.items())).encode()).hexdigest()
+
+
+def stage_benchmarks(stage: EvaluateStage, *, items: bool = True) -> list[LoadedBenchmark]:
+    """The benchmarks of an evaluate stage. Without `items` those that need a data folder are declarations only. Errors as of `load_benchmark`."""
+    suite = load_suite(stage.suite) if stage.suite is not None else None
+    profile = stage.profile or (suite.profile if suite is not None else "jp-adapt")
+    loaded = []
+    for name in dict.fromkeys(suite.benchmarks if suite is not None else stage.benchmarks):
+        benchmark, path = load_declaration(name)
+        protocol = protocol_of(name, benchmark, profile)
+        if (protocol.kind or benchmark.kind) == "code":
+            raise UsageError(
+                f"{name}: its score comes from running programs that the model wrote, which a recipe never does; give the exported model to: jp-adapt eval"
+            )
+        shots = protocol.shots if stage.shots is None else stage.shots
+        if shots and benchmark.data.shots is None:
+            raise UsageError(f"{name}: 'shots' is {shots}, and the benchmark has no examples to show")
+        if items or benchmark.data.folder is None:
+            loaded.append(load_benchmark(name, Path(stage.data) if stage.data is not None else None, shots=shots > 0))
+        else:
+            loaded.append(LoadedBenchmark(name, benchmark, path, [], [], {}))
+    return loaded
 
 
 def protocol_of(loaded_id: str, benchmark: Benchmark, profile: str) -> Protocol:

@@ -14,7 +14,7 @@ from jp_adapt.core.files import read_text
 from jp_adapt.core.shipped import shipped_recipes
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.recipe import schema
-from jp_adapt.recipe.benchmark_items import load_benchmark
+from jp_adapt.recipe.benchmark_items import stage_benchmarks
 from jp_adapt.recipe.checks import cross_check
 from jp_adapt.recipe.corpus import CorpusSource, Mixture
 from jp_adapt.recipe.yaml_lines import Document, Key, load_yaml, parse_scalar
@@ -56,7 +56,7 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), *, need
     for override in overrides:
         apply_override(document, override)
     recipe = _validate(document)
-    _check_benchmarks(recipe, document)
+    _check_benchmarks(recipe, document, need_files)
     if need_files:
         _check_files(recipe, document)
     return LoadedRecipe(recipe, read_text(path), path)
@@ -115,6 +115,13 @@ def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
             source["path"] = _absolute(source["path"], folder)
     if isinstance(value.get("tokenizer"), str):
         value["tokenizer"] = str(folder / value["tokenizer"])
+    stages = value.get("stages")
+    for stage in stages if isinstance(stages, list) else ():
+        if isinstance(stage, dict) and stage.get("kind") == "evaluate":
+            if isinstance(stage.get("data"), str):
+                stage["data"] = str(folder / Path(stage["data"]).expanduser())
+            if isinstance(stage.get("benchmarks"), list):
+                stage["benchmarks"] = [str(folder / name) if str(name).endswith((".yaml", ".yml")) else name for name in stage["benchmarks"]]
     steps = value.get("steps")
     for step in steps if isinstance(steps, list) else ():  # of a corpus recipe
         for name in STEP_PATHS if isinstance(step, dict) else ():
@@ -254,16 +261,17 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _check_benchmarks(recipe: schema.Recipe, document: Document) -> None:
+def _check_benchmarks(recipe: schema.Recipe, document: Document, need_files: bool) -> None:
     """A benchmark that cannot be read is found now, and not when the training before it is over."""
     for index, stage in enumerate(recipe.stages):
-        for position, name in enumerate(getattr(stage, "benchmarks", ())):
-            try:
-                kind = load_benchmark(name).benchmark.kind
-                if kind not in ("multiple_choice", "acceptability"):
-                    raise UsageError(f"'{name}' is of kind {kind}, and a recipe measures multiple choice; give the exported model to: jp-adapt eval")
-            except JpAdaptError as error:
-                raise type(error)(f"{where(document, ('stages', index, 'benchmarks', position))}: {error}") from error
+        if isinstance(stage, schema.EvaluateStage):
+            parts: list[tuple[Key, schema.EvaluateStage]] = [(("suite",), stage)] if stage.suite is not None else []
+            parts += [(("benchmarks", at), stage.model_copy(update={"benchmarks": [name]})) for at, name in enumerate(stage.benchmarks)]
+            for key, part in parts:
+                try:
+                    stage_benchmarks(part, items=need_files)
+                except JpAdaptError as error:
+                    raise type(error)(f"{where(document, ('stages', index, *key))}: {error}") from error
 
 
 def _check_files(recipe: schema.Recipe, document: Document) -> None:

@@ -246,9 +246,20 @@ class EvaluateStage(_Stage):
     kind: Literal["evaluate"]
     models: list[Name] = Field(min_length=1, max_length=2)
     texts: list[Name] = Field(default_factory=list)
-    benchmarks: list[str] = Field(default_factory=list)
+    suite: str | None = Field(None, description="suite of benchmarks, in place of `benchmarks`")
+    benchmarks: list[str] = Field(default_factory=list, description="by name, or the path of a declaration")
+    data: str | None = Field(None, description="folder that holds the upstream repositories of the benchmarks whose data is not shipped")
+    profile: str | None = Field(None, description="whose prompts and scorers; the suite's by default, else jp-adapt")
+    shots: int | None = Field(None, ge=0, le=64, description="examples before each item; each protocol's own by default")
+    limit: Count | None = Field(None, description="measure the first items of each benchmark alone")
     segment: list[str] = Field(default_factory=list, description="sentences whose segmentation the report shows")
     samples: Samples | None = None
+
+    @model_validator(mode="after")
+    def _one_choice(self) -> EvaluateStage:
+        if self.suite is not None and self.benchmarks:
+            raise ValueError("'suite' and 'benchmarks' both say what to measure; give one of them")
+        return self
 
 
 Stage = Annotated[TokenizerStage | RowsStage | PretrainStage | SftStage | ExportStage | PreferenceStage | EvaluateStage, Field(discriminator="kind")]

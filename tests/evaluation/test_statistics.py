@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jp_adapt.evaluation.statistics import (
-    degenerate_warning,
     mcnemar_p,
     minimal_detectable_difference,
     paired_mean_interval,
@@ -129,17 +128,3 @@ def test_minimal_detectable_difference() -> None:
     assert minimal_detectable_difference(a, b) == pytest.approx((1.95996 + 0.84162) * 5 / 100, rel=1e-4)
     assert minimal_detectable_difference(*_answers(50, 0, 0, 50)) == pytest.approx(2.80158 / 100, rel=1e-4)
     assert minimal_detectable_difference(*_answers(300, 100, 150, 450)) == pytest.approx(minimal_detectable_difference(a, b) / math.sqrt(10))
-
-
-@pytest.mark.parametrize(
-    ("predictions", "choices", "warning"),
-    [
-        ([0] * 51 + [1, 2, 3] * 16 + [1], 4, "answers position 1 on 51 of 100 items"),
-        ([0] * 50 + [1, 2] * 25, 4, None),
-        ([3] * 10, 4, "answers position 4 on 10 of 10 items"),
-        ([0, 1, 2, 3] * 25, 4, None),
-        ([1] * 10, 2, None),  # twice the expected count of two choices is all of them
-    ],
-)
-def test_degenerate_warning(predictions: list[int], choices: int, warning: str | None) -> None:
-    assert degenerate_warning(predictions, choices) == warning

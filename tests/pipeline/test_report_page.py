@@ -58,11 +58,11 @@ def measured(language: str, size: tuple[int, int, int], base: Any, adapted: Any,
 
 def scored(name: tuple[str, str], size: tuple[int, float], base: Any, adapted: Any, between: list[float], tests: list[float]) -> dict[str, Any]:
     row: dict[str, Any] = {"id": f"quickstart/{name[0]}", "title": name[1], "items": size[0], "chance": size[1], "warnings": []}
-    row |= {key: {"accuracy": s[0] / size[0], "interval": s[1:], "correct": s[0]} for key, s in (("base", base), ("adapted", adapted))}
-    row |= {"difference": {"accuracy": (adapted[0] - base[0]) / size[0], "interval": between}}
+    row |= {key: {"value": s[0] / size[0], "interval": s[1:], "correct": s[0]} for key, s in (("base", base), ("adapted", adapted))}
+    row |= {"difference": {"value": (adapted[0] - base[0]) / size[0], "interval": between}}
     if size[0] == 100:
         row["warnings"] = ["base answers position 2 on 91 of 100 items"]
-    return row | {"mcnemar_p": tests[0], "minimal_detectable_difference": tests[1]}
+    return row | {"p": tests[0], "minimal_detectable_difference": tests[1]}
 
 
 def sample_provenance() -> dict[str, Any]:
@@ -337,17 +337,17 @@ def test_a_difference_that_is_no_difference_is_called_so() -> None:
 
 
 def test_a_real_difference_says_its_direction() -> None:
-    up = benchmark(difference={"accuracy": 0.2, "interval": [0.1, 0.3]}, mcnemar_p=0.001)
-    down = benchmark(difference={"accuracy": -0.2, "interval": [-0.3, -0.1]}, mcnemar_p=0.001)
+    up = benchmark(difference={"value": 0.2, "interval": [0.1, 0.3]}, p=0.001)
+    down = benchmark(difference={"value": -0.2, "interval": [-0.3, -0.1]}, p=0.001)
     assert "scores higher: +20.0 points" in up
     assert "scores lower: \u221220.0 points" in down
     assert not re.search("Only differences|told from zero", up)
 
 
 def test_interval_and_test_that_disagree_are_borderline() -> None:
-    assert "is borderline" in benchmark(difference={"accuracy": 0.1, "interval": [0.01, 0.19]}, mcnemar_p=0.06)
-    assert "is borderline" in benchmark(difference={"accuracy": 0.1, "interval": [-0.01, 0.21]}, mcnemar_p=0.04)
-    assert "cannot be told from zero" in benchmark(difference={"accuracy": 0.1, "interval": [0.0, 0.2]}, mcnemar_p=None)
+    assert "is borderline" in benchmark(difference={"value": 0.1, "interval": [0.01, 0.19]}, p=0.06)
+    assert "is borderline" in benchmark(difference={"value": 0.1, "interval": [-0.01, 0.21]}, p=0.04)
+    assert "cannot be told from zero" in benchmark(difference={"value": 0.1, "interval": [0.0, 0.2]}, p=None)
 
 
 def test_criteria_pass_at_zero_only(page: Page) -> None:
