@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
 from jp_adapt.evaluation.bits import score_texts
-from jp_adapt.evaluation.choices import score_choices
+from jp_adapt.evaluation.choices import choice_requests
 from jp_adapt.evaluation.samples import continue_prompts
 from jp_adapt.evaluation.score import log_likelihoods
 from jp_adapt.evaluation.trie import Request
@@ -62,10 +62,10 @@ def test_bits_per_char_and_byte(scored):
 def test_choices_by_the_likelihood_of_the_whole_text(scored):
     model, plain, encode, _ = scored
     options = ["cat", "a dog", "犬", "the very last one"]
-    (result,) = score_choices(model, encode, ["Q: which? A: "], [options], prefix=0, max_tokens=512)
+    found = log_likelihoods(model, choice_requests(encode, "Q: which? A: ", options, prefix=0).requests, max_tokens=512)
     whole = [reference(plain, [0, *encode("Q: which? A: " + option)], 1) for option in options]
-    assert result.prediction == whole.index(max(whole))
-    differences = [value - result.log_likelihood[0] for value in result.log_likelihood]
+    assert found.index(max(found)) == whole.index(max(whole))
+    differences = [value - found[0] for value in found]
     assert differences == pytest.approx([value - whole[0] for value in whole], abs=1e-4)
 
 
@@ -81,9 +81,9 @@ def test_a_choice_that_merges_with_the_prompt_moves_the_boundary_and_loses_nothi
             for piece in ([piece] if piece in vocabulary else list(piece))
         ]
 
-    (result,) = score_choices(model, encode, ["A:"], [["B", "C"]], prefix=0, max_tokens=512)
-    assert result.moved_boundary
-    assert result.log_likelihood == pytest.approx([reference(plain, [0, 1, 4], 2), reference(plain, [0, 1, 3, 5], 2)], abs=1e-4)
+    item = choice_requests(encode, "A:", ["B", "C"], prefix=0)
+    assert item.moved_boundary
+    assert log_likelihoods(model, item.requests, max_tokens=512) == pytest.approx([reference(plain, [0, 1, 4], 2), reference(plain, [0, 1, 3, 5], 2)], abs=1e-4)
 
 
 def test_samples_equal_one_at_a_time_greedy_decoding(scored):

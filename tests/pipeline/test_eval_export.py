@@ -61,6 +61,25 @@ def test_every_exported_task_loads(profile: str, data: Path, tmp_path: Path, mon
             assert [task.doc_to_choice(doc) for doc in task.test_docs()] == [line["choices"] for line in lines], name
 
 
+def test_lm_eval_runs_every_exported_task(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    from jp_adapt.pipeline.lm_eval_model import JpAdaptLM
+
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    export = export_lm_eval(tmp_path / "out", data=data)
+    manager = TaskManager(include_path=str(tmp_path / "out"), include_defaults=False)
+    model = JpAdaptLM(str(pico), dtype="float32")
+    short = {"max_gen_toks": 16}  # pico takes 512 tokens in all
+    found = lm_eval.simple_evaluate(model=model, tasks=export.tasks, task_manager=manager, bootstrap_iters=0, limit=1, gen_kwargs=short)["results"]
+    assert set(found) == set(export.tasks)
+    for name, result in found.items():
+        scores = [value for key, value in result.items() if "," in key and "stderr" not in key]
+        assert scores, name
+        assert all(isinstance(value, float | int) and value == value for value in scores), (name, result)
+
+
 def test_scores_are_those_of_jp_adapt_eval(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import lm_eval
     from lm_eval.tasks import TaskManager
