@@ -87,8 +87,10 @@ def _mccs(tables: Floats) -> Floats:
 
 
 def _pearsons(x: Floats, y: Floats) -> Floats:
-    """Shapes: [R, N], [R, N] -> [R]; NaN where a side is constant."""
-    defined = (np.ptp(x, axis=1) > 0) & (np.ptp(y, axis=1) > 0) if x.shape[1] > 1 else np.zeros(len(x), dtype=bool)
+    """Shapes: [R, N], [R, N] -> [R]; NaN where a side is constant, or there is nothing."""
+    if not x.shape[1]:
+        return np.full(len(x), np.nan)
+    defined = (np.ptp(x, axis=1) > 0) & (np.ptp(y, axis=1) > 0)
     x, y = x - x.mean(1, keepdims=True), y - y.mean(1, keepdims=True)
     spread = np.sqrt((x**2).sum(1) * (y**2).sum(1))
     values: Floats = np.divide((x * y).sum(1), spread, out=np.full(len(x), np.nan), where=defined & (spread > 0))
