@@ -10,8 +10,8 @@ from rapidfuzz.distance import Indel
 
 from jp_adapt.pipeline.benchmark_texts import available_benchmarks, benchmark_texts
 from tests.corpus.defects import default_steps, inject, judge, score, shuffled
+from tests.perf.options import option
 from tests.perf.tokenizer_data import DATA, has_data, read_corpora
-from tests.perf.training_speed import option
 
 
 def main() -> None:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 
 from tests.perf.corpus_data import prepare, write_corpus, write_recipe
+from tests.perf.options import option
 from tests.perf.tokenizer_data import has_data
 
 
 def main() -> None:
     if not has_data():
         return
-    megabytes = next((float(argument.removeprefix("--mb=")) for argument in sys.argv if argument.startswith("--mb=")), 1000.0)
+    megabytes = option("mb", 1000.0)
     for size in (megabytes / 10, megabytes):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

@@ -16,9 +16,9 @@ from jp_adapt.corpus.deduplicate import NGRAM, minhash, ngram_hashes
 from tests.corpus.defects import edited
 from tests.corpus.near_truth import letters_of
 from tests.perf.corpus_peers import signer
+from tests.perf.options import option
 from tests.perf.timing import alternate
 from tests.perf.tokenizer_data import has_data, read_corpora
-from tests.perf.training_speed import option
 
 PERMUTATIONS = 128
 Signatures = Sequence[Sequence[int]]

@@ -16,15 +16,10 @@ import tempfile
 from pathlib import Path
 
 from tests.perf.corpus_data import Run, prepare, run_command, write_corpus, write_recipe
+from tests.perf.options import option
 from tests.perf.tokenizer_data import has_data
-from tests.perf.training_speed import option
 
 ONCE_MB = 500.0  # from here on a size is run once, with 2 processes
-
-
-def sizes() -> list[float]:
-    given = next((argument.partition("=")[2] for argument in sys.argv if argument.startswith("--sizes=")), "10,30,100")
-    return [float(size) for size in given.split(",")]
 
 
 def ours(folder: Path, processes: int) -> Run:
@@ -69,7 +64,7 @@ def line(run: Run, chars: int, start: Run) -> str:
 def main() -> None:
     if not has_data():
         return
-    wanted = sizes()
+    wanted = [float(size) for size in option("sizes", "10,30,100").split(",")]
     at = next((size for size in wanted if ONCE_MB > size >= 30), wanted[-1])
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

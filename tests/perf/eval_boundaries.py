@@ -20,8 +20,8 @@ from jp_adapt.evaluation.choices import choice_requests
 from jp_adapt.evaluation.prompts import build_prompts
 from jp_adapt.recipe.benchmark_items import load_benchmark
 from jp_adapt.tokenizer.extend import extend_tokenizer
+from tests.perf.options import option
 from tests.perf.tokenizer_data import DATA, has_data, load_base, read_jsquad
-from tests.perf.training_speed import option
 
 BENCHMARKS = (  # profile, examples
     ("ja/jcommonsenseqa", "jp-adapt", 3),

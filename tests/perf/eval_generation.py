@@ -24,7 +24,8 @@ from jp_adapt.evaluation.generate import Continuation, Report, generate
 from jp_adapt.evaluation.prompts import build_prompts
 from jp_adapt.model.causal import load_causal
 from jp_adapt.recipe.benchmark_items import load_benchmark
-from tests.perf.training_speed import option, real_model
+from tests.perf.options import option
+from tests.perf.training_speed import real_model
 
 DATA = Path(os.environ.get("JP_ADAPT_DATA", "../shared/data")) / "benchmarks"
 

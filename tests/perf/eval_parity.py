@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import gc
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -28,16 +27,12 @@ from typing import Any
 
 from jp_adapt.evaluation.prompts import Prompt, build_prompts
 from jp_adapt.recipe.benchmark_items import load_benchmark
+from tests.perf.options import option
 from tests.perf.tokenizer_data import DATA, has_data
-from tests.perf.training_speed import option, real_model
+from tests.perf.training_speed import real_model
 
 TASKS = {"jcommonsenseqa": ("ja/jcommonsenseqa", 3), "jnli": ("ja/jnli", 3), "xwinograd": ("ja/xwinograd-ja", 0)}
 TOLERANCE = 1e-3  # nats
-
-
-def given(name: str) -> str:
-    """The text of `--name=TEXT` on the command line."""
-    return next((argument.partition("=")[2] for argument in sys.argv if argument.startswith(f"--{name}=")), "")
 
 
 def ours(folder: str, prompts: Sequence[Prompt]) -> tuple[list[Any], list[Any]]:
@@ -116,7 +111,7 @@ def line(found: dict[str, Any]) -> str:
 def main() -> None:
     if not has_data():
         return
-    limit, kept = option("limit", 200), Path(given("out")) if given("out") else None
+    limit, kept = option("limit", 200), Path(option("out", "")) if option("out", "") else None
     lines = kept.read_text(encoding="utf-8").splitlines() if kept is not None and kept.is_file() else []
     done = {
         found["task"]: found
@@ -126,7 +121,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = real_model(Path(scratch) / "base")
         for task in TASKS:
-            if given("only") not in task:
+            if option("only", "") not in task:
                 continue
             if task not in done:
                 done[task] = measure(task, folder, limit)

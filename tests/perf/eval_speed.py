@@ -23,8 +23,9 @@ from pathlib import Path
 
 from jp_adapt.evaluation.prompts import build_prompts
 from jp_adapt.recipe.benchmark_items import load_benchmark
+from tests.perf.options import option
 from tests.perf.tokenizer_data import DATA, has_data
-from tests.perf.training_speed import option, real_model
+from tests.perf.training_speed import real_model
 
 CASES = {  # name -> benchmark, profile, shots
     "jcommonsenseqa-fixed": ("ja/jcommonsenseqa", "jp-adapt", 3),
@@ -76,7 +77,7 @@ def contender(name: str, case: str, folder: str) -> dict[str, object]:
 def main() -> None:
     if not has_data():
         return
-    only = next((argument.partition("=")[2] for argument in sys.argv if argument.startswith("--only=")), "")
+    only = option("only", "")
     with tempfile.TemporaryDirectory() as scratch:
         folder = real_model(Path(scratch) / "base")
         for case in CASES:

@@ -7,13 +7,13 @@ twentieth document of which is held out. The transformer and the old rows stay f
 from __future__ import annotations
 
 import random
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from jp_adapt.corpus.pack import Plan, plan_training
+from jp_adapt.corpus.mixture import plan_training
+from jp_adapt.corpus.pack import Plan
 from jp_adapt.evaluation.bits import score_texts
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, resolve_precision
 from jp_adapt.model.gguf import convert_gguf
@@ -23,6 +23,7 @@ from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.extend import extend_tokenizer
 from jp_adapt.tokenizer.load import load_tokenizer
 from jp_adapt.training.loop import TrainSettings, train
+from tests.perf.options import option
 from tests.perf.tokenizer_data import corpus_of, has_data, read_corpora
 
 NEW_TOKENS = 6_000
@@ -60,9 +61,7 @@ def split(corpora: dict[str, list[str]]) -> tuple[dict[str, list[str]], list[str
 def main() -> None:
     if not has_data():
         return
-    options = dict(argument.removeprefix("--").split("=") for argument in sys.argv if argument.startswith("--") and "=" in argument)
-    tokens = int(options.get("tokens", 140_000))
-    inits = options["init"].split(",") if "init" in options else ["mean", "norm_matched", "position_weighted"]
+    tokens, inits = option("tokens", 140_000), option("init", "mean,norm_matched,position_weighted").split(",")
     documents, held_out = split(read_corpora("ja"))
     english = [text[:DOCUMENT_CHARS] for text in read_corpora("en")["debian_reference_en"][:ENGLISH_DOCUMENTS]]
     with tempfile.TemporaryDirectory() as temporary:

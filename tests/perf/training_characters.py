@@ -13,17 +13,17 @@ import statistics
 import tempfile
 from pathlib import Path
 
+from tests.perf.options import option
 from tests.perf.quality_arms import HELDOUT_JA
 from tests.perf.tokenizer_data import has_data, read_corpora
 from tests.perf.training_peers import Job, measure
-from tests.perf.training_quality import base_folder, extended_tokenizer_folder, options
-from tests.perf.training_speed import option
+from tests.perf.training_quality import base_folder, extended_tokenizer_folder
 
 
 def main() -> None:
     if not has_data():
         return
-    out = Path(options().get("out", "training_quality"))
+    out = Path(option("out", "training_quality"))
     out.mkdir(parents=True, exist_ok=True)
     base = base_folder(out)
     new_tokens, steps = option("new_tokens", 6_000), option("steps", 4)

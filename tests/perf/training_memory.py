@@ -11,8 +11,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.perf.options import option
 from tests.perf.training_peers import Job, measure
-from tests.perf.training_speed import option
 
 OLD_ROWS, NEW_ROWS = 128_256, 15_744
 CONTENDERS = ("ours", "TRL SFTTrainer")

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.core.files import new_folder
+from tests.perf.options import option
 from tests.perf.quality_arms import HELDOUT_EN, HELDOUT_JA, LR, Arm
 from tests.perf.tokenizer_data import DATA, has_data
 from tests.perf.training_speed import real_model
@@ -49,42 +50,36 @@ ABLATIONS: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def options() -> dict[str, str]:
-    """`--name=value` on the command line."""
-    return {name: value for name, _, value in (argument[2:].partition("=") for argument in sys.argv if argument.startswith("--"))}
-
-
 def main() -> None:
     if not has_data():
         return
-    given = options()
-    out = Path(given.get("out", "training_quality"))
+    out = Path(option("out", "training_quality"))
     out.mkdir(parents=True, exist_ok=True)
     base = base_folder(out)
     first = Arm(
         "ours",
         str(base),
-        seconds=60 * float(given.get("minutes", 30)),
-        tokenizer=str(extended_tokenizer_folder(base, out, int(given.get("new_tokens", 6_000)))),
-        seed=int(given.get("seed", 1234)),
-        precision=given.get("precision", "auto"),
-        points=int(given.get("points", 10)),
-        heldout_chars=int(given.get("heldout_chars", 10_000)),
+        seconds=60 * option("minutes", 30.0),
+        tokenizer=str(extended_tokenizer_folder(base, out, option("new_tokens", 6_000))),
+        seed=option("seed", 1234),
+        precision=option("precision", "auto"),
+        points=option("points", 10),
+        heldout_chars=option("heldout_chars", 10_000),
     )
     print(f"  {first.seconds / 60:g} minutes each; held out: {HELDOUT_JA}, {HELDOUT_EN}", flush=True)
-    _print_table([_result(arm, out) for arm in _arms(first, given)])
+    _print_table([_result(arm, out) for arm in _arms(first)])
 
 
-def _arms(first: Arm, given: dict[str, str]) -> Iterator[Arm]:
-    if "ablate" in given:
-        for change in (change for name in given["ablate"].split(",") for change in ABLATIONS[name]):
+def _arms(first: Arm) -> Iterator[Arm]:
+    if ablate := option("ablate", ""):
+        for change in (change for name in ablate.split(",") for change in ABLATIONS[name]):
             arm = replace(first, **change)
             ((key, value),) = change.items()
             yield replace(arm, name="ours" if arm == first else f"{key} {value:g}")
         return
-    arms = {"ours": first, "base": replace(first, tokenizer=""), "peer": replace(first, method="peer", lr=float(given.get("peer_lr", LR)))}
-    for name in given.get("only", "ours,base,peer").split(","):
-        for percent in given.get("replay", "10").split(","):
+    arms = {"ours": first, "base": replace(first, tokenizer=""), "peer": replace(first, method="peer", lr=option("peer_lr", LR))}
+    for name in option("only", "ours,base,peer").split(","):
+        for percent in option("replay", "10").split(","):
             arm = replace(arms[name], replay=float(percent) / 100)
             yield replace(arm, name=name if arm.replay == first.replay else f"{name}, {percent} % English")
 

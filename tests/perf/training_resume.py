@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from tests.conftest import make_pico
-from tests.perf.training_speed import option
+from tests.perf.options import option
 from tests.recipes import write_small_recipe
 from tests.training.test_ranks import command, weights
 

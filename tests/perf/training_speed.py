@@ -9,19 +9,14 @@ from __future__ import annotations
 
 import os
 import statistics
-import sys
 import tempfile
 from pathlib import Path
 
+from tests.perf.options import option
 from tests.perf.training_peers import Job, measure
 
 CONTENDERS = ("ours", "TRL SFTTrainer", "Trainer + peft")
 TEXT = Path(__file__).resolve().parents[2] / "recipes" / "data" / "quickstart" / "ja_train.jsonl"
-
-
-def option(name: str, default: int) -> int:
-    """The number of `--name=N` on the command line."""
-    return next((int(argument.partition("=")[2]) for argument in sys.argv if argument.startswith(f"--{name}=")), default)
 
 
 def real_model(folder: Path) -> str:
