@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
 from jp_adapt.pipeline.eval_model import chat_template, render_chat
-from tests.judge_server import JudgeServer, _Handler
+from tests.judge_server import JudgeServer, _Handler, served
 
 
 class CompletionServer(JudgeServer):
@@ -28,17 +27,8 @@ class CompletionServer(JudgeServer):
         self.computing = threading.Lock()
 
 
-@contextmanager
-def completion_server(folder: Path, script: list[str] | None = None, **options: Any) -> Iterator[CompletionServer]:
-    server = CompletionServer(folder, script, **options)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def completion_server(folder: Path, script: list[str] | None = None, **options: Any) -> AbstractContextManager[CompletionServer]:
+    return served(CompletionServer(folder, script, **options))
 
 
 class _CompletionHandler(_Handler):

@@ -8,12 +8,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+Server = TypeVar("Server", bound=ThreadingHTTPServer)
 SLOW_S = 1.5  # longer than the timeout that the tests give the client
 
 
@@ -48,8 +49,8 @@ class JudgeServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def judge_server(script: list[str] | None = None, **options: Any) -> Iterator[JudgeServer]:
-    server = JudgeServer(script, **options)
+def served(server: Server) -> Iterator[Server]:
+    """The server, answering from a thread of its own."""
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
@@ -58,6 +59,10 @@ def judge_server(script: list[str] | None = None, **options: Any) -> Iterator[Ju
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def judge_server(script: list[str] | None = None, **options: Any) -> AbstractContextManager[JudgeServer]:
+    return served(JudgeServer(script, **options))
 
 
 def grade_of(prompt: str) -> int:

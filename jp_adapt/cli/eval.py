@@ -84,7 +84,7 @@ def _served(args: argparse.Namespace) -> Served | None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.launch import LAUNCHED, end_with_launcher, run_processes
+    from jp_adapt.pipeline.launch import LAUNCHED, end_with_launcher, is_first_process, run_processes
 
     if args.processes is not None and LAUNCHED not in os.environ:
         return run_processes(args.processes, args.given)
@@ -113,7 +113,7 @@ def main(args: argparse.Namespace) -> int:
     )
     out = args.out or Path("runs") / f"eval-{args.model.resolve().name}"
     scores = evaluate(args.model, out, options, processes=joined_processes())
-    if int(os.environ.get("RANK", "0")) > 0:
+    if not is_first_process():
         return 0
     if args.json:
         print(json.dumps(json.loads((out / SCORES).read_text(encoding="utf-8")), ensure_ascii=False))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ def add_parser(verbs: Any) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.processes is not None:
         return _several(args)
-    from jp_adapt.pipeline.launch import end_with_launcher
+    from jp_adapt.pipeline.launch import end_with_launcher, is_first_process
     from jp_adapt.pipeline.report import headline_table
     from jp_adapt.pipeline.run import assist_recipe, run_recipe
     from jp_adapt.recipe.load import load_recipe
@@ -36,7 +35,7 @@ def main(args: argparse.Namespace) -> int:
     end_with_launcher()
     loaded = load_recipe(args.recipe, args.set)
     out = args.out or Path("runs") / loaded.recipe.name
-    if int(os.environ.get("RANK", "0")) > 0:
+    if not is_first_process():
         assist_recipe(loaded, out)
         return 0
     result = run_recipe(loaded, out, redo_from=args.redo_from, trackers=tuple(args.log))

@@ -20,6 +20,7 @@ from jp_adapt.core.progress import say
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 LONGEST_ASKED_WAIT_S = 600.0
+COMPLETIONS, CHAT = "/completions", "/chat/completions"
 Value = TypeVar("Value")
 NO_USE_IN_ASKING_AGAIN = {401, 403, 404, 405}  # the key, the address or the model is wrong: every other request would fail in the same way
 
@@ -81,7 +82,7 @@ class Endpoint:
         key = os.environ.get(key_variable, "") if key_variable else ""
         if key_variable and not key:
             raise UsageError(f"the environment variable {key_variable} is not set; put the API key of the endpoint there")
-        self.base = address.rstrip("/").removesuffix("/chat/completions")
+        self.base = address.rstrip("/").removesuffix(CHAT)
         self._key, self._tries, self._sleep, self._timeout_s = key, tries, sleep, timeout_s
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self._client = httpx2.Client(headers=headers, timeout=httpx2.Timeout(timeout_s), follow_redirects=False)

@@ -15,12 +15,11 @@ from typing import Any
 
 from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.core.progress import Advance
-from jp_adapt.evaluation.endpoint import Endpoint, EndpointError, RefusedError, chat_completion, whole_characters
+from jp_adapt.evaluation.endpoint import CHAT, COMPLETIONS, Endpoint, EndpointError, RefusedError, chat_completion, whole_characters
 from jp_adapt.evaluation.generate import Continuation
 from jp_adapt.evaluation.reply_cache import ReplyCache
-from jp_adapt.evaluation.trie import Request, cut_in_windows
+from jp_adapt.evaluation.trie import Request, sum_over_windows
 
-COMPLETIONS, CHAT = "/completions", "/chat/completions"
 MOST_STOPS = 4  # of the OpenAI API; what comes after the others is cut off here
 # `prompt_logprobs` is vLLM's, and names the ids; a server that refuses to know it is asked in OpenAI's own way.
 WAYS: tuple[dict[str, Any], ...] = ({"echo": True, "logprobs": 1, "prompt_logprobs": 0}, {"echo": True, "logprobs": 1})
@@ -153,12 +152,11 @@ class EndpointEngine:
         self.completions, self.decode = completions, decode
 
     def log_likelihoods(self, requests: Sequence[Request], max_tokens: int, advance: Advance) -> list[float]:
-        windows = [(owner, window) for owner, request in enumerate(requests) for window in cut_in_windows(request, max_tokens)]
-        found = self.completions.each([{"score": window.ids, "first": window.first} for _, window in windows], self._score, advance)
-        totals = [0.0] * len(requests)
-        for (owner, _), value in zip(windows, found, strict=True):
-            totals[owner] += value["nats"]
-        return totals
+        def score(windows: list[Request]) -> list[float]:
+            found = self.completions.each([{"score": window.ids, "first": window.first} for window in windows], self._score, advance)
+            return [value["nats"] for value in found]
+
+        return sum_over_windows(requests, max_tokens, score)
 
     def _score(self, request: dict[str, Any]) -> dict[str, Any]:
         ids, first = request["score"], request["first"]

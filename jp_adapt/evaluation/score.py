@@ -17,7 +17,7 @@ from torch import Tensor
 from jp_adapt.core.progress import Advance
 from jp_adapt.evaluation.memory import Room
 from jp_adapt.evaluation.processes import ALONE, Processes
-from jp_adapt.evaluation.trie import Node, Request, build_trie, cut_in_windows, pack, preorder
+from jp_adapt.evaluation.trie import Node, Request, build_trie, pack, preorder, sum_over_windows
 from jp_adapt.model.causal import CHUNK_LOGITS, CausalModel
 
 PACK_TOKENS = 512  # in one forward pass; `python -m tests.perf eval_speed --pack=N` compares others, and no comparison has been completed
@@ -44,15 +44,11 @@ def log_likelihoods(
 
     A request longer than `max_tokens` is scored in windows, each starting afresh with its first id; every scored id is scored once.
     """
-    owners, windows = [], []
-    for owner, request in enumerate(requests):
-        for window in cut_in_windows(request, max_tokens):
-            owners.append(owner)
-            windows.append(window)
-    totals = [0.0] * len(requests)
-    for owner, scored in zip(owners, score_requests(model, windows, advance=advance, room=room, processes=processes), strict=True):
-        totals[owner] += scored.log_likelihood
-    return totals
+
+    def score(windows: list[Request]) -> list[float]:
+        return [scored.log_likelihood for scored in score_requests(model, windows, advance=advance, room=room, processes=processes)]
+
+    return sum_over_windows(requests, max_tokens, score)
 
 
 def score_requests(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 
@@ -26,6 +26,19 @@ def cut_in_windows(request: Request, max_tokens: int) -> list[Request]:
         if first <= len(piece):
             windows.append(Request([prefix, *piece], first))
     return windows
+
+
+def sum_over_windows(requests: Sequence[Request], max_tokens: int, score: Callable[[list[Request]], Iterable[float]]) -> list[float]:
+    """For each request the sum of what `score` gives for its windows (see `cut_in_windows`)."""
+    owners, windows = [], []
+    for owner, request in enumerate(requests):
+        for window in cut_in_windows(request, max_tokens):
+            owners.append(owner)
+            windows.append(window)
+    totals = [0.0] * len(requests)
+    for owner, nats in zip(owners, score(windows), strict=True):
+        totals[owner] += nats
+    return totals
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from jp_adapt.core.progress import Advance
 from jp_adapt.evaluation.endpoint_engine import cut_off
 from jp_adapt.evaluation.generate import Continuation
 from jp_adapt.evaluation.token_backend import Engine, OneAtATime
-from jp_adapt.evaluation.trie import Request, cut_in_windows
+from jp_adapt.evaluation.trie import Request, sum_over_windows
 
 AT_ONCE = 256  # requests between two words of progress; vLLM fills its batches from them
 
@@ -34,17 +34,19 @@ class VllmEngine:
         self.llm = self.vllm.LLM(model=folder, dtype=dtype, max_model_len=max_tokens + 1, trust_remote_code=False)
 
     def log_likelihoods(self, requests: Sequence[Request], max_tokens: int, advance: Advance) -> list[float]:
-        windows = [(owner, window) for owner, request in enumerate(requests) for window in cut_in_windows(request, max_tokens)]
-        windows = [(owner, window) for owner, window in windows if window.first < len(window.ids)]
         settings = self.vllm.SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
-        totals, done = [0.0] * len(requests), 0
-        for start in range(0, len(windows), AT_ONCE):
-            part = windows[start : start + AT_ONCE]
-            for (owner, window), output in zip(part, self._run([window.ids for _, window in part], settings), strict=True):
-                totals[owner] += _sum(output.prompt_logprobs, window)
-            done += len(part)
-            advance(min(done, len(requests)), "")
-        return totals
+
+        def score(windows: list[Request]) -> list[float]:
+            nats = [0.0] * len(windows)
+            asked = [at for at, window in enumerate(windows) if window.first < len(window.ids)]
+            for start in range(0, len(asked), AT_ONCE):
+                part = asked[start : start + AT_ONCE]
+                for at, output in zip(part, self._run([windows[at].ids for at in part], settings), strict=True):
+                    nats[at] = _sum(output.prompt_logprobs, windows[at])
+                advance(min(start + len(part), len(requests)), "")
+            return nats
+
+        return sum_over_windows(requests, max_tokens, score)
 
     def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[str]:
         texts: list[str] = []

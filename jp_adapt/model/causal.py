@@ -19,7 +19,7 @@ from transformers.utils import logging as transformers_logging
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import read_json, write_json
 from jp_adapt.core.progress import say
-from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters, lora_settings
+from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters, lora_settings, plain_name
 from jp_adapt.model.rows import ExtendedEmbedding
 
 CHUNK_LOGITS = 16_000_000  # logits held at once while scoring: 64 MB in float32
@@ -129,7 +129,7 @@ class CausalModel(nn.Module):
                 parameter.requires_grad_(trains)
                 parameter.data = parameter.data.to(torch.float32 if trains else self.dtype)
             if trains:
-                self.trained.add(name.replace(".base_layer.", "."))
+                self.trained.add(plain_name(name))
 
     def base_row_parameters(self) -> dict[str, nn.Parameter]:
         """The base's own rows by name; one entry where the head is tied."""
@@ -205,7 +205,7 @@ def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> Non
     if rows:
         save_file(rows, folder / ROWS_FILE, metadata=facts)
     if model.trained:
-        named = {name.replace(".base_layer.", "."): parameter for name, parameter in model.base.named_parameters()}
+        named = {plain_name(name): parameter for name, parameter in model.base.named_parameters()}
         save_file({name: named[name].detach().contiguous() for name in sorted(model.trained)}, folder / WEIGHTS_FILE, metadata=facts)
     if model.lora is not None:
         lora = {PEFT_PREFIX + name: parameter.detach().contiguous() for name, parameter in lora_parameters(model.body).items()}

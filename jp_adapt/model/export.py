@@ -62,9 +62,7 @@ def _as_trained(base: Path, adapter: Path, trained_dtype: torch.dtype, quantizat
 
 def _logits(model: CausalModel, ids: Tensor) -> Tensor:
     with torch.inference_mode():
-        hidden = model(ids)
-        head = model.base_head if model.new_output is None else torch.cat([model.base_head, model.new_output])
-        return hidden @ head.t()
+        return model.logits(model(ids)[0])[None]
 
 
 def merge(model: CausalModel) -> Any:

@@ -46,6 +46,11 @@ class LeanLinear(PeftLinear):  # type: ignore[misc]
         return torch.addmm(out.reshape(-1, out.shape[-1]), low, up.to(x.dtype).t(), alpha=self.scaling[ADAPTER]).view_as(out)
 
 
+def plain_name(name: str) -> str:
+    """The name that a parameter of a layer with LoRA has without it."""
+    return name.replace(".base_layer.", ".")
+
+
 def linear_names(body: nn.Module) -> list[str]:
     """Last names of all linear layers of a transformer body, sorted: q_proj, gate_proj, ..."""
     return sorted({name.rsplit(".", 1)[-1] for name, module in body.named_modules() if isinstance(module, nn.Linear)})

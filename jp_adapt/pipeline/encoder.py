@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,11 @@ def plain_tokenizer(path: Path) -> Tokenizer:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def encoder(tokenizer: Tokenizer) -> Callable[[str], list[int]]:
+    """Text -> ids, without special tokens."""
+    return lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 class FileEncoder:

@@ -27,7 +27,7 @@ from jp_adapt.pipeline.eval_processes import follow, led
 from jp_adapt.pipeline.eval_source import MODEL, Served, Source, open_source
 from jp_adapt.pipeline.run import environment
 from jp_adapt.recipe.benchmark import Protocol
-from jp_adapt.recipe.benchmark_items import LoadedBenchmark, load_benchmark, load_declaration, load_suite, protocol_of
+from jp_adapt.recipe.benchmark_items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of
 from jp_adapt.recipe.profiles import PROFILES, score_name
 
 DEFAULT_SUITE = "quick"
@@ -105,11 +105,8 @@ def _benchmarks(options: EvalOptions) -> tuple[list[str], str]:
     """Names of the benchmarks, each once, and the profile."""
     if options.suite is not None and options.benchmarks:
         raise UsageError("--suite and --benchmarks both say what to measure; give one of them")
-    if options.benchmarks:
-        names, profile = list(dict.fromkeys(options.benchmarks)), options.profile or "jp-adapt"
-    else:
-        suite = load_suite(options.suite or DEFAULT_SUITE)
-        names, profile = suite.benchmarks, options.profile or suite.profile
+    suite = None if options.benchmarks else options.suite or DEFAULT_SUITE
+    names, profile = named_benchmarks(suite, options.benchmarks, options.profile)
     if profile not in PROFILES:
         raise UsageError(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
     return names, profile

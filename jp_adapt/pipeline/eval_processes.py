@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from jp_adapt.evaluation.processes import ALONE, Processes
+from jp_adapt.pipeline.launch import several_processes
 
 
 def joined_processes() -> Processes:
     """This process among those of its launcher (`--processes`, torchrun, accelerate launch), met; ALONE where there is no other."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if not several_processes():
         return ALONE
     from jp_adapt.training import ranks
 

@@ -199,4 +199,4 @@ class ServedSource:
     def close(self) -> None:
         self._endpoint.close()
         if self._backend is not None:
-            self._cache.__exit__(None, None, None)
+            self._cache.close()

@@ -19,6 +19,16 @@ GRACE_S = 20.0  # for the others to end by themselves (an interrupted rank 0 is 
 LAUNCHED = "JP_ADAPT_LAUNCHED"
 
 
+def several_processes() -> bool:
+    """Whether this process is one of several, as `run_processes`, torchrun and accelerate launch make them. `training.ranks` knows more, and needs torch."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that writes and reports."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def run_processes(count: int, arguments: Sequence[str]) -> int:
     """Run `jp-adapt ARGUMENTS` in `count` processes that find each other as under torchrun; the exit code of the first that failed, else 0."""
     if "RANK" in os.environ:

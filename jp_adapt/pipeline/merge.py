@@ -37,11 +37,11 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
     """
     from jp_adapt.model.causal import adapter_metadata, resolve_precision
     from jp_adapt.model.export import export_model
-    from jp_adapt.pipeline.encoder import plain_tokenizer
+    from jp_adapt.pipeline.encoder import encoder, plain_tokenizer
 
     facts = adapter_metadata(adapter)
     folder = _tokenizer_of(facts["tokenizer_sha256"], [tokenizer] if tokenizer else [adapter, base])
-    probe = plain_tokenizer(folder / "tokenizer.json").encode(PROBE, add_special_tokens=False).ids
+    probe = encoder(plain_tokenizer(folder / "tokenizer.json"))(PROBE)
     with new_folder(out) as target:
         trained, quantization = resolve_precision(facts.get("dtype", "float32")), cast("Quantization | None", facts.get("quantization"))
         difference = export_model(base, adapter, trained, target, probe, dtype=dtype, quantization=quantization)

@@ -16,12 +16,13 @@ from jp_adapt.core.progress import progress, say
 from jp_adapt.corpus.preferences import read_preferences
 from jp_adapt.model.causal import load_base, resolve_precision
 from jp_adapt.model.export import export_model
-from jp_adapt.model.lora import LoraSettings, target_names
-from jp_adapt.pipeline.encoder import plain_tokenizer
+from jp_adapt.model.lora import target_names
+from jp_adapt.pipeline.encoder import encoder, plain_tokenizer
 from jp_adapt.pipeline.merge import PROBE, copy_tokenizer, export_facts, stage_records, write_card
 from jp_adapt.pipeline.preference_watch import PreferenceWatch, last_whole
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.trackers import open_tracker
+from jp_adapt.pipeline.training_stage import lora_of
 from jp_adapt.recipe.schema import PreferenceStage
 from jp_adapt.training import ranks
 from jp_adapt.training.stop import stop_requests
@@ -80,8 +81,7 @@ def _trainer(stage: PreferenceStage, context: Context, start: Path, dtype: torch
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     model = load_base(start, dtype)
-    wanted = stage.lora
-    settings = LoraSettings(wanted.rank, wanted.alpha, wanted.rslora, wanted.dora, tuple(wanted.targets) if wanted.targets else None)
+    settings = lora_of(stage.lora)
     lora = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
@@ -152,8 +152,7 @@ def _arguments(stage: PreferenceStage, checkpoints: Path, seed: int, dtype: torc
 
 def _export(trainer: Any, stage: PreferenceStage, context: Context, folder: StageFolder, start: Path, dtype: torch.dtype) -> float:
     """Merge in float32, prove it, and write the plain folder with its tokenizer and card; comes back: the largest difference of a logit."""
-    tokenizer = plain_tokenizer(start / "tokenizer.json")
-    probe = tokenizer.encode(PROBE, add_special_tokens=False).ids
+    probe = encoder(plain_tokenizer(start / "tokenizer.json"))(PROBE)
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=".adapter.", suffix=".tmp") as adapter, new_folder(folder.final) as target:
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(adapter, save_embedding_layers=False)
         difference = export_model(start, Path(adapter), dtype, target, probe)

@@ -23,7 +23,7 @@ from jp_adapt.core.progress import say
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.sources import check_hash, folder_files, package_file
 from jp_adapt.pipeline.inputs import check_inputs
-from jp_adapt.pipeline.launch import refuse_accelerates_own
+from jp_adapt.pipeline.launch import refuse_accelerates_own, several_processes
 from jp_adapt.pipeline.prepared import hashed_file
 from jp_adapt.pipeline.run_folder import Identity, RunFolder, now
 from jp_adapt.pipeline.trackers import check_trackers
@@ -136,11 +136,6 @@ def _run_stages(recipe: Recipe, folder: RunFolder, gguf: Path | None, identities
         done.append(stage.id)
     _tell_others(None, base)
     return done
-
-
-def several_processes() -> bool:
-    """Whether this process is one of several, as `run --processes`, torchrun and accelerate launch make them."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 def _meet() -> None:

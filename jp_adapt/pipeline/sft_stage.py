@@ -10,13 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tokenizers import Tokenizer
-
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, write_json, write_text
 from jp_adapt.core.progress import say
 from jp_adapt.corpus.conversations import ConversationEncoder, ConversationPlan, Sample, fit_length, plan_conversations, read_conversations
-from jp_adapt.pipeline.encoder import plain_tokenizer
+from jp_adapt.pipeline.encoder import encoder, plain_tokenizer
 from jp_adapt.recipe.schema import SftStage, Stage
 from jp_adapt.text.chat import TEMPLATES, Message, with_defaults
 
@@ -57,12 +55,7 @@ def load_chat(stage: SftStage, context: Context) -> Chat:
             raise InputError(f"stage '{stage.id}': template {stage.template} ends an answer with EOS, and the tokenizer of {folder} names no eos_token")
         jinja, system, takes_input = template.jinja, stage.system or template.system, template.takes_input
     jinja = with_defaults(jinja, bos=bos, eos=eos, system=system)
-    encode = partial(_encode, tokenizer)
-    return Chat(jinja, ConversationEncoder(encode, added, partial(_render, jinja), takes_input=takes_input))
-
-
-def _encode(tokenizer: Tokenizer, text: str) -> list[int]:
-    return list(tokenizer.encode(text, add_special_tokens=False).ids)
+    return Chat(jinja, ConversationEncoder(encoder(tokenizer), added, partial(_render, jinja), takes_input=takes_input))
 
 
 def _render(jinja: str, messages: list[Message], prompt: bool) -> str:

@@ -16,7 +16,7 @@ from jp_adapt.core.hashes import sha256_file
 from jp_adapt.corpus.mixture import plan_training
 from jp_adapt.corpus.pack import Documents, Plan
 from jp_adapt.corpus.sources import read_documents
-from jp_adapt.pipeline.encoder import plain_tokenizer
+from jp_adapt.pipeline.encoder import encoder, plain_tokenizer
 from jp_adapt.pipeline.evaluate_stage import run_evaluate
 from jp_adapt.pipeline.merge import PROBE, copy_tokenizer, export_facts, stage_records, write_card
 from jp_adapt.pipeline.prepared import is_prepared, open_prepared, prepared_texts
@@ -94,11 +94,6 @@ class Context:
 def load_tokenizer(folder: Path) -> Tokenizer:
     """The `tokenizers` tokenizer of a folder, of any family, for plain text."""
     return plain_tokenizer(folder / "tokenizer.json")
-
-
-def encoder(tokenizer: Tokenizer) -> Callable[[str], list[int]]:
-    """Text -> ids, without special tokens."""
-    return lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def run_stage(stage: Stage, context: Context) -> Results:

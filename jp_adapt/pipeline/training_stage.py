@@ -20,6 +20,7 @@ from jp_adapt.evaluation.samples import greedy_ids
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, load_causal
 from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import init_new_rows
+from jp_adapt.pipeline.eval_processes import joined_processes
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.recipe.schema import Lora, RowsStage, TrainingSamples, TrainingStage
 from jp_adapt.training import ranks
@@ -30,6 +31,11 @@ if TYPE_CHECKING:
     from jp_adapt.pipeline.stages import Context
 
 HELDOUT_MAX_TOKENS = 2048
+
+
+def lora_of(lora: Lora) -> LoraSettings:
+    """What a recipe says of LoRA, as the model takes it."""
+    return LoraSettings(lora.rank, lora.alpha, lora.rslora, lora.dora, tuple(lora.targets) if lora.targets else None)
 
 
 def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) -> CausalModel:
@@ -47,8 +53,7 @@ def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) ->
     full = stage.parameters == "full"
     model.unfreeze(body=full, embeddings=stage.trains_all_rows)
     if model.lora is None and not full:
-        lora = stage.lora or Lora()
-        model.add_lora(LoraSettings(lora.rank, lora.alpha, lora.rslora, lora.dora, tuple(lora.targets) if lora.targets else None), context.recipe.seed)
+        model.add_lora(lora_of(stage.lora or Lora()), context.recipe.seed)
     return model
 
 
@@ -149,9 +154,8 @@ def sampler(
 
 def measuring_processes(model: CausalModel) -> Processes:
     """The processes that share a measurement out while they train. Where `model` is sharded a pass needs every process, and each makes all of them."""
-    if ranks.world_size() == 1 or any(isinstance(module, FSDPModule) for module in model.modules()):
-        return ALONE
-    return Processes(ranks.rank(), ranks.world_size(), ranks.gather)
+    sharded = any(isinstance(module, FSDPModule) for module in model.modules())
+    return ALONE if sharded else joined_processes()
 
 
 def heldout_measure(model: CausalModel, encode: Encode, heldout: dict[str, list[str]], languages: Mapping[str, str], prefix: int) -> Callable[[], Metrics]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -103,12 +104,19 @@ def digest(hashes: dict[str, str]) -> str:
     return hashlib.sha256("".join(f"{value}  {file}\n" for file, value in sorted(hashes.items())).encode()).hexdigest()
 
 
+def named_benchmarks(suite: str | None, benchmarks: Sequence[str], profile: str | None) -> tuple[list[str], str]:
+    """Names of the benchmarks, those of the suite where one is named, each once; and the profile: the given one, the suite's, or our own."""
+    if suite is None:
+        return list(dict.fromkeys(benchmarks)), profile or "jp-adapt"
+    named = load_suite(suite)
+    return list(dict.fromkeys(named.benchmarks)), profile or named.profile
+
+
 def stage_benchmarks(stage: EvaluateStage, *, items: bool = True) -> list[LoadedBenchmark]:
     """The benchmarks of an evaluate stage. Without `items` those that need a data folder are declarations only. Errors as of `load_benchmark`."""
-    suite = load_suite(stage.suite) if stage.suite is not None else None
-    profile = stage.profile or (suite.profile if suite is not None else "jp-adapt")
+    names, profile = named_benchmarks(stage.suite, stage.benchmarks, stage.profile)
     loaded = []
-    for name in dict.fromkeys(suite.benchmarks if suite is not None else stage.benchmarks):
+    for name in names:
         benchmark, path = load_declaration(name)
         protocol = protocol_of(name, benchmark, profile)
         if (protocol.kind or benchmark.kind) == "code":

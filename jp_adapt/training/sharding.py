@@ -17,6 +17,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from jp_adapt.model.causal import CausalModel
+from jp_adapt.model.lora import plain_name
 
 
 def shard_model(model: CausalModel, device: torch.device) -> None:
@@ -57,7 +58,7 @@ def gather_trained(model: CausalModel, *, keep: bool) -> None:
     wanted = {f"base.{name}" for name in model.trained}
     found = {}
     for name, parameter in model.named_parameters():
-        if parameter.requires_grad or name.replace(".base_layer.", ".") in wanted:
+        if parameter.requires_grad or plain_name(name) in wanted:
             value = whole(parameter.detach())
             if keep:
                 found[name] = nn.Parameter(value.cpu(), parameter.requires_grad)

@@ -32,6 +32,13 @@ def _content(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def _finish_as_straight(recipe: Path, tmp_path: Path) -> None:
+    """`prepare` goes on where tasks ended, to the bytes of a run without them."""
+    for name in ("out", "straight"):
+        assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / name)]) == 0
+    assert _content(tmp_path / "out") == _content(tmp_path / "straight")
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1)])
 def test_tasks_in_any_order_make_the_same_bytes(recipe: Path, tmp_path: Path, order: tuple[int, ...]) -> None:
     assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / "straight")]) == 0
@@ -48,9 +55,7 @@ def test_tasks_in_any_order_make_the_same_bytes(recipe: Path, tmp_path: Path, or
 def test_what_the_tasks_left_out_is_done_at_the_end(recipe: Path, tmp_path: Path) -> None:
     CorpusTasks(recipe, tmp_path / "out")(rank=1, world_size=3)
     assert sorted(path.stem for path in (tmp_path / "out.partial" / "units").iterdir()) == ["unit-000001", "unit-000004"], "its share and no more"
-    for name in ("out", "straight"):
-        assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / name)]) == 0
-    assert _content(tmp_path / "out") == _content(tmp_path / "straight")
+    _finish_as_straight(recipe, tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore")  # datatrove's own
@@ -59,9 +64,7 @@ def test_the_local_executor_of_datatrove_with_several_tasks(recipe: Path, tmp_pa
     executor = local.LocalPipelineExecutor([CorpusTasks(recipe, tmp_path / "out")], tasks=4, workers=2, logging_dir=str(tmp_path / "logs"))
     executor.run()
     assert len(list((tmp_path / "logs" / "completions").iterdir())) == 4
-    for name in ("out", "straight"):
-        assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / name)]) == 0
-    assert _content(tmp_path / "out") == _content(tmp_path / "straight")
+    _finish_as_straight(recipe, tmp_path)
 
 
 # What Slurm does with a script, without its queue: `sbatch` runs it once for each index of the array, with the variables that Slurm sets.
@@ -105,9 +108,7 @@ def test_the_slurm_executor_of_datatrove_submits_a_script_that_does_the_tasks(re
     assert "#SBATCH --mem-per-cpu=3G\n" in script
     assert len(list((tmp_path / "logs" / "completions").iterdir())) == 2, (programs / "jobs.log").read_text(encoding="utf-8")
     assert len(list((tmp_path / "out.partial" / "units").iterdir())) == 5, "all files are done by the tasks"
-    for name in ("out", "straight"):
-        assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / name)]) == 0
-    assert _content(tmp_path / "out") == _content(tmp_path / "straight")
+    _finish_as_straight(recipe, tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore")  # datatrove's own
@@ -120,6 +121,4 @@ def test_a_worker_of_the_ray_executor_of_datatrove_does_the_tasks_that_it_is_sen
         ray.RankWorker().run_for_rank(sent, ranks, ["here"], 0)
     assert len(list((tmp_path / "logs" / "completions").iterdir())) == 3
     assert len(list((tmp_path / "out.partial" / "units").iterdir())) == 5, "all files are done by the tasks"
-    for name in ("out", "straight"):
-        assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / name)]) == 0
-    assert _content(tmp_path / "out") == _content(tmp_path / "straight")
+    _finish_as_straight(recipe, tmp_path)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from jp_adapt.evaluation.endpoint import Completion, Endpoint, chat_completion
-
-CHAT = "/chat/completions"
+from jp_adapt.evaluation.endpoint import CHAT, Completion, Endpoint, chat_completion
 
 
 class Judge(Protocol):
