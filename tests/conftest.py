@@ -16,7 +16,7 @@ def documents(name: str) -> list[str]:
     return [json.loads(line)["text"] for line in (QUICKSTART / name).read_text(encoding="utf-8").splitlines()]
 
 
-def make_pico(folder: Path, *, tied: bool = True) -> Path:
+def make_pico(folder: Path, *, tied: bool = True, hidden_size: int = 32) -> Path:
     """A randomly initialised Llama of 2 layers with a byte-level tokenizer of 500 English tokens, as a Hugging Face folder."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -35,8 +35,8 @@ def make_pico(folder: Path, *, tied: bool = True) -> Path:
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=500,
-        hidden_size=32,
-        intermediate_size=64,
+        hidden_size=hidden_size,
+        intermediate_size=2 * hidden_size,
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,

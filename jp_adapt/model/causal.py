@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import read_json, write_json
 from jp_adapt.core.progress import say
+from jp_adapt.model.attention import DOCUMENT_ATTENTION, documents_in
 from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters, lora_settings, plain_name
 from jp_adapt.model.rows import ExtendedEmbedding
 
@@ -46,6 +47,7 @@ class CausalModel(nn.Module):
 
     Attributes:
         dtype: type of the computation, and of the weights that do not train.
+        compiled: whether torch compiles the body, for which the documents of each batch must not be Python numbers.
         trained: names of the base's own weights that train, or did in an earlier stage: what an adapter folder must hold beside LoRA and new rows.
     """
 
@@ -56,6 +58,7 @@ class CausalModel(nn.Module):
         self.dtype: torch.dtype = base.get_input_embeddings().weight.dtype
         self.trained: set[str] = set()
         self.body_trains = False
+        self.compiled = False
         self.body = base.get_decoder()
         self.tied = bool(base.config.tie_word_embeddings)
         self.lora: LoraSettings | None = None
@@ -90,8 +93,11 @@ class CausalModel(nn.Module):
         embedded = self.embedding(ids).to(self.dtype)
         # Weights that train are float32, and autocast computes in `dtype`; all others have that type already.
         mixed = self.body_trains and self.dtype != torch.float32
+        # On a CPU our own attention goes through each document apart. With a mask or a cache, on a GPU and compiled it is torch's SDPA.
+        apart = positions is not None and mask is None and cache is None and positions.device.type == "cpu" and not self.compiled
+        packed = {"documents": documents_in(positions)} if apart else {}
         with torch.autocast(embedded.device.type, self.dtype) if mixed else nullcontext():
-            body = self.body(inputs_embeds=embedded, position_ids=positions, attention_mask=mask, cache=cache, use_cache=cache is not None)
+            body = self.body(inputs_embeds=embedded, position_ids=positions, attention_mask=mask, cache=cache, use_cache=cache is not None, **packed)
         hidden: Tensor = body.last_hidden_state
         return hidden.to(self.dtype)
 
@@ -154,7 +160,7 @@ def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | 
     Raises:
         UsageError: bitsandbytes is not installed. InputError: transformers cannot load the folder.
     """
-    config: dict[str, Any] = {"dtype": dtype, "attn_implementation": "sdpa", "trust_remote_code": False}
+    config: dict[str, Any] = {"dtype": dtype, "attn_implementation": DOCUMENT_ATTENTION, "trust_remote_code": False}
     if quantization is not None:
         if find_spec("bitsandbytes") is None:
             raise UsageError(f"quantization {quantization}: bitsandbytes is not installed; pip install 'jp-adapt[qlora]', or take it out of the recipe")
@@ -166,9 +172,15 @@ def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | 
                 model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False), **config)
             model.tie_weights()
             return model
-        return AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **config)
+        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **config)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{folder}: no model that transformers can load ({error})") from error
+    for module in model.modules() if quantization is not None else ():
+        # On a CPU with AVX512-BF16, bitsandbytes 0.50 lays the weights out anew in a forward pass without gradients (a held-out measurement, say), in a
+        # way that passes with gradients and `dequantize` then read wrongly, and that fails for layers narrower than 64.
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
+    return model
 
 
 def load_causal(folder: Path, dtype: torch.dtype, adapter: Path | None = None, *, quantization: Quantization | None = None, empty: bool = False) -> CausalModel:

@@ -31,7 +31,7 @@ class LoraSettings:
 
 
 class LeanLinear(PeftLinear):  # type: ignore[misc]
-    """peft's LoRA layer for one adapter without dropout. float32 matrices compute in the type of the input; the update is added in one fused product.
+    """peft's LoRA layer for one adapter without dropout. float32 matrices compute in the type of the input; the update is added in place by its own product.
 
     peft's own forward casts the whole input to float32, and makes two more passes over the output to scale and to add.
     """
@@ -41,9 +41,10 @@ class LeanLinear(PeftLinear):  # type: ignore[misc]
             result: Tensor = super().forward(x, *args, **kwargs)
             return result
         down, up = self.lora_A[ADAPTER].weight, self.lora_B[ADAPTER].weight
-        out = self.base_layer(x)
-        low = x.reshape(-1, x.shape[-1]) @ down.to(x.dtype).t()
-        return torch.addmm(out.reshape(-1, out.shape[-1]), low, up.to(x.dtype).t(), alpha=self.scaling[ADAPTER]).view_as(out)
+        flat = x.reshape(-1, x.shape[-1])
+        out: Tensor = self.base_layer(flat)  # of two dimensions, so that it is no view, which autograd would copy to change it in place
+        low = flat @ down.to(x.dtype).t()
+        return out.addmm_(low, up.to(x.dtype).t(), alpha=self.scaling[ADAPTER]).view(*x.shape[:-1], -1)
 
 
 def plain_name(name: str) -> str:

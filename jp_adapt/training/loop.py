@@ -21,6 +21,7 @@ from jp_adapt.corpus.pack import StepPlan
 from jp_adapt.model.causal import CausalModel
 from jp_adapt.training import ranks
 from jp_adapt.training.checkpoint import best_checkpoint, gather_tensors, last_whole_checkpoint, load_checkpoint, save_checkpoint
+from jp_adapt.training.heap import keep_freed_memory
 from jp_adapt.training.objective import LossKernel, NextTokenLoss, accumulate_gradients
 from jp_adapt.training.optimizer import group_norms, parameter_groups, trainable_parameters
 from jp_adapt.training.schedule import Schedule, lr_factor
@@ -122,6 +123,8 @@ class _Loop:
         # "no": the model computes in the type it was loaded in, and `accelerate launch --mixed_precision` must not cast a second time.
         handlers = [DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True)]
         self.accelerator = Accelerator(cpu=ranks.on_cpu(), mixed_precision="no", kwargs_handlers=handlers)
+        if self.accelerator.device.type == "cpu":
+            keep_freed_memory()
         self.model, self.plan, self.settings = model, plan, settings
         self.checkpoints, self.on_step, self.measure = checkpoints, on_step, measure
         _prepare_body(model, settings)
@@ -280,3 +283,4 @@ def _prepare_body(model: CausalModel, settings: TrainSettings) -> None:
         model.body.gradient_checkpointing_enable({"use_reentrant": False})
     if settings.compile:
         model.body.compile()
+        model.compiled = True

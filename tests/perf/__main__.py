@@ -7,6 +7,7 @@ import sys
 from importlib import import_module, metadata
 
 BENCHMARKS = (
+    "attention",
     "loss",
     "train_step",
     "training_memory",

@@ -15,7 +15,7 @@ LENGTH, PREFIX = 64, 0
 SIZES = (9, 30, 5, 64, 1, 17, 40, 22)
 
 
-@pytest.fixture(params=["sdpa", "eager"])
+@pytest.fixture(params=["jp_adapt_documents", "sdpa", "eager"])
 def objective(request, pico_untied):
     """A small model in this kind of attention, with new rows and LoRA that do something."""
     base = AutoModelForCausalLM.from_pretrained(pico_untied, attn_implementation=request.param)
