@@ -41,7 +41,7 @@ from tests.perf.tokenizer_data import read_corpora
 
 HELDOUT_JA, HELDOUT_EN = "rust_book_ja", "debian_policy_en"  # in no arm's training text, nor in the tokenizer's
 DOCUMENT_START = "<|endoftext|>"
-ROWS_PER_STEP, LENGTH = 4, 512
+LENGTH = 512  # tokens in a row
 LR, ROWS_STAGE_LR = 1e-3, 5e-3
 MOST_TOKENS_PER_S = 2_000 if not torch.cuda.is_available() else 100_000  # of the plan; a faster arm begins it again
 MOST_CHARS_PER_TOKEN = 4  # of what is encoded; a tokenizer that takes more at once reads some documents twice
@@ -59,6 +59,7 @@ class Arm:
         rows_share: share of the time in which new rows train alone.
         replay: share of English in the tokens.
         lr: of LoRA and, at the peer, of everything.
+        rows_per_step: of 512 tokens each.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Arm:
     rows_share: float = 0.3
     replay: float = 0.1
     lr: float = LR
+    rows_per_step: int = 4
     seed: int = 1234
     precision: str = "auto"
     points: int = 10  # held-out measurements after the first
@@ -107,7 +109,7 @@ def read_texts(arm: Arm) -> Texts:
             texts = first_chars(documents, int(MOST_CHARS_PER_TOKEN * budget * weight))
             ids = [list(item.ids) for item in tokenizer.encode_batch(texts, add_special_tokens=False)]
             sources[name], chars[name] = (ids, weight), sum(map(len, texts))
-    plan = plan_training(sources, prefix=prefix, length=LENGTH, rows_per_step=ROWS_PER_STEP, seed=arm.seed, tokens=budget)
+    plan = plan_training(sources, prefix=prefix, length=LENGTH, rows_per_step=arm.rows_per_step, seed=arm.seed, tokens=budget)
     per_token = {name: chars[name] / sum(map(len, ids)) for name, (ids, _) in sources.items()}
     seen = sum(tokens * per_token[name] for name, tokens in plan.tokens_by_source.items()) / sum(plan.tokens_by_source.values())
     return Texts(encode, prefix, plan, seen, heldout["ja"], heldout["en"])
@@ -265,7 +267,7 @@ def train_peer(arm: Arm, texts: Texts, dtype: torch.dtype) -> Curve:
         def on_step_end(self, args, state, control, **kwargs) -> None:
             elapsed_s[0] += time.monotonic() - self.started
             curve.steps += 1
-            curve.tokens += ROWS_PER_STEP * LENGTH
+            curve.tokens += arm.rows_per_step * LENGTH
             curve.measure(elapsed_s[0])
             control.should_training_stop = elapsed_s[0] >= arm.seconds
 
@@ -273,7 +275,7 @@ def train_peer(arm: Arm, texts: Texts, dtype: torch.dtype) -> Curve:
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,
-            per_device_train_batch_size=ROWS_PER_STEP,
+            per_device_train_batch_size=arm.rows_per_step,
             max_steps=10**6,
             learning_rate=arm.lr,
             adam_beta2=0.95,

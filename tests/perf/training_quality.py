@@ -9,10 +9,10 @@ Arms: `ours` (extended tokenizer, rows first, then LoRA and rows), `base` (the b
 the peer share it. Each arm is a process of its own and a JSON file of its own in --out; one that is there is not run again, so that a killed benchmark
 goes on.
 
-Options: --minutes=N an arm (30), --only=ours,base,peer, --replay=0,5,10 (10; per cent), --ablate=rank,lr_ratio,rows_first,replay (ours with one thing changed;
-no other arms), --seed=N (1234), --points=N held-out measurements (10), --heldout_chars=N (10000), --new_tokens=N (6000), --peer_lr=X (1e-3),
---precision=bfloat16 or float32 (as `jp-adapt run` chooses), --out=FOLDER (training_quality). JP_ADAPT_BASE names a folder of the model; JP_ADAPT_DATA the
-development data.
+Options: --minutes=N an arm (30), --only=ours,base,peer, --replay=0,5,10 (10; per cent), --ablate=rank,lr_ratio,rows_first,replay,rows_per_step (ours with
+one thing changed; no other arms), --seed=N (1234), --points=N held-out measurements (10), --heldout_chars=N (10000), --new_tokens=N (6000), --peer_lr=X
+(1e-3), --rows_per_step=N (4), --precision=bfloat16 or float32 (as `jp-adapt run` chooses), --out=FOLDER (training_quality). JP_ADAPT_BASE names a folder
+of the model; JP_ADAPT_DATA the development data.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ ABLATIONS: dict[str, list[dict[str, Any]]] = {
     "lr_ratio": [{"rows_lr_ratio": ratio} for ratio in (0.1, 1.0, 2.0, 10.0)],
     "rows_first": [{"rows_share": share} for share in (0.0, 0.3, 0.6, 1.0)],
     "replay": [{"replay": share} for share in (0.0, 0.05, 0.1)],
+    "rows_per_step": [{"rows_per_step": rows} for rows in (1, 2, 4)],
 }
 
 
@@ -65,6 +66,7 @@ def main() -> None:
         precision=option("precision", "auto"),
         points=option("points", 10),
         heldout_chars=option("heldout_chars", 10_000),
+        rows_per_step=option("rows_per_step", 4),
     )
     print(f"  {first.seconds / 60:g} minutes each; held out: {HELDOUT_JA}, {HELDOUT_EN}", flush=True)
     _print_table([_result(arm, out) for arm in _arms(first)])
