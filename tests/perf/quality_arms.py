@@ -5,10 +5,10 @@
 The clock runs while training steps run: not while the model loads, texts are encoded, held-out text is measured or anything is saved. Learning rates are a
 function of the time that has passed, for every arm in the same shape (5 % warm-up, cosine to 5 %), so that a schedule ends where the time does.
 
-"ours" trains LoRA and, on an extended tokenizer, new rows as parameters of their own: first the rows alone, then both. "peer" is what the documentation of
-transformers and peft has for a larger vocabulary: the embedding resized, its new rows the mean of their pieces (the same first values as ours), LoRA with
-`modules_to_save` on the whole embedding and head, kept in float32 (AdamW on bfloat16 weights loses small steps), transformers' Trainer in bfloat16, documents
-laid end to end and cut into blocks as run_clm.py does.
+"ours" trains LoRA and, on an extended tokenizer, new rows as parameters of their own; with `rows_share`, first the rows alone. "peer" is what the
+documentation of transformers and peft has for a larger vocabulary: the embedding resized, its new rows the mean of their pieces (the same first values as
+ours), LoRA with `modules_to_save` on the whole embedding and head, kept in float32 (AdamW on bfloat16 weights loses small steps), transformers' Trainer in
+bfloat16, documents laid end to end and cut into blocks as run_clm.py does.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Arm:
     method: Literal["ours", "peer"] = "ours"
     rank: int = 32
     rows_lr_ratio: float = 2.0
-    rows_share: float = 0.3
+    rows_share: float = 0.0
     replay: float = 0.1
     lr: float = LR
     rows_per_step: int = 4
