@@ -22,7 +22,7 @@ from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import init_new_rows
 from jp_adapt.pipeline.eval_processes import joined_processes
 from jp_adapt.pipeline.run_folder import StageFolder
-from jp_adapt.recipe.schema import Lora, RowsStage, TrainingSamples, TrainingStage
+from jp_adapt.recipe.schema import Lora, PretrainStage, RowInit, RowsStage, TokenizerStage, TrainingSamples, TrainingStage
 from jp_adapt.training import ranks
 from jp_adapt.training.checkpoint import last_whole_checkpoint
 from jp_adapt.training.loop import Distributed, Metrics, TrainSettings
@@ -39,17 +39,21 @@ def lora_of(lora: Lora) -> LoraSettings:
 
 
 def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) -> CausalModel:
-    """The model as the stage finds it: with new rows just made (rows), or with those of its start and LoRA, fresh or its own (pretrain, sft).
+    """The model as the stage finds it: with new rows just made where it starts from a tokenizer, else with those of its start; and with LoRA, fresh or its own.
 
     What the stage trains of the base is unfrozen. Where the model will be sharded, rank 0 alone reads weights.
     """
     empty = context.recipe.distributed == "fsdp" and ranks.rank() > 0
-    if isinstance(stage, RowsStage):
-        extension = read_json(context.stage_folder(stage.start).final / "extension.json")
+    quantization, start = context.recipe.quantization, stage.start
+    if isinstance(stage, RowsStage | PretrainStage) and start != "base" and isinstance(context.stage(start), TokenizerStage):
+        extension = read_json(context.stage_folder(start).final / "extension.json")
         sources = [token["sources"] for token in extension["tokens"]]
-        return _with_new_rows(load_base(context.base, dtype, quantization=context.recipe.quantization, empty=empty), sources, stage)
-    adapter = None if stage.start == "base" else context.stage_folder(stage.start).final
-    model = load_causal(context.base, dtype, adapter, quantization=context.recipe.quantization, empty=empty)
+        model = _with_new_rows(load_base(context.base, dtype, quantization=quantization, empty=empty), sources, stage.init)
+    else:
+        adapter = None if start == "base" else context.stage_folder(start).final
+        model = load_causal(context.base, dtype, adapter, quantization=quantization, empty=empty)
+    if isinstance(stage, RowsStage):
+        return model
     full = stage.parameters == "full"
     model.unfreeze(body=full, embeddings=stage.trains_all_rows)
     if model.lora is None and not full:
@@ -57,9 +61,9 @@ def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) ->
     return model
 
 
-def _with_new_rows(base: Any, sources: list[list[int]], stage: RowsStage) -> CausalModel:
+def _with_new_rows(base: Any, sources: list[list[int]], init: RowInit) -> CausalModel:
     def rows(old: torch.Tensor) -> torch.Tensor:
-        return torch.empty(len(sources), old.shape[1]) if old.is_meta else init_new_rows(old.detach(), sources, stage.init)
+        return torch.empty(len(sources), old.shape[1]) if old.is_meta else init_new_rows(old.detach(), sources, init)
 
     new_output = None if base.config.tie_word_embeddings else rows(base.get_output_embeddings().weight)
     return CausalModel(base, NewRows(rows(base.get_input_embeddings().weight), new_output))

@@ -13,7 +13,7 @@ Finding = tuple[Key, str]
 # What each kind of stage may start from.
 STARTS: dict[str, tuple[str, ...]] = {
     "rows": ("tokenizer",),
-    "pretrain": ("base", "rows"),
+    "pretrain": ("base", "tokenizer", "rows"),
     "sft": ("base", "rows", "pretrain", "sft"),
     "export": ("pretrain", "rows", "sft"),
     "preference": ("base", "export", "preference"),
@@ -49,9 +49,9 @@ def _check_start(stage: Stage, key: Key, kinds: dict[str, str], all_ids: list[st
     if finding:
         yield (*key, "start"), finding
     elif kinds[stage.start] not in allowed:
-        kind = kinds[stage.start]
-        hint = "; put a rows stage between, or the new rows would stay as they were made" if (stage.kind, kind) == ("pretrain", "tokenizer") else ""
-        yield (*key, "start"), f"kind {stage.kind} starts from {' or '.join(allowed)}, and '{stage.start}' is {kind}{hint}"
+        yield (*key, "start"), f"kind {stage.kind} starts from {' or '.join(allowed)}, and '{stage.start}' is {kinds[stage.start]}"
+    elif isinstance(stage, PretrainStage) and "init" in stage.model_fields_set and kinds[stage.start] != "tokenizer":
+        yield (*key, "init"), f"new rows are made where a stage starts from a tokenizer, and '{stage.start}' is {kinds[stage.start]}; take 'init' out"
 
 
 def _check_training(stage: Stage, key: Key) -> Iterator[Finding]:
@@ -137,8 +137,8 @@ def named_sources(stage: Stage) -> Iterator[tuple[Key, str]]:
 
 
 def _check_frozen_rows(recipe: Recipe) -> Iterator[Finding]:
-    """An extended tokenizer without a rows stage leaves its new tokens without rows."""
-    started = {stage.start for stage in recipe.stages if isinstance(stage, RowsStage)}
+    """An extended tokenizer from which nothing trains leaves its new tokens without rows."""
+    started = {stage.start for stage in recipe.stages if isinstance(stage, RowsStage | PretrainStage)}
     for index, stage in enumerate(recipe.stages):
         if isinstance(stage, TokenizerStage) and stage.id not in started and any(s.kind in ("pretrain", "export") for s in recipe.stages):
-            yield ("stages", index), f"no rows stage starts from '{stage.id}', so its new tokens would have no rows; add one"
+            yield ("stages", index), f"no rows or pretrain stage starts from '{stage.id}', so its new tokens would have no rows; add one"

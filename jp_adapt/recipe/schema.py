@@ -176,17 +176,21 @@ class _Tuning(_Training):
         return (self.embeddings or ("full" if self.parameters == "full" else "new_rows")) == "full"
 
 
+RowInit = Literal["mean", "norm_matched", "position_weighted"]
+
+
 class RowsStage(_Training):
     """Give the new tokens rows: start from the old rows of their pieces, then train the new rows alone, transformer frozen."""
 
     kind: Literal["rows"]
-    init: Literal["mean", "norm_matched", "position_weighted"] = Field("mean", description="first values of the new rows, before they train")
+    init: RowInit = Field("mean", description="first values of the new rows, before they train")
 
 
 class PretrainStage(_Tuning):
-    """Continued pretraining of LoRA (or of all parameters) and, after an extension, of the new rows."""
+    """Continued pretraining of LoRA (or of all parameters) and, after an extension, of the new rows, which it makes where it starts from a tokenizer."""
 
     kind: Literal["pretrain"]
+    init: RowInit = Field("mean", description="first values of the new rows, where the stage starts from a tokenizer")
     lora: Lora = Lora()
 
 
