@@ -94,6 +94,7 @@ def train_settings(stage: TrainingStage, distributed: Distributed) -> TrainSetti
         activation_checkpointing=stage.activation_checkpointing,
         compile=stage.compile,
         old_rows_lr=optimizer.old_rows_lr,
+        new_rows_eps=optimizer.new_rows_eps,
         distributed=distributed,
     )
 

@@ -95,6 +95,11 @@ class Optimizer(Part):
     lora_plus_ratio: float = Field(1.0, ge=1, description="learning rate of LoRA's B matrices over that of A (LoRA+, 2402.12354); 16 is common")
     betas: tuple[Beta, Beta] = Field((0.9, 0.95), strict=False)
     eps: float = Field(1e-8, gt=0)
+    new_rows_eps: float = Field(
+        0.2,
+        ge=0,
+        description="of the new rows, divided by the targets of a step: one that occurs less often in a step than about so often moves less; 0: `eps`",
+    )
     weight_decay: float = Field(0.0, ge=0, description="of matrices; new rows and norms are never decayed")
     clip_norm: float = Field(1.0, gt=0)
     schedule: Literal["cosine", "wsd", "linear"] = "cosine"

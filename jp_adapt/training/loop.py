@@ -44,6 +44,8 @@ class TrainSettings:
         spike_factor: go back to the last checkpoint, and on behind the batch, when the loss is above so many times the usual; None for never.
         distributed: how several processes share the work: each with the whole model ("ddp"), or each with a part of it ("fsdp"). Memory, not results.
         old_rows_lr: learning rate of the base's own rows, where they train; None for `lr`.
+        new_rows_eps: AdamW's epsilon for the new rows, times the targets of a step; 0 for `eps`. Of a vocabulary, one step of a few thousand tokens holds a
+            few hundred rows; the others get a gradient too, a hundredth of theirs, for not being the target, and AdamW would make full steps of it.
         best_by: the figure of `measure` by which the final weights are chosen among the checkpoints, lowest first; None for the last weights.
     """
 
@@ -68,6 +70,7 @@ class TrainSettings:
     activation_checkpointing: bool = False
     compile: bool = False
     old_rows_lr: float | None = None
+    new_rows_eps: float = 0.0
     distributed: Distributed = "ddp"
 
 
@@ -180,8 +183,8 @@ class _Loop:
     def step(self) -> bool:
         """One step of the plan. False when it was a spike: the weights are those of the last checkpoint, and the step is passed over."""
         self.figure, started = None, time.monotonic()
-        self._set_learning_rates()
         batch = self.plan.batch(self.done, self.accelerator.process_index, self.accelerator.num_processes)
+        self._set_rates(batch.num_targets)
         scale = float(self.scaler.get_scale()) if self.scaler.is_enabled() else 1.0
         nats = accumulate_gradients(self.accelerator, self.objective, batch, rows=self.settings.micro_batch_rows, scale=scale, in_step=self.sharded)
         self.done += 1
@@ -197,7 +200,8 @@ class _Loop:
         self._report(metrics)
         return True
 
-    def _set_learning_rates(self) -> None:
+    def _set_rates(self, num_targets: int) -> None:
+        """The learning rate of this step for every group, and the epsilon of the new rows, whose gradients are as small as the step has targets."""
         settings = self.settings
         factor = lr_factor(
             self.done,
@@ -209,6 +213,8 @@ class _Loop:
         )
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = peak * factor
+            if group["name"] == "new_rows" and settings.new_rows_eps:
+                group["eps"] = settings.new_rows_eps / max(1, num_targets)
 
     def _update(self) -> Metrics:
         """Clip and step; the gradient's norms before clipping come back. In float16 a step whose gradients overflowed is left out by the scaler."""

@@ -26,20 +26,18 @@ def trainable_parameters(model: CausalModel) -> dict[str, nn.Parameter]:
 def parameter_groups(
     parameters: dict[str, nn.Parameter], *, lr: float, new_rows_lr: float, old_rows_lr: float, lora_plus_ratio: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """AdamW's groups. New rows and the weights of norms are never decayed; with LoRA+ (2402.12354) B matrices have `lora_plus_ratio` times the rate of A."""
+    """AdamW's groups, by name. New rows and norms are never decayed; with LoRA+ (2402.12354) B matrices have `lora_plus_ratio` times the rate of A."""
     kinds: dict[str, list[nn.Parameter]] = {"rest": [], "norms": [], "up": [], "old_rows": [], "new_rows": []}
     for name, parameter in parameters.items():
         first = name.partition(".")[0]
         kind = first if first in ("new_rows", "old_rows") else "norms" if first == "body" and parameter.ndim == 1 else "rest"
         kinds["up" if ".lora_B." in name and lora_plus_ratio != 1 else kind].append(parameter)
-    groups = [
-        {"params": kinds["rest"], "lr": lr, "weight_decay": weight_decay},
-        {"params": kinds["norms"], "lr": lr, "weight_decay": 0.0},
-        {"params": kinds["up"], "lr": lr * lora_plus_ratio, "weight_decay": weight_decay},
-        {"params": kinds["old_rows"], "lr": old_rows_lr, "weight_decay": weight_decay},
-        {"params": kinds["new_rows"], "lr": new_rows_lr, "weight_decay": 0.0},
+    rates = {"rest": lr, "norms": lr, "up": lr * lora_plus_ratio, "old_rows": old_rows_lr, "new_rows": new_rows_lr}
+    return [
+        {"name": kind, "params": kinds[kind], "lr": rate, "weight_decay": 0.0 if kind in ("norms", "new_rows") else weight_decay}
+        for kind, rate in rates.items()
+        if kinds[kind]
     ]
-    return [group for group in groups if group["params"]]
 
 
 def group_norms(parameters: dict[str, nn.Parameter]) -> dict[str, float]:

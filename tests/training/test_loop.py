@@ -75,6 +75,21 @@ def test_rows_stage_trains_rows_alone(pico, tmp_path):
     assert not torch.equal(model.new_input, before)
 
 
+def test_rows_that_do_not_occur_hardly_move(pico, tmp_path):
+    """Every row gets a gradient, if only for not being the target; without an epsilon of its own AdamW makes a full step of that."""
+    documents = [[500, 501, 7, 500, 9, 501, 11, 500] * 4]  # 502 and 503 never
+    plan = plan_training({"a": (documents, 1.0)}, prefix=0, length=32, rows_per_step=1, seed=0, epochs=5)
+    moved = {}
+    for eps in (0.0, 0.2):
+        model = model_with_rows(pico, lora=False)
+        before = model.new_input.detach().clone()
+        run(model, plan, tmp_path / str(eps), dataclasses.replace(SETTINGS, new_rows_eps=eps))
+        moved[eps] = (model.new_input.detach() - before).norm(dim=1)
+    assert float(moved[0.0][2:].min() / moved[0.0][:2].max()) > 0.5
+    assert float(moved[0.2][2:].max() / moved[0.2][:2].min()) < 0.1
+    assert float(moved[0.2][:2].min() / moved[0.0][:2].max()) > 0.5, "those that occur move as before"
+
+
 def test_eight_rows_at_once_or_one_by_one_train_the_same_weights(pico, tmp_path):
     plan = small_plan(rows_per_step=8, tokens=20 * 8 * 32)
     assert plan.num_steps >= 20
