@@ -60,6 +60,7 @@ class Arm:
         replay: share of English in the tokens.
         lr: of LoRA and, at the peer, of everything.
         rows_per_step: of 512 tokens each.
+        new_rows_eps: as in a recipe.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Arm:
     replay: float = 0.1
     lr: float = LR
     rows_per_step: int = 4
+    new_rows_eps: float = 0.2
     seed: int = 1234
     precision: str = "auto"
     points: int = 10  # held-out measurements after the first
@@ -198,6 +200,7 @@ def _train_for(seconds: float, curve: Curve, model: CausalModel, *, lr: float, r
         final_lr_share=SCHEDULE["final_share"],
         checkpoint_every=10**6,
         measure_every=10**6,
+        new_rows_eps=curve.arm.new_rows_eps,
     )
 
     def on_step(step: int, metrics: dict[str, float]) -> None:

@@ -9,8 +9,8 @@ Arms: `ours` (extended tokenizer, LoRA and rows), `base` (the base's tokenizer a
 the peer share it. Each arm is a process of its own and a JSON file of its own in --out; one that is there is not run again, so that a killed benchmark
 goes on.
 
-Options: --minutes=N an arm (30), --only=ours,base,peer, --replay=0,5,10 (10; per cent), --ablate=rank,lr_ratio,rows_first,replay,rows_per_step (ours with
-one thing changed; no other arms), --seed=N (1234), --points=N held-out measurements (10), --heldout_chars=N (10000), --new_tokens=N (6000), --peer_lr=X
+Options: --minutes=N an arm (30), --only=ours,base,peer, --replay=0,5,10 (10; per cent), --ablate=rank,lr_ratio,rows_first,replay,rows_eps,rows_per_step (ours
+with one thing changed; no other arms), --seed=N (1234), --points=N held-out measurements (10), --heldout_chars=N (10000), --new_tokens=N (6000), --peer_lr=X
 (1e-3), --rows_per_step=N (4), --rows_lr_ratio=X (2), --precision=bfloat16 or float32 (as `jp-adapt run` chooses),
 --out=FOLDER (training_quality). JP_ADAPT_BASE names a folder of the model; JP_ADAPT_DATA the development data.
 """
@@ -47,6 +47,7 @@ ABLATIONS: dict[str, list[dict[str, Any]]] = {
     "lr_ratio": [{"rows_lr_ratio": ratio} for ratio in (0.1, 1.0, 2.0, 5.0, 10.0)],
     "rows_first": [{"rows_share": share} for share in (0.0, 0.1, 0.3, 1.0)],
     "replay": [{"replay": share} for share in (0.0, 0.05, 0.1)],
+    "rows_eps": [{"new_rows_eps": eps} for eps in (0.0, 0.2, 2.0)],
     "rows_per_step": [{"rows_per_step": rows} for rows in (1, 2, 4)],
 }
 
