@@ -8,6 +8,7 @@ from pathlib import Path
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.pipeline.prepared import is_prepared
+from jp_adapt.recipe.deepspeed import require_deepspeed
 from jp_adapt.recipe.load import LoadedRecipe
 from jp_adapt.recipe.schema import PreferenceStage
 
@@ -15,7 +16,12 @@ READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; t
 
 
 def check_inputs(loaded: LoadedRecipe) -> None:
-    """InputError, with everything that is wrong, when a source of at most `READ_WHOLE_BYTES` cannot be read or holds no text."""
+    """InputError, with everything that is wrong, when a source of at most `READ_WHOLE_BYTES` cannot be read or holds no text.
+
+    UsageError when DeepSpeed is asked for and not installed.
+    """
+    if loaded.recipe.distributed == "deepspeed":
+        require_deepspeed()
     problems = []
     for source in loaded.recipe.sources.values():
         path = Path(source.path)

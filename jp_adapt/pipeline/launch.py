@@ -87,8 +87,8 @@ def refuse_accelerates_own() -> None:
     for name in ("FSDP", "DEEPSPEED", "MEGATRON_LM"):
         if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true":
             raise UsageError(
-                f"accelerate's configuration asks for {name}; a recipe says itself how a model is spread over processes (distributed: fsdp). Take it "
-                "out of the configuration, or start with jp-adapt run --processes N or torchrun"
+                f"accelerate's configuration asks for {name}; a recipe says itself how a model is spread over processes (distributed: fsdp, or "
+                "distributed: deepspeed and deepspeed: FILE.json). Take it out of the configuration, or start with jp-adapt run --processes N or torchrun"
             )
 
 

@@ -176,11 +176,11 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
         return {name: value for one in measures for name, value in one().items()}
 
     distributed = context.recipe.distributed
-    settings = train_settings(stage, distributed)
+    settings = train_settings(stage, distributed, context.recipe.deepspeed)
     work = partial(train, model, plan, settings, checkpoints=folder.checkpoints, measure=measure if measures else None)
     samples = [sampler(model, tokenizer, stage.samples, folder, prefix=prefix, every=stage.heldout_every)] if stage.samples is not None else []
     if ranks.rank() > 0:
-        work(on_step=samples[0] if samples and distributed == "fsdp" else lambda step, metrics: None)
+        work(on_step=samples[0] if samples and distributed != "ddp" else lambda step, metrics: None)
         return {}
     watchers = [*(open_tracker(name, folder.path, context.recipe.name, stage.id) for name in context.trackers), *samples]
     with recorded_steps(stage.id, folder, plan.num_steps, source_counter(plan), watchers) as on_step:

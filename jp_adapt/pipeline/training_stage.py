@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from tokenizers import Tokenizer
-from torch.distributed.fsdp import FSDPModule
 
 from jp_adapt.core.files import read_json, write_text
 from jp_adapt.core.progress import progress
@@ -22,10 +22,12 @@ from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import init_new_rows
 from jp_adapt.pipeline.eval_processes import joined_processes
 from jp_adapt.pipeline.run_folder import StageFolder
+from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.schema import Lora, PretrainStage, RowInit, RowsStage, TokenizerStage, TrainingSamples, TrainingStage
 from jp_adapt.training import ranks
 from jp_adapt.training.checkpoint import last_whole_checkpoint
 from jp_adapt.training.loop import Distributed, Metrics, TrainSettings
+from jp_adapt.training.sharding import is_sharded
 
 if TYPE_CHECKING:
     from jp_adapt.pipeline.stages import Context
@@ -69,8 +71,8 @@ def _with_new_rows(base: Any, sources: list[list[int]], init: RowInit) -> Causal
     return CausalModel(base, NewRows(rows(base.get_input_embeddings().weight), new_output))
 
 
-def train_settings(stage: TrainingStage, distributed: Distributed) -> TrainSettings:
-    """The recipe's optimizer, flat."""
+def train_settings(stage: TrainingStage, distributed: Distributed, deepspeed: str | None = None) -> TrainSettings:
+    """The recipe's optimizer, flat, and what the JSON of `deepspeed` says."""
     optimizer = stage.optimizer
     return TrainSettings(
         lr=optimizer.lr,
@@ -96,6 +98,7 @@ def train_settings(stage: TrainingStage, distributed: Distributed) -> TrainSetti
         old_rows_lr=optimizer.old_rows_lr,
         new_rows_eps=optimizer.new_rows_eps,
         distributed=distributed,
+        deepspeed=None if deepspeed is None else read_deepspeed(Path(deepspeed)),
     )
 
 
@@ -159,8 +162,7 @@ def sampler(
 
 def measuring_processes(model: CausalModel) -> Processes:
     """The processes that share a measurement out while they train. Where `model` is sharded a pass needs every process, and each makes all of them."""
-    sharded = any(isinstance(module, FSDPModule) for module in model.modules())
-    return ALONE if sharded else joined_processes()
+    return ALONE if is_sharded(model) else joined_processes()
 
 
 def heldout_measure(model: CausalModel, encode: Encode, heldout: dict[str, list[str]], languages: Mapping[str, str], prefix: int) -> Callable[[], Metrics]:

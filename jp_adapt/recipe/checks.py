@@ -79,6 +79,8 @@ def _check_distributed(recipe: Recipe) -> Iterator[Finding]:
         for index, stage in enumerate(recipe.stages):
             if isinstance(stage, PretrainStage | SftStage) and stage.parameters == "full":
                 yield ("stages", index, "parameters"), f"weights in 4 bits cannot train; take out quantization: {recipe.quantization}, or train LoRA"
+    if (recipe.distributed == "deepspeed") != (recipe.deepspeed is not None):
+        yield ("distributed",), "distributed: deepspeed and deepspeed: FILE.json go together; give both, or none"
     if recipe.distributed == "ddp":
         return
     if recipe.quantization is not None:
@@ -89,6 +91,9 @@ def _check_distributed(recipe: Recipe) -> Iterator[Finding]:
     for index, stage in enumerate(recipe.stages):
         if isinstance(stage, TrainingStage) and stage.compile:
             yield ("stages", index, "compile"), f"compile and distributed: {recipe.distributed} were not tried together; take one of them out"
+        if recipe.distributed == "deepspeed" and isinstance(stage, TrainingStage) and stage.spike_factor is not None:
+            why = "its engine does not let go of the gradients of a step; take spike_factor out, or distributed: fsdp"
+            yield ("stages", index, "spike_factor"), f"a spike is not passed over with distributed: deepspeed, {why}"
 
 
 def _check_models(stage: EvaluateStage, key: Key, kinds: dict[str, str], all_ids: list[str]) -> Iterator[Finding]:

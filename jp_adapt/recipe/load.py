@@ -17,6 +17,7 @@ from jp_adapt.recipe import schema
 from jp_adapt.recipe.benchmark_items import stage_benchmarks
 from jp_adapt.recipe.checks import cross_check
 from jp_adapt.recipe.corpus import CorpusSource, Mixture
+from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.yaml_lines import Document, Key, load_yaml, parse_scalar
 
 KINDS: dict[str, type[BaseModel]] = {
@@ -59,6 +60,7 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), *, need
     _check_benchmarks(recipe, document, need_files)
     if need_files:
         _check_files(recipe, document)
+        _check_deepspeed(recipe, document)
     return LoadedRecipe(recipe, read_text(path), path)
 
 
@@ -126,6 +128,8 @@ def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
     for step in steps if isinstance(steps, list) else ():  # of a corpus recipe
         for name in STEP_PATHS if isinstance(step, dict) else ():
             step |= {name: _absolute(step[name], folder)} if name in step else {}
+    if isinstance(value.get("deepspeed"), str):
+        value["deepspeed"] = str(folder / value["deepspeed"])
     base = value.get("base")
     if isinstance(base, dict):
         for key in ("path",) if "package" in base else ("path", "file"):
@@ -272,6 +276,15 @@ def _check_benchmarks(recipe: schema.Recipe, document: Document, need_files: boo
                     stage_benchmarks(part, items=need_files)
                 except JpAdaptError as error:
                     raise type(error)(f"{where(document, ('stages', index, *key))}: {error}") from error
+
+
+def _check_deepspeed(recipe: schema.Recipe, document: Document) -> None:
+    if recipe.deepspeed is None:
+        return
+    try:
+        read_deepspeed(Path(recipe.deepspeed))
+    except JpAdaptError as error:
+        raise type(error)(f"{where(document, ('deepspeed',))}: {error}") from error
 
 
 def _check_files(recipe: schema.Recipe, document: Document) -> None:

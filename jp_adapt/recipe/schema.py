@@ -287,8 +287,11 @@ class Recipe(Part):
     quantization: Literal["nf4"] | None = Field(
         None, description="nf4: linear layers of the frozen transformer in 4 bits (QLoRA, 2305.14314); needs bitsandbytes: pip install 'jp-adapt[qlora]'"
     )
-    distributed: Literal["ddp", "fsdp"] = Field(
-        "ddp", description="how several processes train: each holds the whole model (ddp), or a part of it (fsdp, FSDP2). Memory, not result"
+    distributed: Literal["ddp", "fsdp", "deepspeed"] = Field(
+        "ddp",
+        description="how several processes train: each holds the whole model (ddp), or a part of it (fsdp, FSDP2), or what the JSON of `deepspeed` says. "
+        "Memory, not result",
     )
+    deepspeed: str | None = Field(None, description="DeepSpeed's JSON, for distributed: deepspeed; needs it installed: pip install 'jp-adapt[deepspeed]'")
     sources: dict[Name, Source] = Field(default_factory=dict)
     stages: list[Stage] = Field(min_length=1)

@@ -15,19 +15,20 @@ from jp_adapt.core.errors import JpAdaptError
 from jp_adapt.core.files import new_folder, read_json, write_json
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import say
-from jp_adapt.training.sharding import placed_like, whole
+from jp_adapt.training.sharding import gathered, placed_like, whole
+from jp_adapt.training.zero import Zero
 
 TENSORS, STATE = "tensors.safetensors", "state.json"
 
 
-def gather_tensors(parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer, *, keep: bool = True) -> dict[str, Tensor]:
+def gather_tensors(parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer | Zero, *, keep: bool = True) -> dict[str, Tensor]:
     """Values of parameters and optimizer, sharded ones made whole, for which all processes must call this. Nothing comes back where `keep` is False."""
     tensors: dict[str, Tensor] = {}
     for name, parameter in parameters.items():
         for key, value in [(name, parameter), *((f"{name}|{key}", value) for key, value in optimizer.state[parameter].items())]:
-            gathered = whole(value.detach())
+            found = whole(value).detach()
             if keep:
-                tensors[key] = gathered.cpu().contiguous()
+                tensors[key] = found.cpu().contiguous()
     return tensors
 
 
@@ -84,7 +85,7 @@ def _damage(path: Path) -> str | None:
         return str(error)
 
 
-def load_checkpoint(path: Path, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+def load_checkpoint(path: Path, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer | Zero) -> dict[str, Any]:
     """Put a checkpoint's values into `parameters` and `optimizer`; its state comes back. JpAdaptError when it is damaged or of another model."""
     try:
         tensors = load_file(path / TENSORS)
@@ -96,7 +97,8 @@ def load_checkpoint(path: Path, parameters: dict[str, nn.Parameter], optimizer: 
         raise JpAdaptError(f"{path}: checkpoint of another model ('{odd}' stands on one side only); remove this folder")
     with torch.no_grad():
         for name, parameter in parameters.items():
-            parameter.copy_(placed_like(tensors[name], parameter))
+            with gathered([parameter]):
+                parameter.copy_(placed_like(tensors[name], parameter))
     for name, value in tensors.items():
         owner, bar, key = name.partition("|")
         if bar:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -25,13 +25,14 @@ from jp_adapt.training.heap import keep_freed_memory
 from jp_adapt.training.objective import LossKernel, NextTokenLoss, accumulate_gradients
 from jp_adapt.training.optimizer import group_norms, parameter_groups, trainable_parameters
 from jp_adapt.training.schedule import Schedule, lr_factor
-from jp_adapt.training.sharding import gather_trained, reshard, shard_model, whole
+from jp_adapt.training.sharding import gather_trained, gathered, is_sharded, reshard, shard_model, whole
 from jp_adapt.training.spikes import SpikeDetector
 from jp_adapt.training.stop import stop_requests
 from jp_adapt.training.watch import memory_and_rows
+from jp_adapt.training.zero import Zero
 
 Metrics = dict[str, float]
-Distributed = Literal["ddp", "fsdp"]
+Distributed = Literal["ddp", "fsdp", "deepspeed"]
 MAX_REWINDS = 10  # a run that spikes more often has another trouble than its data
 
 
@@ -42,7 +43,9 @@ class TrainSettings:
     Attributes:
         micro_batch_rows: rows that go through the model at once; None for all rows of a step. Changes memory, not results (but for rounding).
         spike_factor: go back to the last checkpoint, and on behind the batch, when the loss is above so many times the usual; None for never.
-        distributed: how several processes share the work: each with the whole model ("ddp"), or each with a part of it ("fsdp"). Memory, not results.
+        distributed: how several processes share the work: each with the whole model ("ddp"), each with a part of it ("fsdp"), or as `deepspeed` says, which
+            one process obeys, too. Memory, not results.
+        deepspeed: DeepSpeed's configuration, as `recipe.deepspeed` reads it.
         old_rows_lr: learning rate of the base's own rows, where they train; None for `lr`.
         new_rows_eps: AdamW's epsilon for the new rows, times the targets of a step; 0 for `eps`. Of a vocabulary, one step of a few thousand tokens holds a
             few hundred rows; the others get a gradient too, a hundredth of theirs, for not being the target, and AdamW would make full steps of it.
@@ -72,6 +75,7 @@ class TrainSettings:
     old_rows_lr: float | None = None
     new_rows_eps: float = 0.0
     distributed: Distributed = "ddp"
+    deepspeed: Mapping[str, Any] | None = None
 
 
 def train(
@@ -134,7 +138,7 @@ class _Loop:
         self.sharded = settings.distributed == "fsdp" and self.accelerator.num_processes > 1
         if self.sharded:
             shard_model(model, self.accelerator.device)
-        else:
+        elif settings.deepspeed is None:
             model.to(self.accelerator.device)
         self.parameters = trainable_parameters(model)
         groups = parameter_groups(
@@ -148,12 +152,17 @@ class _Loop:
         self.optimizer = torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps)
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
         self.objective: nn.Module = NextTokenLoss(model, settings.loss_kernel)
-        if not self.sharded:
+        config, device = settings.deepspeed, self.accelerator.device
+        self.zero = None if config is None else Zero(self.objective, self.optimizer, config, device, clip_norm=settings.clip_norm)
+        if self.zero is not None:
+            self.objective = self.zero.engine
+        elif not self.sharded:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # torch 2.13 renames broadcast_buffers, and accelerate 1.15 knows no other name
                 self.objective = self.accelerator.prepare(self.objective)
         self.scaler = torch.amp.GradScaler(self.accelerator.device.type, enabled=model.dtype == torch.float16)
         self.spikes = SpikeDetector(settings.spike_factor)
+        self.rows = [*model.base_row_parameters().values(), *model.new_row_parameters().values()]  # of which the head is used outside of any module
         self.done, self.tokens, self.elapsed_s, self.rewinds = 0, 0, 0.0, 0
         self.figure: float | None = None
         self.last_saved: Path | None = None
@@ -166,7 +175,8 @@ class _Loop:
             self._restore(self.last_saved)
             self.done = int(self.last_saved.name.removeprefix("step_"))
         elif self.measure is not None:
-            self.on_step(0, {"tokens": 0, "elapsed_s": 0.0, **self.measure()})
+            with gathered(self.rows):
+                self.on_step(0, {"tokens": 0, "elapsed_s": 0.0, **self.measure()})
 
     def _restore(self, checkpoint: Path) -> None:
         state = self._load(checkpoint)
@@ -178,7 +188,10 @@ class _Loop:
     def _load(self, checkpoint: Path) -> dict[str, Any]:
         if self.sharded:
             reshard(self.model)
-        return load_checkpoint(checkpoint, self.parameters, self.optimizer)
+        state = load_checkpoint(checkpoint, self.parameters, self.zero or self.optimizer)
+        if self.zero is not None:
+            self.zero.loaded()
+        return state
 
     def step(self) -> bool:
         """One step of the plan. False when it was a spike: the weights are those of the last checkpoint, and the step is passed over."""
@@ -186,7 +199,9 @@ class _Loop:
         batch = self.plan.batch(self.done, self.accelerator.process_index, self.accelerator.num_processes)
         self._set_rates(batch.num_targets)
         scale = float(self.scaler.get_scale()) if self.scaler.is_enabled() else 1.0
-        nats = accumulate_gradients(self.accelerator, self.objective, batch, rows=self.settings.micro_batch_rows, scale=scale, in_step=self.sharded)
+        nats = accumulate_gradients(
+            self.accelerator, self.objective, batch, rows=self.settings.micro_batch_rows, scale=scale, in_step=self.sharded, zero=self.zero
+        )
         self.done += 1
         if self.spikes.sees(nats / max(1, batch.num_targets)):
             self._rewind(nats / max(1, batch.num_targets))
@@ -217,7 +232,12 @@ class _Loop:
                 group["eps"] = settings.new_rows_eps / max(1, num_targets)
 
     def _update(self) -> Metrics:
-        """Clip and step; the gradient's norms before clipping come back. In float16 a step whose gradients overflowed is left out by the scaler."""
+        """Clip and step; the gradient's norms before clipping come back. In float16 a step whose gradients overflowed is left out by the scaler.
+
+        Of DeepSpeed's gradients, which are no parameters' any more, there is the norm of all.
+        """
+        if self.zero is not None:
+            return {"grad_norm": self.zero.step()}
         if self.scaler.is_enabled():
             self.scaler.scale(torch.zeros((), device=self.accelerator.device))  # makes the scaler's own tensors; the loss was scaled by us
             self.scaler.unscale_(self.optimizer)
@@ -232,10 +252,12 @@ class _Loop:
         return norms
 
     def _report(self, metrics: Metrics) -> None:
-        if self.measure is not None and (self.done == self.plan.num_steps or self.done % self.settings.measure_every == 0):
-            metrics |= self.measure() | memory_and_rows(self.model, self.accelerator.device)
-            self.figure = metrics.get(self.settings.best_by or "")
-        self.on_step(self.done, metrics)
+        due = self.done == self.plan.num_steps or self.done % self.settings.measure_every == 0
+        with gathered(self.rows if due else ()):
+            if due and self.measure is not None:
+                metrics |= self.measure() | memory_and_rows(self.model, self.accelerator.device)
+                self.figure = metrics.get(self.settings.best_by or "")
+            self.on_step(self.done, metrics)
 
     def save_if_due(self, stopping: bool) -> None:
         """Save every so many steps, after the last, before a stop, and where a figure was measured that may be the best."""
@@ -244,7 +266,8 @@ class _Loop:
             return
         self.last_saved = self.checkpoints / f"step_{self.done:06d}"
         main = self.accelerator.is_main_process
-        tensors = gather_tensors(self.parameters, self.optimizer, keep=main) if main or self.sharded else {}
+        together = self.sharded or self.zero is not None
+        tensors = gather_tensors(self.parameters, self.zero or self.optimizer, keep=main) if main or together else {}
         if main:
             state = {"tokens": self.tokens, "elapsed_s": self.elapsed_s, "rewinds": self.rewinds, "recent_losses": self.spikes.recent, "figure": self.figure}
             if self.scaler.is_enabled():
@@ -269,8 +292,10 @@ class _Loop:
 
     def gather(self) -> None:
         """Where the model is sharded, put the whole of what trained into it, on rank 0."""
-        if self.sharded:
+        if is_sharded(self.model):
             gather_trained(self.model, keep=self.accelerator.is_main_process)
+        if self.zero is not None:
+            self.zero.engine.destroy()
 
     def take_best(self) -> None:
         """Where the best weights are asked for, put those of the best checkpoint in place of the last."""

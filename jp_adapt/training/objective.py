@@ -15,6 +15,7 @@ from jp_adapt.corpus.pack import IGNORED, Batch
 from jp_adapt.model.causal import CausalModel
 from jp_adapt.training import ranks
 from jp_adapt.training.loss import linear_cross_entropy
+from jp_adapt.training.zero import Zero
 
 LossKernel = Literal["chunked", "liger", "cut"]
 
@@ -79,25 +80,33 @@ def micro_batches(batch: Batch, rows: int | None) -> Iterator[list[list[list[int
         yield [part[start : start + size] for part in (batch.ids, batch.positions, batch.targets)]
 
 
-def accumulate_gradients(accelerator: Accelerator, objective: nn.Module, batch: Batch, *, rows: int | None, scale: float = 1.0, in_step: bool = False) -> float:
+def accumulate_gradients(
+    accelerator: Accelerator, objective: nn.Module, batch: Batch, *, rows: int | None, scale: float = 1.0, in_step: bool = False, zero: Zero | None = None
+) -> float:
     """Add the gradients of the mean loss of the whole step, times `scale`; the loss summed over all ranks comes back, in nats.
 
-    `in_step`: all ranks go through the model equally often, as they must where it is sharded; one with fewer rows ends with rows that carry no loss.
+    Args:
+        in_step: all ranks go through the model equally often, as they must where it is sharded; one with fewer rows ends with rows that carry no loss.
+            ZeRO, which exchanges gradients with every pass from stage 2 on, needs it always.
+        zero: whose engine `objective` is, if it is one.
 
     The mean is over the targets of the step, whoever holds them: a sum of nats divided by one count. So the result does not depend (but for rounding)
     on how rows are split over micro-batches and ranks, where a mean of means would.
     """
     total = torch.zeros((), dtype=torch.float64)
     parts = list(micro_batches(batch, rows))
-    if in_step:
+    if in_step or zero is not None:
         parts += [[[[0]], [[0]], [[IGNORED]]]] * (ranks.largest(len(parts)) - len(parts))
     for number, part in enumerate(parts):
         tensors = [torch.tensor(values, device=accelerator.device) for values in part]
-        # Ranks exchange gradients once a step, with the last micro-batch.
-        with nullcontext() if number == len(parts) - 1 else accelerator.no_sync(objective):
+        last = number == len(parts) - 1
+        if zero is not None:
+            zero.engine.set_gradient_accumulation_boundary(last)
+        # Ranks exchange gradients once a step, with the last micro-batch (ZeRO from stage 2 on with each, as it keeps no whole gradient).
+        with nullcontext() if last or zero is not None else accelerator.no_sync(objective):
             loss_nats = objective(*tensors)
             # A distributed wrapper averages over ranks, and the step wants their sum.
-            accelerator.backward(loss_nats * (scale * accelerator.num_processes / max(1, batch.num_targets)))
+            (accelerator if zero is None else zero.engine).backward(loss_nats * (scale * accelerator.num_processes / max(1, batch.num_targets)))
         total += loss_nats.detach().double().cpu()
     wide = torch.float32 if accelerator.device.type == "mps" else torch.float64
     return float(accelerator.reduce(total.to(accelerator.device, wide), reduction="sum"))

@@ -6,7 +6,8 @@ samples gather weights too, and checkpoints must stay those of one process. A mo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 from jp_adapt.model.causal import CausalModel
 from jp_adapt.model.lora import plain_name
+
+HELD = -1  # stands among the numbers of modules that use a parameter of ZeRO-3
 
 
 def shard_model(model: CausalModel, device: torch.device) -> None:
@@ -59,7 +62,7 @@ def gather_trained(model: CausalModel, *, keep: bool) -> None:
     found = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad or plain_name(name) in wanted:
-            value = whole(parameter.detach())
+            value = whole(parameter).detach()
             if keep:
                 found[name] = nn.Parameter(value.cpu(), parameter.requires_grad)
     _put(owners, found)
@@ -73,7 +76,41 @@ def reshard(model: CausalModel) -> None:
 
 def whole(tensor: Tensor) -> Tensor:
     """The whole of a sharded tensor, for which all processes must call this; any other as it is."""
-    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    if isinstance(tensor, DTensor):
+        return tensor.full_tensor()
+    if not partitioned(tensor):
+        return tensor
+    with gathered([tensor]):
+        return tensor.detach().clone()
+
+
+def partitioned(tensor: Tensor) -> bool:
+    """Whether this is a parameter of which ZeRO-3 holds but a part on each process."""
+    return hasattr(tensor, "ds_id")
+
+
+@contextmanager
+def gathered(parameters: Iterable[Tensor]) -> Iterator[None]:
+    """Parameters of ZeRO-3 whole on every process while the block runs, and shared out anew with the values of rank 0 then; any others as they are."""
+    found: list[Any] = [parameter for parameter in parameters if partitioned(parameter)]
+    if not found:
+        yield
+        return
+    from deepspeed.runtime.zero import GatheredParameters
+
+    with GatheredParameters(found, modifier_rank=0):
+        for parameter in found:
+            parameter.ds_active_sub_modules.add(HELD)  # else the module that it belongs to lets go of it after its pass
+        try:
+            yield
+        finally:
+            for parameter in found:
+                parameter.ds_active_sub_modules.discard(HELD)
+
+
+def is_sharded(model: nn.Module) -> bool:
+    """Whether a pass through `model` needs all processes."""
+    return any(isinstance(module, FSDPModule) for module in model.modules()) or any(map(partitioned, model.parameters()))
 
 
 def placed_like(value: Tensor, parameter: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -181,8 +182,29 @@ def test_torchrun_with_a_sharded_model_trains_what_one_process_trains(recipe, on
     assert samples[0] == samples[1]
 
 
+@pytest.mark.skipif(find_spec("deepspeed") is None, reason="DeepSpeed is not installed: pip install 'jp-adapt[deepspeed]'")
+def test_a_run_through_deepspeed_is_that_of_one_process(recipe, one_process, tmp_path):
+    out, config = tmp_path / "run", tmp_path / "zero3.json"
+    config.write_text('{"zero_optimization": {"stage": 3, "stage3_param_persistence_threshold": 0}, "bf16": {"enabled": "auto"}}', encoding="utf-8")
+    options = ["-s", "distributed=deepspeed", "-s", f"deepspeed={config}"]
+    done = subprocess.run([*command(recipe, out), *options], capture_output=True, text=True, encoding="utf-8", check=False, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "[WARNING]" not in done.stdout  # DeepSpeed's log would stand among the results
+    for stage in STAGES:
+        assert losses(out, stage) == pytest.approx(losses(one_process, stage), rel=1e-5)
+    for name, value in weights(one_process).items():
+        torch.testing.assert_close(weights(out)[name], value, rtol=0, atol=1e-6, msg=name)
+    for step in (0, 5):
+        assert figures(out, step) == pytest.approx(figures(one_process, step), rel=1e-5)
+    samples = [(run / "stages" / "rows" / "samples.jsonl").read_text(encoding="utf-8") for run in (one_process, out)]
+    assert samples[0] == samples[1]
+
+
 @pytest.mark.parametrize("name", ["FSDP", "DEEPSPEED"])
 def test_a_launcher_that_shards_by_itself_is_told_where_to_say_so(name, recipe, tmp_path, monkeypatch):
     monkeypatch.setenv(f"ACCELERATE_USE_{name}", "true")
-    with pytest.raises(UsageError, match=rf"accelerate's configuration asks for {name}; a recipe says itself how .* \(distributed: fsdp\)"):
+    with pytest.raises(
+        UsageError,
+        match=rf"accelerate's configuration asks for {name}; a recipe says itself how .* \(distributed: fsdp, or distributed: deepspeed and deepspeed: FILE",
+    ):
         run_recipe(load_recipe(recipe), tmp_path / "run")

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ from jp_adapt.training.loop import Distributed, TrainSettings, train
 from tests.training.test_loop import SETTINGS, model_with_rows, small_plan
 
 PLAN = small_plan(rows_per_step=3, tokens=12 * 3 * 32)  # two rows for one process, one for the other
-STRICT = dataclasses.replace(SETTINGS, lr=1e-3, new_rows_lr=1e-3, checkpoint_every=3, keep_checkpoints=9, micro_batch_rows=1)
+STRICT = dataclasses.replace(SETTINGS, lr=1e-3, new_rows_lr=1e-3, new_rows_eps=0.2, clip_norm=0.1, checkpoint_every=3, keep_checkpoints=9, micro_batch_rows=1)
 CASES: dict[str, tuple[str, dict[str, bool], torch.dtype, TrainSettings]] = {
     "LoRA, tied": ("pico", {"body": False, "embeddings": False}, torch.float32, dataclasses.replace(STRICT, activation_checkpointing=True)),
     "all, untied": ("pico_untied", {"body": True, "embeddings": True}, torch.float32, STRICT),
@@ -33,7 +34,15 @@ class Stop(Exception):
     pass
 
 
-def go(case: str, bases: dict[str, Path], checkpoints: Path, *, distributed: Distributed = "ddp", until: int | None = None) -> tuple[CausalModel, list[float]]:
+def go(
+    case: str,
+    bases: dict[str, Path],
+    checkpoints: Path,
+    *,
+    distributed: Distributed = "ddp",
+    deepspeed: dict[str, Any] | None = None,
+    until: int | None = None,
+) -> tuple[CausalModel, list[float]]:
     """Train the case from its last checkpoint; stop in the step `until`, which is not saved then."""
     name, trains, dtype, settings = CASES[case]
     model = model_with_rows(bases[name], lora=not trains["body"], dtype=dtype)
@@ -43,14 +52,16 @@ def go(case: str, bases: dict[str, Path], checkpoints: Path, *, distributed: Dis
     def on_step(step: int, metrics: dict[str, float]) -> None:
         if step == until:
             raise Stop
-        losses.append(metrics.get("loss_nats", metrics.get("hidden", 0.0)))
+        losses.extend(metrics[name] for name in ("loss_nats", "nats") if name in metrics)
 
     def measure() -> dict[str, float]:
         with torch.inference_mode():
-            return {"hidden": float(model(torch.tensor([[1, 2, 3]])).double().sum())}
+            hidden = model(torch.tensor([[1, 2, 501]]))[0]
+            return {"nats": float(model.log_likelihoods(hidden, torch.tensor([3, 4, 502])).double().sum())}
 
     try:
-        train(model, PLAN, dataclasses.replace(settings, distributed=distributed), checkpoints=checkpoints, on_step=on_step, measure=measure)
+        changed = dataclasses.replace(settings, distributed=distributed, deepspeed=deepspeed)
+        train(model, PLAN, changed, checkpoints=checkpoints, on_step=on_step, measure=measure)
     except Stop:
         assert until is not None
     return model, losses
