@@ -61,6 +61,7 @@ class Arm:
         lr: of LoRA and, at the peer, of everything.
         rows_per_step: of 512 tokens each.
         new_rows_eps: as in a recipe.
+        steps: how many ours takes, whatever their time; 0 for as many as the time allows.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Arm:
     lr: float = LR
     rows_per_step: int = 4
     new_rows_eps: float = 0.2
+    steps: int = 0
     seed: int = 1234
     precision: str = "auto"
     points: int = 10  # held-out measurements after the first
@@ -132,8 +134,9 @@ class Curve:
         self.tokens = self.steps = 0
 
     def measure(self, seconds: float) -> None:
-        """Measure now, if the next part of the time is over."""
-        if len(self.points) > self.arm.points or seconds + 1e-6 < self.arm.seconds * len(self.points) / self.arm.points:
+        """Measure now, if the next part of the time (or of the steps) is over."""
+        share = self.steps / self.arm.steps if self.arm.steps else seconds / self.arm.seconds
+        if len(self.points) > self.arm.points or share + 1e-6 < len(self.points) / self.arm.points:
             return
         ja_bits, ja_chars, _ = self.score(self.texts.ja)
         en_bits, _, en_bytes = self.score(self.texts.en)
@@ -144,14 +147,16 @@ class Curve:
 
 
 class TimedPlan:
-    """A plan without an end that has as many steps as the time will allow, judged by those so far."""
+    """A plan without an end that has as many steps as the time will allow, judged by those so far; or `steps` of them."""
 
-    def __init__(self, plan: Plan, seconds: float, first: int) -> None:
-        self.plan, self.seconds, self.first = plan, seconds, first
+    def __init__(self, plan: Plan, seconds: float, first: int, steps: int) -> None:
+        self.plan, self.seconds, self.first, self.steps = plan, seconds, first, steps
         self.done, self.elapsed_s = 0, 0.0
 
     @property
     def num_steps(self) -> int:
+        if self.steps:
+            return self.steps
         if self.elapsed_s >= self.seconds:
             return self.done
         return max(self.done + 1, round(self.done * self.seconds / self.elapsed_s) if self.done else round(self.seconds / GUESSED_STEP_S))
@@ -176,16 +181,16 @@ def train_ours(arm: Arm, texts: Texts, dtype: torch.dtype) -> Curve:
     curve.measure(0.0)
     spent = 0.0
     if arm.tokenizer and arm.rows_share:
-        spent = _train_for(arm.seconds * arm.rows_share, curve, model, lr=ROWS_STAGE_LR, rows_lr=ROWS_STAGE_LR, spent=0.0)
-    if spent < arm.seconds:
+        spent = _train_for(arm.rows_share, curve, model, lr=ROWS_STAGE_LR, rows_lr=ROWS_STAGE_LR, spent=0.0)
+    if arm.rows_share < 1:
         model.add_lora(LoraSettings(arm.rank, 2 * arm.rank), arm.seed)
-        _train_for(arm.seconds - spent, curve, model, lr=arm.lr, rows_lr=arm.lr * arm.rows_lr_ratio, spent=spent)
+        _train_for(1 - arm.rows_share, curve, model, lr=arm.lr, rows_lr=arm.lr * arm.rows_lr_ratio, spent=spent)
     return curve
 
 
-def _train_for(seconds: float, curve: Curve, model: CausalModel, *, lr: float, rows_lr: float, spent: float) -> float:
-    """Train about `seconds` after those that are `spent`; comes back: how long it was."""
-    plan = TimedPlan(curve.texts.plan, seconds, first=curve.steps)
+def _train_for(share: float, curve: Curve, model: CausalModel, *, lr: float, rows_lr: float, spent: float) -> float:
+    """Train about a `share` of the time (or of the steps) after the seconds that are `spent`; comes back: how long it was."""
+    plan = TimedPlan(curve.texts.plan, curve.arm.seconds * share, first=curve.steps, steps=round(curve.arm.steps * share))
     steps, tokens = curve.steps, curve.tokens
     settings = TrainSettings(
         lr=lr,

@@ -11,7 +11,7 @@ goes on.
 
 Options: --minutes=N an arm (30), --only=ours,base,peer, --replay=0,5,10 (10; per cent), --ablate=rank,lr_ratio,rows_first,replay,rows_eps,rows_per_step (ours
 with one thing changed; no other arms), --seed=N (1234), --points=N held-out measurements (10), --heldout_chars=N (10000), --new_tokens=N (6000), --peer_lr=X
-(1e-3), --rows_per_step=N (4), --rows_lr_ratio=X (2), --precision=bfloat16 or float32 (as `jp-adapt run` chooses),
+(1e-3), --rows_per_step=N (4), --rows_lr_ratio=X (2), --steps=N in place of the time, for ours, --precision=bfloat16 or float32 (as `jp-adapt run` chooses),
 --out=FOLDER (training_quality). JP_ADAPT_BASE names a folder of the model; JP_ADAPT_DATA the development data.
 """
 
@@ -68,6 +68,7 @@ def main() -> None:
         points=option("points", 10),
         heldout_chars=option("heldout_chars", 10_000),
         rows_per_step=option("rows_per_step", 4),
+        steps=option("steps", 0),
         rows_lr_ratio=option("rows_lr_ratio", 2.0),
     )
     print(f"  {first.seconds / 60:g} minutes each; held out: {HELDOUT_JA}, {HELDOUT_EN}", flush=True)
