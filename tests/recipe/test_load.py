@@ -71,7 +71,7 @@ def _change(folder: Path, *changes: tuple[str, str]) -> Path:
 def test_quickstart_loads() -> None:
     loaded = load_recipe("quickstart")
     assert loaded.recipe.name == "quickstart"
-    assert [stage.kind for stage in loaded.recipe.stages] == ["tokenizer", "rows", "pretrain", "export", "evaluate"]
+    assert [stage.kind for stage in loaded.recipe.stages] == ["tokenizer", "pretrain", "export", "evaluate"]
     assert loaded.text == loaded.path.read_text(encoding="utf-8")
     assert all(Path(source.path).is_absolute() for source in loaded.recipe.sources.values())
 
