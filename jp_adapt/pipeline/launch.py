@@ -30,7 +30,7 @@ def is_first_process() -> bool:
 
 
 def run_processes(count: int, arguments: Sequence[str]) -> int:
-    """Run `jp-adapt ARGUMENTS` in `count` processes that find each other as under torchrun; the exit code of the first that failed, else 0."""
+    """Run `jp-adapt ARGUMENTS` in `count` processes that find each other as under torchrun; 0, or the exit code of the one that failed."""
     if "RANK" in os.environ:
         raise UsageError(f"--processes {count}: this is already one of several processes (RANK is set); leave --processes to torchrun or accelerate launch")
     with socket.socket() as free:
@@ -70,6 +70,10 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
                 process.kill()
         time.sleep(0.05)
     codes = [process.returncode for process in processes]
+    # A process that meets an error tells it, then takes a while to end; one that waited for it may be seen to end first (1, or aborted by gloo).
+    told = next((code for code in codes if code > 1), None)
+    if told is not None:
+        return told
     if failed is None:
         failed = next(((rank, code) for rank, code in enumerate(codes) if code), None)
     if failed is None:

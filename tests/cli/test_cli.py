@@ -125,7 +125,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_check_quickstart(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "quickstart"]) == 0
-    assert "tok (tokenizer) -> rows (rows) -> cpt (pretrain) -> model (export) -> eval (evaluate)" in capsys.readouterr().out
+    assert "tok (tokenizer) -> cpt (pretrain) -> model (export) -> eval (evaluate)" in capsys.readouterr().out
     assert main(["check", "quickstart", "--json", "-s", "seed=5"]) == 0
     assert json.loads(capsys.readouterr().out)["seed"] == 5
 
