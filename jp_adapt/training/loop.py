@@ -160,6 +160,7 @@ class _Loop:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # torch 2.13 renames broadcast_buffers, and accelerate 1.15 knows no other name
                 self.objective = self.accelerator.prepare(self.objective)
+        self.in_step = self.sharded or self.zero is not None  # all ranks go through the model, and read what trained, together
         self.scaler = torch.amp.GradScaler(self.accelerator.device.type, enabled=model.dtype == torch.float16)
         self.spikes = SpikeDetector(settings.spike_factor)
         self.rows = [*model.base_row_parameters().values(), *model.new_row_parameters().values()]  # of which the head is used outside of any module
@@ -199,9 +200,8 @@ class _Loop:
         batch = self.plan.batch(self.done, self.accelerator.process_index, self.accelerator.num_processes)
         self._set_rates(batch.num_targets)
         scale = float(self.scaler.get_scale()) if self.scaler.is_enabled() else 1.0
-        nats = accumulate_gradients(
-            self.accelerator, self.objective, batch, rows=self.settings.micro_batch_rows, scale=scale, in_step=self.sharded, zero=self.zero
-        )
+        rows = self.settings.micro_batch_rows
+        nats = accumulate_gradients(self.accelerator, self.objective, batch, rows=rows, scale=scale, in_step=self.in_step, zero=self.zero)
         self.done += 1
         if self.spikes.sees(nats / max(1, batch.num_targets)):
             self._rewind(nats / max(1, batch.num_targets))
@@ -266,8 +266,7 @@ class _Loop:
             return
         self.last_saved = self.checkpoints / f"step_{self.done:06d}"
         main = self.accelerator.is_main_process
-        together = self.sharded or self.zero is not None
-        tensors = gather_tensors(self.parameters, self.zero or self.optimizer, keep=main) if main or together else {}
+        tensors = gather_tensors(self.parameters, self.zero or self.optimizer, keep=main) if main or self.in_step else {}
         if main:
             state = {"tokens": self.tokens, "elapsed_s": self.elapsed_s, "rewinds": self.rewinds, "recent_losses": self.spikes.recent, "figure": self.figure}
             if self.scaler.is_enabled():

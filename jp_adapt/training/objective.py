@@ -86,8 +86,8 @@ def accumulate_gradients(
     """Add the gradients of the mean loss of the whole step, times `scale`; the loss summed over all ranks comes back, in nats.
 
     Args:
-        in_step: all ranks go through the model equally often, as they must where it is sharded; one with fewer rows ends with rows that carry no loss.
-            ZeRO, which exchanges gradients with every pass from stage 2 on, needs it always.
+        in_step: all ranks go through the model equally often, as they must where it is sharded, and under ZeRO, which exchanges gradients with every pass
+            from stage 2 on; one with fewer rows ends with rows that carry no loss.
         zero: whose engine `objective` is, if it is one.
 
     The mean is over the targets of the step, whoever holds them: a sum of nats divided by one count. So the result does not depend (but for rounding)
@@ -95,7 +95,7 @@ def accumulate_gradients(
     """
     total = torch.zeros((), dtype=torch.float64)
     parts = list(micro_batches(batch, rows))
-    if in_step or zero is not None:
+    if in_step:
         parts += [[[[0]], [[0]], [[IGNORED]]]] * (ranks.largest(len(parts)) - len(parts))
     for number, part in enumerate(parts):
         tensors = [torch.tensor(values, device=accelerator.device) for values in part]

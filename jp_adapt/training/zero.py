@@ -26,7 +26,6 @@ class Zero:
 
     Attributes:
         engine: stands for the loss; its backward adds up gradients, which it averages over the processes.
-        partitioned: whether each process holds but a part of the weights (stage 3), so that all must go through the model together.
     """
 
     def __init__(self, objective: nn.Module, optimizer: torch.optim.Optimizer, config: Mapping[str, Any], device: torch.device, *, clip_norm: float) -> None:
@@ -37,8 +36,8 @@ class Zero:
         # A step is cut into micro-batches by us; the size is one that the engine asks for, and prints. Its own AdamW for CPUs wants a compiler.
         ours = {"train_micro_batch_size_per_gpu": 1, "gradient_clipping": clip_norm}
         settings = {**config, **ours, "zero_force_ds_cpu_optimizer": False}
-        self.partitioned = config["zero_optimization"]["stage"] == 3
-        if self.partitioned:  # one weight after the other, where the engine would put all of them on the device first
+        partitioned = config["zero_optimization"]["stage"] == 3
+        if partitioned:  # one weight after the other, where the engine would put all of them on the device first
             deepspeed.zero.Init(module=objective, config_dict_or_path=settings)
             for layer in objective.modules():
                 if isinstance(layer, LoraLayer):  # it computes with weights of its parts
@@ -48,10 +47,10 @@ class Zero:
         self.engine, *_ = deepspeed.initialize(model=objective, optimizer=optimizer, config=settings, dist_init_required=False)
         self._optimizer = optimizer
         # AdamW makes its moments in the first step, and a checkpoint must find them before.
-        flats = self.engine.optimizer.fp32_partitioned_groups_flat if self.partitioned else self.engine.optimizer.single_partition_of_fp32_groups
+        flats = self.engine.optimizer.fp32_partitioned_groups_flat if partitioned else self.engine.optimizer.single_partition_of_fp32_groups
         for flat in flats:
             optimizer.state[flat] = {"step": torch.tensor(0.0), **{name: torch.zeros_like(flat, requires_grad=False) for name in MOMENTS}}
-        if not self.partitioned:
+        if not partitioned:
             self.engine.optimizer._lazy_init_hp_params_optimizer_state()
 
     @property
