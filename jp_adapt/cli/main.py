@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from what is finished", file=sys.stderr)
+        resumes = getattr(args, "resumes", True)  # a verb that begins anew says so with set_defaults
+        print(f"interrupted; {'the same command goes on from what is finished' if resumes else 'nothing was written'}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of stdout has gone, as in `jp-adapt list | head -1`
         sys.stderr.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import platform
@@ -84,10 +85,10 @@ def new_folder(path: Path) -> Iterator[Path]:
         raise _exists(path)
     with _disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for stale in path.parent.glob(f".{path.name}.{platform.node()}-*.tmp"):
+        for stale in path.parent.glob(f".{glob.escape(path.name)}.{platform.node()}-*.tmp"):
             if not _is_running(int(stale.name.split("-")[-2])):
                 shutil.rmtree(stale)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.{platform.node()}-{os.getpid()}-", suffix=".tmp", dir=path.parent))
+        temporary = _temporary_folder(path, path.parent)
         try:
             yield temporary
             temporary.chmod(0o755)
@@ -104,6 +105,26 @@ def new_folder(path: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _sync_folder(path.parent)
+
+
+def check_new_folder(path: Path) -> None:
+    """The error that `new_folder` would raise at `path` after all the work, now: something is there, or nothing may be written there."""
+    with _disk_errors(path):
+        if path.exists():
+            raise _exists(path)
+        parent = next(parent for parent in path.absolute().parents if parent.exists())
+        _temporary_folder(path, parent).rmdir()
+
+
+def _temporary_folder(path: Path, parent: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f".{path.name}.{platform.node()}-{os.getpid()}-", suffix=".tmp", dir=parent))
+
+
+def move_file(path: Path, target: Path) -> None:
+    """Give a file another name in the same file system; the folder of the new name is made where there is none."""
+    with _disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
 
 
 def _exists(path: Path) -> UsageError:

@@ -7,16 +7,18 @@ from pathlib import Path
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.sources import read_documents
+from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer
 from jp_adapt.pipeline.prepared import is_prepared
 from jp_adapt.recipe.deepspeed import require_deepspeed
 from jp_adapt.recipe.load import LoadedRecipe
-from jp_adapt.recipe.schema import PreferenceStage
+from jp_adapt.recipe.schema import PreferenceStage, Recipe, TokenizerStage
 
 READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
 
 
 def check_inputs(loaded: LoadedRecipe) -> None:
-    """InputError, with everything that is wrong, when a source of at most `READ_WHOLE_BYTES` cannot be read or holds no text.
+    """InputError, with everything that is wrong: a source of at most `READ_WHOLE_BYTES` cannot be read or holds no text, the base's tokenizer does not
+    fit its model or cannot be extended as the recipe wants.
 
     UsageError when DeepSpeed is asked for and not installed.
     """
@@ -43,7 +45,17 @@ def check_inputs(loaded: LoadedRecipe) -> None:
                     read_documents(path, source.field)
         except InputError as error:
             problems.append(str(error))
+    if loaded.recipe.base.path is not None:
+        try:
+            check_base_tokenizer(Path(loaded.recipe.base.path), extended=extends(loaded.recipe))
+        except InputError as error:
+            problems.append(str(error))
     if any(isinstance(stage, PreferenceStage) for stage in loaded.recipe.stages) and importlib.util.find_spec("trl") is None:
         problems.append("a preference stage needs TRL, which is not installed; run: pip install 'jp-adapt[preference]'")
     if problems:
         raise InputError("\n".join(problems))
+
+
+def extends(recipe: Recipe) -> bool:
+    """Whether a stage of the recipe extends the base's tokenizer."""
+    return any(isinstance(stage, TokenizerStage) for stage in recipe.stages)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -10,12 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import new_folder, read_json, write_text
 from jp_adapt.core.hashes import sha256_file
-from jp_adapt.tokenizer.save import COPIED
+from jp_adapt.tokenizer.save import copy_tokenizer
 
 if TYPE_CHECKING:
     from jp_adapt.model.causal import Quantization
 
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", *COPIED)
 PROBE = "これは、書き出したモデルが学習したモデルと同じ値を返すことを確かめる文です。 The same holds in English: 1, 2, 3."
 MERGE_DTYPES = ("float32", "bfloat16")
 
@@ -57,13 +55,6 @@ def _tokenizer_of(sha256: str, folders: list[Path]) -> Path:
             return folder
     tried = ", ".join(str(folder) for folder in folders)
     raise InputError(f"the adapter was trained with a tokenizer.json of SHA-256 {sha256[:12]}..., and none lies in {tried}; name its folder with --tokenizer")
-
-
-def copy_tokenizer(source: Path, target: Path) -> None:
-    """The files of a tokenizer, as they are."""
-    for name in TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
 
 
 def write_card(folder: Path, title: str, facts: list[str], *, languages: tuple[str, ...] = ("ja", "en"), licence: str | None = None) -> None:

@@ -18,12 +18,13 @@ from jp_adapt.model.causal import load_base, resolve_precision
 from jp_adapt.model.export import export_model
 from jp_adapt.model.lora import target_names
 from jp_adapt.pipeline.encoder import encoder, plain_tokenizer
-from jp_adapt.pipeline.merge import PROBE, copy_tokenizer, export_facts, stage_records, write_card
+from jp_adapt.pipeline.merge import PROBE, export_facts, stage_records, write_card
 from jp_adapt.pipeline.preference_watch import PreferenceWatch, last_whole
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.trackers import open_tracker
 from jp_adapt.pipeline.training_stage import lora_of
 from jp_adapt.recipe.schema import PreferenceStage
+from jp_adapt.tokenizer.save import copy_tokenizer
 from jp_adapt.training import ranks
 from jp_adapt.training.stop import stop_requests
 
@@ -73,7 +74,9 @@ def _trainer(stage: PreferenceStage, context: Context, start: Path, dtype: torch
     from trl import DPOTrainer
 
     disable_progress_bar()  # progress is ours to show
-    tokenizer = AutoTokenizer.from_pretrained(start)
+    with tempfile.TemporaryDirectory(prefix="jp-adapt-") as plain:  # the base's own class may build another tokenizer than its tokenizer.json
+        copy_tokenizer(start, Path(plain))
+        tokenizer = AutoTokenizer.from_pretrained(plain, trust_remote_code=False)
     if tokenizer.chat_template is None:
         raise InputError(
             f"stage '{stage.id}': {start} has no chat template, and preferences are conversations; start from a model with one, as an sft stage's export"

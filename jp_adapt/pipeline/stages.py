@@ -18,7 +18,7 @@ from jp_adapt.corpus.pack import Documents, Plan
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.pipeline.encoder import encoder, plain_tokenizer
 from jp_adapt.pipeline.evaluate_stage import run_evaluate
-from jp_adapt.pipeline.merge import PROBE, copy_tokenizer, export_facts, stage_records, write_card
+from jp_adapt.pipeline.merge import PROBE, export_facts, stage_records, write_card
 from jp_adapt.pipeline.prepared import is_prepared, open_prepared, prepared_texts
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.sft_stage import answer_measure, last_sft, sft_plan, write_chat_template
@@ -26,7 +26,7 @@ from jp_adapt.pipeline.trackers import open_tracker
 from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PreferenceStage, PretrainStage, Recipe, RowsStage, SftStage, Stage, TokenizerStage, TrainingStage
 from jp_adapt.tokenizer.extend import extend_tokenizer
 from jp_adapt.tokenizer.load import load_tokenizer as load_bpe
-from jp_adapt.tokenizer.save import extended_tokenizer, save_tokenizer
+from jp_adapt.tokenizer.save import copy_tokenizer, save_tokenizer
 from jp_adapt.tokenizer.verify import NOTES, Criterion, verify_tokenizer
 from jp_adapt.tokenizer.words import Corpus
 
@@ -133,10 +133,10 @@ def run_tokenizer(stage: TokenizerStage, context: Context, folder: StageFolder) 
         boundaries=stage.boundaries,
         cover=stage.cover,
     )
-    criteria = verify_tokenizer(base, extended_tokenizer(base, extension), japanese=japanese, unchanged=unchanged)
-    check_criteria(criteria)
     with new_folder(folder.final) as target:
         save_tokenizer(base, extension, context.base, target)
+        criteria = verify_tokenizer(base, load_bpe(target), japanese=japanese, unchanged=unchanged)
+        check_criteria(criteria)
         write_json(target / "criteria.json", {criterion.label: criterion.failures for criterion in criteria if criterion.name not in NOTES})
     return {"new_tokens": len(extension.tokens), "vocab_size": extension.vocab_size}
 
