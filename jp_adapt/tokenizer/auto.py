@@ -21,6 +21,7 @@ from jp_adapt.tokenizer.bpe import BLOCK
 from jp_adapt.tokenizer.fuzz import SPECIAL, fuzz_strings
 
 MODEL_CONFIG = "config.json"
+DEFAULT_MODEL = {"model_type": "llama"}  # where no config.json says what the model is
 WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".gguf"})
 NUM_FUZZ = 2000
 NUM_WITH_SPECIAL = 500  # texts that are also compared with what the tokenizer puts around a text

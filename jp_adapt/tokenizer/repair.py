@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 
 from jp_adapt.core.errors import GateError, InputError
 from jp_adapt.core.files import move_file, new_folder, read_json, write_bytes, write_json
-from jp_adapt.tokenizer.auto import MODEL_CONFIG, disagreements, linked, load_auto
-from jp_adapt.tokenizer.hub_config import CONFIG, KEEPING_CLASS, MODEL_INPUTS, HubConfig, keeping_config, refuse_conflicts
+from jp_adapt.tokenizer.auto import DEFAULT_MODEL, MODEL_CONFIG, disagreements, linked, load_auto
+from jp_adapt.tokenizer.hub_config import CONFIG, KEEPING_CLASS, MODEL_INPUTS, HubConfig, keeping_config, read_config, refuse_conflicts
 from jp_adapt.tokenizer.load import RANK_FILE, SENTENCEPIECE_MODEL, SPEC, holds_ranks, runnable
 from jp_adapt.tokenizer.save import EXTENSION, copy_tokenizer
 
@@ -40,10 +40,13 @@ class Repair:
 
 
 def repair_tokenizer(folder: Path, out: Path | None = None) -> Repair:
-    """Mend the folder of a tokenizer, so that what reads it by AutoTokenizer gets the ids of its tokenizer.json; or write its files, mended, to a new folder `out`.
+    """Mend the folder of a tokenizer, so that what reads it by AutoTokenizer gets the ids of its tokenizer.json.
 
-    tokenizer.json is what jp-adapt trains with, and stays as it is. Each file that changes is kept under another name. Nothing is written where nothing has to
-    be mended (`out` is, though), nor where it cannot be.
+    tokenizer.json is what jp-adapt trains with, and stays as it is. Each file that changes is kept under another name. Nothing changes where nothing has to be
+    mended, nor where it cannot be.
+
+    Args:
+        out: a new folder for the mended files of the tokenizer; `folder` stays as it is then.
 
     Raises:
         InputError: no tokenizer.json there, a damaged file, or a configuration that is of another tokenizer.
@@ -51,13 +54,12 @@ def repair_tokenizer(folder: Path, out: Path | None = None) -> Repair:
         UsageError: `out` exists already.
     """
     spec = _read_spec(folder)
-    model_config = read_json(folder / MODEL_CONFIG) if (folder / MODEL_CONFIG).is_file() else {"model_type": "llama"}
+    model_config = read_config(folder, MODEL_CONFIG) or DEFAULT_MODEL
     before, compared = disagreements(folder, model_config, [])
     config = keeping_config(folder, spec)
     if config is None:
-        config = HubConfig(
-            {"tokenizer_class": KEEPING_CLASS, "model_input_names": MODEL_INPUTS}, [f"{CONFIG}: none -> one that names {KEEPING_CLASS}"] if before else []
-        )
+        made = [f"{CONFIG}: none -> one that names {KEEPING_CLASS}"] if before else []
+        config = HubConfig({"tokenizer_class": KEEPING_CLASS, "model_input_names": MODEL_INPUTS}, made)
     refuse_conflicts(config, folder)
     ranks = (folder / SENTENCEPIECE_MODEL).is_file() and holds_ranks(folder / SENTENCEPIECE_MODEL)
     changes = [*config.changes, *([f"{SENTENCEPIECE_MODEL} -> {RANK_FILE}: it is a rank file, and not the SentencePiece model of that name"] if ranks else [])]
@@ -100,10 +102,10 @@ def _read_spec(folder: Path) -> Mapping[str, Any]:
 def _refuse_other_ids(place: Path, model_config: Mapping[str, Any], folder: Path) -> None:
     failures, compared = disagreements(place, model_config, [])
     if failures:
-        kind = model_config.get("model_type")
+        kind, loaded_as = model_config.get("model_type"), _class_of(place, model_config)
         raise GateError(
-            f"{folder}: cannot be mended: AutoTokenizer (as {_class_of(place, model_config)}, for the model type '{kind}') gives other ids than {SPEC} for {len(failures):,} of "
-            f"{compared:,} texts, {failures[0]!r} for example; nothing was changed"
+            f"{folder}: cannot be mended: for the model type '{kind}' AutoTokenizer loads it as {loaded_as}, which gives other ids than {SPEC} for "
+            f"{len(failures):,} of {compared:,} texts, {failures[0]!r} for example; nothing was changed"
         )
 
 
@@ -116,7 +118,7 @@ def _class_of(place: Path, model_config: Mapping[str, Any]) -> str:
 
 
 def _move_ranks(folder: Path) -> list[Path]:
-    """The rank file under the name that Llama-3's folders have for it; under a name of its own where another file has that one. Those comes back."""
+    """Give the rank file the name that it has in Llama-3's folders, or another one where that is taken; comes back: a name of the second kind."""
     place = folder / RANK_FILE
     kept = [_free_name(folder / SENTENCEPIECE_MODEL)] if place.exists() else []
     move_file(folder / SENTENCEPIECE_MODEL, kept[0] if kept else place)

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import read_json
 from jp_adapt.text.scripts import JAPANESE
-from jp_adapt.tokenizer.auto import MODEL_CONFIG, disagreements
+from jp_adapt.tokenizer.auto import DEFAULT_MODEL, MODEL_CONFIG, disagreements
 from jp_adapt.tokenizer.bpe import BLOCK, BpeTokenizer, text_of
+from jp_adapt.tokenizer.hub_config import read_config
 from jp_adapt.tokenizer.load import LoadedTokenizer
 from jp_adapt.tokenizer.runtimes import Runtime, runtimes_of
 
@@ -204,8 +204,7 @@ def _as_loaded(extended: LoadedTokenizer, base_folder: Path | None, texts: Seque
     """What AutoTokenizer makes of the folder, with the config.json that its users will have beside it; nothing where there is no folder."""
     if extended.folder is None:
         return []
-    path = None if base_folder is None else base_folder / MODEL_CONFIG
-    config = read_json(path) if path is not None and path.is_file() else {"model_type": "llama"}
+    config = (None if base_folder is None else read_config(base_folder, MODEL_CONFIG)) or DEFAULT_MODEL
     failures, checked = disagreements(extended.folder, config, texts)
     return [_criterion("auto_tokenizer_disagrees", "transformers", failures, checked)]
 
