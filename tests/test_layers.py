@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "jp_adapt"
-FLOORS = [{"core"}, {"recipe", "text"}, {"tokenizer", "corpus", "model", "merging"}, {"training", "evaluation"}, {"pipeline"}, {"cli"}]
+FLOORS = [{"core"}, {"recipe", "text"}, {"tokenizer", "corpus", "model", "merging"}, {"training", "evaluation", "export"}, {"pipeline"}, {"cli"}]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 DOORS = {"__init__", "__main__"}  # jp_adapt/__init__.py names everything lazily, __main__.py starts the command
 HEAVY = {"torch", "transformers", "peft", "safetensors", "accelerate"}

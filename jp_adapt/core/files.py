@@ -8,7 +8,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,61 @@ def new_folder(path: Path) -> Iterator[Path]:
     An existing `path` is a UsageError, also one that appears meanwhile: nothing is ever overwritten. Whatever the block wrote is removed when it fails,
     and what a killed process of this machine left is removed by the next one.
     """
+    with _temporary_folder(path) as temporary:
+        yield temporary
+        for file in sorted(temporary.rglob("*")):
+            if file.is_file():
+                file.chmod(0o644)  # some libraries write files that nobody else may read
+                _sync_file(file)
+        try:
+            temporary.rename(path)
+        except OSError as error:
+            if not path.exists():
+                raise
+            raise _exists(path) from error
+
+
+@contextmanager
+def new_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Write files under temporary names beside `paths`, all in one folder; they take their names only when the block ends well, and all or none.
+
+    What holds of `new_folder` holds of them.
+    """
+    for path in paths:
+        if path.exists():
+            raise _exists(path)
+    with _temporary_folder(paths[0]) as folder:
+        temporary = [folder / path.name for path in paths]
+        yield temporary
+        for file in temporary:
+            file.chmod(0o644)
+            _sync_file(file)
+        named: list[Path] = []
+        try:
+            for file, path in zip(temporary, paths, strict=True):
+                _take_name(file, path)
+                named.append(path)
+        except BaseException:
+            for path in named:
+                path.unlink()
+            raise
+        shutil.rmtree(folder)
+
+
+def _take_name(file: Path, path: Path) -> None:
+    """Give `file` the name `path`, which nothing may have. A hard link fails where a name is taken; a rename, for file systems without links, does not."""
+    try:
+        path.hardlink_to(file)
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError:
+        if path.exists():
+            raise _exists(path) from None
+        file.rename(path)
+
+
+@contextmanager
+def _temporary_folder(path: Path) -> Iterator[Path]:
     if path.exists():
         raise _exists(path)
     with _disk_errors(path):
@@ -88,18 +143,9 @@ def new_folder(path: Path) -> Iterator[Path]:
             if not _is_running(int(stale.name.split("-")[-2])):
                 shutil.rmtree(stale)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.{platform.node()}-{os.getpid()}-", suffix=".tmp", dir=path.parent))
+        temporary.chmod(0o755)
         try:
             yield temporary
-            temporary.chmod(0o755)
-            for file in sorted(temporary.rglob("*")):
-                if file.is_file():
-                    _sync_file(file)
-            try:
-                temporary.rename(path)
-            except OSError as error:
-                if not path.exists():
-                    raise
-                raise _exists(path) from error
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise

@@ -1,0 +1,1 @@
+"""What leaves: plain folder with its proof and card, GGUF."""
