@@ -29,8 +29,7 @@ PROBE_TEXTS = (
     "def main(argv: list[str]) -> int:\n    return sum(len(item)  for item in argv[1:])  # 数える\n\n\n\tx\n",
     "  二つの空白で始まる行\n　全角の空白で始まる行\n\n\n改行が三つ",
 )
-# Type -> numbers in a block, and the largest error as a share of the block's largest number. What is rounded right stays below half of it for the K types, whose
-# blocks share the scale of their scales, and just below it for the others (tests/perf/export_types.py).
+# Type -> numbers in a block, and the largest error as a share of the block's largest number: what rounding gives (tests/perf/export_types.py), with room above it.
 _TOLERANCE = {
     Kind.F16: (1, 2.0**-11),
     Kind.BF16: (1, 2.0**-8),

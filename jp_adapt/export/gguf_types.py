@@ -1,7 +1,7 @@
 """The types of a GGUF file: which tensor gets which, and how rows of numbers become its blocks.
 
-Which is llama.cpp's own rule (src/llama-quant.cpp, `llama_tensor_get_type_impl`), so that a file is the one that `llama-quantize` writes. How is the package gguf's
-for what it can, and ggml's own quantiser for the K types, out of the package xllamacpp.
+The first is llama.cpp's own rule (src/llama-quant.cpp, `llama_tensor_get_type_impl`), so that a file is the one that `llama-quantize` writes. The second is
+the package gguf's work, and for the K types that of ggml's own quantiser, out of the package xllamacpp.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def _plain(name: str, number: LlamaFileType, head: Kind | None = None) -> FileTy
     return FileType(name, Kind[name], head or Kind[name], number)
 
 
-# llama-quantize puts the head of the Q4 and Q5 types into Q6_K, which the package gguf cannot make; Q8_0 takes its place, so that no file depends on what is installed.
+# llama-quantize puts the head of the Q4_x and Q5_x types into Q6_K, which the package gguf cannot make. Q8_0 takes its place here, whether or not xllamacpp is
+# installed: a file must not depend on that.
 FILE_TYPES = {
     kind.name: kind
     for kind in (
@@ -150,7 +151,8 @@ def _by_ggml(kind: int, block: int, block_bytes: int, rows: Array) -> Array:
 @cache
 def _ggml() -> Any:
     spec = importlib.util.find_spec("xllamacpp")
-    assert spec is not None and spec.submodule_search_locations
+    assert spec is not None
+    assert spec.submodule_search_locations
     folder = Path(next(iter(spec.submodule_search_locations)))
     library = ctypes.CDLL(str(next(path for path in folder.iterdir() if path.name.startswith("xllamacpp.") and path.suffix in (".so", ".pyd"))))
     # ggml.h: size_t ggml_quantize_chunk(type, const float * src, void * dst, int64_t start, int64_t nrows, int64_t n_per_row, const float * imatrix)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
 import httpx2
 import numpy as np
 
@@ -108,7 +109,7 @@ def _check_ids(source: GgufSource, client: httpx2.Client) -> str:
 
 
 def _check_prompts(source: GgufSource, client: httpx2.Client) -> str:
-    """Chat prompts. A template that llama.cpp renders otherwise is said and no reason to keep the file back: it may be asked in the folder's form all the same."""
+    """Chat prompts. A template that llama.cpp renders otherwise is said, and no reason to keep the file back: prompts can be rendered elsewhere."""
     template = source.templates.get("default")
     if template is None:
         return ""

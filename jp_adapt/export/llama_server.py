@@ -1,4 +1,4 @@
-"""llama.cpp's server, out of the package xllamacpp, in a process of its own: what brings llama.cpp to a halt there is an error here, and its log stays away.
+"""llama.cpp's server, out of the package xllamacpp, in a process of its own: what stops llama.cpp is an error here, and its log stays away.
 
 As a module it is that process: `python -m jp_adapt.export.llama_server SETTINGS`, with the settings as JSON; it prints its address and ends when its stdin does.
 """
@@ -41,7 +41,8 @@ def llama_server(model: Path, *, context: int = 0, exact: bool = False, host: st
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         command = [sys.executable, "-m", "jp_adapt.export.llama_server", json.dumps(settings)]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
-        assert process.stdin is not None and process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             address = process.stdout.readline().strip()
             if not address:

@@ -109,13 +109,12 @@ def dequantized_rows(file: GgufFile, name: str, start: int = 0, end: int | None 
     kind = GGMLQuantizationType(tensor.kind)
     stored = file.rows(tensor, start, end)
     try:
-        rows: Array = dequantize(stored, kind)
+        numbers: Array = dequantize(stored, kind)
     except NotImplementedError:
         raise InputError(
             f"{file.path}: tensor '{name}' is of type {kind.name}, which the package gguf does not expand; use another file of the model"
         ) from None
-    rows = rows.reshape(-1, *tensor.shape[1:]) if len(tensor.shape) > 1 else rows.reshape(-1)
-    return rows
+    return numbers.reshape(-1, *tensor.shape[1:]) if len(tensor.shape) > 1 else numbers.reshape(-1)
 
 
 def expected_tensors(file: GgufFile, config: Mapping[str, Any]) -> list[LlamaTensor]:

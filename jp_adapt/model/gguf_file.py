@@ -1,7 +1,7 @@
 """The header of a GGUF file, read with every length held against the file's size, and its tensors, in blocks of rows.
 
-`gguf.GGUFReader` makes an array object of every token (Llama-3's file: 400,000), and takes the lengths that a header tells for granted: one of 2**62 entries fills the
-memory. The format: github.com/ggml-org/ggml, docs/gguf.md.
+`gguf.GGUFReader` makes an array object of every token (Llama-3's file: 400,000), and believes the lengths that a header tells: one of 2**62 entries fills
+the memory. The format: github.com/ggml-org/ggml, docs/gguf.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The tensors of a Llama in a GGUF file: names, shapes, the order of query and key rows, and the factors of its rotary embedding.
 
-llama.cpp rotates neighbouring pairs of a head's features (2i, 2i + 1), transformers the halves (i, i + d/2); so the rows of the query and key projections stand in
-another order (conversion/llama.py of llama.cpp, `permute`). The factors of Llama-3's long context are a tensor of their own there.
+llama.cpp rotates neighbouring pairs of a head's features (2i, 2i + 1), transformers the halves (i, i + d/2); so the rows of the query and key projections
+stand in another order (conversion/llama.py of llama.cpp, `permute`). The factors of Llama-3's long context are a tensor of their own there.
 """
 
 from __future__ import annotations
@@ -137,7 +137,10 @@ def rope_parameters(config: Mapping[str, Any], place: str) -> dict[str, Any]:
 
 
 def rope_factors(rope: Mapping[str, Any], head_dim: int) -> Array:
-    """[head_dim / 2] what the frequencies of a Llama-3 with long context are divided by (conversion/llama.py of llama.cpp; transformers computes the same, also in torch's float32)."""
+    """[head_dim / 2] what the frequencies of a Llama-3 with long context are divided by (conversion/llama.py of llama.cpp; transformers computes the same).
+
+    In torch, as both do: numpy's powers differ in the last bit.
+    """
     import torch
 
     frequencies = 1.0 / (rope["rope_theta"] ** (torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim))

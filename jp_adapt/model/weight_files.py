@@ -30,7 +30,7 @@ class WeightFiles:
     """The tensors of the safetensors files of a folder, by name.
 
     Raises:
-        InputError: no safetensors, a file that is missing or cut short, a header that cannot be true, or a type of weights other than float32, float16, bfloat16.
+        InputError: no safetensors, a file that is missing or cut short, a header that cannot be true, or weights of another type.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """A tokenizer as a GGUF file holds it, and the way back: tokens, types, scores, merges, and the name of what cuts a text before BPE.
 
-What llama.cpp makes of these fields stands in its src/llama-vocab.cpp. It knows two kinds of BPE: "llama" is SentencePiece's (a pair is merged whenever it makes a
-token, best score first), "gpt2" is byte-level BPE with listed merges, behind one of its built-in regular expressions, which the file can only name.
+What llama.cpp makes of these fields stands in its src/llama-vocab.cpp. It knows two kinds of BPE: "llama" is SentencePiece's (a pair is merged whenever it
+makes a token, best score first), "gpt2" is byte-level BPE with listed merges, behind one of its built-in regular expressions, which the file can only name.
 """
 
 from __future__ import annotations
