@@ -19,6 +19,7 @@ from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, Usage
 from jp_adapt.core.files import new_folder, read_json, write_json
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
+from jp_adapt.core.plugins import use_plugins
 from jp_adapt.core.progress import progress, say
 from jp_adapt.corpus.overlap import read_overlap
 from jp_adapt.evaluation.batch_check import check_batches, spread
@@ -54,6 +55,7 @@ class EvalOptions:
     backend: str = "local"
     served: Served | None = None
     check_batches: int | None = None
+    plugins: tuple[str, ...] = ()
 
 
 def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *, processes: Processes = ALONE, **changes: Any) -> Scores:
@@ -68,6 +70,7 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
         RunFolderError: `out` holds another evaluation.
     """
     options = replace(options or EvalOptions(), **changes)
+    use_plugins(options.plugins)
     if options.texts and (options.served is not None or options.backend != "local"):
         raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
     return evaluate_source(lambda: open_source(model, options.dtype, options.served, out, processes, options.backend), out, options, processes)
@@ -152,6 +155,7 @@ def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], o
         "check_batches": options.check_batches,
         "overlap": sha256_file(options.overlap) if options.overlap is not None else None,
         "texts": {text: sha256_file(Path(text)) for text in options.texts},
+        **({"plugins": use_plugins(options.plugins)} if options.plugins else {}),
     }
 
 

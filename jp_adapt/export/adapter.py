@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from jp_adapt.model.causal import Quantization
 
 PROBE = "これは、書き出したモデルが学習したモデルと同じ値を返すことを確かめる文です。 The same holds in English: 1, 2, 3."
-MERGE_DTYPES = ("float32", "bfloat16")
 
 
 def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | None = None, dtype: str = "float32") -> float:
@@ -39,7 +38,7 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
 
     facts = adapter_metadata(adapter)
     folder = _tokenizer_of(facts["tokenizer_sha256"], [tokenizer] if tokenizer else [adapter, base])
-    probe = encoder(plain_tokenizer(folder / "tokenizer.json"))(PROBE)
+    probe = encoder(plain_tokenizer(folder))(PROBE)
     with new_folder(out) as target:
         trained, quantization = resolve_precision(facts.get("dtype", "float32")), cast("Quantization | None", facts.get("quantization"))
         difference = export_model(base, adapter, trained, target, probe, dtype=dtype, quantization=quantization)

@@ -154,7 +154,7 @@ def _arguments(stage: PreferenceStage, checkpoints: Path, seed: int, dtype: torc
 
 def _export(trainer: Any, stage: PreferenceStage, context: Context, folder: StageFolder, start: Path, dtype: torch.dtype) -> float:
     """Merge in float32, prove it, and write the plain folder with its tokenizer and card; comes back: the largest difference of a logit."""
-    probe = encoder(plain_tokenizer(start / "tokenizer.json"))(PROBE)
+    probe = encoder(plain_tokenizer(start))(PROBE)
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=".adapter.", suffix=".tmp") as adapter, new_folder(folder.final) as target:
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(adapter, save_embedding_layers=False)
         difference = export_model(start, Path(adapter), dtype, target, probe)
