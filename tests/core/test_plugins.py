@@ -52,7 +52,7 @@ title: Lengths
 licence: CC0-1.0
 source: own
 language: ja
-data: {items: {files: [lengths.jsonl], reader: jsonl}}
+data: {test: {files: [lengths.jsonl], reader: jsonl}}
 id: "{{ id }}"
 answers: ["{{ answer }}"]
 protocols:
