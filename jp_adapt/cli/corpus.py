@@ -39,15 +39,14 @@ def _prepare(args: argparse.Namespace) -> int:
 
 
 def _stats(args: argparse.Namespace) -> int:
-    from jp_adapt.core.errors import UsageError
-    from jp_adapt.core.files import write_text
+    from jp_adapt.core.files import refuse_existing, write_text
     from jp_adapt.pipeline.corpus_commands import stats, table
     from jp_adapt.pipeline.corpus_page import corpus_page
 
+    if args.html is not None:
+        refuse_existing(args.html, "--html")
     report = stats(args.folder)
     if args.html is not None:
-        if args.html.exists():
-            raise UsageError(f"{args.html}: exists already; give another file")
         write_text(args.html, corpus_page(report))
     print(json.dumps(report, ensure_ascii=False) if args.json else table(report))
     return 0

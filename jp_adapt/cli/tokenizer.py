@@ -85,7 +85,8 @@ def _extend(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.tokenizer_commands import refuse_existing, verify, write_page
+    from jp_adapt.core.files import refuse_existing
+    from jp_adapt.pipeline.tokenizer_commands import verify, write_page
 
     if args.out:
         refuse_existing(args.out)
@@ -104,7 +105,8 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.tokenizer_commands import compare, refuse_existing, write_page
+    from jp_adapt.core.files import refuse_existing
+    from jp_adapt.pipeline.tokenizer_commands import compare, write_page
 
     if args.out:
         refuse_existing(args.out)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
-from jp_adapt.core.files import new_folder, read_json, write_json
+from jp_adapt.core.files import new_folder, read_json, refuse_unwritable, write_json
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import progress, say
@@ -74,6 +74,7 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
 
 def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOptions, processes: Processes = ALONE) -> Scores:
     """`evaluate` of a model that `opened` names."""
+    refuse_unwritable(out)
     names, profile = _benchmarks(options)
     loaded = [_load(name, profile, options) for name in names]
     if options.baseline is not None:

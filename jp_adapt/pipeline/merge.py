@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import new_folder, read_json, write_text
+from jp_adapt.core.files import new_folder, read_json, refuse_existing, write_text
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.tokenizer.save import COPIED
 
@@ -39,6 +39,7 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
     from jp_adapt.model.export import export_model
     from jp_adapt.pipeline.encoder import encoder, plain_tokenizer
 
+    refuse_existing(out)
     facts = adapter_metadata(adapter)
     folder = _tokenizer_of(facts["tokenizer_sha256"], [tokenizer] if tokenizer else [adapter, base])
     probe = encoder(plain_tokenizer(folder / "tokenizer.json"))(PROBE)

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from jp_adapt.core.errors import UsageError
-from jp_adapt.core.files import new_folder
+from jp_adapt.core.files import new_folder, refuse_unwritable
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import say
 from jp_adapt.core.suggest import did_you_mean
@@ -81,8 +81,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
 
 
 def _refuse_foreign_folder(out: Path) -> None:
-    if out.is_file():
-        raise UsageError(f"{out}: is a file; give a folder with --out")
+    refuse_unwritable(out)
     if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()) and not (out / "run.json").is_file():
         raise UsageError(f"{out}: holds other files and is no run folder; give a new folder with --out")
 
