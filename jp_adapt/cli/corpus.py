@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.output import print_json
 
 
 def add_parser(verbs: Any) -> None:
@@ -34,7 +34,10 @@ def _prepare(args: argparse.Namespace) -> int:
     from jp_adapt.recipe.load_corpus import load_corpus
 
     report = prepare(load_corpus(args.recipe, args.set), args.out, args.processes)
-    print(json.dumps(report, ensure_ascii=False) if args.json else f"{table(report)}\nReport: {args.out / 'report.html'}")
+    if args.json:
+        print_json(report)
+    else:
+        print(f"{table(report)}\nReport: {args.out / 'report.html'}")
     return 0
 
 
@@ -48,5 +51,8 @@ def _stats(args: argparse.Namespace) -> int:
     report = stats(args.folder)
     if args.html is not None:
         write_text(args.html, corpus_page(report))
-    print(json.dumps(report, ensure_ascii=False) if args.json else table(report))
+    if args.json:
+        print_json(report)
+    else:
+        print(table(report))
     return 0

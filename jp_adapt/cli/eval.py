@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def main(args: argparse.Namespace) -> int:
     if args.processes is not None and LAUNCHED not in os.environ:
         return run_processes(args.processes, args.given)
     end_with_launcher()
+    from jp_adapt.core.files import read_json
     from jp_adapt.evaluation.results import SCORES
     from jp_adapt.pipeline.compare_commands import PAGE, compare, comparison_lines
     from jp_adapt.pipeline.eval_command import EvalOptions, evaluate, summary_table
@@ -116,7 +117,7 @@ def main(args: argparse.Namespace) -> int:
     if not is_first_process():
         return 0
     if args.json:
-        print(json.dumps(json.loads((out / SCORES).read_text(encoding="utf-8")), ensure_ascii=False))
+        print_json(read_json(out / SCORES))
         return 0
     print(summary_table(scores))
     if args.baseline is not None:

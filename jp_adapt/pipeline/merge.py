@@ -35,11 +35,14 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
         InputError: a folder is missing, is no adapter or no model, or the tokenizer is another one.
         GateError: merged and attached logits differ; nothing was written.
     """
+    refuse_existing(out)
+    for folder in (adapter, base, *([tokenizer] if tokenizer else [])):
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder")
     from jp_adapt.model.causal import adapter_metadata, resolve_precision
     from jp_adapt.model.export import export_model
     from jp_adapt.pipeline.encoder import encoder, plain_tokenizer
 
-    refuse_existing(out)
     facts = adapter_metadata(adapter)
     folder = _tokenizer_of(facts["tokenizer_sha256"], [tokenizer] if tokenizer else [adapter, base])
     probe = encoder(plain_tokenizer(folder / "tokenizer.json"))(PROBE)
