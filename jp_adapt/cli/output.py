@@ -7,8 +7,7 @@ import json
 import os
 import re
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from jp_adapt.core.errors import JpAdaptError
 
@@ -43,15 +42,19 @@ def prepare_streams() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number, which is this one
     if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stderr = _nowhere()
     if sys.stdout is None:
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stdout = _nowhere()
         raise JpAdaptError("stdout is closed; send it to a file, or to /dev/null")
-    if sys.stdout is sys.__stdout__:  # not where a caller has put something in its place
-        strict = sys.stdout.errors in ("strict", "surrogateescape")
-        raw = io.BufferedWriter(_Stdout(sys.stdout.fileno(), "w", closefd=False))
-        errors, by_line = "replace" if strict else sys.stdout.errors, sys.stdout.line_buffering
-        sys.stdout = io.TextIOWrapper(raw, encoding=sys.stdout.encoding, errors=errors, line_buffering=by_line)
+    given = sys.stdout
+    if given is sys.__stdout__ and isinstance(given, io.TextIOWrapper):  # not where a caller has put something in its place
+        errors = "replace" if given.errors in ("strict", "surrogateescape") else given.errors
+        raw = io.BufferedWriter(_Stdout(given.fileno(), "w", closefd=False))
+        sys.stdout = io.TextIOWrapper(raw, encoding=given.encoding, errors=errors, line_buffering=given.line_buffering)
+
+
+def _nowhere() -> TextIO:
+    return io.TextIOWrapper(io.FileIO(os.devnull, "w"), encoding="utf-8")
 
 
 def print_json(value: Any) -> None:
@@ -76,4 +79,4 @@ def tell_error(error: BaseException | str) -> None:
     try:
         print("error: " + "\n".join(lines), file=sys.stderr, flush=True)
     except OSError:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")
+        sys.stderr = _nowhere()
