@@ -17,7 +17,8 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.report import headline_table, rebuild_report
+    from jp_adapt.pipeline.report import rebuild_report
+    from jp_adapt.report.tables import headline_table
 
     summary = rebuild_report(args.run)
     if args.json:

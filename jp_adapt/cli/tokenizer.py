@@ -59,7 +59,7 @@ def _weight(text: str) -> float:
 
 
 def _extend(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.tokenizer_commands import ExtendOptions, extend
+    from jp_adapt.commands.tokenizer import ExtendOptions, extend
 
     options = ExtendOptions(
         weights=tuple(args.weights),
@@ -85,8 +85,8 @@ def _extend(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    from jp_adapt.commands.tokenizer import verify, write_page
     from jp_adapt.core.files import refuse_existing
-    from jp_adapt.pipeline.tokenizer_commands import verify, write_page
 
     if args.out:
         refuse_existing(args.out)
@@ -105,8 +105,8 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
+    from jp_adapt.commands.tokenizer import compare, write_page
     from jp_adapt.core.files import refuse_existing
-    from jp_adapt.pipeline.tokenizer_commands import compare, write_page
 
     if args.out:
         refuse_existing(args.out)

@@ -129,10 +129,10 @@ def test_interrupted_says_what_is_kept(tmp_path: Path, monkeypatch: pytest.Monke
     def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("jp_adapt.pipeline.tokenizer_commands.extend", interrupt)
+    monkeypatch.setattr("jp_adapt.commands.tokenizer.extend", interrupt)
     assert main(["tokenizer", "extend", "--base", "b", "--corpus", "c", "--new-tokens", "1", "--out", str(tmp_path / "out")]) == 130
     assert capsys.readouterr().err == "interrupted; nothing was kept\n"
-    monkeypatch.setattr("jp_adapt.pipeline.corpus_commands.prepare", interrupt)
+    monkeypatch.setattr("jp_adapt.commands.corpus.prepare", interrupt)
     monkeypatch.setattr("jp_adapt.recipe.load_corpus.load_corpus", lambda *arguments: None)
     assert main(["corpus", "prepare", "r", "--out", str(tmp_path / "out")]) == 130
     assert capsys.readouterr().err == "interrupted; the same command goes on from what is finished\n"
