@@ -160,7 +160,7 @@ def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | 
     Raises:
         UsageError: bitsandbytes is not installed. InputError: transformers cannot load the folder.
     """
-    config: dict[str, Any] = {"dtype": dtype, "attn_implementation": DOCUMENT_ATTENTION, "trust_remote_code": False}
+    config: dict[str, Any] = {"dtype": dtype, "attn_implementation": DOCUMENT_ATTENTION}
     if quantization is not None:
         if find_spec("bitsandbytes") is None:
             raise UsageError(f"quantization {quantization}: bitsandbytes is not installed; pip install 'jp-adapt[qlora]', or take it out of the recipe")
@@ -169,10 +169,11 @@ def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | 
     try:
         if empty:
             with init_empty_weights(include_buffers=False):
-                model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False), **config)
+                config_of = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+                model = AutoModelForCausalLM.from_config(config_of, trust_remote_code=False, **config)
             model.tie_weights()
             return model
-        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **config)
+        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, **config)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{folder}: no model that transformers can load ({error})") from error
     for module in model.modules() if quantization is not None else ():
