@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def main(args: argparse.Namespace) -> int:
     from jp_adapt.commands.compare import PAGE, compare
     from jp_adapt.commands.evaluate import EvalOptions, evaluate
     from jp_adapt.commands.processes import joined_processes
+    from jp_adapt.core.files import read_json
     from jp_adapt.evaluation.results import SCORES
     from jp_adapt.report.tables import comparison_lines, summary_table
 
@@ -119,7 +120,7 @@ def main(args: argparse.Namespace) -> int:
     if not is_first_process():
         return 0
     if args.json:
-        print(json.dumps(json.loads((out / SCORES).read_text(encoding="utf-8")), ensure_ascii=False))
+        print_json(read_json(out / SCORES))
         return 0
     print(summary_table(scores))
     if args.baseline is not None:

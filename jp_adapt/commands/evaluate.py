@@ -16,7 +16,7 @@ from jp_adapt.commands.compare import write_evaluation_page
 from jp_adapt.commands.processes import follow, led
 from jp_adapt.core.environment import environment
 from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
-from jp_adapt.core.files import new_folder, read_json, write_json
+from jp_adapt.core.files import new_folder, read_json, refuse_unwritable, write_json
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.plugins import use_plugins
@@ -78,6 +78,7 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
 
 def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOptions, processes: Processes = ALONE) -> Scores:
     """`evaluate` of a model that `opened` names."""
+    refuse_unwritable(out)
     names, profile = _benchmarks(options)
     loaded = [_load(name, profile, options) for name in names]
     if options.baseline is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import new_folder
+from jp_adapt.core.files import new_folder, refuse_existing
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.export.card import _proof, write_card
 from jp_adapt.tokenizer.save import copy_tokenizer
@@ -32,6 +32,10 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
         InputError: a folder is missing, is no adapter or no model, or the tokenizer is another one.
         GateError: merged and attached logits differ; nothing was written.
     """
+    refuse_existing(out)
+    for folder in (adapter, base, *([tokenizer] if tokenizer else [])):
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder")
     from jp_adapt.model.causal import adapter_metadata, resolve_precision
     from jp_adapt.model.export import export_model
     from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer

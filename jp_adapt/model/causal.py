@@ -160,7 +160,7 @@ def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | 
     Raises:
         UsageError: bitsandbytes is not installed. InputError: transformers cannot load the folder.
     """
-    config: dict[str, Any] = {"dtype": dtype, "attn_implementation": DOCUMENT_ATTENTION, "trust_remote_code": False}
+    config: dict[str, Any] = {"dtype": dtype, "attn_implementation": DOCUMENT_ATTENTION}
     if quantization is not None:
         require_extra("qlora", f"quantization {quantization}", "take it out of the recipe")
         four_bit = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)
@@ -168,10 +168,11 @@ def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | 
     try:
         if empty:
             with init_empty_weights(include_buffers=False):
-                model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False), **config)
+                config_of = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+                model = AutoModelForCausalLM.from_config(config_of, trust_remote_code=False, **config)
             model.tie_weights()
             return model
-        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **config)
+        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, **config)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{folder}: no model that transformers can load ({error})") from error
     for module in model.modules() if quantization is not None else ():

@@ -15,7 +15,7 @@ import yaml
 
 from jp_adapt.core.environment import environment, peak_memory_bytes
 from jp_adapt.core.errors import UsageError
-from jp_adapt.core.files import new_folder
+from jp_adapt.core.files import new_folder, refuse_unwritable
 from jp_adapt.core.launch import refuse_accelerates_own, several_processes
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import say
@@ -77,8 +77,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
 
 
 def _refuse_foreign_folder(out: Path) -> None:
-    if out.is_file():
-        raise UsageError(f"{out}: is a file; give a folder with --out")
+    refuse_unwritable(out)
     if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()) and not (out / "run.json").is_file():
         raise UsageError(f"{out}: holds other files and is no run folder; give a new folder with --out")
 

@@ -75,7 +75,10 @@ def _trainer(stage: PreferenceStage, context: Context, start: Path, dtype: torch
     from trl import DPOTrainer
 
     disable_progress_bar()  # progress is ours to show
-    tokenizer = AutoTokenizer.from_pretrained(start)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=False)
+    except (OSError, ValueError) as error:  # ValueError: its tokenizer is code of its own
+        raise InputError(f"stage '{stage.id}': {start} has no tokenizer that transformers can load ({error})") from error
     if tokenizer.chat_template is None:
         raise InputError(
             f"stage '{stage.id}': {start} has no chat template, and preferences are conversations; start from a model with one, as an sft stage's export"
