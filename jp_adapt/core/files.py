@@ -11,19 +11,22 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
+from jp_adapt.core.foreign_json import MAX_BYTES, parse_json
+
+MAX_TEXT_BYTES = 256 * 2**20  # of a text that is read in one piece
 
 
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file. InputError, with the line, when it is missing, unreadable or not UTF-8."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+def read_text(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """The text of a UTF-8 file. InputError, with the line, when it is missing, unreadable, too large or not UTF-8."""
+    data = bytearray()
+    with _read_errors(path), path.open("rb") as file:
+        while piece := file.read(2**20):  # the size that the system tells is 0 for a pipe or a device
+            data += piece
+            if len(data) > max_bytes:
+                raise InputError(f"{path}: has more than {max_bytes:,} bytes, too much for a file that is read in one piece")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -65,12 +68,34 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Parse a JSON file. InputError, with the line, when it is missing or broken."""
+def read_json(path: Path, *, max_bytes: int = MAX_BYTES, allow_nan: bool = False) -> Any:
+    """The value of a JSON file, with the bounds of `parse_json`. InputError, with the line, when it is missing, unreadable, broken or over a bound."""
+    return parse_json(read_text(path, max_bytes), str(path), max_bytes=max_bytes, number_lines=True, allow_nan=allow_nan)
+
+
+def read_json_lines(path: Path, *, max_bytes: int = MAX_BYTES, lone_surrogates: Literal["refuse", "replace"] = "refuse") -> Iterator[tuple[str, Any]]:
+    """(file:line, value) of every line of a JSONL file that is not empty; one line is in memory at a time, and none may have more than `max_bytes`.
+
+    Raises:
+        InputError: at file:line, what `parse_json` refuses; the file is missing or unreadable.
+    """
+    with _read_errors(path), path.open("rb") as file:
+        number = 0
+        while line := file.readline(max_bytes + 1):
+            number += 1
+            if line.strip():
+                place = f"{path}:{number}"
+                yield place, parse_json(line, place, max_bytes=max_bytes, lone_surrogates=lone_surrogates)
+
+
+@contextmanager
+def _read_errors(path: Path) -> Iterator[None]:
     try:
-        return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 @contextmanager
