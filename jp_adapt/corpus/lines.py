@@ -15,12 +15,20 @@ MAX_DOCUMENT_BYTES = 64 * 2**20  # one document is in memory at a time; more tha
 BOM = b"\xef\xbb\xbf"
 PACKED = {b"\x1f\x8b": ("gzip", ".gz"), b"\x28\xb5\x2f\xfd": ("zstd", ".zst"), b"\xfd7zXZ": ("xz", ".xz"), b"PAR1": ("parquet", ".parquet")}
 
+KINDS = {".jsonl": ".jsonl", ".json": ".jsonl", ".txt": ".txt", ".csv": ".csv"}  # .json as the hub's C4 names its JSON lines
+
 OnError = Callable[[InputError], None]
 
 
 def refuse(error: InputError) -> None:
     """The strict way to meet a document that cannot be read: stop there. Another `OnError` counts it, and the reading goes on behind it."""
     raise error
+
+
+def kind_of(path: Path) -> str | None:
+    """".jsonl", ".txt" or ".csv" by the file's name, packed or not; None for any other."""
+    name = path.name.lower()
+    return next((kind for ending, kind in KINDS.items() if name.endswith(tuple(ending + packing for packing in ("", *PACKINGS)))), None)
 
 
 def iter_lines(path: Path, on_error: OnError) -> Iterator[tuple[int, bytes]]:
