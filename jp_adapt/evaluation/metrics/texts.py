@@ -17,7 +17,7 @@ class JapaneseTokenizer:
     def tokenize(self, text: str) -> list[str]:
         from jp_adapt.text.morphology import words
 
-        return [word for line in text.splitlines() if line.strip() for word in words(line.strip())]
+        return words(text.strip())
 
 
 @cache
