@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
-from jp_adapt.pipeline.eval_model import chat_template, render_chat
+from jp_adapt.inference.model_folder import chat_template, render_chat
 from tests.judge_server import JudgeServer, _Handler, served
 
 

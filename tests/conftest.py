@@ -59,3 +59,11 @@ def pico(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pico_untied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a small Llama whose head is a matrix of its own."""
     return make_pico(tmp_path_factory.mktemp("pico") / "untied", tied=False)
+
+
+@pytest.fixture(scope="session")
+def benchmark_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder that `--data` may name: invented benchmark data in the layouts of the upstream repositories."""
+    from tests.benchmark_files import write_benchmark_files
+
+    return write_benchmark_files(tmp_path_factory.mktemp("benchmarks"))

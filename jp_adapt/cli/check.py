@@ -34,7 +34,7 @@ def _recipe(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:
 
 
 def _corpus(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:
-    from jp_adapt.pipeline.corpus_commands import check_corpus
+    from jp_adapt.commands.corpus import check_corpus
     from jp_adapt.recipe.load_corpus import load_corpus
 
     loaded = load_corpus(args.recipe, args.set)

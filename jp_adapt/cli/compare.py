@@ -21,8 +21,9 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from jp_adapt.commands.compare import compare
     from jp_adapt.core.errors import UsageError
-    from jp_adapt.pipeline.compare_commands import compare, comparison_lines
+    from jp_adapt.report.tables import comparison_lines
 
     if len(args.runs) < 2:
         raise UsageError("give at least two runs, the base first")

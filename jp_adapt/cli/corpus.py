@@ -30,8 +30,9 @@ def add_parser(verbs: Any) -> None:
 
 
 def _prepare(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.corpus_commands import prepare, table
+    from jp_adapt.commands.corpus import prepare
     from jp_adapt.recipe.load_corpus import load_corpus
+    from jp_adapt.report.tables import table
 
     report = prepare(load_corpus(args.recipe, args.set), args.out, args.processes)
     print(json.dumps(report, ensure_ascii=False) if args.json else f"{table(report)}\nReport: {args.out / 'report.html'}")
@@ -39,10 +40,11 @@ def _prepare(args: argparse.Namespace) -> int:
 
 
 def _stats(args: argparse.Namespace) -> int:
+    from jp_adapt.commands.corpus import stats
     from jp_adapt.core.errors import UsageError
     from jp_adapt.core.files import write_text
-    from jp_adapt.pipeline.corpus_commands import stats, table
-    from jp_adapt.pipeline.corpus_page import corpus_page
+    from jp_adapt.report.corpus_page import corpus_page
+    from jp_adapt.report.tables import table
 
     report = stats(args.folder)
     if args.html is not None:

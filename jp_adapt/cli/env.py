@@ -16,7 +16,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.run import environment
+    from jp_adapt.core.environment import environment
 
     found = environment()
     if args.json:

@@ -12,7 +12,7 @@ from jp_adapt.cli.arguments import positive
 from jp_adapt.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from jp_adapt.pipeline.eval_source import Served
+    from jp_adapt.inference.model_source import Served
 
 EPILOG = """A benchmark is a name as `jp-adapt list` gives it, or the path of a declaration of your own. Those whose data is not shipped read it from --data,
 which holds the upstream repositories as folders. A score's name says whose rules it follows: scores of different profiles are never comparable."""
@@ -71,7 +71,7 @@ def _count(text: str) -> int:
 
 def _served(args: argparse.Namespace) -> Served | None:
     """What the options say of an endpoint. UsageError for options of one that is not named."""
-    from jp_adapt.pipeline.eval_source import Served
+    from jp_adapt.inference.model_source import Served
 
     given = {"api_key_env": args.api_key_env, "tokenizer": args.tokenizer, "parallel": args.parallel, "timeout_s": args.timeout}
     given = {name: value for name, value in given.items() if value is not None}
@@ -84,15 +84,16 @@ def _served(args: argparse.Namespace) -> Served | None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.launch import LAUNCHED, end_with_launcher, is_first_process, run_processes
+    from jp_adapt.core.launch import LAUNCHED, end_with_launcher, is_first_process, run_processes
 
     if args.processes is not None and LAUNCHED not in os.environ:
         return run_processes(args.processes, args.given)
     end_with_launcher()
+    from jp_adapt.commands.compare import PAGE, compare
+    from jp_adapt.commands.evaluate import EvalOptions, evaluate
+    from jp_adapt.commands.processes import joined_processes
     from jp_adapt.evaluation.results import SCORES
-    from jp_adapt.pipeline.compare_commands import PAGE, compare, comparison_lines
-    from jp_adapt.pipeline.eval_command import EvalOptions, evaluate, summary_table
-    from jp_adapt.pipeline.eval_processes import joined_processes
+    from jp_adapt.report.tables import comparison_lines, summary_table
 
     options = EvalOptions(
         suite=args.suite,

@@ -51,9 +51,9 @@ def _amount(text: str) -> float:
 
 
 def main(args: argparse.Namespace) -> int:
+    from jp_adapt.commands.judge import JudgeOptions, judge, summarise_recorded
     from jp_adapt.core.errors import UsageError
     from jp_adapt.evaluation.judge.run import Price
-    from jp_adapt.pipeline.judge_commands import JudgeOptions, judge, summarise_recorded
 
     if bool(args.answers) == bool(args.recorded):
         raise UsageError("give ANSWERS to be judged, or --recorded with judgements to be summarised")
@@ -84,7 +84,7 @@ def main(args: argparse.Namespace) -> int:
 def _lines(report: dict[str, Any]) -> list[str]:
     """The report for a reader."""
     if "estimate" in report and "usage" not in report:
-        from jp_adapt.pipeline.judge_commands import estimate_line
+        from jp_adapt.commands.judge import estimate_line
 
         return [f"{report['benchmark']}, {len(report['models'])} models: {estimate_line(report['estimate'])}"]
     lines = []

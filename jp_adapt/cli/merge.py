@@ -23,7 +23,7 @@ def add_parser(verbs: Any) -> None:
 
 def main(args: argparse.Namespace) -> int:
     from jp_adapt.core.progress import say
-    from jp_adapt.pipeline.merge import merge_adapter
+    from jp_adapt.export.adapter import merge_adapter
 
     difference = merge_adapter(args.adapter, args.base, args.out, tokenizer=args.tokenizer, dtype=args.dtype)
     say(f"merged and attached logits differ by at most {difference:.1e}")

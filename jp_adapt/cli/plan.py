@@ -29,7 +29,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.plan import plan_recipe
+    from jp_adapt.commands.plan import plan_recipe
     from jp_adapt.recipe.load import load_recipe
 
     plan = plan_recipe(load_recipe(args.recipe, args.set, need_files=False), args.device, args.devices, micro_rows=args.micro_rows, price=args.price)

@@ -20,9 +20,9 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from jp_adapt.benchmarks.published import load_published
     from jp_adapt.evaluation.published import compare_published
     from jp_adapt.evaluation.results import read_scores
-    from jp_adapt.recipe.published import load_published
 
     report = compare_published(read_scores(args.run), load_published())
     if args.json:

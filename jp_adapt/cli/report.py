@@ -16,7 +16,8 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.report import headline_table, rebuild_report
+    from jp_adapt.pipeline.report import rebuild_report
+    from jp_adapt.report.tables import headline_table
 
     summary = rebuild_report(args.run)
     print(json.dumps(summary, ensure_ascii=False) if args.json else f"{headline_table(summary)}\nReport: {args.run / 'report' / 'index.html'}")

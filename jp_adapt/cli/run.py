@@ -27,10 +27,10 @@ def add_parser(verbs: Any) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.processes is not None:
         return _several(args)
-    from jp_adapt.pipeline.launch import end_with_launcher, is_first_process
-    from jp_adapt.pipeline.report import headline_table
+    from jp_adapt.core.launch import end_with_launcher, is_first_process
     from jp_adapt.pipeline.run import assist_recipe, run_recipe
     from jp_adapt.recipe.load import load_recipe
+    from jp_adapt.report.tables import headline_table
 
     end_with_launcher()
     loaded = load_recipe(args.recipe, args.set)
@@ -50,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _several(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.launch import run_processes
+    from jp_adapt.core.launch import run_processes
     from jp_adapt.recipe.load import load_recipe
 
     if args.processes < 1:

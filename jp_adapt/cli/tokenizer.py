@@ -59,7 +59,7 @@ def _weight(text: str) -> float:
 
 
 def _extend(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.tokenizer_commands import ExtendOptions, extend
+    from jp_adapt.commands.tokenizer import ExtendOptions, extend
 
     options = ExtendOptions(
         weights=tuple(args.weights),
@@ -85,7 +85,7 @@ def _extend(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.tokenizer_commands import refuse_existing, verify, write_page
+    from jp_adapt.commands.tokenizer import refuse_existing, verify, write_page
 
     if args.out:
         refuse_existing(args.out)
@@ -104,7 +104,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.tokenizer_commands import compare, refuse_existing, write_page
+    from jp_adapt.commands.tokenizer import compare, refuse_existing, write_page
 
     if args.out:
         refuse_existing(args.out)

@@ -261,3 +261,13 @@ def _amount(value: float, entry: Report) -> str:
 
 def _p(value: float) -> str:
     return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+
+
+def notes(entry: Report) -> list[str]:
+    """What a reader of one comparison must know besides its figures."""
+    found = []
+    if entry["only_a"] or entry["only_b"]:
+        found.append(f"{entry['only_a']} items are in A alone and {entry['only_b']} in B alone; only the others are compared")
+    if entry["different_prompts"]:
+        found.append(f"{entry['different_prompts']} items were asked with another prompt")
+    return found + list(entry["warnings"])

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from jp_adapt.benchmarks.published import Column, PublishedTable
 from jp_adapt.evaluation.results import BenchmarkScore, Scores
 from jp_adapt.evaluation.statistics import Z95
-from jp_adapt.recipe.published import Column, PublishedTable
 
 Report = dict[str, Any]
 SHARES = ("accuracy", "exact_match", "number_match", "jasquad_exact_match", "harness_number_match", "lm_eval_exact_match")

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from jp_adapt.benchmarks.benchmark import Protocol
 from jp_adapt.evaluation.metrics import harness, labels, strings, texts
 from jp_adapt.evaluation.results import MetricScore, Output
 from jp_adapt.evaluation.statistics import wilson_interval
-from jp_adapt.recipe.benchmark import Protocol
 from jp_adapt.text.normalise import normalise
 
 RESAMPLES = 1000

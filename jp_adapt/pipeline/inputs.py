@@ -6,9 +6,9 @@ import importlib.util
 from pathlib import Path
 
 from jp_adapt.core.errors import InputError
+from jp_adapt.core.extras import require_deepspeed
 from jp_adapt.corpus.sources import read_documents
-from jp_adapt.pipeline.prepared import is_prepared
-from jp_adapt.recipe.deepspeed import require_deepspeed
+from jp_adapt.pipeline.stages.prepared import is_prepared
 from jp_adapt.recipe.load import LoadedRecipe
 from jp_adapt.recipe.schema import PreferenceStage
 

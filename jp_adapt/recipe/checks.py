@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.core.yaml_lines import Key
 from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PreferenceStage, PretrainStage, Recipe, RowsStage, SftStage, Stage, TokenizerStage, TrainingStage
-from jp_adapt.recipe.yaml_lines import Key
 
 Finding = tuple[Key, str]
 

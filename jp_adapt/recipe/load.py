@@ -9,16 +9,17 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of
 from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
 from jp_adapt.core.files import read_text
 from jp_adapt.core.shipped import shipped_recipes
 from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.core.yaml_lines import Document, Key, load_yaml, parse_scalar
 from jp_adapt.recipe import schema
-from jp_adapt.recipe.benchmark_items import stage_benchmarks
 from jp_adapt.recipe.checks import cross_check
 from jp_adapt.recipe.corpus import CorpusSource, Mixture
 from jp_adapt.recipe.deepspeed import read_deepspeed
-from jp_adapt.recipe.yaml_lines import Document, Key, load_yaml, parse_scalar
+from jp_adapt.recipe.schema import EvaluateStage
 
 KINDS: dict[str, type[BaseModel]] = {
     "tokenizer": schema.TokenizerStage,
@@ -300,3 +301,24 @@ def _check_files(recipe: schema.Recipe, document: Document) -> None:
             missing.append(f"{where(document, ('base', key))}: base: no such {'folder' if key == 'path' else 'file'}: {path}")
     if missing:
         raise InputError("\n".join(missing))
+
+
+def stage_benchmarks(stage: EvaluateStage, *, items: bool = True) -> list[LoadedBenchmark]:
+    """The benchmarks of an evaluate stage. Without `items` those that need a data folder are declarations only. Errors as of `load_benchmark`."""
+    names, profile = named_benchmarks(stage.suite, stage.benchmarks, stage.profile)
+    loaded = []
+    for name in names:
+        benchmark, path = load_declaration(name)
+        protocol = protocol_of(name, benchmark, profile)
+        if (protocol.kind or benchmark.kind) == "code":
+            raise UsageError(
+                f"{name}: its score comes from running programs that the model wrote, which a recipe never does; give the exported model to: jp-adapt eval"
+            )
+        shots = protocol.shots if stage.shots is None else stage.shots
+        if shots and benchmark.data.shots is None:
+            raise UsageError(f"{name}: 'shots' is {shots}, and the benchmark has no examples to show")
+        if items or benchmark.data.folder is None:
+            loaded.append(load_benchmark(name, Path(stage.data) if stage.data is not None else None, shots=shots > 0))
+        else:
+            loaded.append(LoadedBenchmark(name, benchmark, path, [], [], {}))
+    return loaded

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from jp_adapt.recipe.deepspeed import require_deepspeed
+from jp_adapt.core.extras import require_deepspeed
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 

@@ -9,13 +9,13 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from jp_adapt.benchmarks.benchmark import Extract, Metric, Protocol
+from jp_adapt.benchmarks.items import load_benchmark
 from jp_adapt.evaluation.extract import STEPS, extract
 from jp_adapt.evaluation.prompts import build_prompts
 from jp_adapt.evaluation.results import Output
 from jp_adapt.evaluation.scoring import CORRELATIONS, LABEL_METRICS, STRING_METRICS, alarms, chance, item_scores, majority, metric_score
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
-from jp_adapt.recipe.benchmark import Extract, Metric, Protocol
-from jp_adapt.recipe.benchmark_items import load_benchmark
 from tests.data import SHARED
 
 LABELS = ["含意", "矛盾", "中立"]

@@ -1,7 +1,5 @@
 """What of a DeepSpeed configuration is passed on, and what is refused, with the key."""
 
-# ruff: noqa: F401, F811, the fixtures of a neighbour
-
 from __future__ import annotations
 
 import json
@@ -15,7 +13,6 @@ from jp_adapt.pipeline.inputs import check_inputs
 from jp_adapt.recipe import deepspeed
 from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.load import load_recipe
-from tests.recipe.test_load import folder
 
 # As Hugging Face's documentation has it for its Trainer.
 TRAINERS = {

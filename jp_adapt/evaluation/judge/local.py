@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from jp_adapt.evaluation.endpoint import Completion, RefusedError, whole_characters
-from jp_adapt.evaluation.run import Ask, Backend
+from jp_adapt.inference.backend import Ask, Backend
+from jp_adapt.inference.endpoint import Completion, RefusedError, whole_characters
 
 
 class LocalJudge:
