@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from jp_adapt.benchmarks.items import load_benchmark as load_benchmark
     from jp_adapt.commands.evaluate import evaluate as evaluate
+    from jp_adapt.commands.merge import merge_models as merge_models
     from jp_adapt.core.errors import JpAdaptError as JpAdaptError
     from jp_adapt.evaluation.compare import compare_scores as compare_scores
     from jp_adapt.export.adapter import merge_adapter as merge_adapter
@@ -30,6 +31,7 @@ _HOMES = {
     "load_benchmark": "benchmarks.items",
     "run_recipe": "pipeline.run",
     "open_run": "pipeline.open_run",
+    "merge_models": "commands.merge",
     "merge_adapter": "export.adapter",
     "evaluate": "commands.evaluate",
     "learn_tokens": "tokenizer.learn",

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from jp_adapt.core.errors import GateError, JpAdaptError
 from jp_adapt.merging import methods
-from jp_adapt.merging.checkpoint import SHARD_BYTES, write_weights
 from jp_adapt.merging.plan import EMBEDDING, HEAD, Job, Parent
 from jp_adapt.merging.rows import aligned_rows
 from jp_adapt.merging.sparsify import mask_seed
@@ -51,19 +49,3 @@ def merged_tensors(
         if alignment is not None and job.place.name in (EMBEDDING, HEAD):
             tensors = aligned_rows(tensors, alignment, base if method.base else None)
         yield merge_tensor(method, job, tensors, base=base, seed=seed)
-
-
-def write_merged(
-    folder: Path,
-    method: Method,
-    jobs: Sequence[Job],
-    parents: Mapping[str, Parent],
-    *,
-    base: str | None,
-    seed: int,
-    alignment: Alignment | None = None,
-    shard_bytes: int = SHARD_BYTES,
-) -> None:
-    """Merge into safetensors in `folder`."""
-    tensors = merged_tensors(method, jobs, parents, base=base, seed=seed, alignment=alignment)
-    write_weights(folder, {job.place.name: job.info for job in jobs}, tensors, shard_bytes=shard_bytes)

@@ -51,9 +51,7 @@ def task_arithmetic(base: Tensor, models: Sequence[Tensor], weights: Sequence[fl
     return _weighted_sum([base, *models], [1.0 - math.fsum(taken), *taken])
 
 
-def ties(
-    base: Tensor, models: Sequence[Tensor], weights: Sequence[float], densities: Sequence[float], *, scale: float = 1.0, normalize: bool = True
-) -> Tensor:
+def ties(base: Tensor, models: Sequence[Tensor], weights: Sequence[float], densities: Sequence[float], *, scale: float = 1.0, normalize: bool = True) -> Tensor:
     """TIES (Yadav et al. 2306.01708): trim each difference to its largest elements, elect a sign for each element, and merge what agrees with it.
 
     Args:

@@ -160,7 +160,9 @@ class _Planner:
             if info.shape[1:] != shape[1:] or (info.shape != shape and name not in (EMBEDDING, HEAD)):
                 raise InputError(f"{place.name} is {list(info.shape)} in '{model}' and {list(infos[leading].shape)} in '{leading}'; take models of one size")
         merged = [model for model in own if not (self.method.base and model == self.base)]
-        per_model = {parameter: [self._value(parameter, default, part, model, place) for model in merged] for parameter, default in self.method.per_model.items()}
+        per_model = {
+            parameter: [self._value(parameter, default, part, model, place) for model in merged] for parameter, default in self.method.per_model.items()
+        }
         shared = {parameter: self._shared(parameter, default, place) for parameter, default in self.method.shared.items()}
         sources = {model: self.parents[model].tensors[tensor] for model, tensor in own.items()}
         return Job(place, sources, TensorInfo(shape, self.dtype or infos[leading].dtype), per_model, shared)

@@ -70,3 +70,10 @@ def in_layer(name: str, layer: int) -> str:
     match = LAYER.search(name)
     assert match is not None, name
     return name[: match.start(1)] + str(layer) + name[match.end(1) :]
+
+
+def numbers_in(setting: Setting) -> list[float]:
+    """Every number of a setting."""
+    if isinstance(setting, (int, float)):
+        return [float(setting)]
+    return [number for one in setting for number in (numbers_in(one.value) if isinstance(one, Condition) else [float(one)])]

@@ -25,7 +25,7 @@ def keep_all(difference: Tensor) -> Tensor:
 
 
 def keep_largest(base: Tensor, model: Tensor, density: float) -> Sparsify:
-    """The trimming of TIES (Yadav et al. 2306.01708): of n differences the int(`density` n) largest stay, at least one, and those equal to the least of them."""
+    """The trimming of TIES (Yadav et al. 2306.01708): of n differences the int(`density` n) largest stay, at least one; what equals the last of them too."""
     if density >= 1:
         return keep_all
     magnitudes = combine([base, model], lambda old, new: (new - old).abs_()).view(-1)

@@ -136,15 +136,11 @@ def _same_family(vocabularies: Mapping[str, Vocabulary]) -> None:
 def _largest(vocabularies: Mapping[str, Vocabulary], base: str | None) -> str:
     """A model whose tokenizer holds the tokens of all: the base where it is one of several, else the first."""
     holding = [
-        model
-        for model, vocabulary in vocabularies.items()
-        if all(other.with_rows.keys() <= vocabulary.with_rows.keys() for other in vocabularies.values())
+        model for model, vocabulary in vocabularies.items() if all(other.with_rows.keys() <= vocabulary.with_rows.keys() for other in vocabularies.values())
     ]
     if not holding:
         widest = max(vocabularies, key=lambda model: len(vocabularies[model].with_rows))
-        lacks = {
-            model: [token for token in vocabulary.with_rows if token not in vocabularies[widest].with_rows] for model, vocabulary in vocabularies.items()
-        }
+        lacks = {model: [token for token in vocabulary.with_rows if token not in vocabularies[widest].with_rows] for model, vocabulary in vocabularies.items()}
         told = "; ".join(f"'{widest}' lacks {len(tokens):,} tokens of '{model}', {tokens[0]!r} for example" for model, tokens in lacks.items() if tokens)
         raise InputError(
             f"no tokenizer holds the tokens of all models: {told}. A tokenizer that joins them would cut text otherwise than either model has learned. "
