@@ -14,11 +14,11 @@ from jp_adapt.cli.output import StdoutError, drop_stdout, prepare_streams, tell_
 from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.core.suggest import did_you_mean
 
-VERBS = ("run", "check", "plan", "status", "report", "tokenizer", "corpus", "eval", "judge", "merge", "export", "launch", "list", "show", "copy", "env")
+VERBS = ("run", "check", "plan", "status", "report", "tokenizer", "corpus", "data", "eval", "judge", "merge", "export", "launch", "list", "show", "copy", "env")
 
 EVAL_ACTIONS = ("compare", "published", "page", "export-lm-eval")  # verbs of their own beneath `eval`, each in the module of its name
 
-RESUMED = (["run"], ["eval"], ["judge"], ["corpus", "prepare"])  # what goes on where it was stopped
+RESUMED = (["run"], ["eval"], ["data", "fetch"], ["judge"], ["corpus", "prepare"])  # what goes on where it was stopped
 
 # what the system says of an input that is missing, closed, or has a name that no file can have
 NO_INPUT = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
