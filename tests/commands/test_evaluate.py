@@ -372,22 +372,6 @@ def test_a_table_of_overlap_that_is_none(tmp_path: Path, line: str) -> None:
         read_overlap(tmp_path / "table.jsonl")
 
 
-def test_a_chat_is_asked_in_the_models_own_template(pico: Path, tmp_path: Path) -> None:
-    import shutil
-
-    from jp_adapt.inference.model_folder import chat_template, render_chat
-
-    plain = render_chat(*chat_template(pico), [("やあ", "はい")], "次は？")
-    assert plain.endswith("\n\n### 指示:\n次は？\n\n### 応答:\n")
-    assert "<|endoftext|>" in plain, "an answer ends"
-    assert not plain.startswith("<|endoftext|>"), "BOS stands before every text anyhow"
-    own = tmp_path / "own"
-    shutil.copytree(pico, own)
-    template = "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
-    (own / "chat_template.jinja").write_text(template, encoding="utf-8")
-    assert render_chat(*chat_template(own), [("やあ", "はい")], "次は？") == "[user]やあ[assistant]はい[user]次は？[assistant]"
-
-
 def test_the_example_of_the_documentation_works(pico: Path, tmp_path: Path) -> None:
     """The YAML and the line of docs/evaluation.md, as they stand there."""
     text = (Path(__file__).resolve().parents[2] / "docs" / "evaluation.md").read_text(encoding="utf-8")

@@ -33,6 +33,22 @@ def rouge(prediction: str, answer: str, name: str, language: str = "ja") -> floa
     return float(_rouge(name, language).score(answer, prediction)[name].fmeasure)
 
 
+def rouge1(prediction: str, answer: str, language: str) -> float:
+    return rouge(prediction, answer, "rouge1", language)
+
+
+def rouge2(prediction: str, answer: str, language: str) -> float:
+    return rouge(prediction, answer, "rouge2", language)
+
+
+def rouge_l(prediction: str, answer: str, language: str) -> float:
+    return rouge(prediction, answer, "rougeL", language)
+
+
+def harness_rouge2(prediction: str, answer: str) -> float:
+    return rouge(prediction, answer, "rouge2", "harness")
+
+
 def bleu(predictions: Sequence[str], references: Sequence[str], language: str) -> float:
     """Corpus BLEU of sacrebleu (1804.08771), 0 to 100; Japanese is cut by MeCab with ipadic (`ja-mecab`)."""
     from sacrebleu.metrics.bleu import BLEU
