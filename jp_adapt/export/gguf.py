@@ -41,7 +41,7 @@ def export_gguf(model: Path, out: Path, types: Sequence[str] = ("auto",), *, nam
         GateError: a file does not hold, or llama.cpp does not compute, what the folder does. No file was kept.
     """
     source = read_source(model, name)
-    wanted = file_types(types, source.weights_dtype)
+    wanted = file_types(types, source.stored_type(source.tensors[0]))
     paths = [out if len(wanted) == 1 else out.with_name(f"{out.stem}-{kind.name}{out.suffix}") for kind in wanted]
     _check_space(source, wanted, out)
     with new_files(paths) as temporary:

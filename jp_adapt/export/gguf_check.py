@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gguf import GGMLQuantizationType as Kind
 
 from jp_adapt.core.errors import GateError, JpAdaptError
 from jp_adapt.export.gguf_folder import read_tokenizer, read_vocabulary, token_ids
 from jp_adapt.export.gguf_source import GgufSource
-from jp_adapt.export.gguf_types import Kind
 from jp_adapt.export.gguf_write import Block, blocks, in_order
 from jp_adapt.model.gguf import dequantized_rows, expected_tensors, model_config
 from jp_adapt.model.gguf_file import GgufFile
 from jp_adapt.model.gguf_tensors import Array, rope_parameters
-from jp_adapt.model.weight_files import as_float32
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.verify import HOSTILE_TEXTS, LLAMA_CPP_CHECK
 
@@ -29,7 +28,7 @@ PROBE_TEXTS = (
     "def main(argv: list[str]) -> int:\n    return sum(len(item)  for item in argv[1:])  # 数える\n\n\n\tx\n",
     "  二つの空白で始まる行\n　全角の空白で始まる行\n\n\n改行が三つ",
 )
-# Type -> numbers in a block, and the largest error as a share of the block's largest number: what rounding gives (tests/perf/export_types.py), with room above it.
+# Type -> numbers in a block, and the largest error as a share of the block's largest number: what rounding gives (tests/perf/export_types.py), and room.
 _TOLERANCE = {
     Kind.F16: (1, 2.0**-11),
     Kind.BF16: (1, 2.0**-8),
@@ -109,9 +108,8 @@ def _check_tokenizer(source: GgufSource, read: BpeTokenizer) -> None:
 def _check_weights(source: GgufSource, file: GgufFile) -> None:
     def compare(block: Block) -> str | None:
         tensor = block.tensor
-        meant = as_float32(source.weights.rows(tensor.name, block.start, block.end), source.weights.dtype(tensor.name))
-        stored = _stored(file, block)
-        return None if is_near(meant, stored, Kind(file.tensors[tensor.gguf].kind), source.weights.dtype(tensor.name)) else tensor.name
+        meant, stored = source.rows(tensor, block.start, block.end)[1], _stored(file, block)
+        return None if is_near(meant, stored, Kind(file.tensors[tensor.gguf].kind), source.stored_type(tensor)) else tensor.name
 
     for wrong in in_order(compare, blocks(source.tensors)):
         if wrong is not None:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import write_bytes, write_json, write_text
-from jp_adapt.model.gguf import expected_tensors, model_config, write_weights
+from jp_adapt.inference.text_side import GENERATION, TEMPLATE
+from jp_adapt.merging.checkpoint import TensorInfo, write_weights
+from jp_adapt.model.gguf import dequantized_rows, expected_tensors, model_config
 from jp_adapt.model.gguf_file import GgufFile
+from jp_adapt.model.gguf_tensors import LlamaTensor
 from jp_adapt.tokenizer.gguf import NORMAL, Vocabulary, tokenizer_of
 from jp_adapt.tokenizer.load import LoadedTokenizer
 
-CHAT_TEMPLATE, MORE_TEMPLATES = "chat_template.jinja", "additional_chat_templates"
+MORE_TEMPLATES = "additional_chat_templates"  # transformers' folder for templates that have a name
 TOKEN_FIELDS = {
     "bos": "bos_token_id",
     "eos": "eos_token_id",
@@ -38,8 +45,16 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     stops = [ids[name] for name in ("eot", "eos", "eom") if name in ids]
     named = {f"{name}_token_id": ids[name] for name in ("bos", "pad") if name in ids}
     write_json(folder / "config.json", config | named | {"eos_token_id": ids.get("eos")})
-    write_json(folder / "generation_config.json", named | {"eos_token_id": stops[0] if len(stops) == 1 else stops})
-    write_weights(file, tensors, folder)
+    write_json(folder / GENERATION, named | {"eos_token_id": stops[0] if len(stops) == 1 else stops})
+    write_weights(folder, {tensor.name: TensorInfo(tensor.shape, torch.float32) for tensor in tensors}, _read_weights(file, tensors))
+
+
+def _read_weights(file: GgufFile, tensors: Sequence[LlamaTensor]) -> Iterator[torch.Tensor]:
+    for tensor in tensors:
+        rows = np.ascontiguousarray(tensor.rows_from_gguf(dequantized_rows(file, tensor.gguf)), np.float32)
+        if not np.isfinite(rows).all():
+            raise InputError(f"{file.path}: {tensor.gguf} holds a weight that is no finite number; fetch the file again")
+        yield torch.from_numpy(rows)
 
 
 def token_ids(file: GgufFile) -> dict[str, int]:
@@ -86,7 +101,7 @@ def write_tokenizer(file: GgufFile, ids: dict[str, int], folder: Path) -> None:
     config |= {f"{name}_token": tokens[ids[name]] for name in ("bos", "eos", "unk", "pad") if name in ids}
     write_json(folder / "tokenizer_config.json", config)
     if "tokenizer.chat_template" in file.fields:
-        write_text(folder / CHAT_TEMPLATE, file.get("tokenizer.chat_template", str))
+        write_text(folder / TEMPLATE, file.get("tokenizer.chat_template", str))
     for name in file.get("tokenizer.chat_templates", list, []):
         if not re.fullmatch(r"\w+", name):
             raise InputError(f"{file.path}: a chat template of the name {name!r}, which is no name of a file; fetch the file again")

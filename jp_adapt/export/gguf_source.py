@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, read_text
-from jp_adapt.export.gguf_folder import CHAT_TEMPLATE, MORE_TEMPLATES
-from jp_adapt.model.gguf_tensors import LlamaTensor, llama_tensors
-from jp_adapt.model.weight_files import WeightFiles
+from jp_adapt.export.gguf_folder import MORE_TEMPLATES
+from jp_adapt.inference.text_side import TextSide, own_template, special_token, text_side
+from jp_adapt.merging.checkpoint import FolderWeights
+from jp_adapt.model.gguf_tensors import Array, LlamaTensor, llama_tensors
 from jp_adapt.tokenizer.gguf import Vocabulary, vocabulary_of
 from jp_adapt.tokenizer.load import LoadedTokenizer, load_tokenizer
 
 MAX_UNUSED_SHARE = 0.1  # of the embedding's rows; published models pad by up to 2.4 % (DeepSeek: 100,015 tokens, 102,400 rows)
+STORED = {"torch.float32": "F32", "torch.float16": "F16", "torch.bfloat16": "BF16"}
 KNOWN_ENDS = ("<|eot_id|>", "<|im_end|>", "<|end_of_text|>", "<|endoftext|>", "<|eom_id|>", "</s>", "<end_of_turn>")  # llama.cpp ends at these by their text
 
 
@@ -36,7 +39,7 @@ class GgufSource:
     folder: Path
     name: str
     config: dict[str, Any]
-    weights: WeightFiles
+    weights: FolderWeights
     tensors: list[LlamaTensor]
     loaded: LoadedTokenizer
     vocabulary: Vocabulary
@@ -49,10 +52,15 @@ class GgufSource:
     def tied(self) -> bool:
         return all(tensor.gguf != "output.weight" for tensor in self.tensors)
 
-    @property
-    def weights_dtype(self) -> str:
-        """F32, F16 or BF16: the type of the embedding."""
-        return self.weights.dtype(self.tensors[0].name)
+    def stored_type(self, tensor: LlamaTensor) -> str:
+        """F32, F16 or BF16."""
+        return STORED[str(self.weights.tensors[tensor.name].dtype)]
+
+    def rows(self, tensor: LlamaTensor, start: int, end: int) -> tuple[Array, Array]:
+        """Rows [start, end) of a tensor as they are stored, bfloat16 as uint16, and as float32, which holds every value of the three types."""
+        rows = self.weights.read(tensor.name)[start:end]
+        stored = rows.view(torch.uint16) if rows.dtype == torch.bfloat16 else rows
+        return stored.numpy(), rows.float().numpy()
 
 
 def read_source(folder: Path, name: str | None = None) -> GgufSource:
@@ -62,11 +70,10 @@ def read_source(folder: Path, name: str | None = None) -> GgufSource:
     place = str(folder / "config.json")
     config = _mapping(folder / "config.json")
     tensors = llama_tensors(config, place)
-    weights = WeightFiles(folder)
+    weights = FolderWeights(folder)
     _check_weights(weights, tensors, folder)
-    loaded = load_tokenizer(folder)
-    names = _optional(folder / "tokenizer_config.json")
-    ids, notes = special_ids(folder, loaded, config, names)
+    loaded, side = load_tokenizer(folder), text_side(folder)
+    ids, notes = special_ids(side, special_token(folder, "unk_token"), special_token(folder, "pad_token"))
     vocabulary = vocabulary_of(loaded, tensors[0].shape[0], bos=ids.get("bos"), eos=ids["eos"], place=str(folder))
     unused = len(vocabulary.unused)
     if unused > MAX_UNUSED_SHARE * len(vocabulary.tokens):
@@ -79,70 +86,59 @@ def read_source(folder: Path, name: str | None = None) -> GgufSource:
     window = config.get("sliding_window")
     if isinstance(window, int) and window < config.get("max_position_embeddings", 0):
         notes.append(f"llama.cpp attends to the whole context, and this model to the last {window:,} tokens: texts beyond that differ")
-    return GgufSource(
-        folder, name or _name(folder), config, weights, tensors, loaded, vocabulary, ids, chat_templates(folder, names), card_fields(folder), notes
-    )
+    return GgufSource(folder, name or _name(folder), config, weights, tensors, loaded, vocabulary, ids, chat_templates(folder), card_fields(folder), notes)
 
 
-def _check_weights(weights: WeightFiles, tensors: list[LlamaTensor], folder: Path) -> None:
-    missing = [tensor.name for tensor in tensors if tensor.name not in weights]
+def _check_weights(weights: FolderWeights, tensors: list[LlamaTensor], folder: Path) -> None:
+    missing = [tensor.name for tensor in tensors if tensor.name not in weights.tensors]
     if missing:
         raise InputError(f"{folder}: {len(missing)} of {len(tensors)} tensors are missing, {missing[0]} for example; the folder is not whole, fetch it again")
     for tensor in tensors:
-        if weights.shape(tensor.name) != tensor.shape:
-            shapes = f"{list(weights.shape(tensor.name))}, and config.json tells of {list(tensor.shape)}"
+        info = weights.tensors[tensor.name]
+        if info.shape != tensor.shape:
+            shapes = f"{list(info.shape)}, and config.json tells of {list(tensor.shape)}"
             raise InputError(f"{folder}: {tensor.name} has the shape {shapes}; weights and config.json are of two models")
+        if str(info.dtype) not in STORED:
+            raise InputError(f"{folder}: {tensor.name} is of type {info.dtype}; exported are weights in float32, bfloat16 and float16")
     known = {tensor.name for tensor in tensors} | {"lm_head.weight"}  # that of a tied model is the embedding
-    others = [name for name in weights.names() if name not in known and not name.endswith("rotary_emb.inv_freq")]
+    others = sorted(weights.tensors.keys() - known)
     if others:
         raise InputError(f"{folder}: {len(others)} tensors that a Llama has not, {others[0]} for example; this model is of another architecture")
 
 
-def special_ids(folder: Path, loaded: LoadedTokenizer, config: Mapping[str, Any], names: Mapping[str, Any]) -> tuple[dict[str, int], list[str]]:
+def special_ids(side: TextSide, unk: str | None, pad: str | None) -> tuple[dict[str, int], list[str]]:
     """Ids of the special tokens, and what llama.cpp will not take of them.
 
-    EOS is the tokenizer's; what else ends a generation (generation_config.json, config.json) is EOT, then EOM, the two other end tokens that a GGUF file has.
+    EOS is the tokenizer's; what else ends an answer is EOT, then EOM, the two other end tokens that a GGUF file has. The token that begins the next document
+    comes last among them.
 
     InputError: an id that no token has, or no end token at all.
     """
-    tokenizer = loaded.tokenizer
-    ids: dict[str, int] = {}
-    for name in ("bos", "eos", "unk", "pad"):
-        text = names.get(f"{name}_token")
-        text = text.get("content") if isinstance(text, dict) else text
-        token_id = tokenizer.runtime.token_to_id(text) if isinstance(text, str) else None
-        if token_id is not None:
-            ids[name] = int(token_id)
-    generation = _optional(folder / "generation_config.json")
-    stops = list(dict.fromkeys([*_ids(generation.get("eos_token_id")), *_ids(config.get("eos_token_id"))]))
-    for name, known in (("bos", _ids(config.get("bos_token_id"))), ("eos", stops)):
-        if name not in ids and known:
-            ids[name] = known[0]
-    if "eos" in ids:
-        ids.setdefault("bos", ids["eos"])  # llama.cpp takes id 11 or 1 where a file names none
-    else:
-        raise InputError(f"{folder}: no file names an end token (eos_token), and a model without one never stops; name it in tokenizer_config.json")
-    known_ids = tokenizer.token_bytes.keys()
-    for token_id in (*stops, *ids.values()):
-        if token_id not in known_ids:
-            raise InputError(f"{folder}: a special token has the id {token_id:,}, and the tokenizer has no such token; they are of two models")
-    others = [token_id for token_id in stops if token_id != ids["eos"]]
+    runtime, starts = side.tokenizer.runtime, side.starts
+    stops = [token_id for token_id in (*side.generation_stops, *side.stop_ids) if token_id != starts.document]
+    stops = list(dict.fromkeys([*stops, *(token_id for token_id in side.stop_ids if token_id == starts.document)]))
+    eos = starts.eos if starts.eos is not None else next(iter(stops), None)
+    if eos is None or stops == [starts.document] != [eos]:
+        raise InputError(f"{side.folder}: no file names an end token (eos_token), and a model without one never stops; name it in tokenizer_config.json")
+    ids = {"bos": eos if starts.bos is None else starts.bos, "eos": eos}  # llama.cpp takes id 11 or 1 where a file names no BOS
+    named = {name: runtime.token_to_id(text) for name, text in (("unk", unk), ("pad", pad)) if text}
+    ids |= {name: int(token_id) for name, token_id in named.items() if token_id is not None}
+    others = [token_id for token_id in stops if token_id != eos]
     ids |= dict(zip(("eot", "eom"), others, strict=False))
-    texts = {token_id: tokenizer.token_bytes[token_id].decode("utf-8", errors="replace") for token_id in others[2:]}
-    lost = [text for text in texts.values() if text not in KNOWN_ENDS]
-    return ids, [f"a GGUF file names three end tokens; '{text}' is a fourth, at which llama.cpp will not stop" for text in lost]
+    known = side.tokenizer.token_bytes
+    for token_id in (*stops, *ids.values()):
+        if token_id not in known:
+            raise InputError(f"{side.folder}: a special token has the id {token_id:,}, and the tokenizer has no such token; they are of two models")
+    texts = [known[token_id].decode("utf-8", errors="replace") for token_id in others[2:]]
+    notes = [f"a GGUF file names three end tokens; '{text}' is a fourth, at which llama.cpp will not stop" for text in texts if text not in KNOWN_ENDS]
+    return ids, notes
 
 
-def chat_templates(folder: Path, names: Mapping[str, Any]) -> dict[str, str]:
-    """The chat templates of a folder by name, in the places where transformers 5 and 4 put them."""
+def chat_templates(folder: Path) -> dict[str, str]:
+    """The chat templates of a folder by name, that without a name as "default"."""
+    default = own_template(folder)
     others = {path.stem: read_text(path) for path in sorted((folder / MORE_TEMPLATES).glob("*.jinja"))}
-    if (folder / CHAT_TEMPLATE).is_file():
-        return {"default": read_text(folder / CHAT_TEMPLATE)} | others
-    given = names.get("chat_template")
-    if isinstance(given, str):
-        return {"default": given} | others
-    entries = given if isinstance(given, list) else []
-    return {str(entry["name"]): str(entry["template"]) for entry in entries if isinstance(entry, dict) and {"name", "template"} <= entry.keys()}
+    return ({} if default is None else {"default": default}) | others
 
 
 def card_fields(folder: Path) -> dict[str, Any]:
@@ -166,15 +162,6 @@ def _name(folder: Path) -> str:
     """The folder's own name; that of the run where the folder is RUN/stages/ID/final."""
     parts = folder.resolve().parts
     return f"{parts[-4]}-{parts[-2]}" if len(parts) > 4 and parts[-1] == "final" and parts[-3] == "stages" else parts[-1]
-
-
-def _ids(value: Any) -> list[int]:
-    values = value if isinstance(value, list) else [value]
-    return [entry for entry in values if type(entry) is int]
-
-
-def _optional(path: Path) -> dict[str, Any]:
-    return _mapping(path) if path.is_file() else {}
 
 
 def _mapping(path: Path) -> dict[str, Any]:

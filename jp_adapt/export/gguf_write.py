@@ -14,15 +14,15 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from gguf import GGML_QUANT_SIZES, GGML_QUANT_VERSION, GGUFWriter, RopeScalingType, size_label
+from gguf import GGMLQuantizationType as Kind
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.progress import progress
 from jp_adapt.export.gguf_folder import TOKEN_FIELDS
 from jp_adapt.export.gguf_source import GgufSource, texts_of
-from jp_adapt.export.gguf_types import FileType, Kind, quantiser, tensor_kind
+from jp_adapt.export.gguf_types import FileType, quantiser, tensor_kind
 from jp_adapt.model.gguf import ROPE_FIELD
 from jp_adapt.model.gguf_tensors import ROPE_FACTORS, Array, LlamaTensor, rope_factors, rope_parameters
-from jp_adapt.model.weight_files import as_float32
 
 BLOCK_NUMBERS = 4_000_000  # of a block of rows: 16 MB as float32
 ALIGNMENT = 32
@@ -107,18 +107,15 @@ def write_files(source: GgufSource, targets: Mapping[FileType, Path]) -> None:
 
 def encoded(source: GgufSource, block: Block, kinds: Sequence[Kind]) -> list[Array]:
     """A block's rows as bytes of each type, in llama.cpp's order."""
-    tensor, dtype = block.tensor, source.weights.dtype(block.tensor.name)
-    stored = tensor.rows_to_gguf(source.weights.rows(tensor.name, block.start, block.end))
-    numbers = as_float32(stored, dtype) if dtype != "BF16" or any(kind != Kind.BF16 for kind in kinds) else None
-    finite = np.isfinite(numbers).all() if numbers is not None else not ((stored & 0x7F80) == 0x7F80).any()
-    if not finite:
+    tensor, dtype = block.tensor, source.stored_type(block.tensor)
+    stored, numbers = (tensor.rows_to_gguf(rows) for rows in source.rows(tensor, block.start, block.end))
+    if not np.isfinite(numbers).all():
         raise InputError(f"{source.folder}: {tensor.name} holds a weight that is no finite number; this model is broken")
     made = []
     for kind in kinds:
         if kind == _SAME[dtype]:
             made.append(np.ascontiguousarray(stored))
             continue
-        assert numbers is not None
         if kind == Kind.F16 and np.abs(numbers).max() > np.finfo(np.float16).max:
             raise InputError(f"{source.folder}: {tensor.name} holds {np.abs(numbers).max():.3g}, beyond what float16 can hold (65,504); take BF16 or F32")
         made.append(quantiser(kind)(numbers))

@@ -1,6 +1,6 @@
 """llama.cpp's server, out of the package xllamacpp, in a process of its own: what stops llama.cpp is an error here, and its log stays away.
 
-As a module it is that process: `python -m jp_adapt.export.llama_server SETTINGS`, with the settings as JSON; it prints its address and ends when its stdin does.
+As a module it is that process: `python -m jp_adapt.export.llama_server SETTINGS`, with the settings as JSON; it prints its address, and ends with its stdin.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _reason(log: Any) -> str:
     log.seek(0)
     lines = [line.strip() for line in log if line.strip()]
     errors = [line for line in lines if "error" in line.lower() or "GGML_ASSERT" in line]
-    return (errors or lines or ["it ended without a word"])[0]
+    return str((errors or lines or ["it ended without a word"])[0])
 
 
 def _serve(settings: dict[str, Any]) -> None:

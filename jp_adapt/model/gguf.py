@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from gguf.constants import GGMLQuantizationType
 from gguf.quants import dequantize
-from safetensors.numpy import save_file
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import write_json
 from jp_adapt.model.gguf_file import GgufFile
 from jp_adapt.model.gguf_tensors import ROPE_FACTORS, Array, LlamaTensor, llama_tensors, rope_factors
 
-SHARD_BYTES = 1_000_000_000  # of a safetensors file, which is in memory while it is written
 ROPE_FIELD = "jp_adapt.rope_parameters"  # JSON; a GGUF file holds Llama-3's factors, and not what they were made from
 LLAMA3_ROPE = {"low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}  # of Llama-3.1, 3.2 and 3.3
 
@@ -131,33 +127,3 @@ def expected_tensors(file: GgufFile, config: Mapping[str, Any]) -> list[LlamaTen
     if unknown:
         raise InputError(f"{file.path}: holds {len(unknown)} tensors that a Llama has not, '{min(unknown)}' for example; use the original folder")
     return tensors
-
-
-def write_weights(file: GgufFile, tensors: Iterable[LlamaTensor], folder: Path) -> None:
-    """Write the tensors as float32 safetensors, in files of about `SHARD_BYTES`, with an index where there are several."""
-    shards = list(_shards(tensors))
-    index: dict[str, str] = {}
-    total = 0
-    for number, shard in enumerate(shards, start=1):
-        name = "model.safetensors" if len(shards) == 1 else f"model-{number:05d}-of-{len(shards):05d}.safetensors"
-        rows = {tensor.name: np.ascontiguousarray(tensor.rows_from_gguf(dequantized_rows(file, tensor.gguf))) for tensor in shard}
-        if broken := [tensor for tensor, weight in rows.items() if not np.isfinite(weight).all()]:
-            raise InputError(f"{file.path}: {broken[0]} holds a weight that is no finite number; fetch the file again")
-        save_file(rows, folder / name, metadata={"format": "pt"})
-        index |= dict.fromkeys(rows, name)
-        total += sum(weight.nbytes for weight in rows.values())
-    if len(shards) > 1:
-        write_json(folder / "model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": index})
-
-
-def _shards(tensors: Iterable[LlamaTensor]) -> Iterator[list[LlamaTensor]]:
-    shard: list[LlamaTensor] = []
-    size = 0
-    for tensor in tensors:
-        tensor_bytes = 4 * int(np.prod(tensor.shape, dtype=np.int64))
-        if shard and size + tensor_bytes > SHARD_BYTES:
-            yield shard
-            shard, size = [], 0
-        shard.append(tensor)
-        size += tensor_bytes
-    yield shard

@@ -15,7 +15,9 @@ from tests.tokenizer.conftest import Trio
 ROPE_LLAMA3 = {"rope_theta": 5e5, "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 64}
 ROPE_LINEAR = {"rope_theta": 1e4, "rope_type": "linear", "factor": 4.0}
 ROPE_YARN = {"rope_theta": 1e4, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
-TEMPLATE = "{% for m in messages %}{{ '### ' + m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '### assistant: ' }}{% endif %}"
+TEMPLATE = (
+    "{% for m in messages %}{{ '### ' + m['role'] + ': ' + m['content'] + '\n' }}{% endfor %}{% if add_generation_prompt %}{{ '### assistant: ' }}{% endif %}"
+)
 
 
 def write_base_tokenizer(loaded: LoadedTokenizer, folder: Path) -> None:

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from gguf import GGUFReader
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
-from jp_adapt.core.errors import GateError, InputError, JpAdaptError, UsageError
-from jp_adapt.export import gguf_source, gguf_types, gguf_write, llama_cpp
+from jp_adapt.core.errors import GateError
+from jp_adapt.export import gguf_write, llama_cpp
 from jp_adapt.export.gguf import export_gguf
 from jp_adapt.export.gguf_folder import convert_gguf
-from jp_adapt.export.gguf_types import FILE_TYPES, Kind, file_types, quantiser, tensor_kind
 from jp_adapt.model.gguf_tensors import LlamaTensor
 from tests.export.conftest import needs_llama_cpp
 

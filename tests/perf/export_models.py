@@ -27,7 +27,7 @@ def work_folder() -> Path:
 
 
 def small_model(name: str) -> Path:
-    """Folder of a random Llama with the tokenizer of "Llama-2", "Llama-3" or "SmolLM2"; with "+" at the end extended, its embedding padded to a multiple of 128.
+    """Folder of a random Llama with the tokenizer of "Llama-2", "Llama-3" or "SmolLM2"; with "+" extended, and its embedding padded to a multiple of 128.
 
     Llama-3's have its rotary scaling, and SmolLM2's a tied head.
     """

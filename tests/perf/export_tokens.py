@@ -1,7 +1,7 @@
 """Ids in llama.cpp against ours: 20,000 real lines and 20,000 hostile strings, the texts of special tokens taken as such and not.
 
-`python -m tests.perf export_tokens [--work=DIR] [--models=Llama-2,Llama-3+]`. A string that differs is counted apart where it holds a letter or digit newer than
-Python's own Unicode tables, which are older than those of `tokenizers`, as llama.cpp's are.
+`python -m tests.perf export_tokens [--work=DIR] [--models=Llama-2,Llama-3+]`. A string that differs is counted apart where it holds a letter or digit newer
+than Python's own Unicode tables, which are older than those of `tokenizers`, as llama.cpp's are.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from jp_adapt.export.gguf import export_gguf
 from jp_adapt.export.llama_cpp import tokenized
 from jp_adapt.export.llama_server import llama_server
-from jp_adapt.pipeline.encoder import plain_tokenizer
+from jp_adapt.tokenizer.encoder import plain_tokenizer
 from tests.perf.export_models import NAMES, small_model, work_folder
 from tests.perf.options import option
 from tests.perf.tokenizer_criteria import fuzz_strings
