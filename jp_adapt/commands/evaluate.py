@@ -16,9 +16,10 @@ from jp_adapt.commands.compare import write_evaluation_page
 from jp_adapt.commands.processes import follow, led
 from jp_adapt.core.environment import environment
 from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
-from jp_adapt.core.files import new_folder, read_json, write_json
+from jp_adapt.core.files import new_folder, read_json, refuse_unwritable, write_json
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
+from jp_adapt.core.plugins import use_plugins
 from jp_adapt.core.progress import progress, say
 from jp_adapt.corpus.overlap import read_overlap
 from jp_adapt.evaluation.batch_check import check_batches, spread
@@ -54,6 +55,7 @@ class EvalOptions:
     backend: str = "local"
     served: Served | None = None
     check_batches: int | None = None
+    plugins: tuple[str, ...] = ()
 
 
 def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *, processes: Processes = ALONE, **changes: Any) -> Scores:
@@ -68,6 +70,7 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
         RunFolderError: `out` holds another evaluation.
     """
     options = replace(options or EvalOptions(), **changes)
+    use_plugins(options.plugins)
     if options.texts and (options.served is not None or options.backend != "local"):
         raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
     return evaluate_source(lambda: open_source(model, options.dtype, options.served, out, processes, options.backend), out, options, processes)
@@ -75,6 +78,7 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
 
 def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOptions, processes: Processes = ALONE) -> Scores:
     """`evaluate` of a model that `opened` names."""
+    refuse_unwritable(out)
     names, profile = _benchmarks(options)
     loaded = [_load(name, profile, options) for name in names]
     if options.baseline is not None:
@@ -152,6 +156,7 @@ def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], o
         "check_batches": options.check_batches,
         "overlap": sha256_file(options.overlap) if options.overlap is not None else None,
         "texts": {text: sha256_file(Path(text)) for text in options.texts},
+        **({"plugins": use_plugins(options.plugins)} if options.plugins else {}),
     }
 
 
@@ -206,14 +211,14 @@ def _answers(
 ) -> tuple[Protocol, list[Output], dict[str, Any] | None]:
     """The answers under one wording, and what asking some again gave. A process that `follows` computes its share, says nothing and runs no program."""
     protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, variant=variant)
-    boundary = next(rules.boundary for known, rules in PROFILES.items() if known == profile)
+    rules = next(rules for known, rules in PROFILES.items() if known == profile)
     title = f"{loaded.id}@{profile}" + (f" ({variant})" if variant else "")
 
     def ask(backend: Backend, prompts: Sequence[Prompt], title: str, runner: Callable[[str], bool] | None) -> list[Output]:
         if follows:
-            return run_benchmark(loaded, protocol, prompts, backend, boundary, lambda done, note: None, _no_program)
+            return run_benchmark(loaded, protocol, prompts, backend, rules, lambda done, note: None, _no_program)
         with progress(title, sum(len(prompt.choices) for prompt in prompts) or len(prompts)) as advance:
-            return run_benchmark(loaded, protocol, prompts, backend, boundary, advance, runner)
+            return run_benchmark(loaded, protocol, prompts, backend, rules, advance, runner)
 
     try:
         outputs = ask(source.backend, prompts, title, run_program if options.allow_code_execution else None)

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.evaluation.compare import Run, notes
-from jp_adapt.evaluation.results import OF_HUNDRED, BenchmarkScore
+from jp_adapt.evaluation.results import BenchmarkScore
 from jp_adapt.report.eval_items import browser_data
 from jp_adapt.report.html_parts import cell, fact_list, none, page, short_hash, table
 from jp_adapt.report.svg import Bar, Mark, bar_chart, interval_bar
@@ -173,7 +174,7 @@ def _share(entry: BenchmarkScore, value: float | None) -> float | None:
     """The value as a share of a perfect score, for a common axis; None for metrics that have none."""
     if value is None or entry.primary_metric == "judge_score":
         return None
-    return value / 100 if entry.primary_metric in OF_HUNDRED else value
+    return value / METRICS[entry.primary_metric].perfect
 
 
 def _charts(runs: Sequence[Run], published: Sequence[Report]) -> str:
