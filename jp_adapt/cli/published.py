@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
+
+from jp_adapt.cli.output import print_json
 
 
 def add_parser(verbs: Any) -> None:
@@ -20,13 +21,13 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from jp_adapt.benchmarks.published import load_published
     from jp_adapt.evaluation.published import compare_published
     from jp_adapt.evaluation.results import read_scores
-    from jp_adapt.recipe.published import load_published
 
     report = compare_published(read_scores(args.run), load_published())
     if args.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print_json(report)
         return 0
     for entry in report["benchmarks"]:
         print(f"{entry['name']}: {report['model']} {_figure(entry['value'])}")

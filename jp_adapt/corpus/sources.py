@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -267,3 +267,14 @@ def _not_parquet(path: Path, error: Exception) -> InputError:
 def one_line(error: Exception) -> str:
     """The message of an error of a library, on one line and without its full stop."""
     return " ".join(str(error).split()).rstrip(".")
+
+
+def first_chars(documents: Iterable[str], chars: int) -> list[str]:
+    """Whole documents from the first on, until they hold `chars` characters; none after them is read."""
+    taken, total = [], 0
+    for document in documents:
+        taken.append(document)
+        total += len(document)
+        if total >= chars:
+            break
+    return taken

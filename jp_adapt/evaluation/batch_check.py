@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from jp_adapt.evaluation.results import Output
-from jp_adapt.evaluation.run import Backend
+from jp_adapt.inference.backend import Backend
 
 Entry = TypeVar("Entry")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.metrics import labels
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05
 RESAMPLES = 1000  # of a metric that only a whole set has
-CORRELATIONS = frozenset({"pearson", "spearman"})
-WHOLE_SET = CORRELATIONS | {"balanced_accuracy", "macro_f1", "mcc"}
 Report = dict[str, Any]
 
 
@@ -154,7 +153,7 @@ def _benchmark(x: BenchmarkScore, y: BenchmarkScore, a: Run, b: Run, seed: int) 
     if len(scored) < 2:
         return entry
     left, right = [[float(run[item].scores[metric] or 0.0) for item in scored] for run in (ours, theirs)]
-    if metric in WHOLE_SET:
+    if METRICS[metric].whole_of in ("labels", "numbers"):
         return entry | _whole_set([ours[item] for item in scored], [theirs[item] for item in scored], metric, seed) | _changes(scored, left, right)
     weights = _weights(x, [ours[item].group for item in scored], left)
     return entry | _tested(left, right, weights, seed) | _changes(scored, left, right)
@@ -215,11 +214,11 @@ def _whole_set(ours: Sequence[Output], theirs: Sequence[Output], name: str, seed
 
 def _gold(outputs: Sequence[Output], metric: str) -> list[Any]:
     """Right answers as the metric takes them: numbers for a correlation, labels otherwise."""
-    return [_number(output.gold) for output in outputs] if metric in CORRELATIONS else [output.gold for output in outputs]
+    return [_number(output.gold) for output in outputs] if METRICS[metric].whole_of == "numbers" else [output.gold for output in outputs]
 
 
 def _answer(output: Output, metric: str) -> Any:
-    return (output.scores[metric] or 0.0) if metric in CORRELATIONS else output.prediction
+    return (output.scores[metric] or 0.0) if METRICS[metric].whole_of == "numbers" else output.prediction
 
 
 def _number(gold: Any) -> float:
@@ -255,9 +254,20 @@ def _texts(a: Run, b: Run) -> list[Report]:
 
 def _amount(value: float, entry: Report) -> str:
     """A difference in the unit of its metric: points of a share, or the metric's own."""
-    own = entry["metric"] in CORRELATIONS or max(abs(entry["a"] or 0), abs(entry["b"] or 0)) > 1
+    facts = METRICS[entry["metric"]]
+    own = facts.whole_of == "numbers" or facts.perfect != 1
     return f"{value:.3f}" if own else f"{100 * value:.1f} points"
 
 
 def _p(value: float) -> str:
     return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+
+
+def notes(entry: Report) -> list[str]:
+    """What a reader of one comparison must know besides its figures."""
+    found = []
+    if entry["only_a"] or entry["only_b"]:
+        found.append(f"{entry['only_a']} items are in A alone and {entry['only_b']} in B alone; only the others are compared")
+    if entry["different_prompts"]:
+        found.append(f"{entry['different_prompts']} items were asked with another prompt")
+    return found + list(entry["warnings"])

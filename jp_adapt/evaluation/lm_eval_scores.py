@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jp_adapt.benchmarks.benchmark import Protocol
 from jp_adapt.evaluation.extract import extract
 from jp_adapt.evaluation.results import Output
 from jp_adapt.evaluation.scoring import item_scores
-from jp_adapt.recipe.benchmark import Protocol
 
 SCORING = ("max_chars", "extract", "normalise", "metrics", "language")  # of a protocol, in the field `scoring` of every line
 

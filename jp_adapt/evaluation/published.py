@@ -6,12 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from jp_adapt.benchmarks.metrics import METRICS
+from jp_adapt.benchmarks.published import Column, PublishedTable
 from jp_adapt.evaluation.results import BenchmarkScore, Scores
 from jp_adapt.evaluation.statistics import Z95
-from jp_adapt.recipe.published import Column, PublishedTable
 
 Report = dict[str, Any]
-SHARES = ("accuracy", "exact_match", "number_match", "jasquad_exact_match", "harness_number_match", "lm_eval_exact_match")
 
 
 def compare_published(scores: Scores, tables: Sequence[PublishedTable]) -> Report:
@@ -66,7 +66,7 @@ def _row(model: str, found: float | None, column: Column, table: PublishedTable,
     if mine.value is None:
         return row
     row["difference"] = mine.value - published
-    theirs = math.sqrt(published * (1 - published) / column.items) if column.items and column.metric in SHARES else None
+    theirs = math.sqrt(published * (1 - published) / column.items) if column.items and METRICS[column.metric].share else None
     if mine.stderr is None:
         return row | {"verdict": "no error is known"}
     error = math.hypot(mine.stderr, theirs if theirs is not None else mine.stderr)  # where theirs is unknown, it is taken to be as large as ours

@@ -12,7 +12,6 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, read_text, write_json, write_text
 
 FORMAT = 1
-OF_HUNDRED = ("bleu", "chrf")  # metrics whose perfect score is 100
 SCORES, OUTPUTS = "scores.json", "outputs.jsonl"
 
 Record = TypeVar("Record")

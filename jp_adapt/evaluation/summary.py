@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jp_adapt.benchmarks.benchmark import Protocol
+from jp_adapt.benchmarks.items import LoadedBenchmark
+from jp_adapt.benchmarks.profiles import score_name
 from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output
 from jp_adapt.evaluation.scoring import alarms, chance, majority, metric_score
-from jp_adapt.recipe.benchmark import Protocol
-from jp_adapt.recipe.benchmark_items import LoadedBenchmark
-from jp_adapt.recipe.profiles import score_name
 
 TOUCHED_FROM = 0.5  # share of an item's text that a training corpus holds, from which the item counts as touched
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jp_adapt.core.files import write_bytes, write_json
 from jp_adapt.tokenizer import sentencepiece, tiktoken
 from jp_adapt.tokenizer.extend import Extension
 from jp_adapt.tokenizer.load import LoadedTokenizer
 
-COPIED = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "generation_config.json")
+if TYPE_CHECKING:
+    pass
+
+COPIED = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "generation_config.json", "jp_adapt.json")
 
 
 def native_model(base: LoadedTokenizer, extension: Extension) -> bytes | None:
@@ -67,3 +70,13 @@ def extension_record(extension: Extension) -> dict[str, Any]:
         for index, (token, sources, count) in enumerate(zip(extension.tokens, extension.sources, extension.counts, strict=True))
     ]
     return {"first_new_id": extension.first_new_id, "tokens": tokens}
+
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", *COPIED)
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """The files of a tokenizer, as they are."""
+    for name in TOKENIZER_FILES:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 import jp_adapt
+from jp_adapt.benchmarks.published import PublishedTable, load_published
 from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.compare import compare_scores
 from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.published import compare_published
 from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output, Scores, write_outputs, write_scores
-from jp_adapt.recipe.published import PublishedTable, load_published
 
 
 def benchmark(id: str, values: Sequence[float], metric: str = "accuracy", value: float | None = None, **changes: Any) -> BenchmarkScore:

@@ -141,8 +141,8 @@ DATA = SHARED / "benchmarks"
 @pytest.mark.skipif(not DATA.is_dir(), reason="development data is not here (JP_ADAPT_DATA names it)")
 def test_the_published_solutions_of_jhumaneval_pass_and_others_fail() -> None:
     """JHumanEval/64 is broken as published (its docstring closes on the line of the function's name): 163 of 164 can be solved."""
-    from jp_adapt.recipe.benchmark_items import load_benchmark
-    from jp_adapt.recipe.templates import render
+    from jp_adapt.benchmarks.items import load_benchmark
+    from jp_adapt.benchmarks.templates import render
 
     loaded = load_benchmark("ja/jhumaneval", DATA)
     for item in loaded.items[4::12]:

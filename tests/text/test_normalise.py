@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jp_adapt.recipe.benchmark import Normaliser
+from jp_adapt.benchmarks.benchmark import Normaliser
 from jp_adapt.text import normalise as tables
 from jp_adapt.text.normalise import NORMALISERS, kanji_number, normalise, replace_kanji_numbers
 
