@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from jp_adapt.commands.evaluate import evaluate as evaluate
     from jp_adapt.core.errors import JpAdaptError as JpAdaptError
     from jp_adapt.evaluation.compare import compare_scores as compare_scores
+    from jp_adapt.evaluation.results import read_scores as read_scores
     from jp_adapt.export.adapter import merge_adapter as merge_adapter
     from jp_adapt.model.rows import init_new_rows as init_new_rows
     from jp_adapt.pipeline.open_run import open_run as open_run
@@ -41,6 +42,7 @@ _HOMES = {
     "init_new_rows": "model.rows",
     "train": "training.loop",
     "compare_scores": "evaluation.compare",
+    "read_scores": "evaluation.results",
 }
 __all__ = sorted(_HOMES)
 

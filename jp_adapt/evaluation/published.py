@@ -19,7 +19,7 @@ def compare_published(scores: Scores, tables: Sequence[PublishedTable]) -> Repor
 
     A benchmark without any has the names of those that were measured otherwise, for a reader to see what is not compared and why.
     """
-    name = str(scores.model.get("name", "this model"))
+    name = scores.model_name or "this model"
     return {"model": name, "profile": scores.profile, "benchmarks": [_benchmark(entry, name, tables) for entry in scores.benchmarks]}
 
 

@@ -122,13 +122,13 @@ def _apart(entries: Sequence[BenchmarkScore]) -> str:
     rows = ""
     for entry in entries:
         parts: list[tuple[str, float | None, int | None]] = []
-        for name in ("touched", "clean"):
-            part = (entry.touched or {}).get(name)
-            if part is not None:
-                parts.append(({"touched": "items in the training corpus", "clean": "the other items"}[name], part[entry.primary_metric], part["items"]))
+        if entry.touched is not None:
+            for name, part in (("items in the training corpus", entry.touched.touched), ("the other items", entry.touched.clean)):
+                if part is not None:
+                    parts.append((name, part.metrics[entry.primary_metric], part.items))
         if entry.prompt_set is not None:
-            parts += [(f"prompt \u201c{wording}\u201d", value, entry.items) for wording, value in entry.prompt_set["values"].items()]
-            parts.append(("mean of the prompts", entry.prompt_set["mean"], None))
+            parts += [(f"prompt \u201c{wording}\u201d", value, entry.items) for wording, value in entry.prompt_set.values.items()]
+            parts.append(("mean of the prompts", entry.prompt_set.mean, None))
         parts += [(group, values[entry.primary_metric], None) for group, values in entry.groups.items()]
         for index, (name, value, items) in enumerate(parts):
             head = f'<th scope="rowgroup" rowspan="{len(parts)}">{escape(entry.id)}<small>{escape(entry.primary_metric)}</small></th>' if index == 0 else ""
@@ -142,8 +142,8 @@ def _apart(entries: Sequence[BenchmarkScore]) -> str:
 def _texts(run: Run) -> str:
     """Bits of the texts that were measured."""
     rows = "".join(
-        f'<tr><th scope="row">{escape(text["id"])}</th>{cell(number_text(text["bits_per_char"], 4))}{cell(number_text(text["bits_per_byte"], 4))}'
-        f"{cell(number_text(text['chars'], 0))}{cell(number_text(text['tokens'], 0))}</tr>"
+        f'<tr><th scope="row">{escape(text.id)}</th>{cell(number_text(text.bits_per_char, 4))}{cell(number_text(text.bits_per_byte, 4))}'
+        f"{cell(number_text(text.chars, 0))}{cell(number_text(text.tokens, 0))}</tr>"
         for text in run.scores.texts
     )
     return table("Texts", ["Text", "Bits per character", "Bits per byte", "Characters", "Tokens"], rows) if rows else ""
