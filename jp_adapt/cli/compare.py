@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
+
+from jp_adapt.cli.output import print_json
 
 EPILOG = """The first run is what the others are compared with: base against adapted. Runs with another protocol, version or data of a benchmark are refused."""
 
@@ -28,7 +29,10 @@ def main(args: argparse.Namespace) -> int:
     if len(args.runs) < 2:
         raise UsageError("give at least two runs, the base first")
     report = compare(args.runs, args.html)
-    print(json.dumps(report, ensure_ascii=False) if args.json else "\n".join(comparison_lines(report)))
-    if args.html and not args.json:
+    if args.json:
+        print_json(report.as_dict())
+        return 0
+    print("\n".join(comparison_lines(report)))
+    if args.html:
         print(f"Page: {args.html}")
     return 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
+
+from jp_adapt.cli.output import print_json
 
 
 def add_parser(verbs: Any) -> None:
@@ -20,7 +21,7 @@ def main(args: argparse.Namespace) -> int:
 
     found = environment()
     if args.json:
-        print(json.dumps(found))
+        print_json(found)
     else:
         for name, value in found.items():
             print(f"{name:<14} {value}")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def add_parser(verbs: Any) -> None:
         "--check-batches", type=positive, metavar="N", help="ask N items of each benchmark again, alone and in other batches: answers that flip"
     )
     parser.add_argument("--processes", type=positive, metavar="N", help="measure with N processes of this machine (one per GPU)")
-    parser.add_argument("--backend", choices=("local", "vllm"), default="local", help="what computes (default: local; vllm needs a GPU and jp-adapt[vllm])")
+    parser.add_argument("--backend", default="local", metavar="NAME", help="what computes: local, vllm, or an engine of a plugin (default: local)")
+    parser.add_argument("--plugin", action="append", default=[], metavar="NAME", help="use an installed plugin: its metrics and engines")
     parser.add_argument("--endpoint", metavar="URL", help="ask a model behind an OpenAI-compatible address, ending in /v1")
     parser.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key of --endpoint")
     parser.add_argument("--tokenizer", type=Path, metavar="DIR", help="tokenizer of the model behind --endpoint: tokens are sent, not texts")
@@ -92,6 +93,7 @@ def main(args: argparse.Namespace) -> int:
     from jp_adapt.commands.compare import PAGE, compare
     from jp_adapt.commands.evaluate import EvalOptions, evaluate
     from jp_adapt.commands.processes import joined_processes
+    from jp_adapt.core.files import read_json
     from jp_adapt.evaluation.results import SCORES
     from jp_adapt.report.tables import comparison_lines, summary_table
 
@@ -111,13 +113,14 @@ def main(args: argparse.Namespace) -> int:
         backend=args.backend,
         served=_served(args),
         check_batches=args.check_batches,
+        plugins=tuple(args.plugin),
     )
     out = args.out or Path("runs") / f"eval-{args.model.resolve().name}"
     scores = evaluate(args.model, out, options, processes=joined_processes())
     if not is_first_process():
         return 0
     if args.json:
-        print(json.dumps(json.loads((out / SCORES).read_text(encoding="utf-8")), ensure_ascii=False))
+        print_json(read_json(out / SCORES))
         return 0
     print(summary_table(scores))
     if args.baseline is not None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.output import print_json
 
 EPILOG = """Answers are the outputs.jsonl of an evaluation (or its folder), FastChat's or Rakuda's answer file, or gpt4-autoeval's preds.jsonl. Every
 judgement is kept in OUT/cache.jsonl as soon as it comes: after any interruption the same command goes on, and asks for nothing twice."""
@@ -77,7 +77,10 @@ def main(args: argparse.Namespace) -> int:
             calibrate=tuple(args.calibrate),
         )
         report = judge(args.answers, args.benchmark, args.out, options, dry_run=args.dry_run)
-    print(json.dumps(report, ensure_ascii=False) if args.json else "\n".join(_lines(report)))
+    if args.json:
+        print_json(report)
+    else:
+        print("\n".join(_lines(report)))
     return 1 if report.get("requests_failed") else 0
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
+from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 
 
@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> int:
         return 0
     result = run_recipe(loaded, out, redo_from=args.redo_from, trackers=tuple(args.log))
     if args.json:
-        print(json.dumps(result.summary, ensure_ascii=False))
+        print_json(result.summary)
         return 0
     if not result.stages_done:
         print(f"All {len(loaded.recipe.stages)} stages of {loaded.recipe.name} are done already; nothing to do.")

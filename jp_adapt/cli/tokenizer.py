@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.output import print_json
 
 EPILOG = """A tokenizer is a folder, a tokenizer.json, a SentencePiece tokenizer.model, a tiktoken rank file, or ORG/NAME@REVISION of the hub. Texts are .txt,
 .jsonl and .parquet files, the first two also as .gz and .zst, patterns of these, or hub:NAME@REVISION."""
@@ -73,7 +73,7 @@ def _extend(args: argparse.Namespace) -> int:
     )
     report = extend(args.base, args.corpus, args.new_tokens, args.out, options)
     if args.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print_json(report)
         return 0
     added = report["extension"]
     print(f"{report['base']['family']}: {report['base']['vocab_size']:,} + {added['new_tokens']:,} tokens = {added['vocab_size']:,}; all criteria hold.")
@@ -85,7 +85,8 @@ def _extend(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from jp_adapt.commands.tokenizer import refuse_existing, verify, write_page
+    from jp_adapt.commands.tokenizer import verify, write_page
+    from jp_adapt.core.files import refuse_existing
 
     if args.out:
         refuse_existing(args.out)
@@ -93,7 +94,7 @@ def _verify(args: argparse.Namespace) -> int:
     if args.out:
         write_page(report, args.out)
     if args.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print_json(report)
     else:
         for criterion in report["criteria"]:
             print(f"{criterion['failures']:>8,} of {criterion['checked']:>9,}  {criterion['name']} ({criterion['runtime']})")
@@ -104,7 +105,8 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from jp_adapt.commands.tokenizer import compare, refuse_existing, write_page
+    from jp_adapt.commands.tokenizer import compare, write_page
+    from jp_adapt.core.files import refuse_existing
 
     if args.out:
         refuse_existing(args.out)
@@ -112,7 +114,7 @@ def _compare(args: argparse.Namespace) -> int:
     if args.out:
         write_page(report, args.out)
     if args.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print_json(report)
         return 0
     print(f"{'chars/tok':>9} {'bytes/tok':>9} {'tok/word':>8} {'byte %':>7} {'broken %':>8} {'Renyi':>6} {'vocab %':>7}  tokenizer, text")
     for row in report["rows"]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from jp_adapt.core.errors import UsageError
-from jp_adapt.core.files import new_folder
+from jp_adapt.core.files import new_folder, refuse_existing
 from jp_adapt.core.shipped import shipped_corpora, shipped_folder
 from jp_adapt.corpus.sources import expand_paths
 from jp_adapt.recipe.load import load_recipe
@@ -15,8 +14,7 @@ from jp_adapt.recipe.load_corpus import load_corpus
 
 def copy_recipe(name: str, folder: Path) -> Path:
     """Copy the shipped recipe or corpus recipe `name` into the new folder `folder`; the path of the copy comes back. UsageError when `folder` exists."""
-    if folder.exists():
-        raise UsageError(f"{folder}: exists already; give a new folder")
+    refuse_existing(folder, "folder")
     loaded = load_corpus(name) if name in shipped_corpora() else load_recipe(name, need_files=False)
     root = shipped_folder("recipes").resolve()
     given = [source.path for source in loaded.recipe.sources.values() if source.path]

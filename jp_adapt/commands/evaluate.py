@@ -16,9 +16,10 @@ from jp_adapt.commands.compare import write_evaluation_page
 from jp_adapt.commands.processes import follow, led
 from jp_adapt.core.environment import environment
 from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
-from jp_adapt.core.files import new_folder, read_json, write_json
+from jp_adapt.core.files import new_folder, read_json, refuse_unwritable, write_json
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
+from jp_adapt.core.plugins import use_plugins
 from jp_adapt.core.progress import progress, say
 from jp_adapt.corpus.overlap import read_overlap
 from jp_adapt.evaluation.batch_check import check_batches, spread
@@ -66,6 +67,7 @@ class EvalOptions:
     backend: str = "local"
     served: Served | None = None
     check_batches: int | None = None
+    plugins: tuple[str, ...] = ()
 
 
 def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *, processes: Processes = ALONE, **changes: Any) -> Scores:
@@ -80,6 +82,7 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
         RunFolderError: `out` holds another evaluation.
     """
     options = replace(options or EvalOptions(), **changes)
+    use_plugins(options.plugins)
     if options.texts and (options.served is not None or options.backend != "local"):
         raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
     return evaluate_source(lambda: open_source(model, options.dtype, options.served, out, processes, options.backend), out, options, processes)
@@ -87,6 +90,7 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
 
 def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOptions, processes: Processes = ALONE) -> Scores:
     """`evaluate` of a model that `opened` names."""
+    refuse_unwritable(out)
     names, profile = _benchmarks(options)
     loaded = [_load(name, profile, options) for name in names]
     if options.baseline is not None:
@@ -164,6 +168,7 @@ def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], o
         "check_batches": options.check_batches,
         "overlap": sha256_file(options.overlap) if options.overlap is not None else None,
         "texts": {text: sha256_file(Path(text)) for text in options.texts},
+        **({"plugins": use_plugins(options.plugins)} if options.plugins else {}),
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from jp_adapt.benchmarks.judge import JudgeTask, load_judge_task
 from jp_adapt.core.errors import InputError, RunFolderError, UsageError
-from jp_adapt.core.files import read_json, write_json, write_text
+from jp_adapt.core.files import read_json, refuse_unwritable, write_json, write_text
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import progress, say
@@ -60,6 +60,7 @@ def judge(answers: Sequence[Path], benchmark: str, out: Path | None, options: Ju
         return {"benchmark": task.benchmark, "models": [one.model for one in models], "estimate": estimate}
     if out is None:
         raise UsageError("--out is needed: the folder where the judgements are kept")
+    refuse_unwritable(out)
     _check_cost(estimate, options)
     say(estimate_line(estimate))
     hashes["declaration"] = sha256_file(declaration)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.core.errors import UsageError
-from jp_adapt.core.files import new_folder, write_json, write_text
+from jp_adapt.core.files import new_folder, refuse_existing, write_json, write_text
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.corpus.hub import iter_hub_documents
 from jp_adapt.corpus.sources import expand_paths, first_chars, iter_documents
@@ -54,16 +54,6 @@ def load_base(base: str) -> tuple[LoadedTokenizer, Path]:
         name, _, revision = base.partition("@")
         path = download(name, revision, TOKENIZER_FILES)
     return load_tokenizer(path), path
-
-
-def refuse_existing(out: Path) -> None:
-    """UsageError where `out` is there already: nothing is ever overwritten, and nobody waits for a result that cannot be kept."""
-    try:
-        there = out.exists()
-    except OSError as error:  # a name too long, a folder that may not be entered
-        raise UsageError(f"{out}: cannot be used ({error.strerror}); give another --out") from error
-    if there:
-        raise UsageError(f"{out}: exists already; give another --out, or move it away")
 
 
 def extend(base: str, corpora: Sequence[str], num_tokens: int, out: Path, options: ExtendOptions) -> Report:

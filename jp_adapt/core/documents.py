@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import read_text, write_json
+from jp_adapt.core.files import read_json, write_json
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -53,16 +52,15 @@ class Document:
     @classmethod
     def read(cls, path: Path) -> Self:
         """The document in a file. InputError where it is missing, not JSON, of another kind or format, or has a value of another type."""
-        text = read_text(path)
-        value = _json(text, str(path))
+        value = read_json(path)
         given = value.get("format") if isinstance(value, dict) else None
         if isinstance(value, dict) and given != cls.FORMAT:
             older = None if type(given) is int and given > cls.FORMAT else cls.upgraded(value)
             if older is None:
                 told = "it names none" if given is None else f"its format is {json.dumps(given)[:40]}"
                 raise InputError(f"{path}: not {cls.WHAT} in format {cls.FORMAT} ({told}){_tail(cls.WAY_OUT)}")
-            text = json.dumps(older, ensure_ascii=False)
-        return _validated(cls, text, f"{path}: not {cls.WHAT} in format {cls.FORMAT}", cls.WAY_OUT)
+            value = older
+        return record_from(cls, value, f"{path}: not {cls.WHAT} in format {cls.FORMAT}", cls.WAY_OUT)
 
     def write(self, path: Path) -> None:
         """Write the document as indented JSON, whole or not at all; NaN is refused."""
@@ -95,14 +93,15 @@ class Tabular:
         return pandas.DataFrame(self.rows())
 
 
-def parse_record(kind: type[Record], text: str, place: str, way_out: str = "") -> Record:
-    """A dataclass from the text of a JSON object; keys of a later version are ignored. InputError at `place` (file:line) where it does not fit."""
-    return _validated(kind, text, place, way_out)
+def record_from(kind: type[Record], value: Any, place: str, way_out: str = "") -> Record:
+    """A dataclass from JSON values; keys of a later version are ignored. InputError, which begins with `place`, where a key is missing or of another type."""
+    from pydantic import ValidationError
 
-
-def record_from(kind: type[Record], value: Mapping[str, Any], place: str) -> Record:
-    """A dataclass from JSON values that are read already."""
-    return _validated(kind, json.dumps(value, ensure_ascii=False), place, "")
+    try:
+        record: Record = _adapter(kind).validate_json(json.dumps(value), strict=True)  # as JSON: a strict check of Python values takes no list for a pair
+    except ValidationError as error:
+        raise InputError(f"{place}: {_told(error)}{_tail(way_out)}") from error
+    return record
 
 
 @lru_cache(maxsize=64)
@@ -112,25 +111,6 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 
-def _json(text: str, place: str) -> Any:
-    from pydantic_core import from_json
-
-    try:
-        return from_json(text, allow_inf_nan=False)
-    except ValueError as error:  # also for too deep a nesting and too long a number
-        raise InputError(f"{place}: not valid JSON ({error})") from error
-
-
-def _validated(kind: type[Record], text: str, place: str, way_out: str) -> Record:
-    from pydantic import ValidationError
-
-    try:
-        record: Record = _adapter(kind).validate_json(text.encode("utf-8", "surrogatepass"), strict=True)
-    except ValidationError as error:
-        raise InputError(f"{place}: {_told(error)}{_tail(way_out)}") from error
-    return record
-
-
 def _told(error: ValidationError) -> str:
     """Which keys are wrong, and how; the first of them."""
     details = error.errors(include_url=False)
@@ -138,8 +118,6 @@ def _told(error: ValidationError) -> str:
     for detail in details[:MOST_TOLD]:
         key = ".".join(map(str, detail["loc"]))
         kind = detail["type"]
-        if kind == "json_invalid":
-            return f"not valid JSON ({detail['ctx']['error']})"
         needed = _NEEDED.get(kind, detail["msg"])
         shown = "" if kind == "missing" else f", not {json.dumps(detail['input'], ensure_ascii=True, default=str)[:40]}"
         lines.append(f"{key + ': ' if key else ''}{needed}{shown}")

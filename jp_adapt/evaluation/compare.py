@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.core.documents import Tabular
 from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation import statistics
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 LEVEL = 0.05
 LEAST_ITEMS = 30  # fewer items get no verdict: a handful that fell one way says little about the others
 RESAMPLES = 1000  # of a metric that only a whole set has
-CORRELATIONS = frozenset({"pearson", "spearman"})
-WHOLE_SET = CORRELATIONS | {"balanced_accuracy", "macro_f1", "mcc"}
 Outcome = Literal["better", "worse", "no difference", "no verdict"]
 Interval = tuple[float, float]
 
@@ -279,7 +278,7 @@ def _benchmark(x: BenchmarkScore, y: BenchmarkScore, a: Run, b: Run, seed: int) 
     if len(scored) < 2:
         return entry
     left, right = [[float(run[item].scores[metric] or 0.0) for item in scored] for run in (ours, theirs)]
-    if metric in WHOLE_SET:
+    if _whole_of(metric) in ("labels", "numbers"):
         tested = _whole_set([ours[item] for item in scored], [theirs[item] for item in scored], metric, seed)
     else:
         tested = _tested(left, right, _weights(x, [ours[item].group for item in scored], left), seed)
@@ -327,13 +326,18 @@ def _whole_set(ours: Sequence[Output], theirs: Sequence[Output], name: str, seed
     return Difference(a, b, observed, ends, "answers swapped at random", (reached + 1) / (RESAMPLES + 1), detectable)
 
 
+def _whole_of(metric: str) -> str | None:
+    """What the metric takes of the whole set; None for a mean over items, as an unknown metric of another program is."""
+    return METRICS[metric].whole_of if metric in METRICS else None
+
+
 def _gold(outputs: Sequence[Output], metric: str) -> list[Any]:
     """Right answers as the metric takes them: numbers for a correlation, labels otherwise."""
-    return [_number(output.gold) for output in outputs] if metric in CORRELATIONS else [output.gold for output in outputs]
+    return [_number(output.gold) for output in outputs] if _whole_of(metric) == "numbers" else [output.gold for output in outputs]
 
 
 def _answer(output: Output, metric: str) -> Any:
-    return (output.scores[metric] or 0.0) if metric in CORRELATIONS else output.prediction
+    return (output.scores[metric] or 0.0) if _whole_of(metric) == "numbers" else output.prediction
 
 
 def _number(gold: Any) -> float:
@@ -361,7 +365,7 @@ def _texts(a: Run, b: Run) -> list[TextComparison]:
 
 def _amount(value: float, entry: BenchmarkComparison) -> str:
     """A difference in the unit of its metric: points of a share, or the metric's own."""
-    own = entry.metric in CORRELATIONS or max(abs(entry.a or 0), abs(entry.b or 0)) > 1
+    own = _whole_of(entry.metric) == "numbers" or max(abs(entry.a or 0), abs(entry.b or 0)) > 1
     return f"{value:.3f}" if own else f"{100 * value:.1f} points"
 
 

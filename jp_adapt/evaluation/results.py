@@ -8,11 +8,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from jp_adapt.core.documents import Document, Tabular, parse_record, record_from
-from jp_adapt.core.files import read_text, write_text
+from jp_adapt.core.documents import Document, Tabular, record_from
+from jp_adapt.core.files import read_json, read_json_lines, write_text
 
 SCORES, OUTPUTS = "scores.json", "outputs.jsonl"
-OF_HUNDRED = ("bleu", "chrf")  # metrics whose perfect score is 100
 
 
 @dataclass(frozen=True)
@@ -228,7 +227,7 @@ def read_scores(path: str | Path) -> Scores:
 
 def read_benchmark_score(path: Path) -> BenchmarkScore:
     """A single benchmark's score, as `jp-adapt eval` keeps it of a finished part."""
-    return parse_record(BenchmarkScore, read_text(path), str(path))
+    return record_from(BenchmarkScore, read_json(path), str(path))
 
 
 def text_scores(entries: Iterable[Mapping[str, Any]], place: str) -> list[TextScore]:
@@ -240,6 +239,5 @@ def read_outputs(path: str | Path) -> Iterator[Output]:
     """The items of a result folder, or of an outputs.jsonl, in order. InputError at file:line for a line that is none."""
     path = Path(path)
     path = path / OUTPUTS if path.is_dir() else path
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if line:
-            yield parse_record(Output, line, f"{path}:{number}: not an item of an evaluation")
+    for place, line in read_json_lines(path):
+        yield record_from(Output, line, f"{place}: not an item of an evaluation")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import new_folder
+from jp_adapt.core.files import new_folder, refuse_existing
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.export.card import _proof, write_card
 from jp_adapt.tokenizer.save import copy_tokenizer
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from jp_adapt.model.causal import Quantization
 
 PROBE = "これは、書き出したモデルが学習したモデルと同じ値を返すことを確かめる文です。 The same holds in English: 1, 2, 3."
-MERGE_DTYPES = ("float32", "bfloat16")
 
 
 def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | None = None, dtype: str = "float32") -> float:
@@ -33,13 +32,17 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
         InputError: a folder is missing, is no adapter or no model, or the tokenizer is another one.
         GateError: merged and attached logits differ; nothing was written.
     """
+    refuse_existing(out)
+    for folder in (adapter, base, *([tokenizer] if tokenizer else [])):
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder")
     from jp_adapt.model.causal import adapter_metadata, resolve_precision
     from jp_adapt.model.export import export_model
     from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
 
     facts = adapter_metadata(adapter)
     folder = _tokenizer_of(facts["tokenizer_sha256"], [tokenizer] if tokenizer else [adapter, base])
-    probe = encoder(plain_tokenizer(folder / "tokenizer.json"))(PROBE)
+    probe = encoder(plain_tokenizer(folder))(PROBE)
     with new_folder(out) as target:
         trained, quantization = resolve_precision(facts.get("dtype", "float32")), cast("Quantization | None", facts.get("quantization"))
         difference = export_model(base, adapter, trained, target, probe, dtype=dtype, quantization=quantization)

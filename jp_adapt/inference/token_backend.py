@@ -40,6 +40,15 @@ class Engine(Interface):
         ...
 
 
+class VersionedEngine(Engine, Interface):
+    """An engine that computes a model folder by itself."""
+
+    @property
+    def version(self) -> str:
+        """What the results record of the engine."""
+        ...
+
+
 class OneAtATime:
     """An engine that is given one request after the other."""
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jp_adapt.core.errors import JpAdaptError, UsageError
 from jp_adapt.core.progress import Advance
@@ -17,7 +18,15 @@ from jp_adapt.inference.generate import Continuation
 from jp_adapt.inference.token_backend import Engine, OneAtATime
 from jp_adapt.inference.trie import Request, sum_over_windows
 
+if TYPE_CHECKING:
+    from jp_adapt.inference.model_folder import TextSide
+
 AT_ONCE = 256  # requests between two words of progress; vLLM fills its batches from them
+
+
+def open_vllm(folder: Path, side: TextSide, dtype: str) -> VllmEngine:
+    """The row of vLLM in the table of engines."""
+    return VllmEngine(str(folder), side.tokenizer.runtime.decode, dtype=dtype, max_tokens=side.max_tokens, stop_ids=side.stop_ids)
 
 
 class VllmEngine:

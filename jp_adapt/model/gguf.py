@@ -24,8 +24,8 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     """Write the model and tokenizer of a GGUF file into `folder`, as float32 safetensors (quantised weights are expanded)."""
     transformers_logging.disable_progress_bar()
     try:
-        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name, trust_remote_code=False)
     except (ValueError, KeyError, OSError, RuntimeError) as error:
         raise InputError(f"{gguf}: not a GGUF model that transformers can read ({error})") from error
     # The weights are plain float32 now, and transformers would refuse to save what it still takes for a quantised model.

@@ -15,7 +15,7 @@ import yaml
 
 from jp_adapt.core.environment import environment, peak_memory_bytes
 from jp_adapt.core.errors import UsageError
-from jp_adapt.core.files import new_folder
+from jp_adapt.core.files import new_folder, refuse_unwritable
 from jp_adapt.core.launch import refuse_accelerates_own, several_processes
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import say
@@ -27,7 +27,7 @@ from jp_adapt.pipeline.stages.prepared import hashed_file
 from jp_adapt.pipeline.stages.trackers import check_trackers
 from jp_adapt.recipe.checks import named_sources
 from jp_adapt.recipe.load import LoadedRecipe, stage_benchmarks
-from jp_adapt.recipe.schema import EvaluateStage, PreferenceStage, Recipe, Stage, TrainingStage
+from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage
 
 MEMORY_ONLY = {"micro_batch_rows", "activation_checkpointing", "keep_checkpoints"}  # of a stage: what fits, not what comes out
 
@@ -77,8 +77,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
 
 
 def _refuse_foreign_folder(out: Path) -> None:
-    if out.is_file():
-        raise UsageError(f"{out}: is a file; give a folder with --out")
+    refuse_unwritable(out)
     if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()) and not (out / "run.json").is_file():
         raise UsageError(f"{out}: holds other files and is no run folder; give a new folder with --out")
 
@@ -134,7 +133,7 @@ def _meet() -> None:
 
 def _tell_others(stage: Stage | None, base: Path) -> None:
     """Rank 0 does every stage; the others help it train. None: there is nothing more to do."""
-    if several_processes() and (stage is None or isinstance(stage, TrainingStage | PreferenceStage)):
+    if several_processes() and (stage is None or stage.all_processes):
         from jp_adapt.training import ranks
 
         ranks.share(None if stage is None else (stage.id, str(base)))
@@ -215,7 +214,6 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
     names = list(dict.fromkeys(name for _, name in named_sources(stage)))
     paths = {name: hashed_file(Path(recipe.sources[name].path)) for name in names}
     hashes = folder.hash_inputs(list(paths.values()))
-    upstream = list(stage.models) if isinstance(stage, EvaluateStage) else [stage.start]
     settings = stage.model_dump(mode="json", exclude=MEMORY_ONLY)
     benchmarks: dict[str, dict[str, str]] = {}
     if isinstance(stage, EvaluateStage):  # by what they are; where they lie makes no difference
@@ -228,7 +226,7 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
             "precision": recipe.precision,
             "quantization": recipe.quantization,
             "document_start": recipe.base.document_start,
-            "upstream": {name: fingerprints[name] for name in upstream},
+            "upstream": {name: fingerprints[name] for name in stage.upstream},
             "inputs": {name: hashes[path] for name, path in paths.items()},
             "benchmarks": benchmarks,
         }

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of
 from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
 from jp_adapt.core.files import read_text
+from jp_adapt.core.plugins import use_plugins
 from jp_adapt.core.shipped import shipped_recipes
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import Document, Key, load_yaml, parse_scalar
@@ -21,15 +22,6 @@ from jp_adapt.recipe.corpus import CorpusSource, Mixture
 from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.schema import EvaluateStage
 
-KINDS: dict[str, type[BaseModel]] = {
-    "tokenizer": schema.TokenizerStage,
-    "rows": schema.RowsStage,
-    "pretrain": schema.PretrainStage,
-    "sft": schema.SftStage,
-    "export": schema.ExportStage,
-    "preference": schema.PreferenceStage,
-    "evaluate": schema.EvaluateStage,
-}
 STEP_PATHS = ("files", "data")  # parameters of the steps of a corpus recipe that are paths
 
 
@@ -58,6 +50,7 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), *, need
     for override in overrides:
         apply_override(document, override)
     recipe = _validate(document)
+    _use_plugins(recipe, document)
     _check_benchmarks(recipe, document, need_files)
     if need_files:
         _check_files(recipe, document)
@@ -221,7 +214,7 @@ def where(document: Document, key: Key) -> str:
 def explain(document: Document, detail: Any, root: type[BaseModel] = schema.Recipe) -> tuple[Key, str]:
     """Turn one pydantic error into (path of keys, message that names the value, the rule and the way out)."""
     key = tuple(detail["loc"])
-    if key[:1] == ("stages",) and key[2:3] and key[2] in KINDS:  # pydantic puts the kind of a stage into the path; the file has no such key
+    if key[:1] == ("stages",) and key[2:3] and key[2] in schema.STAGES:  # pydantic puts the kind of a stage into the path; the file has no such key
         key = key[:2] + key[3:]
     dotted = ".".join(str(part) for part in key) or "recipe"
     kind, given = detail["type"], detail.get("input")
@@ -231,7 +224,7 @@ def explain(document: Document, detail: Any, root: type[BaseModel] = schema.Reci
         return key[:-1], f"'{key[-1]}' is missing here; it has no default"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         value = given.get("kind") if isinstance(given, dict) else given
-        return (*key, "kind"), f"stage kind is {value!r}{did_you_mean(str(value), KINDS)}; kinds: {', '.join(KINDS)}"
+        return (*key, "kind"), f"stage kind is {value!r}{did_you_mean(str(value), schema.STAGES)}; kinds: {', '.join(schema.STAGES)}"
     message = detail["msg"].removeprefix("Value error, ")
     return key, f"{dotted} is {_short(given)}: {message[0].lower()}{message[1:]}" if not isinstance(given, dict) else f"{dotted}: {message}"
 
@@ -250,8 +243,8 @@ def _fields_at(document: Document, key: Key, root: type[BaseModel]) -> list[str]
     for part in key:
         value = value[part]
         parent = model
-        if isinstance(value, dict) and value.get("kind") in KINDS:
-            model = KINDS[value["kind"]]
+        if isinstance(value, dict) and value.get("kind") in schema.STAGES:
+            model = schema.STAGES[value["kind"]]
         elif part in named:
             model = named[str(part)]
         elif parent is root and key[0] == "sources":
@@ -264,6 +257,15 @@ def _fields_at(document: Document, key: Key, root: type[BaseModel]) -> list[str]
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _use_plugins(recipe: schema.Recipe, document: Document) -> None:
+    """Before the benchmarks are read, whose metrics a plugin may bring."""
+    for index, name in enumerate(recipe.plugins):
+        try:
+            use_plugins([name])
+        except JpAdaptError as error:
+            raise type(error)(f"{where(document, ('plugins', index))}: {error}") from error
 
 
 def _check_benchmarks(recipe: schema.Recipe, document: Document, need_files: bool) -> None:

@@ -6,34 +6,32 @@ from collections.abc import Mapping
 from typing import Any
 
 from jp_adapt.evaluation.batch_check import as_line
-from jp_adapt.evaluation.compare import notes
+from jp_adapt.evaluation.compare import Comparison, notes
 from jp_adapt.evaluation.results import BenchmarkScore, Scores
 
 
-def comparison_lines(report: Mapping[str, Any]) -> list[str]:
+def comparison_lines(report: Comparison) -> list[str]:
     """The comparison as lines of text."""
     lines = []
-    for pair in report["pairs"]:
+    for pair in report.pairs:
         lines += [
-            f"A: {report['models'][0]['name']}, B: {pair['model']}",
+            f"A: {report.models[0].name}, B: {pair.model}",
             f"{'':2}{'A':>8} {'B':>8} {'B - A':>8}  {'95 % interval':<18} {'p (Holm)':>9} {'items':>6}  benchmark",
         ]
-        for entry in pair["benchmarks"]:
-            low, high = entry["interval"] or (None, None)
-            interval = f"{_number(low, True)} to {_number(high, True)}" if entry["interval"] else "–"
-            p = "–" if entry["p_holm"] is None else f"{entry['p_holm']:.4f}"
-            figures = f"{_number(entry['a']):>8} {_number(entry['b']):>8} {_number(entry['difference'], True):>8}"
-            lines.append(f"  {figures}  {interval:<18} {p:>9} {entry['items']:>6}  {entry['name']}")
-            lines.append(f"{'':11}{entry['verdict']}")
+        for entry in pair.benchmarks:
+            interval = " to ".join(_number(bound, True) for bound in entry.interval) if entry.interval else "–"
+            p = "–" if entry.p_holm is None else f"{entry.p_holm:.4f}"
+            figures = f"{_number(entry.a):>8} {_number(entry.b):>8} {_number(entry.difference, True):>8}"
+            lines.append(f"  {figures}  {interval:<18} {p:>9} {entry.items:>6}  {entry.name}")
+            lines.append(f"{'':11}{entry.verdict}")
             lines += [f"{'':11}! {note}" for note in notes(entry)]
         lines += [
-            f"  {_number(text['a']):>8} {_number(text['b']):>8} {_number(text['b'] - text['a'], True):>8}  bits per character of {text['id']}"
-            for text in pair["texts"]
+            f"  {_number(text.a):>8} {_number(text.b):>8} {_number(text.b - text.a, True):>8}  bits per character of {text.id}" for text in pair.texts
         ]
-        if pair["only_in_one"]:
-            lines.append(f"  not in both: {', '.join(pair['only_in_one'])}")
-    if report["tests"] > 1:
-        lines.append(f"p values are corrected for {report['tests']} tests (Holm).")
+        if pair.only_in_one:
+            lines.append(f"  not in both: {', '.join(pair.only_in_one)}")
+    if report.tests > 1:
+        lines.append(f"p values are corrected for {report.tests} tests (Holm).")
     return lines
 
 

@@ -174,7 +174,7 @@ def test_copy_refuses_what_exists(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "quickstart.yaml").write_text("my work", encoding="utf-8")
     assert main(["copy", "quickstart", str(tmp_path / "mine")]) == 2
-    assert "mine: exists already; give a new folder" in capsys.readouterr().err
+    assert "mine: exists already; give another folder" in capsys.readouterr().err
     assert (tmp_path / "mine" / "quickstart.yaml").read_text(encoding="utf-8") == "my work"
 
 

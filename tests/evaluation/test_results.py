@@ -85,15 +85,15 @@ def test_a_key_of_a_later_version_is_let_go(tmp_path: Path) -> None:
         ('{"format": true}', r"in format 2 \(its format is true\)"),
         ('{"format": 1, "benchmarks": {}}', r"in format 2 \(its format is 1\)"),
         ('{"format": 1, "benchmarks": [1]}', "model: the key is missing; profile: the key is missing; benchmarks.0: an object is needed, not 1"),
-        ("[" * 100_000, "not valid JSON .recursion limit"),
-        ('{"format": ' + "9" * 5000 + "}", "not valid JSON .number out of range"),
-        ('{"format": 2, "model": {"name": NaN}}', "not valid JSON"),
-        ("\x00\x00", "not valid JSON .expected value at line 1 column 1"),
+        ("[" * 100_000, "JSON nested deeper than 100 levels"),
+        ('{"format": ' + "9" * 5000 + "}", "a number of 5,000 digits"),
+        ('{"format": 2, "model": {"name": NaN}}', "NaN is no number of JSON"),
+        ("\x00\x00", "not valid JSON .Expecting value"),
     ],
 )
 def test_a_file_that_is_no_result_is_refused(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "scores.json").write_text(text, encoding="utf-8")
-    with pytest.raises(InputError, match=r"scores\.json: .*" + said):
+    with pytest.raises(InputError, match=r"scores\.json(:1)?: .*" + said):
         read_scores(tmp_path)
 
 
@@ -154,7 +154,7 @@ def test_a_broken_line_is_refused_with_its_number(tmp_path: Path) -> None:
     write_outputs(tmp_path / "outputs.jsonl", [OUTPUT])
     with (tmp_path / "outputs.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"benchmark": "x"}\n')
-    with pytest.raises(InputError, match=r"outputs\.jsonl:2: not an item of an evaluation: item: the key is missing; .* and 6 more"):
+    with pytest.raises(InputError, match=r"outputs\.jsonl:2: not an item of an evaluation: item: the key is missing; .*and 6 more"):
         list(read_outputs(tmp_path))
 
 

@@ -201,7 +201,7 @@ def test_the_page_of_a_run_beside_its_base(tmp_path: Path) -> None:
     html = write_evaluation_page(adapted, baseline=base).read_text(encoding="utf-8")
     words = " ".join(Page(html).text.split())
     assert "Against base" in words
-    assert "base and adapted cannot be told apart (p = 0.750)" in words
+    assert "no verdict: 6 items are too few; 30 are needed" in words
     data = data_of(html)
     assert [key for key, _ in data["outcomes"]] == ["", "lost1", "gained1", "right", "wrong", "differ"]
     assert [[answer["model"] for answer in item["answers"]] for item in data["items"]] == [["base", "adapted"]] * 18
@@ -226,7 +226,7 @@ def test_a_page_is_written_whole_and_overwrites_nothing(tmp_path: Path) -> None:
     a, b = write_run(tmp_path / "a", 2), write_run(tmp_path / "b", 5)
     page = tmp_path / "page.html"
     report = compare([a, b], page)
-    assert report["pairs"][0]["benchmarks"][0]["gained"] == ["2", "3", "4"]
+    assert report.pairs[0].benchmarks[0].gained == ["2", "3", "4"]
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     with pytest.raises(UsageError, match="exists already; give another --html"):
         compare([a, b], page)

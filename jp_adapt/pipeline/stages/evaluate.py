@@ -8,12 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.commands.compare import PAGE
 from jp_adapt.core.files import new_folder, read_json, read_text, write_json, write_text
 from jp_adapt.core.progress import progress
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.compare import Run, compare_runs, load_run
-from jp_adapt.evaluation.results import OF_HUNDRED, OUTPUTS, SCORES
+from jp_adapt.evaluation.results import OUTPUTS, SCORES
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.prepared import is_prepared
 from jp_adapt.recipe.schema import EvaluateStage, TrainingStage
@@ -171,10 +172,10 @@ def _benchmark_entries(runs: dict[str, Run]) -> list[dict[str, Any]]:
     if not runs:
         return []
     first, *others = runs.values()
-    pairs = {entry["id"]: entry for entry in compare_runs([first, *others])["pairs"][0]["benchmarks"]} if others else {}
+    pairs = {entry.id: entry for entry in compare_runs([first, *others]).pairs[0].benchmarks} if others else {}
     entries = []
     for index, score in enumerate(first.scores.benchmarks):
-        unit = 100 if score.primary_metric in OF_HUNDRED else 1
+        unit = METRICS[score.primary_metric].perfect
         entry: dict[str, Any] = {
             "id": score.id,
             "name": score.name,
@@ -199,16 +200,16 @@ def _benchmark_entries(runs: dict[str, Run]) -> list[dict[str, Any]]:
             entry["warnings"] += [f"{role}: {warning}" for warning in mine.warnings]
         pair = pairs.get(score.id)
         if pair is not None:
-            interval = [bound / unit for bound in pair["interval"]] if pair["interval"] is not None else None
+            interval = [bound / unit for bound in pair.interval] if pair.interval is not None else None
             entry |= {
-                "difference": {"value": _share(pair["difference"], unit), "interval": interval},
-                "p": pair["p"],
-                "test": pair["test"],
-                "minimal_detectable_difference": _share(pair["minimal_detectable_difference"], unit),
+                "difference": {"value": _share(pair.difference, unit), "interval": interval},
+                "p": pair.p,
+                "test": pair.test,
+                "minimal_detectable_difference": _share(pair.minimal_detectable_difference, unit),
             }
         entries.append(entry)
     return entries
 
 
-def _share(value: float | None, unit: int) -> float | None:
+def _share(value: float | None, unit: float) -> float | None:
     return None if value is None else value / unit

@@ -9,7 +9,7 @@ from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.context import Context, Results
 from jp_adapt.pipeline.stages.sft import last_sft, write_chat_template
 from jp_adapt.recipe.schema import ExportStage
-from jp_adapt.tokenizer.encoder import encoder, load_tokenizer
+from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
 from jp_adapt.tokenizer.save import copy_tokenizer
 
 
@@ -19,7 +19,7 @@ def run_export(stage: ExportStage, context: Context, folder: StageFolder) -> Res
     from jp_adapt.model.export import export_model
 
     tokenizer_folder = context.tokenizer_folder(stage.id)
-    tokenizer = load_tokenizer(tokenizer_folder)
+    tokenizer = plain_tokenizer(tokenizer_folder)
     probe = [context.prefix_id(tokenizer), *encoder(tokenizer)(PROBE)]
     adapter = context.stage_folder(stage.start).final
     with new_folder(folder.final) as target:

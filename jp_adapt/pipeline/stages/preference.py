@@ -75,7 +75,10 @@ def _trainer(stage: PreferenceStage, context: Context, start: Path, dtype: torch
     from trl import DPOTrainer
 
     disable_progress_bar()  # progress is ours to show
-    tokenizer = AutoTokenizer.from_pretrained(start)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=False)
+    except (OSError, ValueError) as error:  # ValueError: its tokenizer is code of its own
+        raise InputError(f"stage '{stage.id}': {start} has no tokenizer that transformers can load ({error})") from error
     if tokenizer.chat_template is None:
         raise InputError(
             f"stage '{stage.id}': {start} has no chat template, and preferences are conversations; start from a model with one, as an sft stage's export"
@@ -154,7 +157,7 @@ def _arguments(stage: PreferenceStage, checkpoints: Path, seed: int, dtype: torc
 
 def _export(trainer: Any, stage: PreferenceStage, context: Context, folder: StageFolder, start: Path, dtype: torch.dtype) -> float:
     """Merge in float32, prove it, and write the plain folder with its tokenizer and card; comes back: the largest difference of a logit."""
-    probe = encoder(plain_tokenizer(start / "tokenizer.json"))(PROBE)
+    probe = encoder(plain_tokenizer(start))(PROBE)
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=".adapter.", suffix=".tmp") as adapter, new_folder(folder.final) as target:
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(adapter, save_embedding_layers=False)
         difference = export_model(start, Path(adapter), dtype, target, probe)

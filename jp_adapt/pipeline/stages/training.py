@@ -31,7 +31,7 @@ from jp_adapt.pipeline.stages.sft import answer_measure, sft_plan
 from jp_adapt.pipeline.stages.trackers import open_tracker
 from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.schema import Lora, PretrainStage, RowInit, RowsStage, SftStage, TokenizerStage, TrainingSamples, TrainingStage
-from jp_adapt.tokenizer.encoder import encoder, load_tokenizer
+from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
 from jp_adapt.tokenizer.save import copy_tokenizer
 from jp_adapt.training import ranks
 from jp_adapt.training.checkpoint import last_whole_checkpoint
@@ -194,7 +194,7 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
     from jp_adapt.training.loop import train
 
     tokenizer_folder = context.tokenizer_folder(stage.id)
-    tokenizer = load_tokenizer(tokenizer_folder)
+    tokenizer = plain_tokenizer(tokenizer_folder)
     prefix = context.prefix_id(tokenizer)
     plan, chars_per_token = sft_plan(stage, context) if isinstance(stage, SftStage) else _plan(stage, context, encoder(tokenizer), prefix)
     dtype = resolve_precision(context.recipe.precision)
