@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from jp_adapt.benchmarks.metrics import Metric as Metric
     from jp_adapt.benchmarks.metrics import add_metric as add_metric
     from jp_adapt.commands.evaluate import evaluate as evaluate
+    from jp_adapt.commands.merge import merge_models as merge_models
     from jp_adapt.core.errors import JpAdaptError as JpAdaptError
     from jp_adapt.evaluation.compare import compare_scores as compare_scores
     from jp_adapt.evaluation.results import read_scores as read_scores
@@ -37,6 +38,7 @@ _HOMES = {
     "add_engine": "inference.engines",
     "run_recipe": "pipeline.run",
     "open_run": "pipeline.open_run",
+    "merge_models": "commands.merge",
     "merge_adapter": "export.adapter",
     "evaluate": "commands.evaluate",
     "learn_tokens": "tokenizer.learn",

@@ -223,14 +223,14 @@ def _answers(
 ) -> tuple[Protocol, list[Output], BatchCheck | None]:
     """The answers under one wording, and what asking some again gave. A process that `follows` computes its share, says nothing and runs no program."""
     protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, variant=variant)
-    boundary = next(rules.boundary for known, rules in PROFILES.items() if known == profile)
+    rules = next(rules for known, rules in PROFILES.items() if known == profile)
     title = f"{loaded.id}@{profile}" + (f" ({variant})" if variant else "")
 
     def ask(backend: Backend, prompts: Sequence[Prompt], title: str, runner: Callable[[str], bool] | None) -> list[Output]:
         if follows:
-            return run_benchmark(loaded, protocol, prompts, backend, boundary, lambda done, note: None, _no_program)
+            return run_benchmark(loaded, protocol, prompts, backend, rules, lambda done, note: None, _no_program)
         with progress(title, sum(len(prompt.choices) for prompt in prompts) or len(prompts)) as advance:
-            return run_benchmark(loaded, protocol, prompts, backend, boundary, advance, runner)
+            return run_benchmark(loaded, protocol, prompts, backend, rules, advance, runner)
 
     try:
         outputs = ask(source.backend, prompts, title, run_program if options.allow_code_execution else None)

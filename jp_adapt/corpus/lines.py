@@ -26,7 +26,7 @@ def refuse(error: InputError) -> None:
 
 
 def kind_of(path: Path) -> str | None:
-    """".jsonl", ".txt" or ".csv" by the file's name, packed or not; None for any other."""
+    """ ".jsonl", ".txt" or ".csv" by the file's name, packed or not; None for any other."""
     name = path.name.lower()
     return next((kind for ending, kind in KINDS.items() if name.endswith(tuple(ending + packing for packing in ("", *PACKINGS)))), None)
 

@@ -9,6 +9,7 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import new_folder, refuse_existing
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.export.card import _proof, write_card
+from jp_adapt.inference.text_side import read_facts, write_text_side
 from jp_adapt.tokenizer.save import copy_tokenizer
 
 if TYPE_CHECKING:
@@ -47,6 +48,9 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
         trained, quantization = resolve_precision(facts.get("dtype", "float32")), cast("Quantization | None", facts.get("quantization"))
         difference = export_model(base, adapter, trained, target, probe, dtype=dtype, quantization=quantization)
         copy_tokenizer(folder, target)
+        start = read_facts(adapter).document_start or read_facts(base).document_start
+        if start is not None:  # an adapter of an earlier version does not say
+            write_text_side(target, start)
         lines = [f"- adapter: `{adapter.name}`, trained with a tokenizer of SHA-256 `{facts['tokenizer_sha256']}`", f"- base: `{base.name}`"]
         write_card(target, f"{base.name} with {adapter.name} merged", [*lines, _proof(difference, dtype)])
     return difference

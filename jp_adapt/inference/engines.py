@@ -11,7 +11,7 @@ from jp_adapt.core.errors import UsageError
 from jp_adapt.core.suggest import did_you_mean
 
 if TYPE_CHECKING:
-    from jp_adapt.inference.model_folder import TextSide
+    from jp_adapt.inference.text_side import TextSide
     from jp_adapt.inference.token_backend import VersionedEngine
 
 LOCAL = "local"

@@ -116,14 +116,15 @@ class EngineSource:
     @property
     def backend(self) -> Backend:
         if self._backend is None:
-            from jp_adapt.inference.model_folder import text_side
+            from jp_adapt.inference.text_side import text_side
+            from jp_adapt.inference.token_backend import TokenBackend
 
             side = text_side(self.folder)
             say(f"loading {self.folder} in {self.name}")
             engine = self.open_engine(self.folder, side, self.dtype)
-            facts = {"dtype": self.dtype, "tokenizer_sha256": side.tokenizer_sha256, "max_tokens": side.max_tokens, self.name: engine.version}
+            facts = {"dtype": self.dtype, **side.description, "max_tokens": engine.max_tokens, self.name: engine.version}
             write_json(self.out / MODEL, {"name": self.folder.resolve().name, "path": str(self.folder), **facts})
-            self._backend = side.backend(engine)
+            self._backend = TokenBackend.of(engine, side, engine.max_tokens)
         return self._backend
 
     def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
@@ -178,8 +179,9 @@ class ServedSource:
     def _open(self) -> Backend:
         from jp_adapt.inference.endpoint_backend import EndpointBackend
         from jp_adapt.inference.endpoint_engine import Completions, EndpointEngine
-        from jp_adapt.inference.model_folder import LONGEST_CONTEXT, text_side
         from jp_adapt.inference.reply_cache import ReplyCache
+        from jp_adapt.inference.text_side import LONGEST_CONTEXT, text_side
+        from jp_adapt.inference.token_backend import TokenBackend
 
         self._cache = ReplyCache(self.out / REPLIES)
         completions = Completions(self._endpoint, self.name, self._cache, parallel=self.served.parallel, stopped=self._stopped)
@@ -188,8 +190,8 @@ class ServedSource:
             backend = EndpointBackend(completions, max_tokens=LONGEST_CONTEXT)
         else:
             side = text_side(self.served.tokenizer)
-            description |= {"tokenizer_sha256": side.tokenizer_sha256, "max_tokens": side.max_tokens}
-            tokens = side.backend(EndpointEngine(completions, side.tokenizer.runtime.decode))
+            description |= side.description
+            tokens = TokenBackend.of(EndpointEngine(completions, side.tokenizer.runtime.decode), side)
             backend = EndpointBackend(completions, tokens=tokens, max_tokens=side.max_tokens)
         write_json(self.out / MODEL, description)
         return backend

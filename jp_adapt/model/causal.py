@@ -222,7 +222,7 @@ def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> Non
     if model.lora is not None:
         lora = {PEFT_PREFIX + name: parameter.detach().contiguous() for name, parameter in lora_parameters(model.body).items()}
         save_file(lora, folder / ADAPTER_FILE, metadata=facts)
-        write_json(folder / ADAPTER_CONFIG, adapter_config(model.lora, model.body))
+        write_json(folder / ADAPTER_CONFIG, adapter_config(model.lora, lora))
 
 
 def adapter_metadata(folder: Path) -> dict[str, str]:

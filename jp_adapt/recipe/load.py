@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -18,7 +19,6 @@ from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import Document, Key, load_yaml, parse_scalar
 from jp_adapt.recipe import schema
 from jp_adapt.recipe.checks import cross_check
-from jp_adapt.recipe.corpus import CorpusSource, Mixture
 from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.schema import EvaluateStage
 
@@ -231,27 +231,40 @@ def explain(document: Document, detail: Any, root: type[BaseModel] = schema.Reci
 
 def _fields_at(document: Document, key: Key, root: type[BaseModel]) -> list[str]:
     """Names that the schema allows at `key`, for "did you mean"."""
-    model, value = root, document.value
-    named: dict[str, type[BaseModel]] = {
-        "base": schema.Base,
-        "optimizer": schema.Optimizer,
-        "budget": schema.Budget,
-        "lora": schema.Lora,
-        "samples": schema.Samples,
-        "mixture": Mixture,
-    }
+    kind, value = root, document.value
     for part in key:
         value = value[part]
-        parent = model
-        if isinstance(value, dict) and value.get("kind") in schema.STAGES:
-            model = schema.STAGES[value["kind"]]
-        elif part in named:
-            model = named[str(part)]
-        elif parent is root and key[0] == "sources":
-            model = schema.Source if root is schema.Recipe else CorpusSource
-        elif "data" in key:
-            model = schema.Weighted
-    return list(model.model_fields)
+        kind = _kind_of(_inside(kind, part), value)
+    return list(getattr(kind, "model_fields", ()))
+
+
+def _inside(kind: Any, part: str | int) -> Any:
+    """The type of what stands at `part` in a value of type `kind`: a field of a model, or an entry of a mapping or a list."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind.model_fields[str(part)].annotation if part in kind.model_fields else None
+    return (get_args(kind) or (None,))[-1]
+
+
+def _kind_of(annotation: Any, value: Any) -> Any:
+    """The model or container that `value` is meant to be, where the schema allows several; None where that cannot be told."""
+    if isinstance(value, dict) and value.get("kind") in schema.STAGES:
+        return schema.STAGES[value["kind"]]
+    choices = list(_choices(annotation))
+    models = [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
+    if isinstance(value, dict) and models:
+        return models[0] if len(models) == 1 else None
+    return next((choice for choice in choices if isinstance(value, get_origin(choice) or ())), None)
+
+
+def _choices(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation allows."""
+    if get_origin(annotation) is Annotated:
+        yield from _choices(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
+        for one in get_args(annotation):
+            yield from _choices(one)
+    else:
+        yield annotation
 
 
 def _short(value: Any) -> str:

@@ -352,8 +352,12 @@ def test_a_context_that_is_too_long_is_counted(pico: Path, tmp_path: Path) -> No
         (["--suite", "ja-cor"], 2, "no suite 'ja-cor' (did you mean 'ja-core'?)"),
         (["--benchmarks", "ja/jnl"], 2, "no benchmark 'ja/jnl' (did you mean 'ja/jnli'?)"),
         (["--profile", "stability"], 2, "no profile 'stability'; profiles: jp-adapt, stability-0.2.1"),
-        (["--benchmarks", "ja/jnli"], 3, "ja/jnli: its data is not shipped; give with --data the folder that holds 'jglue'"),
-        (["--benchmarks", "ja/jnli", "--data", "nowhere"], 3, "nowhere/jglue: no such folder; clone https://github.com/yahoojapan/JGLUE there at 6f071c"),
+        (["--benchmarks", "ja/jnli"], 3, "ja/jnli: its data is not shipped; run `jp-adapt data fetch ja/jnli --to DIR` and give --data DIR"),
+        (
+            ["--benchmarks", "ja/jnli", "--data", "nowhere"],
+            3,
+            "nowhere/jglue: no such folder; run `jp-adapt data fetch ja/jnli --to nowhere`, or bring https://github.com/yahoojapan/JGLUE there",
+        ),
         (["--benchmarks", "quickstart/ja-everyday-100", "--shots", "2"], 2, "--shots 2, and the benchmark has no examples to show"),
         (["--overlap", "nothing.jsonl"], 3, "nothing.jsonl: no such file"),
     ],
@@ -370,22 +374,6 @@ def test_a_table_of_overlap_that_is_none(tmp_path: Path, line: str) -> None:
     (tmp_path / "table.jsonl").write_text(line + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"table\.jsonl:1: "):
         read_overlap(tmp_path / "table.jsonl")
-
-
-def test_a_chat_is_asked_in_the_models_own_template(pico: Path, tmp_path: Path) -> None:
-    import shutil
-
-    from jp_adapt.inference.model_folder import chat_template, render_chat
-
-    plain = render_chat(*chat_template(pico), [("やあ", "はい")], "次は？")
-    assert plain.endswith("\n\n### 指示:\n次は？\n\n### 応答:\n")
-    assert "<|endoftext|>" in plain, "an answer ends"
-    assert not plain.startswith("<|endoftext|>"), "BOS stands before every text anyhow"
-    own = tmp_path / "own"
-    shutil.copytree(pico, own)
-    template = "{{ bos_token }}{% for m in messages %}[{{ m['role'] }}]{{ m['content'] }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
-    (own / "chat_template.jinja").write_text(template, encoding="utf-8")
-    assert render_chat(*chat_template(own), [("やあ", "はい")], "次は？") == "[user]やあ[assistant]はい[user]次は？[assistant]"
 
 
 def test_the_example_of_the_documentation_works(pico: Path, tmp_path: Path) -> None:

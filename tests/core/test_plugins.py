@@ -26,7 +26,7 @@ class Echo:
     version = "7"
 
     def __init__(self, folder, side, dtype):
-        self.folder, self.side = folder, side
+        self.folder, self.side, self.max_tokens = folder, side, side.max_tokens
 
     def log_likelihoods(self, requests, max_tokens, advance):
         return [-float(len(request.ids)) for request in requests]

@@ -80,9 +80,7 @@ def test_documents_before_garbage_are_kept_and_the_garbage_is_counted_once(tmp_p
     errors: list[str] = []
     assert [text for _, text in iter_placed(path, on_error=lambda error: errors.append(str(error)))] == texts
     lines = content.count("\n") + 1
-    assert errors == [
-        f"{path}:{lines + 1}: the {packing} file is damaged or cut short here (other data follow the last packed part); fetch it again"
-    ]
+    assert errors == [f"{path}:{lines + 1}: the {packing} file is damaged or cut short here (other data follow the last packed part); fetch it again"]
 
 
 @pytest.mark.parametrize("packing", PACK)
@@ -139,7 +137,9 @@ BOMBS = {
 }
 
 
-@pytest.mark.parametrize(("name", "kind"), [*((name, ".jsonl") for name in BOMBS if "short" not in name), *((name, ".txt") for name in BOMBS), ("zstd", ".csv")])
+@pytest.mark.parametrize(
+    ("name", "kind"), [*((name, ".jsonl") for name in BOMBS if "short" not in name), *((name, ".txt") for name in BOMBS), ("zstd", ".csv")]
+)
 @pytest.mark.parametrize("mode", ["refuse", "skip"])
 def test_a_small_file_that_unpacks_to_gigabytes_is_refused_without_the_memory(tmp_path: Path, name: str, kind: str, mode: str) -> None:
     suffix, make = BOMBS[name]

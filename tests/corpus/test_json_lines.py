@@ -79,7 +79,7 @@ def test_a_first_line_that_is_cut_is_one_broken_line_and_no_other_shape(tmp_path
     assert [text for _, text in iter_placed(path, on_error=lambda error: errors.append(str(error)))] == ["一", "二"]
     assert len(errors) == 1
     assert errors[0].startswith(f"{path}:1: not valid JSON")
-    with pytest.raises(InputError, match="x.jsonl:1: not valid JSON"):
+    with pytest.raises(InputError, match=r"x\.jsonl:1: not valid JSON"):
         list(iter_documents(path))
 
 

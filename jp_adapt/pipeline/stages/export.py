@@ -5,6 +5,7 @@ from __future__ import annotations
 from jp_adapt.core.files import new_folder
 from jp_adapt.export.adapter import PROBE
 from jp_adapt.export.card import export_facts, stage_records, write_card
+from jp_adapt.inference.text_side import write_text_side
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.context import Context, Results
 from jp_adapt.pipeline.stages.sft import last_sft, write_chat_template
@@ -30,4 +31,5 @@ def run_export(stage: ExportStage, context: Context, folder: StageFolder) -> Res
         write_card(target, f"{context.recipe.name}, stage {stage.id}", export_facts(context.recipe, records, difference, stage.dtype))
         if (sft := last_sft(stage, context)) is not None:
             write_chat_template(sft, context, target)
+        write_text_side(target, context.document_start)
     return {"largest_logit_difference": difference}
