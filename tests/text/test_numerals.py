@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 from fractions import Fraction
 
@@ -109,10 +111,10 @@ def test_a_number_in_kanji_reads_back(number: int) -> None:
 def test_any_text_is_read(text: str) -> None:
     numbers = read_numbers(text)
     assert all(0 <= number.start < number.end <= len(text) for number in numbers)
-    assert all(left.end <= right.start for left, right in zip(numbers, numbers[1:], strict=False))
+    assert all(left.end <= right.start for left, right in itertools.pairwise(numbers))
     assert [first_number(text), last_number(text)] == ([numbers[0], numbers[-1]] if numbers else [None, None])
     assert all(Fraction(number_text(number.value)) == number.value for number in numbers)
-    assert all(float(number.value) is not None for number in numbers)
+    assert all(math.isfinite(float(number.value)) for number in numbers)
 
 
 @pytest.mark.parametrize(
