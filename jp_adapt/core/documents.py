@@ -6,17 +6,16 @@ import json
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, cast
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, write_json
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
-
     import pandas
     import pyarrow
     from pydantic import TypeAdapter, ValidationError
+    from typing_extensions import Self
 
 Record = TypeVar("Record")
 MOST_TOLD = 3  # of the keys that are wrong in one file
@@ -98,7 +97,9 @@ def record_from(kind: type[Record], value: Any, place: str, way_out: str = "") -
     from pydantic import ValidationError
 
     try:
-        record: Record = _adapter(kind).validate_json(json.dumps(value), strict=True)  # as JSON: a strict check of Python values takes no list for a pair
+        record: Record = _adapter(cast("Any", kind)).validate_json(
+            json.dumps(value), strict=True
+        )  # as JSON: a strict check of Python values takes no list for a pair
     except ValidationError as error:
         raise InputError(f"{place}: {_told(error)}{_tail(way_out)}") from error
     return record

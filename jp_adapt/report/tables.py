@@ -25,9 +25,7 @@ def comparison_lines(report: Comparison) -> list[str]:
             lines.append(f"  {figures}  {interval:<18} {p:>9} {entry.items:>6}  {entry.name}")
             lines.append(f"{'':11}{entry.verdict}")
             lines += [f"{'':11}! {note}" for note in notes(entry)]
-        lines += [
-            f"  {_number(text.a):>8} {_number(text.b):>8} {_number(text.b - text.a, True):>8}  bits per character of {text.id}" for text in pair.texts
-        ]
+        lines += [f"  {_number(text.a):>8} {_number(text.b):>8} {_number(text.b - text.a, True):>8}  bits per character of {text.id}" for text in pair.texts]
         if pair.only_in_one:
             lines.append(f"  not in both: {', '.join(pair.only_in_one)}")
     if report.tests > 1:
