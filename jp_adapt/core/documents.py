@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, write_json
