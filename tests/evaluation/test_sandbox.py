@@ -124,7 +124,8 @@ def test_every_system_call_that_is_not_listed_is_refused() -> None:
 
 
 def test_ioctl_says_that_nothing_is_a_terminal() -> None:
-    assert run_program("import os; assert not os.isatty(0); open('/work/x', 'w').close()")
+    assert run_program("import os; assert not os.isatty(0)")
+    assert run_program("import os; os.set_inheritable(os.open('/work/x', os.O_CREAT), True)"), "which has another way where there is no terminal"
 
 
 def test_the_numbers_are_those_of_libseccomp() -> None:
@@ -217,8 +218,12 @@ def test_the_inner_process_is_nobody_and_has_no_rights() -> None:
     with _sleeper() as caller:
         assert _until(lambda: len(_beneath(caller.pid)) == 2)
         time.sleep(0.5)  # until it has shut itself in
-        inner = next(facts for facts in map(_status, _beneath(caller.pid)) if facts["PPid"] != str(caller.pid))
+        entry = next(entry for entry in _beneath(caller.pid) if _status(entry)["PPid"] != str(caller.pid))
+        inner, mounts = _status(entry), [line.split()[4] for line in (entry / "mountinfo").read_text(encoding="utf-8").splitlines()]
         caller.kill()
+    assert mounts.count("/") == 1, "the old root is gone"
+    assert {"/dev/null", "/dev/urandom", "/usr"} < set(mounts)
+    assert "/proc" not in mounts
     expected = "65534" if os.getuid() == 0 else str(os.getuid())
     assert inner["Uid"].split() == [expected] * 4
     assert (int(inner["CapEff"], 16), int(inner["CapPrm"], 16), inner["NoNewPrivs"], inner["Seccomp"]) == (0, 0, "1", "2")
