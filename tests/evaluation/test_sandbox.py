@@ -217,7 +217,7 @@ def test_nothing_outlives_a_caller_that_is_killed() -> None:
 def test_the_inner_process_is_nobody_and_has_no_rights() -> None:
     with _sleeper() as caller:
         assert _until(lambda: len(_beneath(caller.pid)) == 2)
-        time.sleep(0.5)  # until it has shut itself in
+        assert _until(lambda: any(_status(entry).get("Seccomp") == "2" for entry in _beneath(caller.pid))), "it has shut itself in"
         entry = next(entry for entry in _beneath(caller.pid) if _status(entry)["PPid"] != str(caller.pid))
         inner, mounts = _status(entry), [line.split()[4] for line in (entry / "mountinfo").read_text(encoding="utf-8").splitlines()]
         caller.kill()
