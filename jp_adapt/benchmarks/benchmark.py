@@ -6,24 +6,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from jp_adapt.benchmarks.metrics import METRICS, MetricName
 from jp_adapt.benchmarks.part import Count, Name, Part
 from jp_adapt.benchmarks.templates import checked_expression, checked_template
 
 Kind = Literal["multiple_choice", "generate", "similarity", "acceptability", "code", "judge"]
 Profile = Literal["jp-adapt", "stability-0.2.1", "stability-0.3", "stability-0.6", "lm-eval-ja", "llm-jp-eval"]
 Reader = Literal["jsonl", "json", "csv", "tsv", "parquet", "xml", "lines", "python"]
-Metric = Literal[
-    "accuracy", "accuracy_per_char", "balanced_accuracy", "macro_f1", "mcc",
-    "exact_match", "f1", "char_f1", "llm_jp_char_f1", "flexeval_char_f1",
-    "jasquad_exact_match", "jasquad_f1", "lm_eval_exact_match", "number_match", "harness_number_match",
-    "rouge1", "rouge2", "rougeL", "harness_rouge2", "bleu", "chrf", "pearson", "spearman", "pass@1", "answered",
-]  # fmt: skip
 Normaliser = Literal["nfkc", "width", "dashes", "brackets", "quotes", "spaces", "case", "punctuation", "units", "number_commas", "kanji_numerals"]
 Extract = Literal["strip", "first_line", "first_paragraph", "first_number"]
 
 Template = Annotated[str, AfterValidator(checked_template), Field(description="Jinja template over the item's fields")]
 Expression = Annotated[str, AfterValidator(checked_expression), Field(description="Jinja expression (no braces) over the record")]
-METRICS_OF_CHOICES = ("accuracy", "accuracy_per_char", "balanced_accuracy", "macro_f1", "mcc")
 
 
 class Split(Part):
@@ -83,8 +77,7 @@ class Protocol(Part):
     max_tokens: Count | Literal["longest_answer", "longest_answer_plus_10"] | None = Field(None, description="budget in tokens, where a peer has one")
     extract: list[Extract] = Field(default_factory=list, description="what of a generated text is the answer")
     normalise: list[Normaliser] = Field(default_factory=list, description="done to answers and right answers, in this order, before they are compared")
-    metrics: list[Metric] = Field(min_length=1)
-    mecab: Literal["unidic-lite", "ipadic"] = Field("unidic-lite", description="dictionary that cuts Japanese into words, where a metric needs words")
+    metrics: list[MetricName] = Field(min_length=1)
     language: Literal["ja", "en"] | None = Field(None, description="of the answers, where it is not the benchmark's (translation)")
     variants: dict[Name, Variant] = Field(default_factory=dict, description="other wordings, measured too in prompt-set mode")
     note: str = Field("", description="what of the peer could not be reproduced")
@@ -133,7 +126,7 @@ class Benchmark(Part):
         for profile, protocol in self.protocols.items():
             kind = protocol.kind or self.kind
             chosen = kind in ("multiple_choice", "acceptability")
-            if any((metric in METRICS_OF_CHOICES) != chosen for metric in protocol.metrics):
+            if any((METRICS[metric].of == "choices") != chosen for metric in protocol.metrics):
                 raise ValueError(f"protocols.{profile}: {kind} is scored by other metrics than {', '.join(protocol.metrics)}")
             if not chosen and protocol.max_chars is None and protocol.max_tokens is None:
                 raise ValueError(f"protocols.{profile}: a generated answer needs 'max_chars'")

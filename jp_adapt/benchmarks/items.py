@@ -81,10 +81,10 @@ def load_benchmark(name: str, data: Path | None = None, *, shots: bool = True) -
     folder = path.parent
     if benchmark.data.folder is not None:
         if data is None:
-            raise InputError(f"{name}: its data is not shipped; give with --data the folder that holds '{benchmark.data.folder}' ({benchmark.source})")
+            raise InputError(f"{name}: its data is not shipped; run `jp-adapt data fetch {name} --to DIR` and give --data DIR ({benchmark.source})")
         folder = data / benchmark.data.folder
         if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; clone {benchmark.source} there" + (f" at {benchmark.revision}" if benchmark.revision else ""))
+            raise InputError(f"{folder}: no such folder; run `jp-adapt data fetch {name} --to {data}`, or bring {benchmark.source} there yourself")
     items, sha256 = _items(benchmark, benchmark.data.test, folder)
     examples: list[Item] = []
     read = [(benchmark.data.test, sha256)]

@@ -45,7 +45,8 @@ def add_parser(verbs: Any) -> None:
         "--check-batches", type=positive, metavar="N", help="ask N items of each benchmark again, alone and in other batches: answers that flip"
     )
     parser.add_argument("--processes", type=positive, metavar="N", help="measure with N processes of this machine (one per GPU)")
-    parser.add_argument("--backend", choices=("local", "vllm"), default="local", help="what computes (default: local; vllm needs a GPU and jp-adapt[vllm])")
+    parser.add_argument("--backend", default="local", metavar="NAME", help="what computes: local, vllm, or an engine of a plugin (default: local)")
+    parser.add_argument("--plugin", action="append", default=[], metavar="NAME", help="use an installed plugin: its metrics and engines")
     parser.add_argument("--endpoint", metavar="URL", help="ask a model behind an OpenAI-compatible address, ending in /v1")
     parser.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key of --endpoint")
     parser.add_argument("--tokenizer", type=Path, metavar="DIR", help="tokenizer of the model behind --endpoint: tokens are sent, not texts")
@@ -112,6 +113,7 @@ def main(args: argparse.Namespace) -> int:
         backend=args.backend,
         served=_served(args),
         check_batches=args.check_batches,
+        plugins=tuple(args.plugin),
     )
     out = args.out or Path("runs") / f"eval-{args.model.resolve().name}"
     scores = evaluate(args.model, out, options, processes=joined_processes())

@@ -19,11 +19,24 @@ from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, Usage
 from jp_adapt.core.files import new_folder, read_json, refuse_unwritable, write_json
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
+from jp_adapt.core.plugins import use_plugins
 from jp_adapt.core.progress import progress, say
 from jp_adapt.corpus.overlap import read_overlap
 from jp_adapt.evaluation.batch_check import check_batches, spread
 from jp_adapt.evaluation.prompts import Prompt, build_prompts
-from jp_adapt.evaluation.results import OUTPUTS, BenchmarkScore, Output, Scores, read_outputs, read_scores, score_from, write_outputs, write_scores
+from jp_adapt.evaluation.results import (
+    OUTPUTS,
+    BatchCheck,
+    BenchmarkScore,
+    Output,
+    Scores,
+    read_benchmark_score,
+    read_outputs,
+    read_scores,
+    text_scores,
+    write_outputs,
+    write_scores,
+)
 from jp_adapt.evaluation.run import run_benchmark
 from jp_adapt.evaluation.sandbox import check_isolation, run_program
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
@@ -54,6 +67,7 @@ class EvalOptions:
     backend: str = "local"
     served: Served | None = None
     check_batches: int | None = None
+    plugins: tuple[str, ...] = ()
 
 
 def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *, processes: Processes = ALONE, **changes: Any) -> Scores:
@@ -68,6 +82,7 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
         RunFolderError: `out` holds another evaluation.
     """
     options = replace(options or EvalOptions(), **changes)
+    use_plugins(options.plugins)
     if options.texts and (options.served is not None or options.backend != "local"):
         raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
     return evaluate_source(lambda: open_source(model, options.dtype, options.served, out, processes, options.backend), out, options, processes)
@@ -153,6 +168,7 @@ def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], o
         "check_batches": options.check_batches,
         "overlap": sha256_file(options.overlap) if options.overlap is not None else None,
         "texts": {text: sha256_file(Path(text)) for text in options.texts},
+        **({"plugins": use_plugins(options.plugins)} if options.plugins else {}),
     }
 
 
@@ -204,17 +220,17 @@ def _ask(
 
 def _answers(
     loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, variant: str | None, *, follows: bool = False
-) -> tuple[Protocol, list[Output], dict[str, Any] | None]:
+) -> tuple[Protocol, list[Output], BatchCheck | None]:
     """The answers under one wording, and what asking some again gave. A process that `follows` computes its share, says nothing and runs no program."""
     protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, variant=variant)
-    boundary = next(rules.boundary for known, rules in PROFILES.items() if known == profile)
+    rules = next(rules for known, rules in PROFILES.items() if known == profile)
     title = f"{loaded.id}@{profile}" + (f" ({variant})" if variant else "")
 
     def ask(backend: Backend, prompts: Sequence[Prompt], title: str, runner: Callable[[str], bool] | None) -> list[Output]:
         if follows:
-            return run_benchmark(loaded, protocol, prompts, backend, boundary, lambda done, note: None, _no_program)
+            return run_benchmark(loaded, protocol, prompts, backend, rules, lambda done, note: None, _no_program)
         with progress(title, sum(len(prompt.choices) for prompt in prompts) or len(prompts)) as advance:
-            return run_benchmark(loaded, protocol, prompts, backend, boundary, advance, runner)
+            return run_benchmark(loaded, protocol, prompts, backend, rules, advance, runner)
 
     try:
         outputs = ask(source.backend, prompts, title, run_program if options.allow_code_execution else None)
@@ -252,8 +268,8 @@ def _write(out: Path, identity: dict[str, Any], profile: str, loaded: Sequence[L
     scores = Scores(
         model=read_json(description) if description.is_file() else identity["model"],
         profile=profile,
-        benchmarks=[score_from(read_json(part / "score.json"), part / "score.json") for part in parts],
-        texts=read_json(texts) if texts.is_file() else [],
+        benchmarks=[read_benchmark_score(part / "score.json") for part in parts],
+        texts=text_scores(read_json(texts), str(texts)) if texts.is_file() else [],
         environment=environment(),
     )
     write_scores(out, scores)

@@ -11,6 +11,7 @@ from typing import Any
 
 from jp_adapt.benchmarks.benchmark import Kind, Protocol
 from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration
+from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.benchmarks.profiles import PROFILES
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import new_folder, write_text
@@ -18,10 +19,6 @@ from jp_adapt.core.shipped import shipped_benchmarks
 from jp_adapt.evaluation.lm_eval_scores import SCORING
 from jp_adapt.evaluation.prompts import Prompt, build_prompts
 from jp_adapt.inference.token_backend import MAX_TOKENS_PER_CHAR
-
-CHOICE_METRICS = {"accuracy": "acc", "accuracy_per_char": "acc_norm", "mcc": "mcc"}  # ours: lm-eval's of the same definition
-WHOLE_SET = frozenset({"bleu", "chrf", "pearson", "spearman"})  # no means over items
-AGGREGATION = {"mcc": "matthews_corrcoef"}
 
 
 @dataclass
@@ -95,9 +92,10 @@ def _obstacle(protocol: Protocol, kind: Kind, metrics: Sequence[str]) -> str | N
 def _metrics(protocol: Protocol, chosen: bool) -> tuple[list[str], list[str]]:
     """lm-eval's names of the metrics, and ours that it cannot give. Choices always have accuracy."""
     if not chosen:
-        return [one for one in protocol.metrics if one not in WHOLE_SET], [one for one in protocol.metrics if one in WHOLE_SET]
-    known = [CHOICE_METRICS[one] for one in protocol.metrics if one in CHOICE_METRICS]
-    return known if "acc" in known else ["acc", *known], [one for one in protocol.metrics if one not in CHOICE_METRICS]
+        means = [metric for metric in protocol.metrics if METRICS[metric].whole is None]
+        return means, [metric for metric in protocol.metrics if metric not in means]
+    known = [name for metric in protocol.metrics if (name := METRICS[metric].lm_eval) is not None]
+    return known if "acc" in known else ["acc", *known], [metric for metric in protocol.metrics if METRICS[metric].lm_eval is None]
 
 
 def _choice_line(prompt: Prompt) -> dict[str, Any]:
@@ -127,7 +125,8 @@ def _yaml(task: str, loaded: LoadedBenchmark, profile: str, protocol: Protocol, 
         budget = protocol.max_tokens or MAX_TOKENS_PER_CHAR * (protocol.max_chars or 1)
         config |= {"output_type": "generate_until", "doc_to_target": "answers"}
         config["generation_kwargs"] = {"until": protocol.stop, "max_gen_toks": budget, "do_sample": False}
-    config["metric_list"] = [{"metric": one, "aggregation": AGGREGATION.get(one, "mean"), "higher_is_better": True} for one in metrics]
+    aggregations = {facts.lm_eval: facts.lm_eval_aggregation for facts in METRICS.values() if facts.lm_eval is not None}
+    config["metric_list"] = [{"metric": one, "aggregation": aggregations.get(one, "mean"), "higher_is_better": True} for one in metrics]
     benchmark = loaded.benchmark
     config["metadata"] = {"version": benchmark.version, "source": benchmark.source, "licence": benchmark.licence, "shots": protocol.shots}
     lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in config.items()]

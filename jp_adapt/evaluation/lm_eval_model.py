@@ -49,7 +49,8 @@ class JpAdaptLM(TemplateLM):
         device: str | None = None,
     ) -> None:
         super().__init__()
-        self.model = load_model(Path(pretrained), dtype).model
+        loaded = load_model(Path(pretrained), dtype)
+        self.model, self.side = loaded.model, loaded.side
         if device is not None and (torch.cuda.is_available() or not device.startswith("cuda")):
             self.model.to(device)
         self._device = self.model.base_head.device
@@ -59,12 +60,13 @@ class JpAdaptLM(TemplateLM):
 
     @property
     def eot_token_id(self) -> int:
-        return int(self.tokenizer.eos_token_id)
+        if self.side.starts.eos is None:
+            raise InputError(f"{self.pretrained}: the tokenizer names no eos_token, which lm-eval's rules need")
+        return self.side.starts.eos
 
     @property
     def prefix_token_id(self) -> int:
-        bos = self.tokenizer.bos_token_id
-        return int(bos) if bos is not None else self.eot_token_id
+        return self.side.starts.before_empty("cut")
 
     @property
     def tokenizer_name(self) -> str:
@@ -140,9 +142,7 @@ class JpAdaptLM(TemplateLM):
 
     def _stop_ids(self) -> list[int]:
         """EOS of the tokenizer, and those at which transformers' `generate` would stop."""
-        configured = self.model.base.generation_config.eos_token_id
-        more = configured if isinstance(configured, list) else [configured] if configured is not None else []
-        return [self.eot_token_id, *more]
+        return [self.eot_token_id, *self.side.generation_stops]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from jp_adapt.benchmarks.benchmark import Kind, Protocol
 from jp_adapt.benchmarks.items import LoadedBenchmark
-from jp_adapt.benchmarks.profiles import Boundary
+from jp_adapt.benchmarks.profiles import ProfileRules
 from jp_adapt.benchmarks.templates import render, value_of
 from jp_adapt.core.progress import Advance
 from jp_adapt.evaluation.extract import extract
@@ -24,17 +24,19 @@ def run_benchmark(
     protocol: Protocol,
     prompts: Sequence[Prompt],
     backend: Backend,
-    boundary: Boundary,
+    rules: ProfileRules,
     advance: Advance,
     run_program: RunProgram | None = None,
 ) -> list[Output]:
-    """Ask every prompt and score every answer. `run_program` runs the programs of a code benchmark (see `sandbox`)."""
+    """Ask every prompt by the profile's `rules` and score every answer. `run_program` runs the programs of a code benchmark (see `sandbox`)."""
     kind = protocol.kind or loaded.benchmark.kind
     if kind in ("multiple_choice", "acceptability"):
-        return _chosen(loaded.id, protocol, prompts, backend.choose([p.text for p in prompts], [p.choices for p in prompts], boundary, advance))
+        return _chosen(loaded.id, protocol, prompts, backend.choose([p.text for p in prompts], [p.choices for p in prompts], rules.boundary, advance))
     if kind == "judge":
         return _conversations(loaded, protocol, prompts, backend, advance)
-    written = backend.write([Ask(prompt.text, tuple(protocol.stop), protocol.max_chars, _budget(protocol, prompt, backend)) for prompt in prompts], advance)
+    stop = tuple(protocol.stop)
+    asks = [Ask(prompt.text, stop, protocol.max_chars, _budget(protocol, prompt, backend), start=rules.start) for prompt in prompts]
+    written = backend.write(asks, advance)
     return [_written(loaded, kind, protocol, prompt, answer, run_program) for prompt, answer in zip(prompts, written, strict=True)]
 
 
@@ -92,7 +94,7 @@ def _conversations(loaded: LoadedBenchmark, protocol: Protocol, prompts: Sequenc
         open_ones = [index for index, turns in enumerate(said) if turn < len(turns)]
         texts = [backend.chat(history[index], said[index][turn]) for index in open_ones]
         turns_so_far = [(*(text for pair in history[index] for text in pair), said[index][turn]) for index in open_ones]
-        asks = [Ask(text, tuple(protocol.stop), protocol.max_chars, said=so_far) for text, so_far in zip(texts, turns_so_far, strict=True)]
+        asks = [Ask(text, tuple(protocol.stop), protocol.max_chars, said=so_far, start="nothing") for text, so_far in zip(texts, turns_so_far, strict=True)]
         written = backend.write(asks, advance)
         for index, text, answer in zip(open_ones, texts, written, strict=True):
             item = prompts[index].item

@@ -9,13 +9,13 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import new_folder, refuse_existing
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.export.card import _proof, write_card
+from jp_adapt.inference.text_side import read_facts, write_text_side
 from jp_adapt.tokenizer.save import copy_tokenizer
 
 if TYPE_CHECKING:
     from jp_adapt.model.causal import Quantization
 
 PROBE = "これは、書き出したモデルが学習したモデルと同じ値を返すことを確かめる文です。 The same holds in English: 1, 2, 3."
-MERGE_DTYPES = ("float32", "bfloat16")
 
 
 def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | None = None, dtype: str = "float32") -> float:
@@ -43,11 +43,14 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
 
     facts = adapter_metadata(adapter)
     folder = _tokenizer_of(facts["tokenizer_sha256"], [tokenizer] if tokenizer else [adapter, base])
-    probe = encoder(plain_tokenizer(folder / "tokenizer.json"))(PROBE)
+    probe = encoder(plain_tokenizer(folder))(PROBE)
     with new_folder(out) as target:
         trained, quantization = resolve_precision(facts.get("dtype", "float32")), cast("Quantization | None", facts.get("quantization"))
         difference = export_model(base, adapter, trained, target, probe, dtype=dtype, quantization=quantization)
         copy_tokenizer(folder, target)
+        start = read_facts(adapter).document_start or read_facts(base).document_start
+        if start is not None:  # an adapter of an earlier version does not say
+            write_text_side(target, start)
         lines = [f"- adapter: `{adapter.name}`, trained with a tokenizer of SHA-256 `{facts['tokenizer_sha256']}`", f"- base: `{base.name}`"]
         write_card(target, f"{base.name} with {adapter.name} merged", [*lines, _proof(difference, dtype)])
     return difference

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     pass
 
 
-def write_card(folder: Path, title: str, facts: list[str], *, languages: tuple[str, ...] = ("ja", "en"), licence: str | None = None) -> None:
+def write_card(
+    folder: Path, title: str, facts: list[str], *, languages: tuple[str, ...] = ("ja", "en"), licence: str | None = None, tags: tuple[str, ...] = ("jp-adapt",)
+) -> None:
     """`README.md`: a model card with the front matter that the hub reads, and what is known of where the model comes from."""
     front = ["---", *(["license: " + licence] if licence else []), "language:", *(f"- {language}" for language in languages)]
-    front += ["library_name: transformers", "pipeline_tag: text-generation", "tags: [jp-adapt]", "---"]
+    front += ["library_name: transformers", "pipeline_tag: text-generation", f"tags: [{', '.join(tags)}]", "---"]
     body = ["", f"# {title}", "", f"Made with jp-adapt {metadata.version('jp-adapt')}.", "", *facts, ""]
     write_text(folder / "README.md", "\n".join(front + body))
 

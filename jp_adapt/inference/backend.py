@@ -6,19 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
-from jp_adapt.benchmarks.profiles import Boundary
+from jp_adapt.benchmarks.profiles import Boundary, Start
 from jp_adapt.core.progress import Advance
 
 
 @dataclass(frozen=True)
 class Ask:
-    """A text to be continued, and where the continuation ends. `said`: the same text as the turns of a conversation, the user's and the answers in turn."""
+    """A text to be continued, what stands before it, and where the continuation ends.
+
+    `said`: the same text as the turns of a conversation, the user's and the answers in turn; the text is then whole, and `start` is "nothing".
+    """
 
     text: str
     stop: tuple[str, ...] = ()
     max_chars: int | None = None
     max_tokens: int | None = None
     said: tuple[str, ...] = ()
+    start: Start = "document"
 
 
 @dataclass(frozen=True)
@@ -56,5 +60,5 @@ class Backend(Interface):
     def count_tokens(self, text: str) -> int: ...
 
     def chat(self, turns: Sequence[tuple[str, str]], user: str) -> str:
-        """The text of a conversation: turns of (user, answer), then what the user says next."""
+        """The text of a conversation: turns of (user, answer), then what the user says next. Nothing is to stand before it."""
         ...

@@ -12,6 +12,7 @@ from jp_adapt.inference.trie import Request
 from jp_adapt.model.causal import CausalModel
 
 Encode = Callable[[str], list[int]]
+TEXT_WINDOW = 2048  # tokens; the same for every model that takes as many, so that figures compare
 
 
 @dataclass(frozen=True)

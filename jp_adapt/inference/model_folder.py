@@ -1,31 +1,25 @@
-"""A model folder ready to be asked: weights, tokenizer, the token before every text, and what scores.json says of it."""
+"""A model folder ready to be asked: weights behind its text side, and what scores.json says of it."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import read_json, read_text
-from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import progress
 from jp_adapt.corpus.sources import read_documents
-from jp_adapt.inference.bits import score_texts
+from jp_adapt.inference.bits import TEXT_WINDOW, TextScore, score_texts
 from jp_adapt.inference.local_engine import LocalEngine
 from jp_adapt.inference.processes import ALONE, Processes
-from jp_adapt.inference.token_backend import Engine, TokenBackend
+from jp_adapt.inference.samples import continue_prompts
+from jp_adapt.inference.text_side import TextSide, text_side
+from jp_adapt.inference.token_backend import TokenBackend
 from jp_adapt.model.causal import CausalModel, load_causal, resolve_precision
-from jp_adapt.text.chat import TEMPLATES, with_defaults
-from jp_adapt.tokenizer.bpe import BpeTokenizer
-from jp_adapt.tokenizer.load import load_tokenizer
-
-LONGEST_CONTEXT = 4096  # tokens; longer prompts are cut from the left and counted
 
 
 @dataclass(frozen=True)
@@ -35,9 +29,12 @@ class EvaluatedModel:
     backend: TokenBackend
     description: dict[str, Any]
     model: CausalModel
-    tokenizer: BpeTokenizer
-    prefix: int
-    max_tokens: int
+    side: TextSide
+
+    def score_documents(self, documents: Sequence[str], advance: Callable[[int, str], None]) -> TextScore:
+        """What whole texts cost, each after the token that begins a document."""
+        window = min(self.side.max_tokens, TEXT_WINDOW)
+        return score_texts(self.model, self.side.tokenizer.encode, documents, prefix=self.side.starts.document, max_tokens=window, advance=advance)
 
     def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
         """Bits per byte and per character of whole text files."""
@@ -45,7 +42,7 @@ class EvaluatedModel:
         for path in paths:
             documents = read_documents(Path(path), "text")
             with progress(f"bits of {path}", len(documents)) as advance:
-                score = score_texts(self.model, self.tokenizer.encode, documents, prefix=self.prefix, max_tokens=self.max_tokens, advance=advance)
+                score = self.score_documents(documents, advance)
             entries.append(
                 {
                     "id": Path(path).name,
@@ -59,49 +56,28 @@ class EvaluatedModel:
             )
         return entries
 
-
-@dataclass(frozen=True)
-class TextSide:
-    """What a model folder says of texts: its tokenizer, the token before every text, the tokens that end one, and how long a text may be."""
-
-    folder: Path
-    tokenizer: BpeTokenizer
-    tokenizer_sha256: str
-    prefix: int
-    stop_ids: list[int]
-    max_tokens: int
-
-    def backend(self, engine: Engine) -> TokenBackend:
-        """Benchmarks on an engine that takes this tokenizer's tokens."""
-        return TokenBackend(
-            engine,
-            self.tokenizer.encode,
-            prefix=self.prefix,
-            max_tokens=self.max_tokens,
-            own_start=self.tokenizer.runtime.encode("", add_special_tokens=True).ids,
-            render_chat=partial(render_chat, *chat_template(self.folder)),
+    def samples(self, prompts: Sequence[str], *, max_chars: int, repetition_penalty: float) -> list[str]:
+        """Greedy continuations of a few prompts."""
+        texts: list[str] = continue_prompts(
+            self.model,
+            self.side.tokenizer.encode,
+            self.side.tokenizer.runtime.decode,
+            prompts,
+            prefix=self.side.starts.document,
+            max_chars=max_chars,
+            repetition_penalty=repetition_penalty,
+            stop_ids=self.side.stop_ids,
         )
-
-
-def text_side(folder: Path, document_start: str | None = None) -> TextSide:
-    """The tokenizer of a model folder, which needs no weights; `document_start` is the token before every text, where it is not the tokenizer's BOS.
-
-    InputError for a folder without a tokenizer, or without that token.
-    """
-    loaded = load_tokenizer(folder)
-    prefix = _prefix(folder, loaded.tokenizer) if document_start is None else loaded.tokenizer.runtime.token_to_id(document_start)
-    if prefix is None:
-        raise InputError(f"{folder}: the tokenizer has no token '{document_start}', which is to stand before every text")
-    config = _config(folder)
-    max_tokens = min(int(config.get("max_position_embeddings") or LONGEST_CONTEXT), LONGEST_CONTEXT)
-    return TextSide(folder, loaded.tokenizer, sha256_file(loaded.files[0]), prefix, [prefix, *_ids(config.get("eos_token_id"))], max_tokens)
+        return texts
 
 
 def load_model(
     folder: Path, dtype: str = "auto", processes: Processes = ALONE, *, name: str | None = None, document_start: str | None = None
 ) -> EvaluatedModel:
-    """A Hugging Face model folder, checked, on the GPU where there is one. InputError for one without a tokenizer, or whose tokenizer has ids that the
-    embedding lacks."""
+    """A Hugging Face model folder, checked, on the GPU where there is one. `document_start`: see `text_side`.
+
+    InputError for a folder without a tokenizer, or whose tokenizer has ids that the embedding lacks.
+    """
     side = text_side(folder, document_start)
     tokenizer, precision = side.tokenizer, resolve_precision(dtype)
     model = load_causal(folder, precision)
@@ -117,61 +93,7 @@ def load_model(
         "vocab_size": model.vocab_size,
         "parameters": sum(parameter.numel() for parameter in model.base.parameters()),
         "dtype": str(precision).removeprefix("torch."),
-        "tokenizer_sha256": side.tokenizer_sha256,
-        "max_tokens": side.max_tokens,
+        **side.description,
     }
     engine = LocalEngine(model, tokenizer.runtime.decode, stop_ids=side.stop_ids, processes=processes)
-    return EvaluatedModel(side.backend(engine), description, model, tokenizer, side.prefix, side.max_tokens)
-
-
-def _config(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
-    return dict(read_json(path)) if path.is_file() else {}
-
-
-def _prefix(folder: Path, tokenizer: BpeTokenizer) -> int:
-    """Id of the token before every text: the tokenizer's BOS, else its EOS."""
-    path = folder / "tokenizer_config.json"
-    config = read_json(path) if path.is_file() else {}
-    for key in ("bos_token", "eos_token"):
-        value = config.get(key)
-        text = value["content"] if isinstance(value, dict) else value
-        token_id = tokenizer.runtime.token_to_id(text) if text else None
-        if token_id is not None:
-            return int(token_id)
-    ids = _ids(_config(folder).get("bos_token_id"))
-    if not ids:
-        raise InputError(f"{folder}: the tokenizer names no bos_token and no eos_token, so that nothing can stand before a text")
-    return ids[0]
-
-
-def chat_template(folder: Path) -> tuple[str, str]:
-    """The Jinja text of the model's chat template, and the text of its BOS; the Japanese Alpaca prompt where it has none."""
-    path = folder / "tokenizer_config.json"
-    config = read_json(path) if path.is_file() else {}
-    bos = config.get("bos_token")
-    bos = bos["content"] if isinstance(bos, dict) else bos or ""
-    own = folder / "chat_template.jinja"
-    template = read_text(own) if own.is_file() else config.get("chat_template")
-    if isinstance(template, list):  # several by name: the default one answers
-        template = next((entry["template"] for entry in template if entry.get("name") == "default"), None)
-    return with_defaults(template or TEMPLATES["alpaca-ja"].jinja, bos=bos, eos=_eos(config), system=None), bos
-
-
-def render_chat(template: str, bos: str, turns: Sequence[tuple[str, str]], user: str) -> str:
-    """A conversation up to the answer that is asked for, without the BOS, which stands before every text anyhow."""
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    messages = [message for said, answer in turns for message in ({"role": "user", "content": said}, {"role": "assistant", "content": answer})]
-    messages.append({"role": "user", "content": user})
-    rendered, _ = render_jinja_template(conversations=[messages], chat_template=template, add_generation_prompt=True)
-    return str(rendered[0]).removeprefix(bos)
-
-
-def _eos(config: dict[str, Any]) -> str:
-    eos = config.get("eos_token")
-    return str(eos["content"]) if isinstance(eos, dict) else str(eos or "")
-
-
-def _ids(value: Any) -> list[int]:
-    return [] if value is None else [int(entry) for entry in value] if isinstance(value, list) else [int(value)]
+    return EvaluatedModel(TokenBackend.of(engine, side), description, model, side)

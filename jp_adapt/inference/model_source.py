@@ -13,6 +13,7 @@ from jp_adapt.core.files import write_json
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import say
 from jp_adapt.inference.backend import Backend
+from jp_adapt.inference.engines import LOCAL, OpenEngine, find_engine
 from jp_adapt.inference.processes import ALONE, Processes
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ class Source(Protocol):
 
 def open_source(model: str | Path, dtype: str, served: Served | None, out: Path, processes: Processes = ALONE, backend: str = "local") -> Source:
     """The model that the options name. `out` gets its description, and the replies of an endpoint. InputError where there is none."""
-    if backend == "vllm":
+    if backend != LOCAL:
+        open_engine = find_engine(backend)
         if served is not None or processes.count > 1:
-            raise UsageError("--backend vllm: one process with the model in it; leave --endpoint and --processes out")
-        return VllmSource(Path(model), dtype, out)
+            raise UsageError(f"--backend {backend}: one process with the model in it; leave --endpoint and --processes out")
+        return EngineSource(Path(model), dtype, out, backend, open_engine)
     if served is None:
         return FolderSource(Path(model), dtype, out, processes)
     if processes.count > 1:
@@ -99,37 +101,37 @@ class FolderSource:
         """Nothing is held."""
 
 
-class VllmSource:
-    """The folder of a Hugging Face model, in vLLM."""
+class EngineSource:
+    """The folder of a Hugging Face model, in an engine of the table."""
 
-    def __init__(self, folder: Path, dtype: str, out: Path) -> None:
+    def __init__(self, folder: Path, dtype: str, out: Path, name: str, open_engine: OpenEngine) -> None:
         _check_folder(folder)
-        self.folder, self.dtype, self.out = folder, dtype, out
+        self.folder, self.dtype, self.out, self.name, self.open_engine = folder, dtype, out, name, open_engine
         self._backend: Backend | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
-        return _folder_identity(self.folder) | {"backend": "vllm"}
+        return _folder_identity(self.folder) | {"backend": self.name}
 
     @property
     def backend(self) -> Backend:
         if self._backend is None:
-            from jp_adapt.inference.model_folder import text_side
-            from jp_adapt.inference.vllm_engine import VllmEngine
+            from jp_adapt.inference.text_side import text_side
+            from jp_adapt.inference.token_backend import TokenBackend
 
             side = text_side(self.folder)
-            say(f"loading {self.folder} in vLLM")
-            engine = VllmEngine(str(self.folder), side.tokenizer.runtime.decode, dtype=self.dtype, max_tokens=side.max_tokens, stop_ids=side.stop_ids)
-            facts = {"dtype": self.dtype, "tokenizer_sha256": side.tokenizer_sha256, "max_tokens": side.max_tokens, "vllm": engine.version}
+            say(f"loading {self.folder} in {self.name}")
+            engine = self.open_engine(self.folder, side, self.dtype)
+            facts = {"dtype": self.dtype, **side.description, "max_tokens": engine.max_tokens, self.name: engine.version}
             write_json(self.out / MODEL, {"name": self.folder.resolve().name, "path": str(self.folder), **facts})
-            self._backend = side.backend(engine)
+            self._backend = TokenBackend.of(engine, side, engine.max_tokens)
         return self._backend
 
     def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
         raise UsageError("texts are measured with --backend local")
 
     def close(self) -> None:
-        """vLLM ends with the process."""
+        """The engine ends with the process."""
 
 
 def _check_folder(folder: Path) -> None:
@@ -177,8 +179,9 @@ class ServedSource:
     def _open(self) -> Backend:
         from jp_adapt.inference.endpoint_backend import EndpointBackend
         from jp_adapt.inference.endpoint_engine import Completions, EndpointEngine
-        from jp_adapt.inference.model_folder import LONGEST_CONTEXT, text_side
         from jp_adapt.inference.reply_cache import ReplyCache
+        from jp_adapt.inference.text_side import LONGEST_CONTEXT, text_side
+        from jp_adapt.inference.token_backend import TokenBackend
 
         self._cache = ReplyCache(self.out / REPLIES)
         completions = Completions(self._endpoint, self.name, self._cache, parallel=self.served.parallel, stopped=self._stopped)
@@ -187,8 +190,8 @@ class ServedSource:
             backend = EndpointBackend(completions, max_tokens=LONGEST_CONTEXT)
         else:
             side = text_side(self.served.tokenizer)
-            description |= {"tokenizer_sha256": side.tokenizer_sha256, "max_tokens": side.max_tokens}
-            tokens = side.backend(EndpointEngine(completions, side.tokenizer.runtime.decode))
+            description |= side.description
+            tokens = TokenBackend.of(EndpointEngine(completions, side.tokenizer.runtime.decode), side)
             backend = EndpointBackend(completions, tokens=tokens, max_tokens=side.max_tokens)
         write_json(self.out / MODEL, description)
         return backend

@@ -7,31 +7,53 @@ been run on a GPU by the project's tests.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from jp_adapt.core.errors import JpAdaptError, UsageError
 from jp_adapt.core.progress import Advance
 from jp_adapt.inference.endpoint_engine import cut_off
 from jp_adapt.inference.generate import Continuation
+from jp_adapt.inference.text_side import TextSide
 from jp_adapt.inference.token_backend import Engine, OneAtATime
 from jp_adapt.inference.trie import Request, sum_over_windows
+
+if TYPE_CHECKING:
+    from jp_adapt.inference.text_side import TextSide
 
 AT_ONCE = 256  # requests between two words of progress; vLLM fills its batches from them
 
 
-class VllmEngine:
-    """A model folder in vLLM, behind the interface of `token_backend.Engine`. UsageError where vLLM is not installed."""
+def open_vllm(folder: Path, side: TextSide, dtype: str) -> VllmEngine:
+    """The row of vLLM in the table of engines."""
+    return VllmEngine(str(folder), side, dtype=dtype)
 
-    def __init__(self, folder: str, decode: Callable[[list[int]], str], *, dtype: str, max_tokens: int, stop_ids: Sequence[int]) -> None:
+
+class VllmEngine:
+    """A model folder in vLLM, behind the interface of `token_backend.Engine`.
+
+    Attributes:
+        max_tokens: the longest text that it takes: vLLM has to generate one token after each, and a model has no more positions than it was made for.
+
+    Raises:
+        UsageError: vLLM is not installed.
+        JpAdaptError: vLLM cannot load the folder.
+    """
+
+    def __init__(self, folder: str, side: TextSide, *, dtype: str) -> None:
         try:
             self.vllm: Any = importlib.import_module("vllm")
         except ImportError as error:
             raise UsageError(f"--backend vllm: vLLM cannot be imported ({error}); it needs a GPU: pip install 'jp-adapt[vllm]'") from error
         self.version = str(self.vllm.__version__)
-        self.decode, self.stop_ids = decode, list(stop_ids)
-        # One token more than a window, for the one that has to be generated after each prompt. No code of the model's is run.
-        self.llm = self.vllm.LLM(model=folder, dtype=dtype, max_model_len=max_tokens + 1, trust_remote_code=False)
+        self.decode, self.stop_ids = side.tokenizer.runtime.decode, list(side.stop_ids)
+        positions = min(side.max_tokens + 1, side.positions or side.max_tokens + 1)
+        self.max_tokens = positions - 1
+        try:
+            self.llm = self.vllm.LLM(model=folder, dtype=dtype, max_model_len=positions, trust_remote_code=False)  # no code of the model's is run
+        except Exception as error:  # vLLM raises errors of many kinds, with pages of text
+            raise JpAdaptError(f"--backend vllm: vLLM {self.version} cannot load {folder} ({type(error).__name__}: {_first_line(error)})") from error
 
     def log_likelihoods(self, requests: Sequence[Request], max_tokens: int, advance: Advance) -> list[float]:
         settings = self.vllm.SamplingParams(temperature=0.0, max_tokens=1, prompt_logprobs=0, detokenize=False)
@@ -71,6 +93,10 @@ class VllmEngine:
 
     def again(self, *, one_at_a_time: bool) -> Engine:
         return OneAtATime(self) if one_at_a_time else self
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:300]
 
 
 def _sum(found: Any, window: Request) -> float:

@@ -60,7 +60,8 @@ def folder_files(folder: Path) -> list[Path]:
         pickled = sorted(item.name for item in folder.glob("*.bin"))
         reason = f"only pickled weights ({', '.join(pickled)}), which can run code when loaded; convert them to safetensors" if pickled else "no weights"
         raise InputError(f"{folder}: no *.safetensors here, {reason}")
-    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja")
+    names = ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja"]
+    names.append("jp_adapt.json")  # which token begins a document (inference/text_side.py)
     return [folder / name for name in names if (folder / name).is_file()] + weights
 
 

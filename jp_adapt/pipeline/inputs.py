@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.extras import require_deepspeed
+from jp_adapt.core.extras import require_extra
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.pipeline.stages.prepared import is_prepared
 from jp_adapt.recipe.load import LoadedRecipe
-from jp_adapt.recipe.schema import PreferenceStage
 
 READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
 
@@ -18,10 +16,10 @@ READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; t
 def check_inputs(loaded: LoadedRecipe) -> None:
     """InputError, with everything that is wrong, when a source of at most `READ_WHOLE_BYTES` cannot be read or holds no text.
 
-    UsageError when DeepSpeed is asked for and not installed.
+    UsageError when an optional package that the recipe needs is not installed.
     """
     if loaded.recipe.distributed == "deepspeed":
-        require_deepspeed()
+        require_extra("deepspeed", "distributed: deepspeed", "use distributed: fsdp")
     problems = []
     for source in loaded.recipe.sources.values():
         path = Path(source.path)
@@ -43,7 +41,8 @@ def check_inputs(loaded: LoadedRecipe) -> None:
                     read_documents(path, source.field)
         except InputError as error:
             problems.append(str(error))
-    if any(isinstance(stage, PreferenceStage) for stage in loaded.recipe.stages) and importlib.util.find_spec("trl") is None:
-        problems.append("a preference stage needs TRL, which is not installed; run: pip install 'jp-adapt[preference]'")
+    for stage in loaded.recipe.stages:
+        if stage.extra is not None:
+            require_extra(stage.extra, f"stage '{stage.id}' ({stage.kind})")
     if problems:
         raise InputError("\n".join(problems))

@@ -27,7 +27,7 @@ from jp_adapt.pipeline.stages.prepared import hashed_file
 from jp_adapt.pipeline.stages.trackers import check_trackers
 from jp_adapt.recipe.checks import named_sources
 from jp_adapt.recipe.load import LoadedRecipe, stage_benchmarks
-from jp_adapt.recipe.schema import EvaluateStage, PreferenceStage, Recipe, Stage, TrainingStage
+from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage
 
 MEMORY_ONLY = {"micro_batch_rows", "activation_checkpointing", "keep_checkpoints"}  # of a stage: what fits, not what comes out
 
@@ -133,7 +133,7 @@ def _meet() -> None:
 
 def _tell_others(stage: Stage | None, base: Path) -> None:
     """Rank 0 does every stage; the others help it train. None: there is nothing more to do."""
-    if several_processes() and (stage is None or isinstance(stage, TrainingStage | PreferenceStage)):
+    if several_processes() and (stage is None or stage.all_processes):
         from jp_adapt.training import ranks
 
         ranks.share(None if stage is None else (stage.id, str(base)))
@@ -199,7 +199,7 @@ def _run_base(folder: RunFolder, identity: Identity, gguf: Path | None, recipe: 
         stage_folder.begin(identity)
 
         def convert() -> dict[str, Any]:
-            from jp_adapt.model.gguf import convert_gguf
+            from jp_adapt.export.gguf_folder import convert_gguf
 
             with new_folder(stage_folder.final) as target:
                 convert_gguf(gguf, target)
@@ -214,7 +214,6 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
     names = list(dict.fromkeys(name for _, name in named_sources(stage)))
     paths = {name: hashed_file(Path(recipe.sources[name].path)) for name in names}
     hashes = folder.hash_inputs(list(paths.values()))
-    upstream = list(stage.models) if isinstance(stage, EvaluateStage) else [stage.start]
     settings = stage.model_dump(mode="json", exclude=MEMORY_ONLY)
     benchmarks: dict[str, dict[str, str]] = {}
     if isinstance(stage, EvaluateStage):  # by what they are; where they lie makes no difference
@@ -227,7 +226,7 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
             "precision": recipe.precision,
             "quantization": recipe.quantization,
             "document_start": recipe.base.document_start,
-            "upstream": {name: fingerprints[name] for name in upstream},
+            "upstream": {name: fingerprints[name] for name in stage.upstream},
             "inputs": {name: hashes[path] for name, path in paths.items()},
             "benchmarks": benchmarks,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -113,11 +113,25 @@ class Lora(Part):
 
 
 class _Stage(Part):
+    """What holds for every kind of stage. The facts of a kind stand on its class; `pipeline/stages/kinds.py` names the function that does it."""
+
     id: Name
+
+    starts_from: ClassVar[tuple[str, ...]] = ("base",)  # kinds of stage (or "base") that its start may be
+    gives: ClassVar[Literal["tokenizer", "adapter", "model", "scores"]]  # what its `final` folder holds
+    all_processes: ClassVar[bool] = False  # of several processes all take part, and not the first alone
+    extra: ClassVar[str | None] = None  # optional packages that it needs, by the name of the extra
+
+    @property
+    def upstream(self) -> list[str]:
+        """Ids of the stages (or "base") whose results it takes."""
+        return [getattr(self, "start", "base")]
 
 
 class TokenizerStage(_Stage):
     """Extend the base's tokenizer with Japanese tokens."""
+
+    gives: ClassVar[Literal["tokenizer"]] = "tokenizer"
 
     kind: Literal["tokenizer"]
     start: Literal["base"] = "base"
@@ -138,6 +152,9 @@ class TrainingSamples(Part):
 
 
 class _Training(_Stage):
+    gives: ClassVar[Literal["adapter"]] = "adapter"
+    all_processes: ClassVar[bool] = True
+
     start: Name
     data: list[Weighted] = Field(min_length=1)
     budget: Budget
@@ -181,12 +198,16 @@ RowInit = Literal["mean", "norm_matched", "position_weighted"]
 class RowsStage(_Training):
     """Give the new tokens rows: start from the old rows of their pieces, then train the new rows alone, transformer frozen."""
 
+    starts_from: ClassVar[tuple[str, ...]] = ("tokenizer",)
+
     kind: Literal["rows"]
     init: RowInit = Field("mean", description="first values of the new rows, before they train")
 
 
 class PretrainStage(_Tuning):
     """Continued pretraining of LoRA (or of all parameters) and, after an extension, of the new rows, which it makes where it starts from a tokenizer."""
+
+    starts_from: ClassVar[tuple[str, ...]] = ("base", "tokenizer", "rows")
 
     kind: Literal["pretrain"]
     init: RowInit = Field("mean", description="first values of the new rows, where the stage starts from a tokenizer")
@@ -195,6 +216,8 @@ class PretrainStage(_Tuning):
 
 class SftStage(_Tuning):
     """Instruction tuning on conversations: loss on the answers only. `weight` says how often an epoch reads a source: 1 once, 0.5 half of it, 2 twice."""
+
+    starts_from: ClassVar[tuple[str, ...]] = ("base", "rows", "pretrain", "sft")
 
     kind: Literal["sft"]
     template: Literal["alpaca-ja", "stable-beluga", "llama2-ja", "llama3", "chatml", "model"] = Field(
@@ -208,6 +231,9 @@ class SftStage(_Tuning):
 class ExportStage(_Stage):
     """Merge into a plain model folder that transformers loads."""
 
+    starts_from: ClassVar[tuple[str, ...]] = ("pretrain", "rows", "sft")
+    gives: ClassVar[Literal["model"]] = "model"
+
     kind: Literal["export"]
     start: Name
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -218,6 +244,11 @@ class PreferenceStage(_Stage):
 
     Needs TRL: pip install 'jp-adapt[preference]'.
     """
+
+    starts_from: ClassVar[tuple[str, ...]] = ("base", "export", "preference")
+    gives: ClassVar[Literal["model"]] = "model"
+    all_processes: ClassVar[bool] = True
+    extra: ClassVar[str | None] = "preference"
 
     kind: Literal["preference"]
     start: Name
@@ -246,6 +277,8 @@ class Samples(Part):
 class EvaluateStage(_Stage):
     """Score models: bits per byte and character of texts, benchmarks, samples. The first model is the one that others are compared with."""
 
+    gives: ClassVar[Literal["scores"]] = "scores"
+
     kind: Literal["evaluate"]
     models: list[Name] = Field(min_length=1, max_length=2)
     texts: list[Name] = Field(default_factory=list)
@@ -258,6 +291,10 @@ class EvaluateStage(_Stage):
     segment: list[str] = Field(default_factory=list, description="sentences whose segmentation the report shows")
     samples: Samples | None = None
 
+    @property
+    def upstream(self) -> list[str]:
+        return list(self.models)
+
     @model_validator(mode="after")
     def _one_choice(self) -> EvaluateStage:
         if self.suite is not None and self.benchmarks:
@@ -267,6 +304,7 @@ class EvaluateStage(_Stage):
 
 Stage = Annotated[TokenizerStage | RowsStage | PretrainStage | SftStage | ExportStage | PreferenceStage | EvaluateStage, Field(discriminator="kind")]
 TrainingStage = RowsStage | PretrainStage | SftStage
+STAGES: dict[str, type[Stage]] = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(get_args(Stage)[0])}
 
 
 class Recipe(Part):
@@ -275,6 +313,7 @@ class Recipe(Part):
     format: Literal[1]
     name: Name
     title: str = ""
+    plugins: list[Name] = Field(default_factory=list, description="installed plugins that the recipe uses, by their entry points in `jp_adapt.plugins`")
     base: Base
     seed: int = Field(1234, ge=0)
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 where the device computes it fast, else float32")

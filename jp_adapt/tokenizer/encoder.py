@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 MAX_CHARS = 100_000  # of a text that tiktoken gets: on a million spaces its regular expressions run out of stack, and it panics
 
 
-def plain_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer of a tokenizer.json for plain text: no text makes a special token, and what the file says of truncation and padding does not hold."""
-    tokenizer = Tokenizer.from_file(str(path))
+def plain_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer.json of a folder for plain text: no text makes a special token, and the file's truncation and padding are off."""
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.encode_special_tokens = True
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -80,7 +80,7 @@ class FileEncoder:
             return []
         if self._tokenizer is None:
             os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # processes are the parallelism here
-            self._tokenizer = plain_tokenizer(self.path)
+            self._tokenizer = plain_tokenizer(self.path.parent)
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
 
 
@@ -121,8 +121,3 @@ def _ranks(spec: Mapping[str, Any]) -> tuple[str, dict[bytes, int]] | None:
     never_merged = vocab.keys() - tokenizer.special_texts - {left + right for left, right in tokenizer.merges}
     every_pair = not any(splits(token, vocab) for token in never_merged) and tokenizer.is_rank_keyed
     return (pattern, tokenizer.ids) if by_id and every_pair and not tokenizer.missing_bytes else None
-
-
-def load_tokenizer(folder: Path) -> Tokenizer:
-    """The `tokenizers` tokenizer of a folder, of any family, for plain text."""
-    return plain_tokenizer(folder / "tokenizer.json")

@@ -14,7 +14,7 @@ from jp_adapt.tokenizer.load import LoadedTokenizer
 if TYPE_CHECKING:
     pass
 
-COPIED = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "generation_config.json")
+COPIED = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "generation_config.json", "jp_adapt.json")
 
 
 def native_model(base: LoadedTokenizer, extension: Extension) -> bytes | None:

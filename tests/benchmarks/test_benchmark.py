@@ -123,7 +123,7 @@ def test_a_missing_file_of_items(tmp_path: Path) -> None:
         ("{{ question }}", "{{ question", r"bench\.yaml:16: protocols\.jp-adapt\.prompt: not a Jinja template"),
         ("answer: answer", "answer: answer +", r"bench\.yaml:13: answer: not a Jinja expression"),
         ("answer: answer\n", "", r"bench\.yaml:1: the declaration: a multiple_choice benchmark needs 'choices' and 'answer'"),
-        ("metrics: [accuracy]", "metrics: [acuracy]", r"bench\.yaml:17: protocols\.jp-adapt\.metrics\.0: Input should be 'accuracy'"),
+        ("metrics: [accuracy]", "metrics: [acuracy]", r"bench\.yaml:17: protocols\.jp-adapt\.metrics\.0: no metric 'acuracy' \(did you mean 'accuracy'\?\)"),
         ("metrics: [accuracy]", "metrics: [rouge1]", r"multiple_choice is scored by other metrics than rouge1"),
         ("metrics: [accuracy]", "metrics: [accuracy]\n    shot: 3", r"bench\.yaml:18: protocols\.jp-adapt\.shot: Extra .* \(did you mean 'shots'\?\)"),
         ("metrics: [accuracy]", "metrics: [accuracy]\n    shots: 3", r"shots is 3, and data has no 'shots' to draw examples from"),

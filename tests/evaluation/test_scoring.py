@@ -9,12 +9,14 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from jp_adapt.benchmarks.benchmark import Extract, Metric, Protocol
+from jp_adapt.benchmarks.benchmark import Extract, Protocol
 from jp_adapt.benchmarks.items import load_benchmark
+from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.evaluation.extract import STEPS, extract
+from jp_adapt.evaluation.metrics.functions import item_function, whole_function
 from jp_adapt.evaluation.prompts import build_prompts
-from jp_adapt.evaluation.results import Output
-from jp_adapt.evaluation.scoring import CORRELATIONS, LABEL_METRICS, STRING_METRICS, alarms, chance, item_scores, majority, metric_score
+from jp_adapt.evaluation.results import Output, PartScore, PromptSet
+from jp_adapt.evaluation.scoring import alarms, chance, item_scores, majority, metric_score
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
 from tests.data import SHARED
 
@@ -40,24 +42,21 @@ def written(given: list[str], gold: list[list[str]], protocol: Protocol = ANSWER
     return [replace(output, scores=item_scores(output, protocol, output.gold)) for output in outputs]
 
 
-def test_a_declaration_may_name_every_metric_and_step_and_no_other() -> None:
-    known = {
-        *STRING_METRICS,
-        *LABEL_METRICS,
-        *CORRELATIONS,
-        "accuracy",
-        "accuracy_per_char",
-        "rouge1",
-        "rouge2",
-        "rougeL",
-        "harness_rouge2",
-        "bleu",
-        "chrf",
-        "pass@1",
-        "answered",
-    }
-    assert set(get_args(Metric)) == known
+def test_every_metric_of_the_table_has_its_functions() -> None:
+    for name, metric in METRICS.items():
+        if metric.item is not None:
+            assert callable(item_function(name)), name
+        if metric.whole is not None:
+            assert callable(whole_function(name)), name
+        assert (metric.whole is None) == (metric.whole_of is None), name
+        assert metric.item is not None or metric.of in ("choices", "program", "turns") or metric.whole_of == "numbers", name
     assert set(get_args(Extract)) == STEPS.keys()
+
+
+def test_the_best_right_answer_counts_but_where_the_first_one_alone_does() -> None:
+    protocol = ANSWERS.model_copy(update={"metrics": ["exact_match", "char_f1", "lm_eval_exact_match"]})
+    (output,) = written(["東京"], [["大阪", "東京都", "東京"]], protocol)
+    assert output.scores == {"exact_match": 1.0, "char_f1": 1.0, "lm_eval_exact_match": 0.0}
 
 
 def test_a_constant_predictor_is_named() -> None:
@@ -137,10 +136,10 @@ def test_planted_contamination_is_named_and_told_apart(benchmark_data: Path) -> 
     score = score_benchmark(loaded, "jp-adapt", protocol, outputs, overlap)
     assert score.name == "ja/jcommonsenseqa@jp-adapt/3-shot/accuracy"
     assert score.touched is not None
-    assert score.touched["items"] == 6
-    assert score.touched["touched"] == {"items": 6, "accuracy": 1.0}
-    assert score.touched["clean"] == {"items": 6, "accuracy": 0.0}
-    assert score.touched["ids"] == [prompt.item.id for prompt in prompts[:6]]
+    assert score.touched.items == 6
+    assert score.touched.touched == PartScore(6, {"accuracy": 1.0})
+    assert score.touched.clean == PartScore(6, {"accuracy": 0.0})
+    assert score.touched.ids == [prompt.item.id for prompt in prompts[:6]]
     assert any(warning.startswith("contamination: 6 of 12 items stand in the training corpus") for warning in score.warnings)
 
 
@@ -162,7 +161,7 @@ def test_a_prompt_set_has_mean_and_range(benchmark_data: Path) -> None:
     scores = {
         name: score_benchmark(loaded, "jp-adapt", protocol, chosen([0] * right + [1] * (4 - right), [0] * 4)) for name, right in (("default", 2), ("bare", 4))
     }
-    assert prompt_set(scores) == {"metric": "accuracy", "mean": 0.75, "range": [0.5, 1.0], "values": {"default": 0.5, "bare": 1.0}}
+    assert prompt_set(scores) == PromptSet("accuracy", 0.75, (0.5, 1.0), {"default": 0.5, "bare": 1.0})
 
 
 @pytest.mark.parametrize(

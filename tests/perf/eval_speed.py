@@ -59,7 +59,10 @@ def run_ours(folder: str, pairs: list[tuple[str, str]]) -> tuple[float, list[flo
     loaded = load_model(Path(folder), "bfloat16" if "--bfloat16" in sys.argv else "float32")
     backend = loaded.backend
     started = time.perf_counter()
-    tokens = [pair(loaded.tokenizer.encode, context, choice, "cut", start=backend.own_start, empty=backend.prefix) for context, choice in pairs]
+    tokens = [
+        pair(loaded.side.tokenizer.encode, context, choice, "cut", start=backend.starts.own, empty=backend.starts.before_empty("cut"))
+        for context, choice in pairs
+    ]
     scored = score_requests(loaded.model, [Request(one.ids, one.first) for one in tokens], room=Room(option("pack", PACK_TOKENS)))
     return time.perf_counter() - started, [one.log_likelihood for one in scored]
 

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 from jp_adapt.core.errors import InputError
 from jp_adapt.tokenizer import encoder
 from jp_adapt.tokenizer.byte_level import to_bytes
-from jp_adapt.tokenizer.encoder import FileEncoder, load_encoder
+from jp_adapt.tokenizer.encoder import FileEncoder, load_encoder, plain_tokenizer
 from jp_adapt.tokenizer.tiktoken import spec_with
 from tests.conftest import documents
 from tests.properties import examples
@@ -136,12 +136,10 @@ def test_a_file_that_is_no_tokenizer_is_named(tmp_path: Path, text: str) -> None
 
 def test_a_stage_reads_plain_text_too(spec, tmp_path):
     """Of the text that a stage trains on or is measured by, as of a corpus that was prepared: nothing makes a special token, and nothing is cut."""
-    from jp_adapt.pipeline.stages import kinds as stages
-
     path = tmp_path / "tokenizer.json"
     path.write_text(json.dumps(spec | {"truncation": {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}}), encoding="utf-8")
     text = "日本語</s>の文<|begin_of_text|>" * 9
-    ids = stages.encoder(stages.load_tokenizer(tmp_path))(text)
+    ids = encoder.encoder(plain_tokenizer(tmp_path))(text)
     special = {Tokenizer.from_file(str(path)).token_to_id(token) for token in SPECIAL}
     assert not special & set(ids)
     assert load_encoder(tmp_path)([text]) == [ids]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -159,8 +160,11 @@ def test_a_unigram_model_is_refused_and_named(tmp_path: Path) -> None:
         load_tokenizer(tmp_path)
 
 
-def test_the_two_files_of_the_shared_llama2_folder_are_two_tokenizers(shared_data: Path) -> None:
-    folder = shared_data / "tokenizers" / "llama2"
+def test_a_folder_with_the_files_of_two_tokenizers_is_refused(shared_data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    shutil.copy(shared_data / "tokenizers" / "llama2" / "tokenizer.model", folder)
+    shutil.copy(shared_data / "tokenizers" / "mistral-json" / "tokenizer.json", folder)
     with pytest.raises(InputError, match=r"two different tokenizers \([\d,]+ of 32,000 tokens stand at another id or in one of them only"):
         load_tokenizer(folder)
     model, spec = (load_tokenizer(folder / name).tokenizer for name in ("tokenizer.model", "tokenizer.json"))

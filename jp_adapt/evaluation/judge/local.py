@@ -23,7 +23,7 @@ class LocalJudge:
         said = "\n\n".join(message["content"].strip("\n") for message in body["messages"])
         text = self._backend.chat([], said)
         with self._lock:
-            [written] = self._backend.write([Ask(text, max_tokens=body["max_tokens"])], lambda done, note: None)
+            [written] = self._backend.write([Ask(text, max_tokens=body["max_tokens"], start="nothing")], lambda done, note: None)
         if written.truncated_tokens:
             raise RefusedError(f"{self.identity['model']}: the prompt is {written.truncated_tokens} tokens longer than the model's context allows")
         return Completion(whole_characters(written.text), self._backend.count_tokens(text), self._backend.count_tokens(written.text), None)

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 
 from jp_adapt.text.normalise import kanji_number
 
 NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 HARNESS_NUMBER = re.compile(r"(\-?[0-9\.\,]+)")
-
-
-def best(score: Callable[[str, str], float], prediction: str, answers: Sequence[str]) -> float:
-    """The highest score over all right answers."""
-    return max(score(prediction, answer) for answer in answers)
 
 
 def exact_match(prediction: str, answer: str) -> float:

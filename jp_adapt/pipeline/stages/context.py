@@ -10,8 +10,8 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import read_json
 from jp_adapt.corpus.sources import read_documents
+from jp_adapt.inference.text_side import read_facts, special_token
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.prepared import is_prepared, prepared_texts
 from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage, TokenizerStage
@@ -63,15 +63,18 @@ class Context:
         return self.base if name == "base" else self.stage_folder(name).final
 
     def prefix_id(self, tokenizer: Tokenizer) -> int:
-        """Id of the token that stands before every document."""
-        text = self.recipe.base.document_start
-        if text is None:
-            config = read_json(self.base / "tokenizer_config.json")
-            bos = config.get("bos_token")
-            text = bos["content"] if isinstance(bos, dict) else bos
-            if text is None:
-                raise InputError(f"{self.base}: the tokenizer names no bos_token; say in the recipe which token begins a document: base.document_start")
+        """Id of the token that stands before every document. InputError where the tokenizer lacks it."""
+        text = self.document_start
         token_id = tokenizer.token_to_id(text)
         if token_id is None:
-            raise InputError(f"base.document_start is '{text}', and the tokenizer of {self.base} has no such token")
-        return token_id
+            source = "base.document_start" if self.recipe.base.document_start else "the token that begins a document"
+            raise InputError(f"{source} is '{text}', and the tokenizer of {self.base} has no such token")
+        return int(token_id)
+
+    @property
+    def document_start(self) -> str:
+        """The token that stands before every document: the recipe's, else the base's own. A guess, as EOS would be, is not trained on."""
+        text = self.recipe.base.document_start or read_facts(self.base).document_start or special_token(self.base, "bos_token")
+        if text is None:
+            raise InputError(f"{self.base}: the tokenizer names no bos_token; say in the recipe which token begins a document: base.document_start")
+        return text

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.commands.compare import PAGE
-from jp_adapt.core.files import new_folder, read_json, read_text, write_json, write_text
+from jp_adapt.core.files import new_folder, read_text, write_json, write_text
 from jp_adapt.core.progress import progress
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.compare import Run, compare_runs, load_run
-from jp_adapt.evaluation.results import OF_HUNDRED, OUTPUTS, SCORES
+from jp_adapt.evaluation.results import OUTPUTS, SCORES
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.prepared import is_prepared
 from jp_adapt.recipe.schema import EvaluateStage, TrainingStage
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from jp_adapt.inference.bits import TextScore
     from jp_adapt.pipeline.stages.context import Context
 
-MAX_TOKENS = 2048
 ROLES = ("base", "adapted")  # the first model is the one that the second is compared with
 
 
@@ -74,14 +73,11 @@ class _ScoredModel:
 
     def __init__(self, name: str, stage: EvaluateStage, context: Context, texts: dict[str, list[str]], out: Path, baseline: Path | None) -> None:
         from jp_adapt.commands.evaluate import EvalOptions, evaluate_source
-        from jp_adapt.inference.bits import score_texts
         from jp_adapt.inference.model_source import FolderSource
-        from jp_adapt.inference.samples import continue_prompts
 
         folder = context.model_folder(name)
         self.tokenizer = load_tokenizer(folder).tokenizer
-        prefix = context.prefix_id(self.tokenizer.runtime)
-        start = self.tokenizer.runtime.id_to_token(prefix)
+        start = context.document_start
         source = FolderSource(folder, context.recipe.precision, out, name=_model_name(name, context), document_start=start)
         self.run: Run | None = None
         if _has_benchmarks(stage):
@@ -98,26 +94,14 @@ class _ScoredModel:
             )
             evaluate_source(lambda: source, out, options)
             self.run = load_run(out)
-        model, encode = source.loaded.model, self.tokenizer.encode
-        self.description = {key: source.loaded.description[key] for key in ("name", "vocab_size", "parameters")}
+        loaded = source.loaded
+        self.description = {key: loaded.description[key] for key in ("name", "vocab_size", "parameters")}
         self.texts: dict[str, TextScore] = {}
         for text, documents in texts.items():
             with progress(f"{name}: bits of {text}", len(documents)) as advance:
-                self.texts[text] = score_texts(model, encode, documents, prefix=prefix, max_tokens=MAX_TOKENS, advance=advance)
-        self.samples: list[str] = []
-        if stage.samples is not None:
-            decode: Callable[[list[int]], str] = self.tokenizer.runtime.decode
-            stop_ids = [prefix, *_eos_ids(folder)]
-            self.samples = continue_prompts(
-                model,
-                encode,
-                decode,
-                stage.samples.prompts,
-                prefix=prefix,
-                max_chars=stage.samples.max_chars,
-                repetition_penalty=stage.samples.repetition_penalty,
-                stop_ids=stop_ids,
-            )
+                self.texts[text] = loaded.score_documents(documents, advance)
+        asked = stage.samples
+        self.samples = [] if asked is None else loaded.samples(asked.prompts, max_chars=asked.max_chars, repetition_penalty=asked.repetition_penalty)
 
 
 def _overlap(name: str, context: Context, path: Path) -> Path | None:
@@ -138,11 +122,6 @@ def _model_name(name: str, context: Context) -> str:
         return name
     base = context.recipe.base
     return Path(base.file or base.path or base.model or name).stem
-
-
-def _eos_ids(folder: Path) -> list[int]:
-    eos = read_json(folder / "config.json").get("eos_token_id")
-    return eos if isinstance(eos, list) else [eos] if eos is not None else []
 
 
 def _text_entry(source: str, context: Context, documents: list[str], scored: dict[str, _ScoredModel]) -> dict[str, Any]:
@@ -171,10 +150,10 @@ def _benchmark_entries(runs: dict[str, Run]) -> list[dict[str, Any]]:
     if not runs:
         return []
     first, *others = runs.values()
-    pairs = {entry["id"]: entry for entry in compare_runs([first, *others])["pairs"][0]["benchmarks"]} if others else {}
+    pairs = {entry.id: entry for entry in compare_runs([first, *others]).pairs[0].benchmarks} if others else {}
     entries = []
     for index, score in enumerate(first.scores.benchmarks):
-        unit = 100 if score.primary_metric in OF_HUNDRED else 1
+        unit = METRICS[score.primary_metric].perfect
         entry: dict[str, Any] = {
             "id": score.id,
             "name": score.name,
@@ -199,16 +178,16 @@ def _benchmark_entries(runs: dict[str, Run]) -> list[dict[str, Any]]:
             entry["warnings"] += [f"{role}: {warning}" for warning in mine.warnings]
         pair = pairs.get(score.id)
         if pair is not None:
-            interval = [bound / unit for bound in pair["interval"]] if pair["interval"] is not None else None
+            interval = [bound / unit for bound in pair.interval] if pair.interval is not None else None
             entry |= {
-                "difference": {"value": _share(pair["difference"], unit), "interval": interval},
-                "p": pair["p"],
-                "test": pair["test"],
-                "minimal_detectable_difference": _share(pair["minimal_detectable_difference"], unit),
+                "difference": {"value": _share(pair.difference, unit), "interval": interval},
+                "p": pair.p,
+                "test": pair.test,
+                "minimal_detectable_difference": _share(pair.minimal_detectable_difference, unit),
             }
         entries.append(entry)
     return entries
 
 
-def _share(value: float | None, unit: int) -> float | None:
+def _share(value: float | None, unit: float) -> float | None:
     return None if value is None else value / unit

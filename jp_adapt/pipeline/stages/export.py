@@ -5,11 +5,12 @@ from __future__ import annotations
 from jp_adapt.core.files import new_folder
 from jp_adapt.export.adapter import PROBE
 from jp_adapt.export.card import export_facts, stage_records, write_card
+from jp_adapt.inference.text_side import write_text_side
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.context import Context, Results
 from jp_adapt.pipeline.stages.sft import last_sft, write_chat_template
 from jp_adapt.recipe.schema import ExportStage
-from jp_adapt.tokenizer.encoder import encoder, load_tokenizer
+from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
 from jp_adapt.tokenizer.save import copy_tokenizer
 
 
@@ -19,7 +20,7 @@ def run_export(stage: ExportStage, context: Context, folder: StageFolder) -> Res
     from jp_adapt.model.export import export_model
 
     tokenizer_folder = context.tokenizer_folder(stage.id)
-    tokenizer = load_tokenizer(tokenizer_folder)
+    tokenizer = plain_tokenizer(tokenizer_folder)
     probe = [context.prefix_id(tokenizer), *encoder(tokenizer)(PROBE)]
     adapter = context.stage_folder(stage.start).final
     with new_folder(folder.final) as target:
@@ -30,4 +31,5 @@ def run_export(stage: ExportStage, context: Context, folder: StageFolder) -> Res
         write_card(target, f"{context.recipe.name}, stage {stage.id}", export_facts(context.recipe, records, difference, stage.dtype))
         if (sft := last_sft(stage, context)) is not None:
             write_chat_template(sft, context, target)
+        write_text_side(target, context.document_start)
     return {"largest_logit_difference": difference}

@@ -16,6 +16,7 @@ from jp_adapt.core.progress import progress, say
 from jp_adapt.corpus.preferences import read_preferences
 from jp_adapt.export.adapter import PROBE
 from jp_adapt.export.card import export_facts, stage_records, write_card
+from jp_adapt.inference.text_side import write_text_side
 from jp_adapt.model.causal import load_base, resolve_precision
 from jp_adapt.model.export import export_model
 from jp_adapt.model.lora import target_names
@@ -157,11 +158,13 @@ def _arguments(stage: PreferenceStage, checkpoints: Path, seed: int, dtype: torc
 
 def _export(trainer: Any, stage: PreferenceStage, context: Context, folder: StageFolder, start: Path, dtype: torch.dtype) -> float:
     """Merge in float32, prove it, and write the plain folder with its tokenizer and card; comes back: the largest difference of a logit."""
-    probe = encoder(plain_tokenizer(start / "tokenizer.json"))(PROBE)
+    tokenizer = plain_tokenizer(start)
+    probe = encoder(tokenizer)(PROBE)
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=".adapter.", suffix=".tmp") as adapter, new_folder(folder.final) as target:
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(adapter, save_embedding_layers=False)
         difference = export_model(start, Path(adapter), dtype, target, probe)
         copy_tokenizer(start, target)
+        write_text_side(target, context.document_start)
         records = stage_records([context.stage_folder(stage_id).path for stage_id in context.ancestors(stage.id)])
         write_card(target, f"{context.recipe.name}, stage {stage.id}", export_facts(context.recipe, records, difference, "float32"))
     return difference

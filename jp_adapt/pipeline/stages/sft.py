@@ -37,7 +37,7 @@ class Chat:
 def load_chat(stage: SftStage, context: Context) -> Chat:
     """The stage's template with the tokens of its tokenizer. InputError where the tokenizer lacks one, or the base has no template of its own."""
     folder = context.tokenizer_folder(stage.id)
-    tokenizer = plain_tokenizer(folder / "tokenizer.json")  # "<|eot_id|>" in a text is ten characters
+    tokenizer = plain_tokenizer(folder)  # "<|eot_id|>" in a text is ten characters
     added = {token.content: token_id for token_id, token in tokenizer.get_added_tokens_decoder().items() if token.special}
     config = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
     bos, eos = context.recipe.base.document_start or _token(config, "bos_token"), _token(config, "eos_token")

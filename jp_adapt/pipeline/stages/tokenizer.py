@@ -7,7 +7,7 @@ from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.context import Context, Results
 from jp_adapt.recipe.schema import TokenizerStage
 from jp_adapt.tokenizer.extend import extend_tokenizer
-from jp_adapt.tokenizer.load import load_tokenizer as load_bpe
+from jp_adapt.tokenizer.load import load_tokenizer
 from jp_adapt.tokenizer.save import extended_tokenizer, save_tokenizer
 from jp_adapt.tokenizer.verify import NOTES, check_criteria, verify_tokenizer
 from jp_adapt.tokenizer.words import Corpus
@@ -15,7 +15,7 @@ from jp_adapt.tokenizer.words import Corpus
 
 def run_tokenizer(stage: TokenizerStage, context: Context, folder: StageFolder) -> Results:
     """Extend the base's tokenizer, and keep it only if every criterion holds."""
-    base = load_bpe(context.base)
+    base = load_tokenizer(context.base)
     corpus = Corpus()
     japanese: list[str] = []
     for source in stage.corpus:

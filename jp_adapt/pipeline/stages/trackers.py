@@ -9,7 +9,8 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.errors import UsageError
+from jp_adapt.core.extras import require_extra
 from jp_adapt.core.suggest import did_you_mean
 
 TRACKERS = ("tensorboard", "wandb", "trackio")
@@ -17,14 +18,11 @@ Log = Callable[[int, dict[str, float]], None]
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """UsageError for a name that is no tracker, InputError for one that is not installed: before any work starts."""
-    from importlib.util import find_spec
-
+    """UsageError for a name that is no tracker, or for one that is not installed: before any work starts."""
     for name in names:
         if name not in TRACKERS:
             raise UsageError(f"--log {name}: no such tracker{did_you_mean(name, TRACKERS)}; one of {', '.join(TRACKERS)}")
-        if find_spec(name) is None:
-            raise InputError(f"--log {name}: {name} is not installed; pip install 'jp-adapt[{name}]'")
+        require_extra(name, f"--log {name}")
 
 
 def open_tracker(name: str, folder: Path, run: str, stage: str) -> Log:

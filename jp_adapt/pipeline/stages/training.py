@@ -19,19 +19,20 @@ from jp_adapt.core.progress import progress
 from jp_adapt.corpus.mixture import plan_training
 from jp_adapt.corpus.pack import Documents, Plan, StepPlan
 from jp_adapt.corpus.sources import first_chars
-from jp_adapt.inference.bits import Encode, score_texts
+from jp_adapt.inference.bits import TEXT_WINDOW, Encode, score_texts
 from jp_adapt.inference.samples import greedy_ids
+from jp_adapt.inference.text_side import write_text_side
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, load_causal
 from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import init_new_rows
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.context import Context, Results
 from jp_adapt.pipeline.stages.prepared import is_prepared, open_prepared
-from jp_adapt.pipeline.stages.sft import answer_measure, sft_plan
+from jp_adapt.pipeline.stages.sft import answer_measure, sft_plan, write_chat_template
 from jp_adapt.pipeline.stages.trackers import open_tracker
 from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.schema import Lora, PretrainStage, RowInit, RowsStage, SftStage, TokenizerStage, TrainingSamples, TrainingStage
-from jp_adapt.tokenizer.encoder import encoder, load_tokenizer
+from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
 from jp_adapt.tokenizer.save import copy_tokenizer
 from jp_adapt.training import ranks
 from jp_adapt.training.checkpoint import last_whole_checkpoint
@@ -39,8 +40,6 @@ from jp_adapt.training.loop import Distributed, Metrics, TrainSettings
 
 if TYPE_CHECKING:
     from jp_adapt.pipeline.stages.context import Context
-
-HELDOUT_MAX_TOKENS = 2048
 
 
 def lora_of(lora: Lora) -> LoraSettings:
@@ -178,7 +177,7 @@ def heldout_measure(model: CausalModel, encode: Encode, heldout: dict[str, list[
         figures: Metrics = {}
         processes = measuring_processes(model)
         for source, documents in heldout.items():
-            score = score_texts(model, encode, documents, prefix=prefix, max_tokens=HELDOUT_MAX_TOKENS, processes=processes)
+            score = score_texts(model, encode, documents, prefix=prefix, max_tokens=TEXT_WINDOW, processes=processes)
             if languages[source] == "ja":
                 figures[f"bits_per_char/{source}"] = score.bits_per_char
             figures[f"bits_per_byte/{source}"] = score.bits_per_byte
@@ -194,7 +193,7 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
     from jp_adapt.training.loop import train
 
     tokenizer_folder = context.tokenizer_folder(stage.id)
-    tokenizer = load_tokenizer(tokenizer_folder)
+    tokenizer = plain_tokenizer(tokenizer_folder)
     prefix = context.prefix_id(tokenizer)
     plan, chars_per_token = sft_plan(stage, context) if isinstance(stage, SftStage) else _plan(stage, context, encoder(tokenizer), prefix)
     dtype = resolve_precision(context.recipe.precision)
@@ -222,6 +221,9 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
     with new_folder(folder.final) as target:
         save_adapter(model, target, sha256_file(tokenizer_folder / "tokenizer.json"))
         copy_tokenizer(tokenizer_folder, target)
+        if isinstance(stage, SftStage):
+            write_chat_template(stage, context, target)
+        write_text_side(target, context.document_start)
     return {
         "steps": plan.num_steps,
         "fill": plan.fill,

@@ -11,6 +11,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from jp_adapt.commands import processes
 from jp_adapt.commands.processes import measuring_processes
 from jp_adapt.corpus.conversations import Sample, plan_conversations
 from jp_adapt.corpus.pack import IGNORED
@@ -43,6 +44,7 @@ def in_two(monkeypatch, work):
         mine.processes = Processes(rank, 2, gather)
         results[rank] = work()
 
+    monkeypatch.setattr(processes, "measuring_processes", lambda model: mine.processes)
     monkeypatch.setattr(training_stage, "measuring_processes", lambda model: mine.processes)
     threads = [threading.Thread(target=run, args=(rank,)) for rank in range(2)]
     for thread in threads:

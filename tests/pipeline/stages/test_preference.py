@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from jp_adapt.cli.main import main
+from jp_adapt.core import extras
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.preferences import read_preferences
 from jp_adapt.pipeline.run import run_recipe
@@ -195,10 +196,9 @@ def test_a_model_without_a_chat_template_is_refused(recipe, tmp_path, capsys):
 
 
 def test_without_trl_check_says_what_to_install(recipe, monkeypatch, capsys):
-    real = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "trl" else real(name, *rest))
-    assert main(["check", str(recipe)]) == 3
-    assert "a preference stage needs TRL, which is not installed; run: pip install 'jp-adapt[preference]'" in capsys.readouterr().err
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    assert main(["check", str(recipe)]) == 2
+    assert "stage 'dpo' (preference): trl is not installed; pip install 'jp-adapt[preference]'" in capsys.readouterr().err
 
 
 def test_texts_and_messages_are_read(tmp_path):
