@@ -24,6 +24,7 @@ PUBLIC = [
     "load_tokenizer",
     "measure_tokenizer",
     "merge_adapter",
+    "merge_models",
     "open_run",
     "run_recipe",
     "save_tokenizer",
