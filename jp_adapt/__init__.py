@@ -6,14 +6,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from jp_adapt.benchmarks.items import load_benchmark as load_benchmark
+    from jp_adapt.benchmarks.metrics import Metric as Metric
+    from jp_adapt.benchmarks.metrics import add_metric as add_metric
+    from jp_adapt.commands.evaluate import evaluate as evaluate
+    from jp_adapt.commands.merge import merge_models as merge_models
     from jp_adapt.core.errors import JpAdaptError as JpAdaptError
     from jp_adapt.evaluation.compare import compare_scores as compare_scores
+    from jp_adapt.evaluation.results import read_scores as read_scores
+    from jp_adapt.export.adapter import merge_adapter as merge_adapter
+    from jp_adapt.export.gguf import export_gguf as export_gguf
+    from jp_adapt.inference.engines import add_engine as add_engine
     from jp_adapt.model.rows import init_new_rows as init_new_rows
-    from jp_adapt.pipeline.eval_command import evaluate as evaluate
-    from jp_adapt.pipeline.merge import merge_adapter as merge_adapter
     from jp_adapt.pipeline.open_run import open_run as open_run
     from jp_adapt.pipeline.run import run_recipe as run_recipe
-    from jp_adapt.recipe.benchmark_items import load_benchmark as load_benchmark
     from jp_adapt.recipe.load import load_recipe as load_recipe
     from jp_adapt.tokenizer.extend import extend_tokenizer as extend_tokenizer
     from jp_adapt.tokenizer.learn import learn_tokens as learn_tokens
@@ -27,11 +33,16 @@ if TYPE_CHECKING:
 _HOMES = {
     "JpAdaptError": "core.errors",
     "load_recipe": "recipe.load",
-    "load_benchmark": "recipe.benchmark_items",
+    "load_benchmark": "benchmarks.items",
+    "Metric": "benchmarks.metrics",
+    "add_metric": "benchmarks.metrics",
+    "add_engine": "inference.engines",
     "run_recipe": "pipeline.run",
     "open_run": "pipeline.open_run",
-    "merge_adapter": "pipeline.merge",
-    "evaluate": "pipeline.eval_command",
+    "merge_models": "commands.merge",
+    "merge_adapter": "export.adapter",
+    "export_gguf": "export.gguf",
+    "evaluate": "commands.evaluate",
     "learn_tokens": "tokenizer.learn",
     "extend_tokenizer": "tokenizer.extend",
     "verify_tokenizer": "tokenizer.verify",
@@ -41,6 +52,7 @@ _HOMES = {
     "init_new_rows": "model.rows",
     "train": "training.loop",
     "compare_scores": "evaluation.compare",
+    "read_scores": "evaluation.results",
 }
 __all__ = sorted(_HOMES)
 

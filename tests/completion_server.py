@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
-from jp_adapt.pipeline.eval_model import chat_template, render_chat
+from jp_adapt.inference.text_side import text_side
 from tests.judge_server import JudgeServer, _Handler, served
 
 
@@ -52,7 +52,7 @@ class _CompletionHandler(_Handler):
         with server.computing, torch.inference_mode():
             if self.path.endswith("/chat/completions"):
                 said = [message["content"] for message in body["messages"]]
-                ids = [0, *server.tokenizer.encode(render_chat(*chat_template(server.folder), list(zip(said[::2], said[1::2])), said[-1])).ids]  # noqa: B905
+                ids = server.tokenizer.encode(text_side(server.folder).chat.render(list(zip(said[::2], said[1::2])), said[-1])).ids  # noqa: B905
                 return 200, {"choices": [{"message": {"role": "assistant", "content": self._generated(ids, body)[1]}, "finish_reason": "stop"}]}
             prompt = body["prompt"]
             ids = prompt if isinstance(prompt, list) else [*server.bos, *server.tokenizer.encode(prompt).ids]

@@ -16,8 +16,9 @@ def documents(name: str) -> list[str]:
     return [json.loads(line)["text"] for line in (QUICKSTART / name).read_text(encoding="utf-8").splitlines()]
 
 
-def make_pico(folder: Path, *, tied: bool = True, hidden_size: int = 32) -> Path:
-    """A randomly initialised Llama of 2 layers with a byte-level tokenizer of 500 English tokens, as a Hugging Face folder."""
+def make_pico(folder: Path, *, tied: bool = True, hidden_size: int = 32, special: tuple[str, ...] = ("<|endoftext|>",)) -> Path:
+    """A randomly initialised Llama of 2 layers with a byte-level tokenizer of 500 English tokens, as a Hugging Face folder. The first of `special` is BOS and
+    EOS."""
     import torch
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM
@@ -26,7 +27,7 @@ def make_pico(folder: Path, *, tied: bool = True, hidden_size: int = 32) -> Path
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=500, special_tokens=["<|endoftext|>"], initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
+    trainer = trainers.BpeTrainer(vocab_size=500, special_tokens=list(special), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False)
     tokenizer.train_from_iterator(documents("en_train.jsonl"), trainer)
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(
@@ -59,3 +60,11 @@ def pico(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def pico_untied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a small Llama whose head is a matrix of its own."""
     return make_pico(tmp_path_factory.mktemp("pico") / "untied", tied=False)
+
+
+@pytest.fixture(scope="session")
+def benchmark_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder that `--data` may name: invented benchmark data in the layouts of the upstream repositories."""
+    from tests.benchmark_files import write_benchmark_files
+
+    return write_benchmark_files(tmp_path_factory.mktemp("benchmarks"))

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from jp_adapt.benchmarks.items import load_benchmark, load_declaration, load_suite
 from jp_adapt.core import shipped
 from jp_adapt.core.shipped import shipped_benchmarks, shipped_corpora, shipped_recipes, shipped_sources, shipped_suites
 from jp_adapt.corpus.sources import expand_paths
-from jp_adapt.recipe.benchmark_items import load_benchmark, load_declaration, load_suite
 from jp_adapt.recipe.load import load_recipe
 from jp_adapt.recipe.load_corpus import load_corpus, load_source
 from jp_adapt.text.scripts import japanese_share

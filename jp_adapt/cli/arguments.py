@@ -7,6 +7,14 @@ import argparse
 LARGEST = 2**31 - 1
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    found = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not found:
+        raise argparse.ArgumentTypeError("nothing is named")
+    return found
+
+
 def positive(text: str) -> int:
     """A whole number from 1 to `LARGEST`."""
     number = int(text) if text.isdecimal() and len(text) <= 20 else 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
+
+from jp_adapt.cli.output import print_json
 
 
 def add_parser(verbs: Any) -> None:
@@ -20,7 +21,10 @@ def main(args: argparse.Namespace) -> int:
     from jp_adapt.recipe.load_corpus import is_corpus_recipe
 
     path, resolved, summary = (_corpus if is_corpus_recipe(args.recipe) else _recipe)(args)
-    print(json.dumps(resolved, ensure_ascii=False) if args.json else f"{path}: right\n{summary}")
+    if args.json:
+        print_json(resolved)
+    else:
+        print(f"{path}: right\n{summary}")
     return 0
 
 
@@ -34,7 +38,7 @@ def _recipe(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:
 
 
 def _corpus(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:
-    from jp_adapt.pipeline.corpus_commands import check_corpus
+    from jp_adapt.commands.corpus import check_corpus
     from jp_adapt.recipe.load_corpus import load_corpus
 
     loaded = load_corpus(args.recipe, args.set)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
+
+from jp_adapt.cli.output import print_json
 
 EPILOG = """The first run is what the others are compared with: base against adapted. Runs with another protocol, version or data of a benchmark are refused."""
 
@@ -21,13 +22,17 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from jp_adapt.commands.compare import compare
     from jp_adapt.core.errors import UsageError
-    from jp_adapt.pipeline.compare_commands import compare, comparison_lines
+    from jp_adapt.report.tables import comparison_lines
 
     if len(args.runs) < 2:
         raise UsageError("give at least two runs, the base first")
     report = compare(args.runs, args.html)
-    print(json.dumps(report, ensure_ascii=False) if args.json else "\n".join(comparison_lines(report)))
-    if args.html and not args.json:
+    if args.json:
+        print_json(report.as_dict())
+        return 0
+    print("\n".join(comparison_lines(report)))
+    if args.html:
         print(f"Page: {args.html}")
     return 0

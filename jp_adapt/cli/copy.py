@@ -17,7 +17,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.copy_recipe import copy_recipe
+    from jp_adapt.commands.copy_recipe import copy_recipe
 
     print(copy_recipe(args.name, args.folder))
     return 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.output import print_json
 
 
 def add_parser(verbs: Any) -> None:
@@ -30,24 +30,31 @@ def add_parser(verbs: Any) -> None:
 
 
 def _prepare(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.corpus_commands import prepare, table
+    from jp_adapt.commands.corpus import prepare
     from jp_adapt.recipe.load_corpus import load_corpus
+    from jp_adapt.report.tables import table
 
     report = prepare(load_corpus(args.recipe, args.set), args.out, args.processes)
-    print(json.dumps(report, ensure_ascii=False) if args.json else f"{table(report)}\nReport: {args.out / 'report.html'}")
+    if args.json:
+        print_json(report)
+    else:
+        print(f"{table(report)}\nReport: {args.out / 'report.html'}")
     return 0
 
 
 def _stats(args: argparse.Namespace) -> int:
-    from jp_adapt.core.errors import UsageError
-    from jp_adapt.core.files import write_text
-    from jp_adapt.pipeline.corpus_commands import stats, table
-    from jp_adapt.pipeline.corpus_page import corpus_page
+    from jp_adapt.commands.corpus import stats
+    from jp_adapt.core.files import refuse_existing, write_text
+    from jp_adapt.report.corpus_page import corpus_page
+    from jp_adapt.report.tables import table
 
+    if args.html is not None:
+        refuse_existing(args.html, "--html")
     report = stats(args.folder)
     if args.html is not None:
-        if args.html.exists():
-            raise UsageError(f"{args.html}: exists already; give another file")
         write_text(args.html, corpus_page(report))
-    print(json.dumps(report, ensure_ascii=False) if args.json else table(report))
+    if args.json:
+        print_json(report)
+    else:
+        print(table(report))
     return 0

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
+
+from jp_adapt.cli.output import print_json
 
 
 def add_parser(verbs: Any) -> None:
@@ -16,11 +17,11 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.run import environment
+    from jp_adapt.core.environment import environment
 
     found = environment()
     if args.json:
-        print(json.dumps(found))
+        print_json(found)
     else:
         for name, value in found.items():
             print(f"{name:<14} {value}")

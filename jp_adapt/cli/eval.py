@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.arguments import names, positive
+from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from jp_adapt.pipeline.eval_source import Served
+    from jp_adapt.inference.model_source import Served
 
 EPILOG = """A benchmark is a name as `jp-adapt list` gives it, or the path of a declaration of your own. Those whose data is not shipped read it from --data,
 which holds the upstream repositories as folders. A score's name says whose rules it follows: scores of different profiles are never comparable."""
@@ -28,7 +28,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("model", type=Path, help="folder of a Hugging Face model; with --endpoint the name that the model has there")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--suite", metavar="S", help="suite of benchmarks (default: quick)")
-    what.add_argument("--benchmarks", type=_names, default=(), metavar="A,B", help="benchmarks by name or path")
+    what.add_argument("--benchmarks", type=names, default=(), metavar="A,B", help="benchmarks by name or path")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the upstream repositories of the benchmarks")
     parser.add_argument("--profile", metavar="P", help="whose prompts and scorers (default: the suite's, else jp-adapt)")
     parser.add_argument("--shots", type=_count, metavar="K", help="examples before each item (default: the protocol's)")
@@ -45,7 +45,8 @@ def add_parser(verbs: Any) -> None:
         "--check-batches", type=positive, metavar="N", help="ask N items of each benchmark again, alone and in other batches: answers that flip"
     )
     parser.add_argument("--processes", type=positive, metavar="N", help="measure with N processes of this machine (one per GPU)")
-    parser.add_argument("--backend", choices=("local", "vllm"), default="local", help="what computes (default: local; vllm needs a GPU and jp-adapt[vllm])")
+    parser.add_argument("--backend", default="local", metavar="NAME", help="what computes: local, vllm, or an engine of a plugin (default: local)")
+    parser.add_argument("--plugin", action="append", default=[], metavar="NAME", help="use an installed plugin: its metrics and engines")
     parser.add_argument("--endpoint", metavar="URL", help="ask a model behind an OpenAI-compatible address, ending in /v1")
     parser.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key of --endpoint")
     parser.add_argument("--tokenizer", type=Path, metavar="DIR", help="tokenizer of the model behind --endpoint: tokens are sent, not texts")
@@ -56,13 +57,6 @@ def add_parser(verbs: Any) -> None:
     parser.set_defaults(main=main)
 
 
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names:
-        raise argparse.ArgumentTypeError("no benchmark is named")
-    return names
-
-
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > 64:
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 to 64")
@@ -71,7 +65,7 @@ def _count(text: str) -> int:
 
 def _served(args: argparse.Namespace) -> Served | None:
     """What the options say of an endpoint. UsageError for options of one that is not named."""
-    from jp_adapt.pipeline.eval_source import Served
+    from jp_adapt.inference.model_source import Served
 
     given = {"api_key_env": args.api_key_env, "tokenizer": args.tokenizer, "parallel": args.parallel, "timeout_s": args.timeout}
     given = {name: value for name, value in given.items() if value is not None}
@@ -84,15 +78,17 @@ def _served(args: argparse.Namespace) -> Served | None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.launch import LAUNCHED, end_with_launcher, is_first_process, run_processes
+    from jp_adapt.core.launch import LAUNCHED, end_with_launcher, is_first_process, run_processes
 
     if args.processes is not None and LAUNCHED not in os.environ:
         return run_processes(args.processes, args.given)
     end_with_launcher()
+    from jp_adapt.commands.compare import PAGE, compare
+    from jp_adapt.commands.evaluate import EvalOptions, evaluate
+    from jp_adapt.commands.processes import joined_processes
+    from jp_adapt.core.files import read_json
     from jp_adapt.evaluation.results import SCORES
-    from jp_adapt.pipeline.compare_commands import PAGE, compare, comparison_lines
-    from jp_adapt.pipeline.eval_command import EvalOptions, evaluate, summary_table
-    from jp_adapt.pipeline.eval_processes import joined_processes
+    from jp_adapt.report.tables import comparison_lines, summary_table
 
     options = EvalOptions(
         suite=args.suite,
@@ -110,13 +106,14 @@ def main(args: argparse.Namespace) -> int:
         backend=args.backend,
         served=_served(args),
         check_batches=args.check_batches,
+        plugins=tuple(args.plugin),
     )
     out = args.out or Path("runs") / f"eval-{args.model.resolve().name}"
     scores = evaluate(args.model, out, options, processes=joined_processes())
     if not is_first_process():
         return 0
     if args.json:
-        print(json.dumps(json.loads((out / SCORES).read_text(encoding="utf-8")), ensure_ascii=False))
+        print_json(read_json(out / SCORES))
         return 0
     print(summary_table(scores))
     if args.baseline is not None:

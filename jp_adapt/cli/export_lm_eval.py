@@ -23,7 +23,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.eval_export import export_lm_eval
+    from jp_adapt.evaluation.lm_eval_export import export_lm_eval
 
     names = [name.strip() for name in args.benchmarks.split(",") if name.strip()]
     export = export_lm_eval(args.out, profile=args.profile, benchmarks=names, data=args.data)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from pathlib import Path
 from typing import Any
 
 from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.output import print_json
 
 EPILOG = """Answers are the outputs.jsonl of an evaluation (or its folder), FastChat's or Rakuda's answer file, or gpt4-autoeval's preds.jsonl. Every
 judgement is kept in OUT/cache.jsonl as soon as it comes: after any interruption the same command goes on, and asks for nothing twice."""
@@ -51,9 +51,9 @@ def _amount(text: str) -> float:
 
 
 def main(args: argparse.Namespace) -> int:
+    from jp_adapt.commands.judge import JudgeOptions, judge, summarise_recorded
     from jp_adapt.core.errors import UsageError
     from jp_adapt.evaluation.judge.run import Price
-    from jp_adapt.pipeline.judge_commands import JudgeOptions, judge, summarise_recorded
 
     if bool(args.answers) == bool(args.recorded):
         raise UsageError("give ANSWERS to be judged, or --recorded with judgements to be summarised")
@@ -77,14 +77,17 @@ def main(args: argparse.Namespace) -> int:
             calibrate=tuple(args.calibrate),
         )
         report = judge(args.answers, args.benchmark, args.out, options, dry_run=args.dry_run)
-    print(json.dumps(report, ensure_ascii=False) if args.json else "\n".join(_lines(report)))
+    if args.json:
+        print_json(report)
+    else:
+        print("\n".join(_lines(report)))
     return 1 if report.get("requests_failed") else 0
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
     """The report for a reader."""
     if "estimate" in report and "usage" not in report:
-        from jp_adapt.pipeline.judge_commands import estimate_line
+        from jp_adapt.commands.judge import estimate_line
 
         return [f"{report['benchmark']}, {len(report['models'])} models: {estimate_line(report['estimate'])}"]
     lines = []

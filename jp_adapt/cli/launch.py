@@ -28,7 +28,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.slurm import sbatch_script
+    from jp_adapt.commands.slurm import sbatch_script
     from jp_adapt.recipe.load import load_recipe
 
     for name in ("nodes", "gpus", "cpus"):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from pathlib import Path
 from typing import Any
+
+from jp_adapt.cli.output import print_json
 
 
 def add_parser(verbs: Any) -> None:
@@ -23,7 +24,7 @@ def main(args: argparse.Namespace) -> int:
     found = {"recipes": shipped.shipped_recipes(), "benchmarks": shipped.shipped_benchmarks(), "suites": shipped.shipped_suites()}
     found |= {"corpora": shipped.shipped_corpora(), "sources": shipped.shipped_sources()}
     if args.json:
-        print(json.dumps({kind: {name: _title(path) for name, path in items.items()} for kind, items in found.items()}, ensure_ascii=False))
+        print_json({kind: {name: _title(path) for name, path in items.items()} for kind, items in found.items()})
         return 0
     for kind, items in found.items():
         print(f"{kind}:")

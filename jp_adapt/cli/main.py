@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn
 
-from jp_adapt.core.errors import JpAdaptError
+from jp_adapt.cli.output import StdoutError, drop_stdout, prepare_streams, tell_error
+from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.core.suggest import did_you_mean
 
-VERBS = ("run", "check", "plan", "status", "report", "tokenizer", "corpus", "eval", "judge", "merge", "launch", "list", "show", "copy", "env")
+VERBS = ("run", "check", "plan", "status", "report", "tokenizer", "corpus", "data", "eval", "judge", "merge", "export", "launch", "list", "show", "copy", "env")
 
 EVAL_ACTIONS = ("compare", "published", "page", "export-lm-eval")  # verbs of their own beneath `eval`, each in the module of its name
+
+RESUMED = (["run"], ["eval"], ["data", "fetch"], ["judge"], ["corpus", "prepare"])  # what goes on where it was stopped
+
+# what the system says of an input that is missing, closed, or has a name that no file can have
+NO_INPUT = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
 EXIT_CODES = """exit codes: 0 done · 1 failed while running · 2 wrong usage or recipe, nothing ran · 3 an input is missing or not the pinned one ·
 4 a quality gate did not hold · 5 the run folder belongs to another recipe · 130 interrupted, checkpoint saved"""
@@ -24,7 +31,8 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         wrong = re.search(r"invalid choice: '([^']*)'", message)
         near = did_you_mean(wrong.group(1), VERBS) if wrong else ""
-        self.exit(2, f"error: {message}{near}\nTry: {self.prog} --help\n")
+        tell_error(f"{message}{near}\nTry: {self.prog} --help")
+        self.exit(2)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -37,7 +45,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def joined(arguments: list[str]) -> list[str]:
-    """`eval compare` and the like as one verb: `eval MODEL` has a name where they have theirs."""
+    """`eval compare` and the like as one verb: `eval MODEL` has a name where they have theirs. `merge ADAPTER` is the old name of `export adapter`."""
+    if arguments[:1] == ["merge"] and any(argument.split("=")[0] == "--base" for argument in arguments):
+        print("jp-adapt merge ADAPTER is now: jp-adapt export adapter ADAPTER", file=sys.stderr)
+        return ["export", "adapter", *arguments[1:]]
     if arguments[:1] == ["eval"] and arguments[1:2] and arguments[1] in EVAL_ACTIONS:
         return [" ".join(arguments[:2]), *arguments[2:]]
     return arguments
@@ -45,19 +56,36 @@ def joined(arguments: list[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code comes back."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    args = build_parser().parse_args(joined(given), argparse.Namespace(given=given))  # a command that starts itself in several processes repeats them
+    given = joined(list(sys.argv[1:] if arguments is None else arguments))
     try:
-        code: int = args.main(args)
+        prepare_streams()
+        code = _command(given)
         sys.stdout.flush()
         return code
     except JpAdaptError as error:
-        print(f"error: {error}", file=sys.stderr)
+        tell_error(error)
         return error.exit_code
     except KeyboardInterrupt:
-        resumes = getattr(args, "resumes", True)  # a verb that begins anew says so with set_defaults
-        print(f"interrupted; {'the same command goes on from what is finished' if resumes else 'nothing was written'}", file=sys.stderr)
+        goes_on = given[:1] in RESUMED or given[:2] in RESUMED
+        print("interrupted; the same command goes on from what is finished" if goes_on else "interrupted; nothing was kept", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader of stdout has gone, as in `jp-adapt list | head -1`
-        sys.stderr.close()
-        return 0
+    except StdoutError as error:
+        drop_stdout()
+        if error.errno == errno.EPIPE:  # the reader has gone, as in `jp-adapt list | head -1`
+            return 0
+        tell_error(f"stdout cannot be written ({error.strerror})")
+        return JpAdaptError.exit_code
+    except OSError as error:
+        tell_error(": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None))
+        return InputError.exit_code if error.errno in NO_INPUT else JpAdaptError.exit_code
+
+
+def _command(given: list[str]) -> int:
+    """Parse and run. argparse ends help and wrong usage by SystemExit; what it printed must have arrived first."""
+    try:
+        args = build_parser().parse_args(given, argparse.Namespace(given=given))  # a command that starts itself in several processes repeats them
+    except SystemExit:
+        sys.stdout.flush()
+        raise
+    code: int = args.main(args)
+    return code

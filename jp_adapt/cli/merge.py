@@ -1,4 +1,4 @@
-"""`jp-adapt merge`: an adapter folder becomes a plain model folder."""
+"""`jp-adapt merge`: several models become one."""
 
 from __future__ import annotations
 
@@ -8,24 +8,28 @@ from typing import Any
 
 
 def add_parser(verbs: Any) -> None:
-    parser = verbs.add_parser(
-        "merge",
-        help="merge an adapter into its base: a plain model folder",
-        description="Merge LoRA and new rows into the base, and prove that the merged model computes what was trained.",
-    )
-    parser.add_argument("adapter", type=Path, help="adapter folder, such as runs/NAME/stages/cpt/final")
-    parser.add_argument("--base", type=Path, required=True, help="folder of the model that the adapter was trained on")
-    parser.add_argument("--out", type=Path, required=True, help="new folder")
-    parser.add_argument("--tokenizer", type=Path, help="folder of the adapter's tokenizer, where it lies neither beside the adapter nor in the base")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="type of the written weights (default: float32)")
-    parser.set_defaults(main=main)
+    parser = verbs.add_parser("merge", help="merge several models into one", description="Merge several models into one.")
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    models = actions.add_parser("models", help="merge the models that a merge recipe names", description="Merge the models that a merge recipe names.")
+    models.add_argument("recipe", type=Path, help="merge recipe (docs/merging.md)")
+    models.add_argument("--out", type=Path, required=True, help="new folder")
+    models.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. models.ja.weight=0.7")
+    models.set_defaults(main=_models)
 
 
-def main(args: argparse.Namespace) -> int:
+def _models(args: argparse.Namespace) -> int:
+    from jp_adapt.commands.merge import merge_models
+    from jp_adapt.core.files import refuse_existing
     from jp_adapt.core.progress import say
-    from jp_adapt.pipeline.merge import merge_adapter
+    from jp_adapt.recipe.merge import load_merge
 
-    difference = merge_adapter(args.adapter, args.base, args.out, tokenizer=args.tokenizer, dtype=args.dtype)
-    say(f"merged and attached logits differ by at most {difference:.1e}")
-    print(args.out)
+    refuse_existing(args.out)
+    result = merge_models(load_merge(args.recipe, args.set), args.out)
+    record = result.record
+    filled = sum(record.get("rows_filled", {}).values())
+    say(
+        f"{record['parameters']:,} parameters, computed in float32, written in {record['dtype']}"
+        + (f"; rows filled: {filled:,} (rows.jsonl)" if filled else "")
+    )
+    print(result.folder)
     return 0

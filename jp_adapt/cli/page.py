@@ -17,7 +17,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.compare_commands import write_evaluation_page
+    from jp_adapt.commands.compare import write_evaluation_page
 
     print(f"Page: {write_evaluation_page(args.run, args.html, args.baseline)}")
     return 0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
 from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.output import print_json
 
 EPILOG = """Memory is that of one device at the peak of a step. Hours assume a share of the peak that is printed with them, and count neither communication nor
 evaluation nor saving. The texts of the recipe need not be here, and the base's weights neither."""
@@ -29,12 +29,12 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.plan import plan_recipe
+    from jp_adapt.commands.plan import plan_recipe
     from jp_adapt.recipe.load import load_recipe
 
     plan = plan_recipe(load_recipe(args.recipe, args.set, need_files=False), args.device, args.devices, micro_rows=args.micro_rows, price=args.price)
     if args.json:
-        print(json.dumps(plan, ensure_ascii=False))
+        print_json(plan)
         return 0
     device = plan["device"]
     print(f"{plan['recipe']} on {device['devices']} x {device['name']} ({_gb(device['memory_bytes'])}; {device['source']})")

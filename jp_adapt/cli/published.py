@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from jp_adapt.cli.output import print_json
 
 
 def add_parser(verbs: Any) -> None:
@@ -20,23 +22,23 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from jp_adapt.benchmarks.published import load_published
     from jp_adapt.evaluation.published import compare_published
     from jp_adapt.evaluation.results import read_scores
-    from jp_adapt.recipe.published import load_published
 
     report = compare_published(read_scores(args.run), load_published())
     if args.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print_json(asdict(report))
         return 0
-    for entry in report["benchmarks"]:
-        print(f"{entry['name']}: {report['model']} {_figure(entry['value'])}")
-        for row in entry["published"]:
-            assumed = f"  ({row['assumed']})" if row["assumed"] else ""
-            print(f"  {row['value']:7.4f}  {report['model']} {row['verdict']:<22}  {row['model']}{assumed}")
-        for reason in entry["reasons"]:
+    for entry in report.benchmarks:
+        print(f"{entry.name}: {report.model} {_figure(entry.value)}")
+        for row in entry.published:
+            assumed = f"  ({row.assumed})" if row.assumed else ""
+            print(f"  {row.value:7.4f}  {report.model} {row.verdict:<22}  {row.model}{assumed}")
+        for reason in entry.reasons:
             print(f"  not compared: {reason}")
-        if not entry["published"]:
-            others = f"; published with another protocol: {', '.join(entry['not_compared'])}" if entry["not_compared"] else ""
+        if not entry.published:
+            others = f"; published with another protocol: {', '.join(entry.not_compared)}" if entry.not_compared else ""
             print(f"  nothing published with this protocol{others}")
     return 0
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
+
+from jp_adapt.cli.output import print_json
 
 
 def add_parser(verbs: Any) -> None:
@@ -16,8 +17,12 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.report import headline_table, rebuild_report
+    from jp_adapt.pipeline.report import rebuild_report
+    from jp_adapt.report.tables import headline_table
 
     summary = rebuild_report(args.run)
-    print(json.dumps(summary, ensure_ascii=False) if args.json else f"{headline_table(summary)}\nReport: {args.run / 'report' / 'index.html'}")
+    if args.json:
+        print_json(summary)
+    else:
+        print(f"{headline_table(summary)}\nReport: {args.run / 'report' / 'index.html'}")
     return 0

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
+from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 
 
@@ -27,10 +27,10 @@ def add_parser(verbs: Any) -> None:
 def main(args: argparse.Namespace) -> int:
     if args.processes is not None:
         return _several(args)
-    from jp_adapt.pipeline.launch import end_with_launcher, is_first_process
-    from jp_adapt.pipeline.report import headline_table
+    from jp_adapt.core.launch import end_with_launcher, is_first_process
     from jp_adapt.pipeline.run import assist_recipe, run_recipe
     from jp_adapt.recipe.load import load_recipe
+    from jp_adapt.report.tables import headline_table
 
     end_with_launcher()
     loaded = load_recipe(args.recipe, args.set)
@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> int:
         return 0
     result = run_recipe(loaded, out, redo_from=args.redo_from, trackers=tuple(args.log))
     if args.json:
-        print(json.dumps(result.summary, ensure_ascii=False))
+        print_json(result.summary)
         return 0
     if not result.stages_done:
         print(f"All {len(loaded.recipe.stages)} stages of {loaded.recipe.name} are done already; nothing to do.")
@@ -50,7 +50,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _several(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.launch import run_processes
+    from jp_adapt.core.launch import run_processes
     from jp_adapt.recipe.load import load_recipe
 
     if args.processes < 1:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
+
+from jp_adapt.cli.output import print_json
 
 
 def add_parser(verbs: Any) -> None:
@@ -20,7 +21,7 @@ def main(args: argparse.Namespace) -> int:
 
     stages = run_status(args.run)
     if args.json:
-        print(json.dumps(stages))
+        print_json(stages)
     else:
         for stage in stages:
             took = f"{stage['elapsed_s']:.0f} s" if stage["elapsed_s"] is not None else ""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.output import print_json
 
 EPILOG = """A tokenizer is a folder, a tokenizer.json, a SentencePiece tokenizer.model, a tiktoken rank file, or ORG/NAME@REVISION of the hub. Texts are .txt,
 .jsonl and .parquet files, the first two also as .gz and .zst, patterns of these, or hub:NAME@REVISION."""
@@ -35,7 +35,6 @@ def add_parser(verbs: Any) -> None:
     _add_repair(actions)
     for action in actions.choices.values():
         action.add_argument("--json", action="store_true", help="print the report as JSON")
-        action.set_defaults(resumes=False)
 
 
 def _add_extend(actions: Any) -> None:
@@ -79,7 +78,7 @@ def _weight(text: str) -> float:
 
 
 def _extend(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.tokenizer_commands import ExtendOptions, extend
+    from jp_adapt.commands.tokenizer import ExtendOptions, extend
 
     options = ExtendOptions(
         weights=tuple(args.weights),
@@ -93,7 +92,7 @@ def _extend(args: argparse.Namespace) -> int:
     )
     report = extend(args.base, args.corpus, args.new_tokens, args.out, options)
     if args.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print_json(report)
         return 0
     added = report["extension"]
     print(f"{report['base']['family']}: {report['base']['vocab_size']:,} + {added['new_tokens']:,} tokens = {added['vocab_size']:,}; all criteria hold.")
@@ -107,7 +106,8 @@ def _extend(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.tokenizer_commands import refuse_existing, verify, write_page
+    from jp_adapt.commands.tokenizer import verify, write_page
+    from jp_adapt.core.files import refuse_existing
 
     if args.out:
         refuse_existing(args.out)
@@ -115,7 +115,7 @@ def _verify(args: argparse.Namespace) -> int:
     if args.out:
         write_page(report, args.out)
     if args.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print_json(report)
     else:
         for criterion in report["criteria"]:
             print(f"{criterion['failures']:>8,} of {criterion['checked']:>9,}  {criterion['name']} ({criterion['runtime']})")
@@ -128,14 +128,14 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _repair(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.tokenizer_commands import refuse_existing
+    from jp_adapt.core.files import refuse_existing
     from jp_adapt.tokenizer.repair import repair_tokenizer
 
     if args.out:
         refuse_existing(args.out)
     repair = repair_tokenizer(args.folder, args.out)
     if args.json:
-        print(json.dumps({"format": 1, **asdict(repair)}, ensure_ascii=False, default=str))
+        print_json({"format": 1, **asdict(repair), "folder": str(repair.folder), "kept": [str(path) for path in repair.kept]})
         return 0
     print(f"AutoTokenizer gave other ids than tokenizer.json for {repair.disagreed:,} of {repair.compared:,} texts.")
     for line in repair.changes:
@@ -147,7 +147,8 @@ def _repair(args: argparse.Namespace) -> int:
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.tokenizer_commands import compare, refuse_existing, write_page
+    from jp_adapt.commands.tokenizer import compare, write_page
+    from jp_adapt.core.files import refuse_existing
 
     if args.out:
         refuse_existing(args.out)
@@ -155,7 +156,7 @@ def _compare(args: argparse.Namespace) -> int:
     if args.out:
         write_page(report, args.out)
     if args.json:
-        print(json.dumps(report, ensure_ascii=False))
+        print_json(report)
         return 0
     print(f"{'chars/tok':>9} {'bytes/tok':>9} {'tok/word':>8} {'byte %':>7} {'broken %':>8} {'Renyi':>6} {'vocab %':>7}  tokenizer, text")
     for row in report["rows"]:

@@ -1,0 +1,1 @@
+"""Whole files, errors with exit codes, hashes, locks, progress, starting processes."""

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+import errno
 import glob
+import hashlib
 import json
 import os
 import platform
+import re
+import secrets
 import shutil
-import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
+from jp_adapt.core.foreign_json import MAX_BYTES, parse_json
+
+MAX_NAME_BYTES = 255  # of a file, on every file system in use
+MAX_SHOWN = 200  # characters of a path in a message
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
+MAX_TEXT_BYTES = 256 * 2**20  # of a text that is read in one piece
 
 
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file. InputError, with the line, when it is missing, unreadable or not UTF-8."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+def read_text(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
+    """The text of a UTF-8 file. InputError, with the line, when it is missing, unreadable, too large or not UTF-8."""
+    data = bytearray()
+    with _read_errors(path), path.open("rb") as file:
+        while piece := file.read(2**20):  # the size that the system tells is 0 for a pipe or a device
+            data += piece
+            if len(data) > max_bytes:
+                raise InputError(f"{path}: has more than {max_bytes:,} bytes, too much for a file that is read in one piece")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -43,17 +51,15 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write `data` to `path` whole or not at all: temporary name, fsync, rename."""
-    with _disk_errors(path):
+    """Write `data` to `path` whole or not at all: temporary name, fsync, rename. Its mode is what the user's umask says."""
+    temporary = path.with_name(f".{_short(path.name)}.{secrets.token_hex(4)}.tmp")
+    with _disk_errors(path, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        temporary = Path(name)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("xb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.chmod(0o644)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -66,12 +72,66 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Parse a JSON file. InputError, with the line, when it is missing or broken."""
+def read_json(path: Path, *, max_bytes: int = MAX_BYTES, allow_nan: bool = False) -> Any:
+    """The value of a JSON file, with the bounds of `parse_json`. InputError, with the line, when it is missing, unreadable, broken or over a bound."""
+    return parse_json(read_text(path, max_bytes), str(path), max_bytes=max_bytes, number_lines=True, allow_nan=allow_nan)
+
+
+def read_json_lines(path: Path, *, max_bytes: int = MAX_BYTES, lone_surrogates: Literal["refuse", "replace"] = "refuse") -> Iterator[tuple[str, Any]]:
+    """(file:line, value) of every line of a JSONL file that is not empty; one line is in memory at a time, and none may have more than `max_bytes`.
+
+    Raises:
+        InputError: at file:line, what `parse_json` refuses; the file is missing or unreadable.
+    """
+    with _read_errors(path), path.open("rb") as file:
+        number = 0
+        while line := file.readline(max_bytes + 1):
+            number += 1
+            if line.strip():
+                place = f"{path}:{number}"
+                yield place, parse_json(line, place, max_bytes=max_bytes, lone_surrogates=lone_surrogates)
+
+
+@contextmanager
+def _read_errors(path: Path) -> Iterator[None]:
     try:
-        return json.loads(read_text(path))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+
+
+def refuse_existing(path: Path, option: str = "--out") -> None:
+    """UsageError where `path` exists, or cannot be made: nothing is ever overwritten, and nobody waits for a result that cannot be kept."""
+    try:
+        existing = bool(path.lstat())
+    except (FileNotFoundError, NotADirectoryError):
+        existing = False
+    except OSError as error:
+        raise _unusable(path, error, option) from error
+    if existing:
+        raise UsageError(f"{path}: exists already; give another {option}, or move it away")
+    refuse_unwritable(path.parent, option)
+
+
+def refuse_unwritable(folder: Path, option: str = "--out") -> None:
+    """UsageError where the system would not let this process make `folder`, or write into it where it exists. Nothing is written to find out."""
+    try:
+        long = next((part for part in folder.parts if len(os.fsencode(part)) > MAX_NAME_BYTES), None)
+        if long is not None:
+            raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
+        nearest = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        if not nearest.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+        if not os.access(nearest, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
+    except OSError as error:
+        raise _unusable(folder, error, option) from error
+
+
+def _unusable(path: Path, error: OSError, option: str) -> UsageError:
+    return UsageError(f"{error.filename or _shown(path)}: cannot be written ({error.strerror}); give another {option}, or allow it")
 
 
 @contextmanager
@@ -79,62 +139,99 @@ def new_folder(path: Path) -> Iterator[Path]:
     """Fill a folder under a temporary name beside `path`; it takes the name `path` only when the block ends well.
 
     An existing `path` is a UsageError, also one that appears meanwhile: nothing is ever overwritten. Whatever the block wrote is removed when it fails,
-    and what a killed process of this machine left is removed by the next one.
+    and what a killed process of this machine left is removed by the next one. All files get the mode that the user's umask says; some libraries write
+    weights that nobody else may read.
     """
-    if path.exists():
-        raise _exists(path)
-    with _disk_errors(path):
+    refuse_existing(path)
+    with _temporary_folder(path, path) as temporary:
+        yield temporary
+        _settle(temporary)
+        try:
+            temporary.rename(path)
+        except OSError as error:
+            refuse_existing(path)
+            raise error from None
+
+
+@contextmanager
+def new_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Write files of one folder under temporary names; they take the names `paths` only when the block ends well, and all or none. See `new_folder`."""
+    for path in paths:
+        refuse_existing(path)
+    with _temporary_folder(paths[0], paths[0].parent) as folder:
+        temporary = [folder / path.name for path in paths]
+        yield temporary
+        _settle(folder)
+        named: list[Path] = []
+        try:
+            for file, path in zip(temporary, paths, strict=True):
+                _take_name(file, path)
+                named.append(path)
+        except BaseException:
+            for path in named:
+                path.unlink()
+            raise
+        shutil.rmtree(folder)
+
+
+def _take_name(file: Path, path: Path) -> None:
+    """Give `file` the name `path`, which nothing may have. A hard link fails where a name is taken; a rename, for file systems without links, does not."""
+    try:
+        path.hardlink_to(file)
+    except OSError:
+        refuse_existing(path)
+        file.rename(path)
+
+
+@contextmanager
+def _temporary_folder(path: Path, place: Path) -> Iterator[Path]:
+    """A folder beside `path`, removed when the block fails; what a killed process left of the same kind is removed too. Errors name `place`, not it."""
+    mine = f".{_short(path.name)}.{platform.node()}-"
+    temporary = path.with_name(f"{mine}{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    with _disk_errors(place, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for stale in path.parent.glob(f".{glob.escape(path.name)}.{platform.node()}-*.tmp"):
-            if not _is_running(int(stale.name.split("-")[-2])):
-                shutil.rmtree(stale)
-        temporary = _temporary_folder(path, path.parent)
+        for stale in path.parent.glob(f"{glob.escape(mine)}*.tmp"):
+            process = re.fullmatch(r"(\d+)-\w+\.tmp", stale.name.removeprefix(mine))
+            if process is not None and not _is_running(int(process.group(1))):
+                shutil.rmtree(stale, ignore_errors=True)
+        temporary.mkdir()
         try:
             yield temporary
-            temporary.chmod(0o755)
-            for file in sorted(temporary.rglob("*")):
-                if file.is_file():
-                    _sync_file(file)
-            try:
-                temporary.rename(path)
-            except OSError as error:
-                if not path.exists():
-                    raise
-                raise _exists(path) from error
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _sync_folder(path.parent)
 
 
-def check_new_folder(path: Path) -> None:
-    """The error that `new_folder` would raise at `path` after all the work, now: something is there, or nothing may be written there."""
-    with _disk_errors(path):
-        if path.exists():
-            raise _exists(path)
-        parent = next(parent for parent in path.absolute().parents if parent.exists())
-        _temporary_folder(path, parent).rmdir()
-
-
-def _temporary_folder(path: Path, parent: Path) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f".{path.name}.{platform.node()}-{os.getpid()}-", suffix=".tmp", dir=parent))
-
-
 def move_file(path: Path, target: Path) -> None:
     """Give a file another name in the same file system; the folder of the new name is made where there is none."""
-    with _disk_errors(target):
+    with _disk_errors(target, target):
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
 
 
-def _exists(path: Path) -> UsageError:
-    return UsageError(f"{path}: exists already; give another name, or move it away")
+def _settle(folder: Path) -> None:
+    """All files get the mode that the user's umask says, and are on the disk."""
+    mode = folder.stat().st_mode & 0o666
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and not file.is_symlink():
+            file.chmod(mode)
+            _sync_file(file)
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for what a temporary name adds to it."""
+    return name if len(os.fsencode(name)) <= MAX_NAME_BYTES // 2 else hashlib.sha256(os.fsencode(name)).hexdigest()
+
+
+def _shown(path: Path) -> str:
+    return str(path) if len(str(path)) <= MAX_SHOWN else f"{str(path)[:MAX_SHOWN]}..."
 
 
 def _is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # another user's
         return True
@@ -142,23 +239,34 @@ def _is_running(pid: int) -> bool:
 
 
 @contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def _disk_errors(path: Path, temporary: Path) -> Iterator[None]:
+    """What keeps `path` from being written becomes one error that names the file as the user knows it, and not by its temporary name.
+
+    An error about a file elsewhere, one that was read, passes through.
+    """
     try:
         yield
-    except Exception as error:
-        if isinstance(error, OSError):
-            place, reason = error.filename or path, error.strerror or str(error)
-        elif _is_safetensors_write_error(error):
-            place, reason = path, str(error)
-        else:
+    except OSError as error:
+        place = _place(error, path, temporary)
+        if not (place.is_relative_to(path) or path.is_relative_to(place)) or (error.filename is None and error.errno not in DISK_ERRORS):
             raise
-        raise JpAdaptError(f"{place}: cannot be written ({reason}); free some space or choose another --out, then run again") from error
+        raise _not_written(place, error.strerror or str(error)) from error
+    except Exception as error:
+        number = re.search(r"\(os error (\d+)\)", str(error))  # so the libraries written in Rust end theirs: safetensors, tokenizers
+        if number is None or isinstance(error, JpAdaptError) or int(number[1]) not in DISK_ERRORS:
+            raise
+        raise _not_written(path, os.strerror(int(number[1]))) from error
 
 
-def _is_safetensors_write_error(error: Exception) -> bool:
-    """safetensors reports a full disk as an exception of its own kind; it is not imported for that, since it may not be in use."""
-    module = sys.modules.get("safetensors")
-    return module is not None and isinstance(error, module.SafetensorError) and "I/O error" in str(error)
+def _place(error: OSError, path: Path, temporary: Path) -> Path:
+    """The file that an error is about: of a copy or a rename the second one."""
+    name = error.filename2 or error.filename
+    named = Path(os.fsdecode(name)) if isinstance(name, (str, bytes)) else path
+    return path / named.relative_to(temporary) if named.is_relative_to(temporary) else named
+
+
+def _not_written(place: Path, reason: str) -> JpAdaptError:
+    return JpAdaptError(f"{_shown(place)}: cannot be written ({reason}); free some space or choose another --out, then run again")
 
 
 def _sync_file(path: Path) -> None:

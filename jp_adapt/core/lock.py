@@ -2,34 +2,34 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from jp_adapt.core.errors import RunFolderError
-
-try:
-    import fcntl
-except ImportError:  # Windows has no flock; a byte-range lock of msvcrt serves the same end
-    fcntl = None  # type: ignore[assignment]
-    import msvcrt
+from jp_adapt.core.errors import RunFolderError, UsageError
+from jp_adapt.core.files import refuse_unwritable
 
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
-    """Hold `folder/.lock`; RunFolderError when another living process holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ".lock"
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    """Hold `folder/.lock`; the folder is made where it is missing.
+
+    Raises:
+        RunFolderError: another living process holds it.
+        UsageError: the folder cannot be made or written.
+    """
+    from filelock import FileLock, Timeout
+
+    refuse_unwritable(folder)
+    lock = FileLock(folder / ".lock", timeout=0)
     try:
-        try:
-            if fcntl is not None:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            else:
-                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError:
-            raise RunFolderError(f"{folder}: another jp-adapt process is working here; wait for it, or give another --out") from None
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise RunFolderError(f"{folder}: another jp-adapt process is working here; wait for it, or give another --out") from None
+    except OSError as error:
+        raise UsageError(f"{error.filename or folder}: cannot be locked ({error.strerror or error}); give another --out, or allow it") from error
+    try:
         yield
     finally:
-        os.close(descriptor)
+        lock.release()

@@ -1,0 +1,1 @@
+"""Documents in, counted shards and packed batches out."""

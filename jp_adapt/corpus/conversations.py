@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import not_utf8
-from jp_adapt.corpus.lines import iter_lines, refuse
+from jp_adapt.corpus.json_lines import iter_records
+from jp_adapt.corpus.lines import kind_of, refuse
 from jp_adapt.corpus.pack import IGNORED, Batch, pack_best_fit
 from jp_adapt.text.chat import ChatError, Message, Render, Segment, segments
 
@@ -58,24 +57,9 @@ def read_conversations(path: Path) -> list[Conversation]:
 
 
 def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    if ".jsonl" not in path.suffixes:
+    if kind_of(path) != ".jsonl":
         raise InputError(f"{path}: conversations are read from .jsonl files (also as .gz, .zst or .xz); convert this file")
-    for number, line in iter_lines(path, refuse):
-        place = f"{path}:{number}"
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line.decode("utf-8"))
-            json.dumps(record, ensure_ascii=False).encode("utf-8")
-        except UnicodeDecodeError as error:
-            raise not_utf8(place, line[error.start]) from error
-        except UnicodeEncodeError as error:
-            raise InputError(f"{place}: holds a lone surrogate, which is no text; mend the line") from error
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{place}: not valid JSON ({getattr(error, 'msg', error)}); mend the line") from error
-        if not isinstance(record, dict):
-            raise InputError(f"{place}: a {type(record).__name__}, and an object is needed; mend the line")
-        yield place, record
+    return iter_records(path, refuse)
 
 
 def parse_messages(record: dict[str, Any], place: str) -> list[Message]:

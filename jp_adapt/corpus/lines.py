@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import lzma
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import BinaryIO
 
 from jp_adapt.core.errors import InputError
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
+from jp_adapt.core.unpack import MAX_RATIO, PACKINGS, DamageError, UnpackedFile, open_unpacked
 
 MAX_DOCUMENT_BYTES = 64 * 2**20  # one document is in memory at a time; more than this is a file without line ends or empty lines
-MAX_WINDOW_BYTES = 2**31  # `zstd --long=31`, as large public corpora use it; the library's own limit is 2**27
 BOM = b"\xef\xbb\xbf"
 PACKED = {b"\x1f\x8b": ("gzip", ".gz"), b"\x28\xb5\x2f\xfd": ("zstd", ".zst"), b"\xfd7zXZ": ("xz", ".xz"), b"PAR1": ("parquet", ".parquet")}
-PACKINGS = {".gz": "gzip", ".zst": "zstd", ".xz": "xz"}
+
+KINDS = {".jsonl": ".jsonl", ".json": ".jsonl", ".txt": ".txt", ".csv": ".csv"}  # .json as the hub's C4 names its JSON lines
 
 OnError = Callable[[InputError], None]
 
@@ -30,23 +25,28 @@ def refuse(error: InputError) -> None:
     raise error
 
 
+def kind_of(path: Path) -> str | None:
+    """ ".jsonl", ".txt" or ".csv" by the file's name, packed or not; None for any other."""
+    name = path.name.lower()
+    return next((kind for ending, kind in KINDS.items() if name.endswith(tuple(ending + packing for packing in ("", *PACKINGS)))), None)
+
+
 def iter_lines(path: Path, on_error: OnError) -> Iterator[tuple[int, bytes]]:
     """Number and bytes of each line, its line end kept, a byte order mark dropped. A line that is too long or binary goes to `on_error` and is left out.
 
     Raises:
-        InputError: nothing more can be read: the file is missing, damaged, cut short, or not what its name says.
+        InputError: nothing more can be read: the file is missing, damaged, cut short, or not what its name says. All that is sound was given before.
     """
     number = 0
     try:
         with ExitStack() as stack:
-            file = stack.enter_context(path.open("rb"))
-            lines = stack.enter_context(io.BufferedReader(_unpacked(path, file)))
+            file = open_unpacked(path, stack.enter_context(path.open("rb")))
+            lines = stack.enter_context(io.BufferedReader(file)) if isinstance(file, UnpackedFile) else file
             while line := lines.readline(MAX_DOCUMENT_BYTES + 1):
                 number += 1
                 if len(line) > MAX_DOCUMENT_BYTES:
                     on_error(too_long(f"{path}:{number}"))
-                    while line and not line.endswith(b"\n"):
-                        line = lines.readline(2**20)
+                    _pass_over(lines, line)
                     continue
                 if number == 1:
                     _refuse_packed(path, line)
@@ -55,11 +55,27 @@ def iter_lines(path: Path, on_error: OnError) -> Iterator[tuple[int, bytes]]:
                     on_error(_binary(f"{path}:{number}"))
                     continue
                 yield number, line
-    except (EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, _ZstdDamageError) as error:
-        packing = PACKINGS.get(path.suffix.lower(), "packed")
-        raise InputError(f"{path}:{number + 1}: the {packing} file is damaged or cut short here ({error}); fetch it again") from error
+            if isinstance(file, UnpackedFile) and file.garbage:
+                on_error(_damaged(path, number, "other data follow the last packed part"))
+    except DamageError as error:
+        raise _damaged(path, number, str(error)) from error
     except OSError as error:
         raise unreadable(path, error) from error
+
+
+def _pass_over(lines: BinaryIO, line: bytes) -> None:
+    """Read a line to its end and keep nothing. DamageError where that is a bomb: it would go on for hours."""
+    file = getattr(lines, "raw", None)
+    start = (file.packed_bytes, file.unpacked_bytes) if isinstance(file, UnpackedFile) else (0, 0)
+    while line and not line.endswith(b"\n"):
+        line = lines.readline(2**20)
+        if isinstance(file, UnpackedFile) and file.unpacked_bytes - start[1] > max(MAX_DOCUMENT_BYTES, MAX_RATIO * (file.packed_bytes - start[0])):
+            raise DamageError(f"a line unpacks to more than {MAX_RATIO:,} times its size, and no text does")
+
+
+def _damaged(path: Path, number: int, reason: str) -> InputError:
+    packing = PACKINGS[path.suffix.lower()]
+    return InputError(f"{path}:{number + 1}: the {packing} file is damaged or cut short here ({reason}); fetch it again")
 
 
 def too_long(place: str) -> InputError:
@@ -91,57 +107,3 @@ def _refuse_packed(path: Path, line: bytes) -> None:
 
 def _binary(place: str) -> InputError:
     return InputError(f"{place}: holds a NUL byte, so this is no UTF-8 text but a binary file or UTF-16; convert it (iconv -f UTF-16LE -t UTF-8)")
-
-
-def _unpacked(path: Path, file: BinaryIO) -> Any:
-    name = path.name.lower()
-    if name.endswith(".gz"):
-        return gzip.GzipFile(fileobj=file, mode="rb")
-    if name.endswith(".xz"):
-        return lzma.LZMAFile(file) if path.stat().st_size else file  # `xz` itself takes a file of no bytes for an empty one, as gzip does
-    return _ZstdFile(file) if name.endswith(".zst") else file
-
-
-class _ZstdDamageError(Exception):
-    """The data are not zstd, or are damaged or cut short."""
-
-
-class _ZstdFile(io.RawIOBase):
-    """What a .zst file holds, all its frames. The reader of the library takes an end within a frame for the end of the file, and so loses text."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        import zstandard
-
-        self._file = file
-        self._error = zstandard.ZstdError
-        self._decompressor = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES)
-        self._frame: Any = None  # open frame, None between two frames
-        self._packed = b""
-        self._text = memoryview(b"")
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        while not self._text:
-            if not self._packed:
-                self._packed = self._file.read(2**16)
-            if not self._packed:
-                if self._frame is not None:
-                    raise _ZstdDamageError("the file ends within a frame")
-                return 0
-            self._unpack()
-        target = memoryview(buffer).cast("B")
-        count = min(len(target), len(self._text))
-        target[:count], self._text = self._text[:count], self._text[count:]
-        return count
-
-    def _unpack(self) -> None:
-        self._frame = self._frame or self._decompressor.decompressobj()
-        try:
-            self._text = memoryview(self._frame.decompress(self._packed))
-        except self._error as error:
-            raise _ZstdDamageError(str(error)) from error
-        self._packed = b""
-        if self._frame.eof:
-            self._packed, self._frame = self._frame.unused_data, None

@@ -14,6 +14,7 @@ from jp_adapt.core.files import new_folder, read_json, write_json
 from jp_adapt.core.hashes import sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.corpus.assemble import Output, assemble
+from jp_adapt.corpus.json_lines import ShapeError
 from jp_adapt.corpus.lines import OnError
 from jp_adapt.corpus.parts import Task, Work, do_tasks, iter_parts, part_file
 from jp_adapt.corpus.steps import Document
@@ -184,7 +185,8 @@ def _differing(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> It
 def _read(source: SourceReader, read: Read, problems: Problems) -> Iterator[Document]:
     def on_error(error: InputError) -> None:
         if not source.skip_errors:
-            raise InputError(f"source '{source.name}': {error}. To count such documents and go on: on_error: skip in the source") from error
+            hint = "" if isinstance(error, ShapeError) else ". To count such documents and go on: on_error: skip in the source"
+            raise InputError(f"source '{source.name}': {error}{hint}") from error
         problems.count += 1
         if len(problems.first) < MAX_PROBLEMS:
             problems.first.append(str(error))

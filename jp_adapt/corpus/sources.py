@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import csv
 import glob
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import not_utf8
+from jp_adapt.core.unpack import MAX_RATIO
 from jp_adapt.corpus import lines
-from jp_adapt.corpus.lines import OnError, iter_lines, refuse, too_long, unreadable
+from jp_adapt.corpus.json_lines import decoded, iter_records
+from jp_adapt.corpus.lines import OnError, iter_lines, kind_of, refuse, too_long, unreadable
 
-BATCH_ROWS = 256  # rows of a .parquet in memory at a time
+BATCH_ROWS = 4  # rows of a .parquet in memory at a time: each may be a document of 64 MiB that lies in the file once
 BUFFER_BYTES = 2**20  # of a .parquet, for each column chunk
 WRONG_FIELD = "name the right one with 'field:' in the source"
-KINDS = {".jsonl": ".jsonl", ".json": ".jsonl", ".txt": ".txt", ".csv": ".csv"}  # .json as the hub's C4 names its JSON lines
-PACKINGS = ("", *lines.PACKINGS)
 
 
 def iter_documents(path: Path, field: str = "text") -> Iterator[str]:
@@ -38,14 +37,25 @@ def iter_placed(path: Path, field: str = "text", on_error: OnError = refuse) -> 
         on_error: called with an InputError for each document that cannot be read (not UTF-8, no JSON, no such field, ...), and for a file that cannot
             be read on (missing, empty, damaged, cut short). The default raises it; one that returns makes the reading go on behind it.
     """
+    refused: list[InputError] = []
+
+    def on_document(error: InputError) -> None:
+        try:
+            on_error(error)
+        except InputError as stop:
+            refused.append(stop)
+            raise
+
     try:
         empty = True
-        for placed in {".parquet": _parquet, ".jsonl": _jsonl, ".csv": _csv, ".txt": _paragraphs}[_kind(path)](path, field, on_error):
+        for placed in {".parquet": _parquet, ".jsonl": _jsonl, ".csv": _csv, ".txt": _paragraphs}[_kind(path)](path, field, on_document):
             empty = False
             yield placed
         if empty:
             raise _no_document(path)
     except InputError as error:
+        if error in refused:  # the caller has seen it, and stops here
+            raise
         on_error(error)
 
 
@@ -57,7 +67,7 @@ def read_documents(path: Path, field: str = "text") -> list[str]:
     """
     if not path.name.lower().endswith(".txt"):
         return list(iter_documents(path, field))
-    text = "".join(_decoded(f"{path}:{number}", line) for number, line in iter_lines(path, refuse))
+    text = "".join(decoded(f"{path}:{number}", line) for number, line in iter_lines(path, refuse))
     if not text.strip():
         raise _no_document(path)
     return [text]
@@ -95,56 +105,25 @@ def _matches(pattern: str) -> list[Path]:
 
 
 def _kind(path: Path) -> str:
-    name = path.name.lower()
-    if name.endswith(".parquet"):
-        return ".parquet"
-    for ending, kind in KINDS.items():
-        if name.endswith(tuple(ending + packing for packing in PACKINGS)):
-            return kind
-    raise InputError(f"{path}: texts are read from .jsonl, .csv and .txt (also as .gz, .zst or .xz) and from .parquet; convert this file")
+    kind = ".parquet" if path.name.lower().endswith(".parquet") else kind_of(path)
+    if kind is None:
+        raise InputError(f"{path}: texts are read from .jsonl, .csv and .txt (also as .gz, .zst or .xz) and from .parquet; convert this file")
+    return kind
 
 
 def _no_document(path: Path) -> InputError:
     return InputError(f"{path}: holds no document; give a file with text")
 
 
-def _decoded(place: str, line: bytes) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise not_utf8(place, line[error.start]) from error
-
-
 def _jsonl(path: Path, field: str, on_error: OnError) -> Iterator[tuple[str, str]]:
-    for number, line in iter_lines(path, on_error):
-        place = f"{path}:{number}"
-        try:
-            text = _json_text(place, _decoded(place, line), field)
-        except InputError as error:
-            on_error(error)
-            continue
-        if text is not None:
+    for place, record in iter_records(path, on_error):
+        text = record.get(field)
+        if not isinstance(text, str):
+            on_error(InputError(f"{place}: no text in field '{field}'; {WRONG_FIELD}"))
+        elif not text.strip():
+            on_error(InputError(f"{place}: field '{field}' is empty; take the line out"))
+        else:
             yield place, text
-
-
-def _json_text(place: str, line: str, field: str) -> str | None:
-    """The text of a line, None where the line is white."""
-    if not line.strip():
-        return None
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:  # also an integer of more than 4300 digits, and nesting without end
-        raise InputError(f"{place}: not valid JSON ({getattr(error, 'msg', error)}); mend the line") from error
-    text = record.get(field) if isinstance(record, dict) else None
-    if not isinstance(text, str):
-        raise InputError(f"{place}: no text in field '{field}'; {WRONG_FIELD}")
-    if not text.strip():
-        raise InputError(f"{place}: field '{field}' is empty; take the line out")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise InputError(f"{place}: holds a lone surrogate (U+{ord(text[error.start]):04X}), which is no text; mend the line") from error
-    return text
 
 
 def _csv(path: Path, field: str, on_error: OnError) -> Iterator[tuple[str, str]]:
@@ -239,6 +218,8 @@ def _parquet(path: Path, field: str, on_error: OnError) -> Iterator[tuple[str, s
 def _parquet_text(place: str, raw: bytes | None, field: str) -> str:
     if raw is None:
         raise InputError(f"{place}: column '{field}' is null, and text is needed; take the row out, or {WRONG_FIELD}")
+    if len(raw) > lines.MAX_DOCUMENT_BYTES:
+        raise InputError(f"{place}: column '{field}' has {len(raw):,} bytes, and a document at most {lines.MAX_DOCUMENT_BYTES:,}; take the row out, or cut it")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -264,9 +245,19 @@ def _parquet_column(path: Path, file: BinaryIO, field: str) -> Iterator[bytes | 
     coded = pyarrow.types.is_dictionary(found)
     if str(found.value_type if coded else found) not in ("string", "large_string", "string_view"):
         raise InputError(f"{path}: column '{field}' holds {found} and not string; {WRONG_FIELD}, or convert the column")
+    if (ratio := _unpack_ratio(table.metadata, field)) > MAX_RATIO:
+        raise InputError(f"{path}: column '{field}' unpacks to {ratio:,.0f} times its size, and no text does; fetch the file again")
     for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=[field], use_threads=False):
         column = batch.column(field)
         yield from (column.dictionary_decode() if coded else column).cast(pyarrow.large_binary()).to_pylist()
+
+
+def _unpack_ratio(metadata: Any, field: str) -> float:
+    """The largest ratio of unpacked to packed bytes of a column's chunks that unpack to more than one document may have."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    mine = [chunk for chunk in chunks if chunk.path_in_schema == field and chunk.total_uncompressed_size > lines.MAX_DOCUMENT_BYTES]
+    return max((chunk.total_uncompressed_size / max(1, chunk.total_compressed_size) for chunk in mine), default=0.0)
 
 
 def _not_parquet(path: Path, error: Exception) -> InputError:
@@ -276,3 +267,14 @@ def _not_parquet(path: Path, error: Exception) -> InputError:
 def one_line(error: Exception) -> str:
     """The message of an error of a library, on one line and without its full stop."""
     return " ".join(str(error).split()).rstrip(".")
+
+
+def first_chars(documents: Iterable[str], chars: int) -> list[str]:
+    """Whole documents from the first on, until they hold `chars` characters; none after them is read."""
+    taken, total = [], 0
+    for document in documents:
+        taken.append(document)
+        total += len(document)
+        if total >= chars:
+            break
+    return taken

@@ -1,0 +1,1 @@
+"""Prompts -> answers -> scores -> comparisons, judges."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jp_adapt.benchmarks.benchmark import Protocol
+from jp_adapt.benchmarks.items import Item, LoadedBenchmark, protocol_of
+from jp_adapt.benchmarks.profiles import PROFILES
+from jp_adapt.benchmarks.templates import Fields, render
 from jp_adapt.evaluation.shots import with_shots
-from jp_adapt.recipe.benchmark import Protocol
-from jp_adapt.recipe.benchmark_items import Item, LoadedBenchmark, protocol_of
-from jp_adapt.recipe.profiles import PROFILES
-from jp_adapt.recipe.templates import Fields, render
 
 
 @dataclass(frozen=True)

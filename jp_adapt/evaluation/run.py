@@ -3,70 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol as Interface
+from dataclasses import replace
 
+from jp_adapt.benchmarks.benchmark import Kind, Protocol
+from jp_adapt.benchmarks.items import LoadedBenchmark
+from jp_adapt.benchmarks.profiles import ProfileRules
+from jp_adapt.benchmarks.templates import render, value_of
 from jp_adapt.core.progress import Advance
 from jp_adapt.evaluation.extract import extract
 from jp_adapt.evaluation.prompts import Prompt
 from jp_adapt.evaluation.results import Output
-from jp_adapt.evaluation.scoring import item_scores
-from jp_adapt.recipe.benchmark import Kind, Protocol
-from jp_adapt.recipe.benchmark_items import LoadedBenchmark
-from jp_adapt.recipe.profiles import Boundary
-from jp_adapt.recipe.templates import render, value_of
+from jp_adapt.evaluation.scoring import item_scores, score_text
+from jp_adapt.inference.backend import Ask, Backend, Chosen, Written
 
 RunProgram = Callable[[str], bool]
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A text to be continued, and where the continuation ends. `said`: the same text as the turns of a conversation, the user's and the answers in turn."""
-
-    text: str
-    stop: tuple[str, ...] = ()
-    max_chars: int | None = None
-    max_tokens: int | None = None
-    said: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Chosen:
-    """Log-likelihoods of an item's choices, in nats."""
-
-    log_likelihoods: list[float]
-    moved_boundary: bool = False
-    truncated_tokens: int = 0
-
-
-@dataclass(frozen=True)
-class Written:
-    """A generated continuation, cut at its stop string."""
-
-    text: str
-    truncated_tokens: int = 0
-
-
-class Backend(Interface):
-    """A model that scores choices and writes continuations, greedily."""
-
-    def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]: ...
-
-    def write(self, asks: Sequence[Ask], advance: Advance) -> list[Written]: ...
-
-    def take_warnings(self) -> list[str]:
-        """What had to be worked around since this was asked last, to stand beside the scores."""
-        ...
-
-    def again(self, *, one_at_a_time: bool) -> Backend:
-        """The same model, which computes everything anew: nothing comes from a cache."""
-        ...
-
-    def count_tokens(self, text: str) -> int: ...
-
-    def chat(self, turns: Sequence[tuple[str, str]], user: str) -> str:
-        """The text of a conversation: turns of (user, answer), then what the user says next."""
-        ...
 
 
 def run_benchmark(
@@ -74,17 +24,19 @@ def run_benchmark(
     protocol: Protocol,
     prompts: Sequence[Prompt],
     backend: Backend,
-    boundary: Boundary,
+    rules: ProfileRules,
     advance: Advance,
     run_program: RunProgram | None = None,
 ) -> list[Output]:
-    """Ask every prompt and score every answer. `run_program` runs the programs of a code benchmark (see `sandbox`)."""
+    """Ask every prompt by the profile's `rules` and score every answer. `run_program` runs the programs of a code benchmark (see `sandbox`)."""
     kind = protocol.kind or loaded.benchmark.kind
     if kind in ("multiple_choice", "acceptability"):
-        return _chosen(loaded.id, protocol, prompts, backend.choose([p.text for p in prompts], [p.choices for p in prompts], boundary, advance))
+        return _chosen(loaded.id, protocol, prompts, backend.choose([p.text for p in prompts], [p.choices for p in prompts], rules.boundary, advance))
     if kind == "judge":
         return _conversations(loaded, protocol, prompts, backend, advance)
-    written = backend.write([Ask(prompt.text, tuple(protocol.stop), protocol.max_chars, _budget(protocol, prompt, backend)) for prompt in prompts], advance)
+    stop = tuple(protocol.stop)
+    asks = [Ask(prompt.text, stop, protocol.max_chars, _budget(protocol, prompt, backend), start=rules.start) for prompt in prompts]
+    written = backend.write(asks, advance)
     return [_written(loaded, kind, protocol, prompt, answer, run_program) for prompt, answer in zip(prompts, written, strict=True)]
 
 
@@ -111,7 +63,6 @@ def _chosen(benchmark: str, protocol: Protocol, prompts: Sequence[Prompt], chose
 
 
 def _written(loaded: LoadedBenchmark, kind: Kind, protocol: Protocol, prompt: Prompt, written: Written, run_program: RunProgram | None) -> Output:
-    prediction = extract(written.text, protocol.extract)
     output = Output(
         loaded.id,
         prompt.item.id,
@@ -120,7 +71,7 @@ def _written(loaded: LoadedBenchmark, kind: Kind, protocol: Protocol, prompt: Pr
         None,
         None,
         written.text,
-        prediction,
+        "",
         prompt.answers,
         {},
         False,
@@ -129,8 +80,9 @@ def _written(loaded: LoadedBenchmark, kind: Kind, protocol: Protocol, prompt: Pr
     if kind == "code":
         assert run_program is not None
         program = render(str(loaded.benchmark.test_program), prompt.item.fields | {"generation": written.text})
-        return replace(output, scores={"pass@1": float(run_program(program))})
-    return replace(output, scores=item_scores(output, protocol, prompt.answers))
+        return replace(output, prediction=extract(written.text, protocol.extract), scores={"pass@1": float(run_program(program))})
+    prediction, scores = score_text(written.text, protocol, prompt.answers)
+    return replace(output, prediction=prediction, scores=scores)
 
 
 def _conversations(loaded: LoadedBenchmark, protocol: Protocol, prompts: Sequence[Prompt], backend: Backend, advance: Advance) -> list[Output]:
@@ -142,7 +94,7 @@ def _conversations(loaded: LoadedBenchmark, protocol: Protocol, prompts: Sequenc
         open_ones = [index for index, turns in enumerate(said) if turn < len(turns)]
         texts = [backend.chat(history[index], said[index][turn]) for index in open_ones]
         turns_so_far = [(*(text for pair in history[index] for text in pair), said[index][turn]) for index in open_ones]
-        asks = [Ask(text, tuple(protocol.stop), protocol.max_chars, said=so_far) for text, so_far in zip(texts, turns_so_far, strict=True)]
+        asks = [Ask(text, tuple(protocol.stop), protocol.max_chars, said=so_far, start="nothing") for text, so_far in zip(texts, turns_so_far, strict=True)]
         written = backend.write(asks, advance)
         for index, text, answer in zip(open_ones, texts, written, strict=True):
             item = prompts[index].item

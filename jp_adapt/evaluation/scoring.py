@@ -2,81 +2,76 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from jp_adapt.evaluation.metrics import harness, labels, strings, texts
+from jp_adapt.benchmarks.benchmark import Protocol
+from jp_adapt.benchmarks.metrics import METRICS
+from jp_adapt.evaluation.extract import extract
+from jp_adapt.evaluation.metrics import labels
+from jp_adapt.evaluation.metrics.functions import item_function, whole_function
 from jp_adapt.evaluation.results import MetricScore, Output
 from jp_adapt.evaluation.statistics import wilson_interval
-from jp_adapt.recipe.benchmark import Protocol
 from jp_adapt.text.normalise import normalise
+from jp_adapt.text.numerals import first_number
 
 RESAMPLES = 1000
 NO_NUMBER = -2.0  # llm-jp-eval's value for an answer without a number, kept so that such answers count against a model
 DOMINANT_SHARE = 0.9
-
-# An answer against one right answer; the best over all right answers counts.
-STRING_METRICS: dict[str, Callable[[str, str], float]] = {
-    "exact_match": strings.exact_match,
-    "f1": strings.word_f1,
-    "char_f1": strings.char_f1,
-    "llm_jp_char_f1": strings.llm_jp_char_f1,
-    "flexeval_char_f1": strings.flexeval_char_f1,
-    "jasquad_exact_match": harness.jasquad_exact_match,
-    "jasquad_f1": harness.jasquad_f1,
-    "lm_eval_exact_match": strings.lm_eval_exact_match,
-    "number_match": strings.number_match,
-    "harness_number_match": strings.harness_number_match,
-}
-FIRST_ANSWER_ONLY = frozenset({"lm_eval_exact_match"})
-LABEL_METRICS: dict[str, Callable[[Sequence[Any], Sequence[Any]], float]] = {
-    "balanced_accuracy": labels.balanced_accuracy,
-    "macro_f1": labels.macro_f1,
-    "mcc": labels.mcc,
-}
-CORRELATIONS = {"pearson": labels.pearson, "spearman": labels.spearman}
-SHARES = frozenset(
-    {"accuracy", "accuracy_per_char", "exact_match", "jasquad_exact_match", "lm_eval_exact_match", "number_match", "harness_number_match", "pass@1", "answered"}
-)
+LEAST_ALARMING = 10  # items, from which one answer to nearly all of them is an alarm
 
 
 def item_scores(output: Output, protocol: Protocol, answers: Sequence[str]) -> dict[str, float | None]:
     """The metrics of one item. Those of the whole set (correlations, MCC, BLEU) have the item's part in it: a number, or whether it is right."""
     if output.log_likelihoods is not None:
-        per_char = [value / max(1, len(choice)) for value, choice in zip(output.log_likelihoods, output.choices or [], strict=True)]
-        right = float(output.prediction == output.gold)
-        right_per_char = float(max(range(len(per_char)), key=per_char.__getitem__) == output.gold)
-        return {metric: right_per_char if metric == "accuracy_per_char" else right for metric in protocol.metrics}
-    prediction = normalise(output.prediction, protocol.normalise)
-    golds = [normalise(answer, protocol.normalise) for answer in answers]
-    return {metric: _string_score(metric, prediction, golds, protocol) for metric in protocol.metrics}
+        return {metric: _choice_score(metric, output) for metric in protocol.metrics}
+    return answer_scores(str(output.prediction), protocol, answers)
 
 
-def _string_score(metric: str, prediction: str, golds: Sequence[str], protocol: Protocol) -> float:
-    if metric in STRING_METRICS:
-        return strings.best(STRING_METRICS[metric], prediction, golds[:1] if metric in FIRST_ANSWER_ONLY else golds)
-    if metric in ("rouge1", "rouge2", "rougeL"):
-        return max(texts.rouge(prediction, gold, metric, protocol.language or "ja") for gold in golds)
-    if metric == "harness_rouge2":
-        return max(texts.rouge(prediction, gold, "rouge2", "harness") for gold in golds)
-    if metric == "bleu":
-        return texts.sentence_bleu(prediction, golds[0], protocol.language or "ja")
-    if metric == "chrf":
-        return texts.sentence_chrf(prediction, golds[0])
-    assert metric in CORRELATIONS
-    return as_number(prediction)
+def score_text(text: str, protocol: Protocol, answers: Sequence[str]) -> tuple[str, dict[str, float | None]]:
+    """The answer in a generated text, and its metrics: the budget in characters first, then the steps of `extract`, then the normalisers, then the metrics.
+
+    Everything that scores a generated text comes here: `jp-adapt eval` on any backend, and the tasks exported to lm-eval.
+    """
+    answer = extract(text if protocol.max_chars is None else text[: protocol.max_chars], protocol.extract)
+    return answer, answer_scores(answer, protocol, answers)
+
+
+def answer_scores(answer: str, protocol: Protocol, answers: Sequence[str]) -> dict[str, float | None]:
+    """The metrics of an extracted answer."""
+    normal, golds = normalise(answer, protocol.normalise), [normalise(gold, protocol.normalise) for gold in answers]
+    return {
+        metric: _text_score(metric, answer, answers, protocol) if METRICS[metric].as_written else _text_score(metric, normal, golds, protocol)
+        for metric in protocol.metrics
+    }
+
+
+def _choice_score(metric: str, output: Output) -> float:
+    if METRICS[metric].item is None:
+        return float(output.prediction == output.gold)
+    return item_function(metric)(output.log_likelihoods, output.choices, output.gold)
+
+
+def _text_score(metric: str, prediction: str, golds: Sequence[str], protocol: Protocol) -> float:
+    facts = METRICS[metric]
+    if facts.whole_of == "numbers":
+        return as_number(prediction)
+    score = partial(item_function(metric), **_language(metric, protocol))
+    return max(score(prediction, gold) for gold in (golds[:1] if facts.first_answer else golds))
+
+
+def _language(metric: str, protocol: Protocol) -> dict[str, str]:
+    return {"language": protocol.language or "ja"} if METRICS[metric].by_language else {}
 
 
 def as_number(text: str) -> float:
-    """The number that a text is, everything but digits and the dot away."""
-    try:
-        return float(re.sub(r"[^0-9.]", "", text))
-    except ValueError:
-        return NO_NUMBER
+    """The first number of a text, NO_NUMBER where there is none."""
+    number = first_number(text)
+    return NO_NUMBER if number is None else float(number.value)
 
 
 def metric_score(metric: str, outputs: Sequence[Output], protocol: Protocol, macro: bool = False) -> MetricScore:
@@ -91,22 +86,24 @@ def metric_score(metric: str, outputs: Sequence[Output], protocol: Protocol, mac
     value = _value(metric, outputs, protocol)
     if value is None:
         return MetricScore(None)
-    if metric in SHARES:
+    if METRICS[metric].share:
         correct = round(sum(output.scores[metric] or 0.0 for output in outputs))
         return MetricScore(value, wilson_interval(correct, len(outputs)), float(np.sqrt(value * (1 - value) / len(outputs))))
     return MetricScore(value, *_bootstrap(metric, outputs, protocol))
 
 
 def _value(metric: str, outputs: Sequence[Output], protocol: Protocol) -> float | None:
-    if metric in LABEL_METRICS:
-        return LABEL_METRICS[metric](*_label_texts(outputs))
-    if metric in CORRELATIONS:
-        return CORRELATIONS[metric](*_numbers(outputs, metric))
-    if metric in ("bleu", "chrf"):
-        given = [normalise(str(output.prediction), protocol.normalise) for output in outputs]
-        references = [normalise(str(output.gold[0]), protocol.normalise) for output in outputs]
-        return texts.bleu(given, references, protocol.language or "ja") if metric == "bleu" else texts.chrf(given, references)
-    return float(np.mean([output.scores[metric] or 0.0 for output in outputs]))
+    match METRICS[metric].whole_of:
+        case None:
+            return float(np.mean([output.scores[metric] or 0.0 for output in outputs]))
+        case "labels":
+            return whole_function(metric)(*_label_texts(outputs))
+        case "numbers":
+            return whole_function(metric)(*_numbers(outputs, metric))
+        case "texts":
+            given = [normalise(str(output.prediction), protocol.normalise) for output in outputs]
+            references = [normalise(str(output.gold[0]), protocol.normalise) for output in outputs]
+            return whole_function(metric)(given, references, **_language(metric, protocol))
 
 
 def _label_texts(outputs: Sequence[Output]) -> tuple[list[Any], list[Any]]:
@@ -122,14 +119,15 @@ def _numbers(outputs: Sequence[Output], metric: str) -> tuple[list[float], list[
 def _bootstrap(metric: str, outputs: Sequence[Output], protocol: Protocol) -> tuple[tuple[float, float] | None, float | None]:
     generator = np.random.default_rng(0)
     count = len(outputs)
-    if metric in LABEL_METRICS or metric in CORRELATIONS:
-        given, gold = _numbers(outputs, metric) if metric in CORRELATIONS else _label_texts(outputs)
+    whole_of = METRICS[metric].whole_of
+    if whole_of in ("labels", "numbers"):
+        given, gold = _numbers(outputs, metric) if whole_of == "numbers" else _label_texts(outputs)
         values = labels.resampled(metric, given, gold, generator.integers(0, count, (RESAMPLES, count)))
         known = values[~np.isnan(values)]
-    else:  # means of items; BLEU and chrF by the mean of their sentences, whose spread stands in for theirs
+    else:  # means of items; those of whole texts (BLEU, chrF) by the mean of their sentences, whose spread stands in for theirs
         items = np.array([output.scores[metric] or 0.0 for output in outputs])
         known = items[generator.integers(0, count, (RESAMPLES, count))].mean(axis=1)
-        if metric in ("bleu", "chrf"):
+        if whole_of == "texts":
             known = known - items.mean() + (_value(metric, outputs, protocol) or 0.0)
     return _interval(known)
 
@@ -166,31 +164,44 @@ def majority(metric: str, outputs: Sequence[Output], protocol: Protocol) -> floa
         return None
     gold = [output.gold for output in outputs]
     constant = [Counter(gold).most_common(1)[0][0]] * len(gold)
-    if metric in LABEL_METRICS:
-        return LABEL_METRICS[metric](constant, gold)
+    if METRICS[metric].whole_of == "labels":
+        return whole_function(metric)(constant, gold)
     return float(np.mean([given == right for given, right in zip(constant, gold, strict=True)]))
 
 
 def alarms(outputs: Sequence[Output]) -> list[str]:
     """What in the answers says that the score is not a measure of the task: one label always, one text always, empty answers, swapped labels."""
-    if len(outputs) < 10:
+    if len(outputs) < LEAST_ALARMING:
         return []
-    found = []
-    if outputs[0].choices is not None:
-        found += _choice_alarms(outputs)
-    else:
-        given = Counter(str(output.prediction) for output in outputs)
-        text, count = given.most_common(1)[0]
-        right = max(Counter(str(answer) for output in outputs for answer in set(output.gold)).values(), default=0)
-        empty = sum(not str(output.prediction).strip() for output in outputs)
-        if text.strip() and count > DOMINANT_SHARE * len(outputs) and count > right:
-            found.append(f"degenerate: answers {text[:30]!r} on {count} of {len(outputs)} items")
-        if empty > 0.1 * len(outputs):
-            found.append(f"degenerate: {empty} of {len(outputs)} answers are empty")
-    return found
+    found, choices = [f"degenerate: {alarm}" for alarm in degenerate(outputs)], outputs[0].choices
+    if choices is None:
+        empty = sum(not _given(output).strip() for output in outputs)
+        return found or ([f"degenerate: {empty} of {len(outputs)} answers are empty"] if empty > 0.1 * len(outputs) else [])
+    return found + (_swapped(*_label_texts(outputs), choices) if all(output.choices == choices for output in outputs) else [])
 
 
-def _choice_alarms(outputs: Sequence[Output]) -> list[str]:
+def degenerate(outputs: Sequence[Output]) -> list[str]:
+    """What a model does on nearly every item, whatever is asked: one label, one text, nothing. Said of the model: "answers ... on 12 of 12 items"."""
+    if len(outputs) < LEAST_ALARMING:
+        return []
+    labels = all(type(output.prediction) is int and 0 <= output.prediction < len(output.choices or ()) for output in outputs)
+    return _one_label(outputs) if labels else _one_text(outputs)
+
+
+def _one_text(outputs: Sequence[Output]) -> list[str]:
+    text, count = Counter(_given(output).strip() for output in outputs).most_common(1)[0]
+    right = Counter(answer for output in outputs if isinstance(output.gold, list) for answer in {str(answer) for answer in output.gold})
+    if count <= DOMINANT_SHARE * len(outputs) or count <= max(right.values(), default=0):
+        return []
+    return [f"answers {text[:30]!r} on {count} of {len(outputs)} items" if text else f"leaves {count} of {len(outputs)} answers empty"]
+
+
+def _given(output: Output) -> str:
+    """The text that was taken for the answer; of a judged answer, all of it."""
+    return output.prediction if isinstance(output.prediction, str) else str(output.prediction) if output.generation is None else output.generation
+
+
+def _one_label(outputs: Sequence[Output]) -> list[str]:
     given, gold = _label_texts(outputs)
     choices = outputs[0].choices or []
     shared = all(output.choices == choices for output in outputs)
@@ -199,12 +210,9 @@ def _choice_alarms(outputs: Sequence[Output]) -> list[str]:
     share_right = gold.count(label) / len(gold)
     plausible = max(DOMINANT_SHARE, share_right + 3 * float(np.sqrt(0.25 / len(gold))))  # where one label is right nearly always, it is no alarm
     constant = count == len(given) and len(set(gold)) > 1
-    found = []
     if constant or count > plausible * len(given) or (not shared and count > 2 * len(given) / len(choices)):
-        found.append(f"degenerate: answers {name} on {count} of {len(given)} items; that alone scores {share_right:.4f}")
-    if shared:
-        found += _swapped(given, gold, choices)
-    return found
+        return [f"answers {name} on {count} of {len(given)} items; that alone scores {share_right:.4f}"]
+    return []
 
 
 def _swapped(given: Sequence[int], gold: Sequence[int], choices: Sequence[str]) -> list[str]:

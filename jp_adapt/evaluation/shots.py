@@ -5,9 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from jp_adapt.benchmarks.items import Item
+from jp_adapt.benchmarks.profiles import ShotRule
 from jp_adapt.core.errors import InputError
-from jp_adapt.recipe.benchmark_items import Item
-from jp_adapt.recipe.profiles import ShotRule
 
 HARNESS_SEED = 42  # EleutherAI's harness 0.3 and its forks: one generator shuffles the items, then draws the examples of each
 LM_EVAL_SEED = 1234  # lm-eval 0.4: one generator draws the examples of each item in order

@@ -1,0 +1,1 @@
+"""Load, rows, LoRA, attention, sizes."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +15,8 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
-from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.extras import require_extra
 from jp_adapt.core.files import read_json, write_json
 from jp_adapt.core.progress import say
 from jp_adapt.model.attention import DOCUMENT_ATTENTION, documents_in
@@ -169,19 +169,19 @@ def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | 
     Raises:
         UsageError: bitsandbytes is not installed. InputError: transformers cannot load the folder.
     """
-    config: dict[str, Any] = {"dtype": dtype, "attn_implementation": DOCUMENT_ATTENTION, "trust_remote_code": False}
+    config: dict[str, Any] = {"dtype": dtype, "attn_implementation": DOCUMENT_ATTENTION}
     if quantization is not None:
-        if find_spec("bitsandbytes") is None:
-            raise UsageError(f"quantization {quantization}: bitsandbytes is not installed; pip install 'jp-adapt[qlora]', or take it out of the recipe")
+        require_extra("qlora", f"quantization {quantization}", "take it out of the recipe")
         four_bit = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)
         config |= {"quantization_config": four_bit} | ({} if device is None else {"device_map": {"": device}})
     try:
         if empty:
             with init_empty_weights(include_buffers=False):
-                model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(folder, trust_remote_code=False), **config)
+                config_of = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+                model = AutoModelForCausalLM.from_config(config_of, trust_remote_code=False, **config)
             model.tie_weights()
             return model
-        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, **config)
+        model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, **config)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{folder}: no model that transformers can load ({error})") from error
     for module in model.modules() if quantization is not None else ():
@@ -240,7 +240,7 @@ def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> Non
     if model.lora is not None:
         lora = {PEFT_PREFIX + name: parameter.detach().contiguous() for name, parameter in lora_parameters(model.body).items()}
         save_file(lora, folder / ADAPTER_FILE, metadata=facts)
-        write_json(folder / ADAPTER_CONFIG, adapter_config(model.lora, model.body))
+        write_json(folder / ADAPTER_CONFIG, adapter_config(model.lora, lora))
 
 
 def adapter_metadata(folder: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -84,9 +85,9 @@ def lora_parameters(body: nn.Module) -> dict[str, nn.Parameter]:
     return {name.replace("lora_magnitude_vector.weight", "lora_magnitude_vector"): parameter for name, parameter in found.items()}  # as peft saves DoRA's
 
 
-def adapter_config(settings: LoraSettings, body: nn.Module) -> dict[str, Any]:
-    """What `adapter_config.json` must say for peft to load the adapter."""
-    targets = sorted({name.split(".lora_")[0].rsplit(".", 1)[-1] for name in lora_parameters(body)})
+def adapter_config(settings: LoraSettings, parameters: Iterable[str]) -> dict[str, Any]:
+    """What `adapter_config.json` must say for peft to load the adapter; `parameters` are the names of its matrices."""
+    targets = sorted({name.split(".lora_")[0].rsplit(".", 1)[-1] for name in parameters})
     values = asdict(settings)
     return {
         "peft_type": "LORA",

@@ -6,30 +6,42 @@ Weights load from safetensors or GGUF only, never from pickle, and no code of a 
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
+import re
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.suggest import did_you_mean
 
+PACKAGE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")  # PEP 508
 MODEL_FILES = ("*.safetensors", "*.json", "*.model", "*.jinja")
 TOKENIZER_FILES = ("tokenizer*", "special_tokens_map.json", "chat_template.jinja", "original/*.model")
 
 
 def package_file(package: str, file: str, version: str | None) -> Path:
-    """Path of `file` inside an installed package, found without importing it. InputError when the package, its version or the file is missing."""
-    spec = importlib.util.find_spec(package.replace("-", "_"))
-    folders = list(spec.submodule_search_locations or []) if spec else []
-    if not folders:
-        raise InputError(f"base: package '{package}' is not installed; run: pip install --no-deps {package}" + (f"=={version}" if version else ""))
-    installed = importlib.metadata.version(package)
-    if version is not None and installed != version:
-        raise InputError(f"base: package '{package}' is at version {installed}, and the recipe pins {version}; run: pip install --no-deps {package}=={version}")
-    path = Path(folders[0]) / file
-    if not path.is_file():
-        there = sorted(item.name for item in Path(folders[0]).glob("*.gguf"))
-        raise InputError(f"base: package '{package}' has no file '{file}'{did_you_mean(file, there)}; GGUF files there: {', '.join(there) or 'none'}")
+    """Path of `file` inside an installed package, as the record of its installation lists it; nothing is imported.
+
+    Args:
+        package: the name that pip installs it by.
+        file: relative to the package's own folder.
+
+    Raises:
+        InputError: no such package, version or file.
+    """
+    if not PACKAGE_NAME.fullmatch(package):
+        raise InputError(f"base: '{package[:80]}' is not the name of a package; give the name that pip installs")
+    try:
+        distribution = importlib.metadata.distribution(package)
+    except importlib.metadata.PackageNotFoundError:
+        pinned = f"=={version}" if version else ""
+        raise InputError(f"base: package '{package}' is not installed; run: pip install --no-deps {package}{pinned}") from None
+    if version is not None and distribution.version != version:
+        way_out = f"run: pip install --no-deps {package}=={version}"
+        raise InputError(f"base: package '{package}' is at version {distribution.version}, and the recipe pins {version}; {way_out}")
+    files = {PurePosixPath(*entry.parts[1:]).as_posix(): entry for entry in distribution.files or () if not entry.parts[0].endswith((".dist-info", ".data"))}
+    if file not in files or not (path := Path(str(distribution.locate_file(files[file])))).is_file():
+        there = sorted(name for name in files if name.endswith(".gguf"))
+        raise InputError(f"base: package '{package}' has no file '{file[:80]}'{did_you_mean(file, there)}; GGUF files in it: {', '.join(there) or 'none'}")
     return path
 
 
@@ -48,7 +60,8 @@ def folder_files(folder: Path) -> list[Path]:
         pickled = sorted(item.name for item in folder.glob("*.bin"))
         reason = f"only pickled weights ({', '.join(pickled)}), which can run code when loaded; convert them to safetensors" if pickled else "no weights"
         raise InputError(f"{folder}: no *.safetensors here, {reason}")
-    names = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja")
+    names = ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja"]
+    names.append("jp_adapt.json")  # which token begins a document (inference/text_side.py)
     return [folder / name for name in names if (folder / name).is_file()] + weights
 
 

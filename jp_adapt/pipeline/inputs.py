@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 from jp_adapt.core.errors import InputError
+from jp_adapt.core.extras import require_extra
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer
-from jp_adapt.pipeline.prepared import is_prepared
-from jp_adapt.recipe.deepspeed import require_deepspeed
+from jp_adapt.pipeline.stages.prepared import is_prepared
 from jp_adapt.recipe.load import LoadedRecipe
-from jp_adapt.recipe.schema import PreferenceStage, Recipe, TokenizerStage
+from jp_adapt.recipe.schema import Recipe, TokenizerStage
 
 READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
 
@@ -20,10 +19,10 @@ def check_inputs(loaded: LoadedRecipe) -> None:
     """InputError, with everything that is wrong: a source of at most `READ_WHOLE_BYTES` cannot be read or holds no text, the base's tokenizer does not
     fit its model or cannot be extended as the recipe wants.
 
-    UsageError when DeepSpeed is asked for and not installed.
+    UsageError when an optional package that the recipe needs is not installed.
     """
     if loaded.recipe.distributed == "deepspeed":
-        require_deepspeed()
+        require_extra("deepspeed", "distributed: deepspeed", "use distributed: fsdp")
     problems = []
     for source in loaded.recipe.sources.values():
         path = Path(source.path)
@@ -50,8 +49,9 @@ def check_inputs(loaded: LoadedRecipe) -> None:
             check_base_tokenizer(Path(loaded.recipe.base.path), extended=extends(loaded.recipe))
         except InputError as error:
             problems.append(str(error))
-    if any(isinstance(stage, PreferenceStage) for stage in loaded.recipe.stages) and importlib.util.find_spec("trl") is None:
-        problems.append("a preference stage needs TRL, which is not installed; run: pip install 'jp-adapt[preference]'")
+    for stage in loaded.recipe.stages:
+        if stage.needs is not None:
+            require_extra(stage.needs, f"stage '{stage.id}' ({stage.kind})")
     if problems:
         raise InputError("\n".join(problems))
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,25 +13,24 @@ from typing import Any
 
 import yaml
 
+from jp_adapt.core.environment import environment, peak_memory_bytes
 from jp_adapt.core.errors import UsageError
-from jp_adapt.core.files import new_folder
+from jp_adapt.core.files import new_folder, refuse_unwritable
+from jp_adapt.core.launch import refuse_accelerates_own, several_processes
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import say
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.sources import check_hash, folder_files, package_file
 from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer
 from jp_adapt.pipeline.inputs import check_inputs, extends
-from jp_adapt.pipeline.launch import refuse_accelerates_own, several_processes
-from jp_adapt.pipeline.prepared import hashed_file
 from jp_adapt.pipeline.run_folder import Identity, RunFolder, now
-from jp_adapt.pipeline.trackers import check_trackers
-from jp_adapt.recipe.benchmark_items import stage_benchmarks
+from jp_adapt.pipeline.stages.prepared import hashed_file
+from jp_adapt.pipeline.stages.trackers import check_trackers
 from jp_adapt.recipe.checks import named_sources
-from jp_adapt.recipe.load import LoadedRecipe
-from jp_adapt.recipe.schema import EvaluateStage, PreferenceStage, Recipe, Stage, TrainingStage
+from jp_adapt.recipe.load import LoadedRecipe, stage_benchmarks
+from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage
 
 MEMORY_ONLY = {"micro_batch_rows", "activation_checkpointing", "keep_checkpoints"}  # of a stage: what fits, not what comes out
-RECORDED_PACKAGES = ("jp-adapt", "torch", "transformers", "tokenizers", "peft", "accelerate", "safetensors", "numpy")
 
 
 @dataclass(frozen=True)
@@ -82,8 +78,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
 
 
 def _refuse_foreign_folder(out: Path) -> None:
-    if out.is_file():
-        raise UsageError(f"{out}: is a file; give a folder with --out")
+    refuse_unwritable(out)
     if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()) and not (out / "run.json").is_file():
         raise UsageError(f"{out}: holds other files and is no run folder; give a new folder with --out")
 
@@ -99,17 +94,6 @@ def _records(loaded: LoadedRecipe) -> dict[str, str]:
         "env.json": json.dumps(environment(), indent=2) + "\n",
         "run.json": json.dumps(run, ensure_ascii=False, indent=2) + "\n",
     }
-
-
-def environment() -> dict[str, Any]:
-    """Versions and machine, as far as they can matter to a result; torch is not imported for it."""
-    versions = {}
-    for name in RECORDED_PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}", "cpu_count": os.cpu_count(), **versions}
 
 
 def _identities(recipe: Recipe, folder: RunFolder) -> tuple[Path | None, dict[str, Identity]]:
@@ -130,7 +114,8 @@ def _run_stages(recipe: Recipe, folder: RunFolder, gguf: Path | None, identities
         if stage_folder.done:
             continue
         stage_folder.begin(identities[stage.id])
-        from jp_adapt.pipeline.stages import Context, run_stage  # torch is imported behind this line
+        from jp_adapt.pipeline.stages.context import Context
+        from jp_adapt.pipeline.stages.kinds import run_stage
 
         work = partial(run_stage, stage, Context(recipe, base, folder.stage, trackers))
         _tell_others(stage, base)
@@ -150,7 +135,7 @@ def _meet() -> None:
 
 def _tell_others(stage: Stage | None, base: Path) -> None:
     """Rank 0 does every stage; the others help it train. None: there is nothing more to do."""
-    if several_processes() and (stage is None or isinstance(stage, TrainingStage | PreferenceStage)):
+    if several_processes() and (stage is None or stage.all_processes):
         from jp_adapt.training import ranks
 
         ranks.share(None if stage is None else (stage.id, str(base)))
@@ -158,7 +143,8 @@ def _tell_others(stage: Stage | None, base: Path) -> None:
 
 def assist_recipe(loaded: LoadedRecipe, out: Path) -> None:
     """What every process but the first does in a run of several: train, each time rank 0 comes to a training stage. It writes nothing."""
-    from jp_adapt.pipeline.stages import Context, run_stage
+    from jp_adapt.pipeline.stages.context import Context
+    from jp_adapt.pipeline.stages.kinds import run_stage
     from jp_adapt.training import ranks
 
     refuse_accelerates_own()
@@ -183,15 +169,6 @@ def _timed(folder: RunFolder, stage_id: str, kind: str, work: Callable[[], dict[
     folder.stage(stage_id).finish({"kind": kind, "elapsed_s": elapsed_s, "peak_memory_bytes": peak_memory_bytes(), "results": results})
     folder.log(f"{stage_id}: done in {elapsed_s} s")
     say(f"{stage_id} done in {elapsed_s:.0f} s")
-
-
-def peak_memory_bytes() -> int | None:
-    """Peak resident memory of this process so far; None where the system does not tell."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
 def _base_files(recipe: Recipe, folder: RunFolder) -> tuple[Path | None, dict[str, str]]:
@@ -224,7 +201,7 @@ def _run_base(folder: RunFolder, identity: Identity, gguf: Path | None, recipe: 
         stage_folder.begin(identity)
 
         def convert() -> dict[str, Any]:
-            from jp_adapt.model.gguf import convert_gguf
+            from jp_adapt.export.gguf_folder import convert_gguf
 
             with new_folder(stage_folder.final) as target:
                 convert_gguf(gguf, target)
@@ -239,7 +216,6 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
     names = list(dict.fromkeys(name for _, name in named_sources(stage)))
     paths = {name: hashed_file(Path(recipe.sources[name].path)) for name in names}
     hashes = folder.hash_inputs(list(paths.values()))
-    upstream = list(stage.models) if isinstance(stage, EvaluateStage) else [stage.start]
     settings = stage.model_dump(mode="json", exclude=MEMORY_ONLY)
     benchmarks: dict[str, dict[str, str]] = {}
     if isinstance(stage, EvaluateStage):  # by what they are; where they lie makes no difference
@@ -252,7 +228,7 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
             "precision": recipe.precision,
             "quantization": recipe.quantization,
             "document_start": recipe.base.document_start,
-            "upstream": {name: fingerprints[name] for name in upstream},
+            "upstream": {name: fingerprints[name] for name in stage.upstream},
             "inputs": {name: hashes[path] for name, path in paths.items()},
             "benchmarks": benchmarks,
         }

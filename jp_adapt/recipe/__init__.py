@@ -1,0 +1,1 @@
+"""What to run: schema, rules, loading with file:line."""

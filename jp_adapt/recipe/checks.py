@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from jp_adapt.core.suggest import did_you_mean
-from jp_adapt.recipe.schema import EvaluateStage, ExportStage, PreferenceStage, PretrainStage, Recipe, RowsStage, SftStage, Stage, TokenizerStage, TrainingStage
-from jp_adapt.recipe.yaml_lines import Key
+from jp_adapt.core.yaml_lines import Key
+from jp_adapt.recipe.schema import (
+    STAGES,
+    EvaluateStage,
+    ExportStage,
+    PreferenceStage,
+    PretrainStage,
+    Recipe,
+    RowsStage,
+    SftStage,
+    Stage,
+    TokenizerStage,
+    TrainingStage,
+)
 
 Finding = tuple[Key, str]
-
-# What each kind of stage may start from.
-STARTS: dict[str, tuple[str, ...]] = {
-    "rows": ("tokenizer",),
-    "pretrain": ("base", "tokenizer", "rows"),
-    "sft": ("base", "rows", "pretrain", "sft"),
-    "export": ("pretrain", "rows", "sft"),
-    "preference": ("base", "export", "preference"),
-}
 
 
 def cross_check(recipe: Recipe) -> Iterator[Finding]:
@@ -42,14 +45,13 @@ def cross_check(recipe: Recipe) -> Iterator[Finding]:
 
 
 def _check_start(stage: Stage, key: Key, kinds: dict[str, str], all_ids: list[str]) -> Iterator[Finding]:
-    allowed = STARTS.get(stage.kind)
-    if allowed is None or not isinstance(stage, TrainingStage | ExportStage | PreferenceStage):
+    if not isinstance(stage, TrainingStage | ExportStage | PreferenceStage):
         return
     finding = _unknown(stage.start, kinds, all_ids)
     if finding:
         yield (*key, "start"), finding
-    elif kinds[stage.start] not in allowed:
-        yield (*key, "start"), f"kind {stage.kind} starts from {' or '.join(allowed)}, and '{stage.start}' is {kinds[stage.start]}"
+    elif kinds[stage.start] not in stage.starts_from:
+        yield (*key, "start"), f"kind {stage.kind} starts from {' or '.join(stage.starts_from)}, and '{stage.start}' is {kinds[stage.start]}"
     elif isinstance(stage, PretrainStage) and "init" in stage.model_fields_set and kinds[stage.start] != "tokenizer":
         yield (*key, "init"), f"new rows are made where a stage starts from a tokenizer, and '{stage.start}' is {kinds[stage.start]}; take 'init' out"
 
@@ -101,7 +103,7 @@ def _check_models(stage: EvaluateStage, key: Key, kinds: dict[str, str], all_ids
         finding = _unknown(model, kinds, all_ids)
         if finding:
             yield (*key, "models", position), finding
-        elif kinds[model] not in ("base", "export", "preference"):
+        elif model != "base" and STAGES[kinds[model]].gives != "model":
             yield (*key, "models", position), f"evaluate takes 'base', export and preference stages, and '{model}' is a {kinds[model]} stage; export it first"
 
 

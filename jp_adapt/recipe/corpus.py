@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from jp_adapt.recipe.schema import Count, Name, Part
+from jp_adapt.benchmarks.part import Count, Name, Part
 
 
 class CorpusSource(Part):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -52,12 +51,6 @@ def read_deepspeed(path: Path) -> dict[str, Any]:
             raise UsageError(f"{path}: '{key}' is not passed on{did_you_mean(key, [*PASSED, *OWNED])}; keys that are: {', '.join(PASSED)}")
     _check_zero(path, config.get("zero_optimization"))
     return config
-
-
-def require_deepspeed() -> None:
-    """UsageError when the package is not installed; it is not imported for the answer."""
-    if find_spec("deepspeed") is None:
-        raise UsageError("distributed: deepspeed needs DeepSpeed, which is not installed; pip install 'jp-adapt[deepspeed]', or use distributed: fsdp")
 
 
 def _check_zero(path: Path, zero: Any) -> None:

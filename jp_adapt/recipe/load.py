@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of
 from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
 from jp_adapt.core.files import read_text
+from jp_adapt.core.plugins import use_plugins
 from jp_adapt.core.shipped import shipped_recipes
 from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.core.yaml_lines import Document, Key, load_yaml, parse_scalar
 from jp_adapt.recipe import schema
-from jp_adapt.recipe.benchmark_items import stage_benchmarks
 from jp_adapt.recipe.checks import cross_check
-from jp_adapt.recipe.corpus import CorpusSource, Mixture
 from jp_adapt.recipe.deepspeed import read_deepspeed
-from jp_adapt.recipe.yaml_lines import Document, Key, load_yaml, parse_scalar
+from jp_adapt.recipe.schema import EvaluateStage
 
-KINDS: dict[str, type[BaseModel]] = {
-    "tokenizer": schema.TokenizerStage,
-    "rows": schema.RowsStage,
-    "pretrain": schema.PretrainStage,
-    "sft": schema.SftStage,
-    "export": schema.ExportStage,
-    "preference": schema.PreferenceStage,
-    "evaluate": schema.EvaluateStage,
-}
 STEP_PATHS = ("files", "data")  # parameters of the steps of a corpus recipe that are paths
 
 
@@ -57,6 +50,7 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), *, need
     for override in overrides:
         apply_override(document, override)
     recipe = _validate(document)
+    _use_plugins(recipe, document)
     _check_benchmarks(recipe, document, need_files)
     if need_files:
         _check_files(recipe, document)
@@ -220,7 +214,7 @@ def where(document: Document, key: Key) -> str:
 def explain(document: Document, detail: Any, root: type[BaseModel] = schema.Recipe) -> tuple[Key, str]:
     """Turn one pydantic error into (path of keys, message that names the value, the rule and the way out)."""
     key = tuple(detail["loc"])
-    if key[:1] == ("stages",) and key[2:3] and key[2] in KINDS:  # pydantic puts the kind of a stage into the path; the file has no such key
+    if key[:1] == ("stages",) and key[2:3] and key[2] in schema.STAGES:  # pydantic puts the kind of a stage into the path; the file has no such key
         key = key[:2] + key[3:]
     dotted = ".".join(str(part) for part in key) or "recipe"
     kind, given = detail["type"], detail.get("input")
@@ -230,39 +224,61 @@ def explain(document: Document, detail: Any, root: type[BaseModel] = schema.Reci
         return key[:-1], f"'{key[-1]}' is missing here; it has no default"
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         value = given.get("kind") if isinstance(given, dict) else given
-        return (*key, "kind"), f"stage kind is {value!r}{did_you_mean(str(value), KINDS)}; kinds: {', '.join(KINDS)}"
+        return (*key, "kind"), f"stage kind is {value!r}{did_you_mean(str(value), schema.STAGES)}; kinds: {', '.join(schema.STAGES)}"
     message = detail["msg"].removeprefix("Value error, ")
     return key, f"{dotted} is {_short(given)}: {message[0].lower()}{message[1:]}" if not isinstance(given, dict) else f"{dotted}: {message}"
 
 
 def _fields_at(document: Document, key: Key, root: type[BaseModel]) -> list[str]:
     """Names that the schema allows at `key`, for "did you mean"."""
-    model, value = root, document.value
-    named: dict[str, type[BaseModel]] = {
-        "base": schema.Base,
-        "optimizer": schema.Optimizer,
-        "budget": schema.Budget,
-        "lora": schema.Lora,
-        "samples": schema.Samples,
-        "mixture": Mixture,
-    }
+    kind, value = root, document.value
     for part in key:
         value = value[part]
-        parent = model
-        if isinstance(value, dict) and value.get("kind") in KINDS:
-            model = KINDS[value["kind"]]
-        elif part in named:
-            model = named[str(part)]
-        elif parent is root and key[0] == "sources":
-            model = schema.Source if root is schema.Recipe else CorpusSource
-        elif "data" in key:
-            model = schema.Weighted
-    return list(model.model_fields)
+        kind = _kind_of(_inside(kind, part), value)
+    return list(getattr(kind, "model_fields", ()))
+
+
+def _inside(kind: Any, part: str | int) -> Any:
+    """The type of what stands at `part` in a value of type `kind`: a field of a model, or an entry of a mapping or a list."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return kind.model_fields[str(part)].annotation if part in kind.model_fields else None
+    return (get_args(kind) or (None,))[-1]
+
+
+def _kind_of(annotation: Any, value: Any) -> Any:
+    """The model or container that `value` is meant to be, where the schema allows several; None where that cannot be told."""
+    if isinstance(value, dict) and value.get("kind") in schema.STAGES:
+        return schema.STAGES[value["kind"]]
+    choices = list(_choices(annotation))
+    models = [choice for choice in choices if isinstance(choice, type) and issubclass(choice, BaseModel)]
+    if isinstance(value, dict) and models:
+        return models[0] if len(models) == 1 else None
+    return next((choice for choice in choices if isinstance(value, get_origin(choice) or ())), None)
+
+
+def _choices(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation allows."""
+    if get_origin(annotation) is Annotated:
+        yield from _choices(get_args(annotation)[0])
+    elif get_origin(annotation) in (Union, UnionType):
+        for one in get_args(annotation):
+            yield from _choices(one)
+    else:
+        yield annotation
 
 
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _use_plugins(recipe: schema.Recipe, document: Document) -> None:
+    """Before the benchmarks are read, whose metrics a plugin may bring."""
+    for index, name in enumerate(recipe.plugins):
+        try:
+            use_plugins([name])
+        except JpAdaptError as error:
+            raise type(error)(f"{where(document, ('plugins', index))}: {error}") from error
 
 
 def _check_benchmarks(recipe: schema.Recipe, document: Document, need_files: bool) -> None:
@@ -300,3 +316,24 @@ def _check_files(recipe: schema.Recipe, document: Document) -> None:
             missing.append(f"{where(document, ('base', key))}: base: no such {'folder' if key == 'path' else 'file'}: {path}")
     if missing:
         raise InputError("\n".join(missing))
+
+
+def stage_benchmarks(stage: EvaluateStage, *, items: bool = True) -> list[LoadedBenchmark]:
+    """The benchmarks of an evaluate stage. Without `items` those that need a data folder are declarations only. Errors as of `load_benchmark`."""
+    names, profile = named_benchmarks(stage.suite, stage.benchmarks, stage.profile)
+    loaded = []
+    for name in names:
+        benchmark, path = load_declaration(name)
+        protocol = protocol_of(name, benchmark, profile)
+        if (protocol.kind or benchmark.kind) == "code":
+            raise UsageError(
+                f"{name}: its score comes from running programs that the model wrote, which a recipe never does; give the exported model to: jp-adapt eval"
+            )
+        shots = protocol.shots if stage.shots is None else stage.shots
+        if shots and benchmark.data.shots is None:
+            raise UsageError(f"{name}: 'shots' is {shots}, and the benchmark has no examples to show")
+        if items or benchmark.data.folder is None:
+            loaded.append(load_benchmark(name, Path(stage.data) if stage.data is not None else None, shots=shots > 0))
+        else:
+            loaded.append(LoadedBenchmark(name, benchmark, path, [], [], {}))
+    return loaded

@@ -13,10 +13,10 @@ from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import read_text
 from jp_adapt.core.shipped import shipped_corpora, shipped_recipes, shipped_sources
 from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.core.yaml_lines import Document, Key, load_yaml
 from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
 from jp_adapt.recipe.load import apply_override, explain, find_recipe, where, with_parents
 from jp_adapt.recipe.schema import Recipe
-from jp_adapt.recipe.yaml_lines import Document, Key, load_yaml
 
 HUB_KEYS = ("dataset", "revision", "config", "split")
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+from jp_adapt.benchmarks.part import Count, Name, Part
+from jp_adapt.model.gguf_names import K_TYPES, GgufType
+
 Share = Annotated[float, Field(gt=0, le=1)]
-Count = Annotated[int, Field(gt=0)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Part(BaseModel):
-    """Base of every part of a recipe: unknown keys are errors, types are taken as written, nothing changes afterwards."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Base(Part):
@@ -119,11 +114,30 @@ class Lora(Part):
 
 
 class _Stage(Part):
+    """What holds for every kind of stage. The facts of a kind stand on its class; `pipeline/stages/kinds.py` names the function that does it."""
+
     id: Name
+
+    starts_from: ClassVar[tuple[str, ...]] = ("base",)  # kinds of stage (or "base") that its start may be
+    gives: ClassVar[Literal["tokenizer", "adapter", "model", "scores"]]  # what its `final` folder holds
+    all_processes: ClassVar[bool] = False  # of several processes all take part, and not the first alone
+    extra: ClassVar[str | None] = None  # optional packages that it needs, by the name of the extra
+
+    @property
+    def needs(self) -> str | None:
+        """The extra that this stage needs, with the settings that it has."""
+        return self.extra
+
+    @property
+    def upstream(self) -> list[str]:
+        """Ids of the stages (or "base") whose results it takes."""
+        return [getattr(self, "start", "base")]
 
 
 class TokenizerStage(_Stage):
     """Extend the base's tokenizer with Japanese tokens."""
+
+    gives: ClassVar[Literal["tokenizer"]] = "tokenizer"
 
     kind: Literal["tokenizer"]
     start: Literal["base"] = "base"
@@ -144,6 +158,9 @@ class TrainingSamples(Part):
 
 
 class _Training(_Stage):
+    gives: ClassVar[Literal["adapter"]] = "adapter"
+    all_processes: ClassVar[bool] = True
+
     start: Name
     data: list[Weighted] = Field(min_length=1)
     budget: Budget
@@ -187,12 +204,16 @@ RowInit = Literal["mean", "norm_matched", "position_weighted"]
 class RowsStage(_Training):
     """Give the new tokens rows: start from the old rows of their pieces, then train the new rows alone, transformer frozen."""
 
+    starts_from: ClassVar[tuple[str, ...]] = ("tokenizer",)
+
     kind: Literal["rows"]
     init: RowInit = Field("mean", description="first values of the new rows, before they train")
 
 
 class PretrainStage(_Tuning):
     """Continued pretraining of LoRA (or of all parameters) and, after an extension, of the new rows, which it makes where it starts from a tokenizer."""
+
+    starts_from: ClassVar[tuple[str, ...]] = ("base", "tokenizer", "rows")
 
     kind: Literal["pretrain"]
     init: RowInit = Field("mean", description="first values of the new rows, where the stage starts from a tokenizer")
@@ -201,6 +222,8 @@ class PretrainStage(_Tuning):
 
 class SftStage(_Tuning):
     """Instruction tuning on conversations: loss on the answers only. `weight` says how often an epoch reads a source: 1 once, 0.5 half of it, 2 twice."""
+
+    starts_from: ClassVar[tuple[str, ...]] = ("base", "rows", "pretrain", "sft")
 
     kind: Literal["sft"]
     template: Literal["alpaca-ja", "stable-beluga", "llama2-ja", "llama3", "chatml", "model"] = Field(
@@ -212,11 +235,28 @@ class SftStage(_Tuning):
 
 
 class ExportStage(_Stage):
-    """Merge into a plain model folder that transformers loads."""
+    """Merge into a plain model folder that transformers loads, and write it in other formats beside it."""
+
+    starts_from: ClassVar[tuple[str, ...]] = ("pretrain", "rows", "sft")
+    gives: ClassVar[Literal["model"]] = "model"
 
     kind: Literal["export"]
     start: Name
     dtype: Literal["float32", "bfloat16"] = "float32"
+    formats: tuple[Literal["gguf"], ...] = Field((), description="formats beside the folder's own; gguf: files of `gguf_types` in the folder, for llama.cpp")
+    gguf_types: tuple[GgufType, ...] = Field(
+        ("auto",), min_length=1, description="auto is BF16 for bfloat16 weights, else F16; Q6_K, Q5_K_M and Q4_K_M need jp-adapt[gguf]"
+    )
+
+    @property
+    def needs(self) -> str | None:
+        return "gguf" if self.formats and not K_TYPES.isdisjoint(self.gguf_types) else None
+
+    @model_validator(mode="after")
+    def _types_of_a_format(self) -> ExportStage:
+        if "gguf_types" in self.model_fields_set and "gguf" not in self.formats:
+            raise ValueError("gguf_types is of no use without formats: [gguf]")
+        return self
 
 
 class PreferenceStage(_Stage):
@@ -224,6 +264,11 @@ class PreferenceStage(_Stage):
 
     Needs TRL: pip install 'jp-adapt[preference]'.
     """
+
+    starts_from: ClassVar[tuple[str, ...]] = ("base", "export", "preference")
+    gives: ClassVar[Literal["model"]] = "model"
+    all_processes: ClassVar[bool] = True
+    extra: ClassVar[str | None] = "preference"
 
     kind: Literal["preference"]
     start: Name
@@ -252,6 +297,8 @@ class Samples(Part):
 class EvaluateStage(_Stage):
     """Score models: bits per byte and character of texts, benchmarks, samples. The first model is the one that others are compared with."""
 
+    gives: ClassVar[Literal["scores"]] = "scores"
+
     kind: Literal["evaluate"]
     models: list[Name] = Field(min_length=1, max_length=2)
     texts: list[Name] = Field(default_factory=list)
@@ -264,6 +311,10 @@ class EvaluateStage(_Stage):
     segment: list[str] = Field(default_factory=list, description="sentences whose segmentation the report shows")
     samples: Samples | None = None
 
+    @property
+    def upstream(self) -> list[str]:
+        return list(self.models)
+
     @model_validator(mode="after")
     def _one_choice(self) -> EvaluateStage:
         if self.suite is not None and self.benchmarks:
@@ -273,6 +324,7 @@ class EvaluateStage(_Stage):
 
 Stage = Annotated[TokenizerStage | RowsStage | PretrainStage | SftStage | ExportStage | PreferenceStage | EvaluateStage, Field(discriminator="kind")]
 TrainingStage = RowsStage | PretrainStage | SftStage
+STAGES: dict[str, type[Stage]] = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(get_args(Stage)[0])}
 
 
 class Recipe(Part):
@@ -281,6 +333,7 @@ class Recipe(Part):
     format: Literal[1]
     name: Name
     title: str = ""
+    plugins: list[Name] = Field(default_factory=list, description="installed plugins that the recipe uses, by their entry points in `jp_adapt.plugins`")
     base: Base
     seed: int = Field(1234, ge=0)
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 where the device computes it fast, else float32")

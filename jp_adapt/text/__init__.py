@@ -1,0 +1,1 @@
+"""What Japanese text is: scripts, normal forms, marks, chat formats."""

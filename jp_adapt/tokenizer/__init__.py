@@ -1,0 +1,1 @@
+"""Learn, extend, verify, measure, encode."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from jp_adapt.core.files import read_json
 from jp_adapt.tokenizer.bpe import BLOCK
 from jp_adapt.tokenizer.fuzz import SPECIAL, fuzz_strings
 
@@ -45,7 +46,7 @@ def disagreements(folder: Path, model_config: Mapping[str, Any] | None, texts: S
             and with it.
         texts: compared beside prompts, the texts of all added tokens and `NUM_FUZZ` strings of `fuzz_strings`.
     """
-    spec = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    spec = read_json(folder / "tokenizer.json")
     added = [str(token["content"]) for token in spec.get("added_tokens") or ()]
     marked = [text for token in added for text in (token, f" {token} ", f"a{token}b", f"{token} 日本")]
     every = list(dict.fromkeys(chain(PROMPTS, marked, texts, fuzz_strings(NUM_FUZZ, added or SPECIAL))))

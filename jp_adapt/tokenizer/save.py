@@ -13,7 +13,7 @@ from jp_adapt.tokenizer.hub_config import ADDED_TOKENS, CONFIG, KEEPING_CLASS, M
 from jp_adapt.tokenizer.load import NATIVE, RANK_FILE, SENTENCEPIECE_MODEL, SPEC, LoadedTokenizer, holds_ranks
 
 EXTENSION = "extension.json"
-COPIED = (SPECIAL_TOKENS_MAP, ADDED_TOKENS, "chat_template.jinja", "generation_config.json")
+COPIED = (SPECIAL_TOKENS_MAP, ADDED_TOKENS, "chat_template.jinja", "generation_config.json", "jp_adapt.json")
 
 
 def native_model(base: LoadedTokenizer, extension: Extension) -> bytes | None:

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import GateError, InputError
 from jp_adapt.text.scripts import JAPANESE
 from jp_adapt.tokenizer.auto import DEFAULT_MODEL, MODEL_CONFIG, disagreements
 from jp_adapt.tokenizer.bpe import BLOCK, BpeTokenizer, text_of
@@ -248,3 +248,14 @@ def _is_lost(text: str, runtime: Runtime, ids: list[int], base: Runtime, base_id
 def _holds_japanese(text: str) -> bool:
     """U+3000 belongs to no word, yet it is Japanese: it begins with the same two bytes as 、 and 。."""
     return "\u3000" in text or JAPANESE.search(text) is not None
+
+
+def check_criteria(criteria: Sequence[Criterion]) -> None:
+    """GateError, with the first example of each, where a criterion does not hold."""
+    broken = [
+        f"{criterion.label}: {criterion.failures} of {criterion.checked}, for example {criterion.examples[0]!r}"
+        for criterion in criteria
+        if not criterion.holds
+    ]
+    if broken:
+        raise GateError("the extended tokenizer does not hold these criteria, each must be 0: " + "; ".join(broken))

@@ -1,0 +1,1 @@
+"""Losses, steps, checkpoints, shards."""

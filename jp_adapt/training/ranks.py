@@ -5,6 +5,7 @@ The processes come from `jp-adapt run --processes N`, `torchrun` or `accelerate 
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,13 @@ def join() -> None:
     if world_size() > 1 and not _control:
         PartialState(cpu=on_cpu())
         _control.append(dist.new_group(backend="gloo", timeout=LONGEST_STAGE))
+        atexit.register(_leave)
+
+
+def _leave() -> None:
+    """End gloo's threads before the interpreter ends: with them running, one in five processes that had trained with DeepSpeed was aborted at its exit."""
+    if dist.is_initialized():
+        dist.destroy_process_group(None if on_cpu() else _control[0])
 
 
 def share(value: Any = None) -> Any:

@@ -16,7 +16,7 @@ import torch.distributed as dist
 from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
-from jp_adapt.recipe.deepspeed import require_deepspeed
+from jp_adapt.core.extras import require_extra
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -102,7 +102,7 @@ class _State:
 
 def _deepspeed(device: torch.device) -> Any:
     """The package, quiet: its log goes to stderr, not into our results, and it compiles nothing."""
-    require_deepspeed()
+    require_extra("deepspeed", "distributed: deepspeed", "use distributed: fsdp")
     if device.type == "cpu":
         os.environ.setdefault("DS_ACCELERATOR", "cpu")  # else it looks for one, and warns
     # torch 2.13 renamed two collectives that DeepSpeed 0.19 calls by their old names.

@@ -14,8 +14,12 @@ from jp_adapt.cli.main import EVAL_ACTIONS, EXIT_CODES, VERBS, build_parser, mai
 
 PUBLIC = [
     "JpAdaptError",
+    "Metric",
+    "add_engine",
+    "add_metric",
     "compare_scores",
     "evaluate",
+    "export_gguf",
     "extend_tokenizer",
     "init_new_rows",
     "learn_tokens",
@@ -24,13 +28,15 @@ PUBLIC = [
     "load_tokenizer",
     "measure_tokenizer",
     "merge_adapter",
+    "merge_models",
     "open_run",
+    "read_scores",
     "run_recipe",
     "save_tokenizer",
     "train",
     "verify_tokenizer",
 ]
-NEED_TORCH = {"init_new_rows", "train"}
+NEED_TORCH = {"export_gguf", "init_new_rows", "merge_models", "train"}
 
 # Runs one command, then says on stderr which of some heavy modules it loaded.
 LOADED = """
@@ -174,7 +180,7 @@ def test_copy_refuses_what_exists(tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "quickstart.yaml").write_text("my work", encoding="utf-8")
     assert main(["copy", "quickstart", str(tmp_path / "mine")]) == 2
-    assert "mine: exists already; give a new folder" in capsys.readouterr().err
+    assert "mine: exists already; give another folder" in capsys.readouterr().err
     assert (tmp_path / "mine" / "quickstart.yaml").read_text(encoding="utf-8") == "my work"
 
 

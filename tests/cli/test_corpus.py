@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from jp_adapt.benchmarks.items import load_benchmark
 from jp_adapt.cli.main import main
 from jp_adapt.core.shipped import shipped_sources
+from jp_adapt.corpus.overlap import read_overlap
 from jp_adapt.corpus.shards import TokenShards
-from jp_adapt.pipeline.eval_overlap import read_overlap
-from jp_adapt.recipe.benchmark_items import load_benchmark
 from tests.conftest import QUICKSTART, documents
 
 BASIC = """\

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from jp_adapt.cli.main import main
-from jp_adapt.evaluation import endpoint
 from jp_adapt.evaluation.results import read_outputs, read_scores
+from jp_adapt.inference import endpoint
 from tests.judge_server import fastchat, grade_of, judge_server, predictions, small_data, write_lines
 
 ELYZA = ["--benchmark", "ja/elyza-tasks-100", "--judge-model", "judge-1"]

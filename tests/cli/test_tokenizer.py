@@ -198,9 +198,9 @@ def test_verify_holds(extended: Extended, bases: dict[str, Path], name: str, cap
     lines = printed.splitlines()
     assert lines[-1] == "All criteria hold."
     rows = [match for line in lines if (match := re.fullmatch(r" +([\d,]+) of +([\d,]+)  (\w+) \((\w+)\)", line))]
-    assert {row[4] for row in rows} == {"all", "tokenizers"} | {"small": set(), "sp": {"sentencepiece"}, "tik": {"tiktoken"}}[name]
+    assert {row[4] for row in rows} == {"all", "tokenizers", "transformers"} | {"small": set(), "sp": {"sentencepiece"}, "tik": {"tiktoken"}}[name]
     assert {row[1] for row in rows if row[3] != "llama_cpp_check_string"} == {"0"}
-    assert len({row[3] for row in rows}) == (7 if name == "small" else 8)
+    assert len({row[3] for row in rows}) == (8 if name == "small" else 9)
 
 
 def test_verify_fails_on_a_naive_merge_and_says_why(bases: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 import subprocess
 import sys
@@ -14,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
-from jp_adapt.core.files import new_folder, read_json, read_text, write_json, write_text
+from jp_adapt.core.files import new_folder, read_json, read_text, refuse_existing, write_json, write_text
 from tests.properties import examples
+from tests.unprivileged import closed, run_unprivileged
 
 LIMITED = """
 import resource, sys
@@ -97,11 +97,121 @@ except JpAdaptError as error:
     assert _names(tmp_path) == []
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_without_permission_is_an_error_of_ours(tmp_path: Path) -> None:
-    tmp_path.chmod(0o500)
-    with pytest.raises(JpAdaptError, match=r"cannot be written \(Permission denied\)"):
-        write_text(tmp_path / "x.txt", "text")
+CLOSED = """
+import sys
+from pathlib import Path
+from jp_adapt.core.errors import JpAdaptError
+from jp_adapt.core.files import new_folder, refuse_existing, write_text
+from jp_adapt.core.lock import folder_lock
+
+def try_all(out):
+    def fill():
+        with new_folder(out):
+            print("began")
+    def lock():
+        with folder_lock(out):
+            print("began")
+    for work in (lambda: write_text(out, "text"), lambda: refuse_existing(out), fill, lock):
+        try:
+            work()
+            print("done")
+        except JpAdaptError as error:
+            print(error.exit_code, error)
+
+for name in sys.argv[1:]:
+    try_all(Path(name))
+"""
+
+
+@pytest.mark.parametrize("mode", [0o555, 0o000])
+def test_a_closed_folder_is_told_before_the_work(tmp_path: Path, mode: int) -> None:
+    (tmp_path / "closed").mkdir()
+    with closed(tmp_path / "closed", mode):
+        done = run_unprivileged(["-c", CLOSED, "closed/out", "closed/deep/out"], tmp_path)
+    assert done.stderr == ""
+    lines = done.stdout.splitlines()
+    assert [line[0] for line in lines] == ["1", "2", "2", "2"] * 2
+    assert all("closed" in line and "cannot be written (Permission denied)" in line for line in lines)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_modes_are_what_the_umask_says(tmp_path: Path, umask: int) -> None:
+    """safetensors writes its files for the owner alone."""
+    code = """
+import numpy, os, sys
+from pathlib import Path
+from safetensors.numpy import save_file
+from jp_adapt.core.files import new_folder, write_text
+os.chdir(sys.argv[1])
+os.symlink("linked", "link"), Path("linked").touch(0o600)
+with new_folder(Path("model")) as folder:
+    save_file({"a": numpy.zeros(3)}, folder / "model.safetensors")
+    (folder / "deep").mkdir()
+    (folder / "deep" / "link").symlink_to(Path("linked").absolute())
+    write_text(folder / "deep" / "x.txt", "x")
+write_text(Path("a/b/x.txt"), "x")
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, umask=umask, timeout=60)
+    for name in ("model/model.safetensors", "model/deep/x.txt", "a/b/x.txt"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o666 & ~umask, name
+    for name in ("model", "model/deep", "a", "a/b"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o777 & ~umask, name
+    assert stat.S_IMODE((tmp_path / "linked").stat().st_mode) == 0o600 & ~umask, "what a link leads to is not ours"
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("shutil.copyfile('source', folder / 'copy')", "final/copy: cannot be written (File too large)"),
+        ("safetensors.numpy.save_file({'a': numpy.zeros(10_000)}, folder / 'w')", "final: cannot be written (File too large)"),
+        ("(folder / 'a').open('x'), (folder / 'a').open('x')", "final/a: cannot be written (File exists)"),
+        ("tokenizers.Tokenizer(tokenizers.models.BPE({str(n): n for n in range(9_000)}, [])).save(str(folder / 't'))", "final: cannot be written (File too"),
+        ("Path('nothing').read_bytes()", "FileNotFoundError: [Errno 2] No such file or directory: 'nothing'"),
+        ("raise ConnectionResetError(104, 'reset')", "ConnectionResetError: [Errno 104] reset"),
+    ],
+)
+def test_the_right_file_is_named(tmp_path: Path, code: str, message: str) -> None:
+    (tmp_path / "source").write_bytes(b"n" * 10_000)
+    done = _with_small_disk(
+        f"""
+import os, shutil
+os.chdir(sys.argv[1])
+import numpy, safetensors.numpy, tokenizers
+try:
+    with new_folder(Path("final")) as folder:
+        {code}
+except JpAdaptError as error:
+    print(error)
+except OSError as error:
+    print(type(error).__name__ + ":", error)
+""",
+        tmp_path,
+    )
+    assert done.stdout.startswith(message), done.stderr
+    assert _names(tmp_path) == ["source"]
+
+
+@pytest.mark.parametrize("name", ["a**b", "[x", "a?*", "x" * 255, "語" * 85, "-", "a'b\n"])
+def test_odd_names_are_names(tmp_path: Path, name: str) -> None:
+    (tmp_path / f".{name[:20]}.other-1-x.tmp").mkdir()
+    with new_folder(tmp_path / name) as folder:
+        write_text(folder / name, "x")
+    assert read_text(tmp_path / name / name) == "x"
+    write_text(tmp_path / "deep" / name, "y")
+    assert _names(tmp_path / "deep") == [name]
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "語" * 86, "deep/" + "x" * 300 + "/deep", "x/" * 3_000, "file/x"])
+def test_names_that_no_file_can_have_are_refused_before_the_work(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match=r"cannot be written \((File name too long|Not a directory)\); give another --out"), new_folder(tmp_path / name):
+        pytest.fail("the block must not begin")
+
+
+def test_a_link_that_leads_nowhere_exists(tmp_path: Path) -> None:
+    (tmp_path / "final").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="exists already; give another --html"):
+        refuse_existing(tmp_path / "final", "--html")
 
 
 def test_a_file_where_a_folder_must_be_is_an_error_of_ours(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
+from jp_adapt.commands.benchmark_texts import benchmark_texts, decontaminate
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.decontaminate import Decontaminate, build_index
-from jp_adapt.pipeline.benchmark_texts import benchmark_texts, decontaminate
 from tests.conftest import documents
 
 QUESTION = "日本で一番高い山は富士山ですが、二番目に高い山は何という名前でしょうか。"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from jp_adapt.pipeline.benchmark_texts import benchmark_texts
+from jp_adapt.commands.benchmark_texts import benchmark_texts
 from tests.conftest import documents
 from tests.corpus.defects import default_steps, inject, judge, score, shuffled
 

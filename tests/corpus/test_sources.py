@@ -105,17 +105,18 @@ WRONG = [
     ("broken JSON", LINE + LINE + b'{"text": \n', "3: not valid JSON (Expecting value)"),
     ("two values in a line", b'{"text": "a"} {"text": "b"}\n', "1: not valid JSON (Extra data)"),
     ("byte order mark", LINE + b"\xef\xbb\xbf" + LINE, "2: not valid JSON (Unexpected UTF-8 BOM"),
-    ("nesting without end", b"[" * 200_000, "1: not valid JSON (maximum recursion depth exceeded"),
-    ("a number of 5000 digits", b'{"n": ' + b"1" * 5000 + b"}", "1: not valid JSON (Exceeds the limit"),
+    ("nesting without end", b'{"a": ' + b"[" * 200_000, "1: JSON nested deeper than 100 levels; mend the line"),
+    ("a number of 5000 digits", b'{"n": ' + b"1" * 5000 + b"}", "1: a number of 5,000 digits; at most 300 are read; mend the line"),
     ("binary", LINE + b"a\0b\n", "2: holds a NUL byte, so this is no UTF-8 text but a binary file or UTF-16; convert it"),
     ("no such field", LINE + b'\n{"txt": "a"}\n', "3: no text in field 'text'; name the right one with 'field:' in the source"),
     ("text that is a number", b'{"text": 1}\n', "1: no text in field 'text'"),
     ("text that is null", b'{"text": null}\n', "1: no text in field 'text'"),
-    ("a line that is a list", b'["a"]\n', "1: no text in field 'text'"),
+    ("a line that is a list", LINE + b'["a"]\n', "2: a list, and an object is needed; mend the line"),
+    ("a line that is a text", b'"a"\n', "1: a str, and an object is needed; mend the line"),
     ("empty text", LINE + b'{"text": ""}\n', "2: field 'text' is empty; take the line out"),
     ("white text", '{"text": " \\n\u3000"}\n'.encode(), "1: field 'text' is empty"),
-    ("lone surrogate", LINE + b'{"text": "a\\ud800b"}\n', "2: holds a lone surrogate (U+D800), which is no text; mend the line"),
-    ("lone low surrogate", b'{"text": "\\udc00"}\n', "1: holds a lone surrogate (U+DC00)"),
+    ("lone surrogate", LINE + b'{"text": "a\\ud800b"}\n', "2: holds a lone surrogate (\\ud800), which is no text; mend the line"),
+    ("lone low surrogate", b'{"text": "\\udc00"}\n', "1: holds a lone surrogate (\\udc00)"),
 ]
 
 

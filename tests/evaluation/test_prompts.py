@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from jp_adapt.benchmarks.items import load_benchmark, load_declaration
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.shipped import shipped_benchmarks
 from jp_adapt.evaluation.prompts import build_prompts
-from jp_adapt.recipe.benchmark_items import load_benchmark, load_declaration
 
 PAIRS = [(name, profile) for name in shipped_benchmarks() for profile in load_declaration(name)[0].protocols]
 

@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.evaluation.bits import score_texts
+from jp_adapt.inference.bits import score_texts
 from jp_adapt.model.causal import load_causal
 from jp_adapt.model.gguf import convert_gguf
 from jp_adapt.model.sources import package_file

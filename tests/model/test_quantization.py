@@ -10,11 +10,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from jp_adapt.core.errors import UsageError
+from jp_adapt.export.adapter import merge_adapter
 from jp_adapt.model import causal
 from jp_adapt.model.architectures import from_folder
 from jp_adapt.model.causal import load_base
 from jp_adapt.model.plan import NF4_BYTES
-from jp_adapt.pipeline.merge import merge_adapter
 from jp_adapt.pipeline.run import run_recipe
 from jp_adapt.recipe.load import load_recipe
 from tests.conftest import make_pico

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from rapidfuzz.distance import Indel
 
-from jp_adapt.pipeline.benchmark_texts import available_benchmarks, benchmark_texts
+from jp_adapt.commands.benchmark_texts import available_benchmarks, benchmark_texts
 from tests.corpus.defects import default_steps, inject, judge, score, shuffled
 from tests.perf.options import option
 from tests.perf.tokenizer_data import DATA, has_data, read_corpora

@@ -15,10 +15,10 @@ from itertools import islice
 
 from sentencepiece import SentencePieceProcessor
 
-from jp_adapt.evaluation.boundaries import pair
-from jp_adapt.evaluation.choices import choice_requests
+from jp_adapt.benchmarks.items import load_benchmark
 from jp_adapt.evaluation.prompts import build_prompts
-from jp_adapt.recipe.benchmark_items import load_benchmark
+from jp_adapt.inference.boundaries import pair
+from jp_adapt.inference.choices import choice_requests
 from jp_adapt.tokenizer.extend import extend_tokenizer
 from tests.perf.options import option
 from tests.perf.tokenizer_data import DATA, has_data, load_base, read_jsquad

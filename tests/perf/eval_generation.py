@@ -20,10 +20,10 @@ import torch
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
-from jp_adapt.evaluation.generate import Continuation, Report, generate
+from jp_adapt.benchmarks.items import load_benchmark
 from jp_adapt.evaluation.prompts import build_prompts
+from jp_adapt.inference.generate import Continuation, Report, generate
 from jp_adapt.model.causal import load_causal
-from jp_adapt.recipe.benchmark_items import load_benchmark
 from tests.perf.options import option
 from tests.perf.training_speed import real_model
 

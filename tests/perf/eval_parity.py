@@ -25,8 +25,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jp_adapt.benchmarks.items import load_benchmark
 from jp_adapt.evaluation.prompts import Prompt, build_prompts
-from jp_adapt.recipe.benchmark_items import load_benchmark
 from tests.perf.options import option
 from tests.perf.tokenizer_data import DATA, has_data
 from tests.perf.training_speed import real_model
@@ -37,7 +37,7 @@ TOLERANCE = 1e-3  # nats
 
 def ours(folder: str, prompts: Sequence[Prompt]) -> tuple[list[Any], list[Any]]:
     """Every item's result with lm-eval's tokens, and as our own profile scores it."""
-    from jp_adapt.pipeline.eval_model import load_model
+    from jp_adapt.inference.model_folder import load_model
 
     backend = load_model(Path(folder), "float32").backend
     texts, choices = [prompt.text for prompt in prompts], [prompt.choices for prompt in prompts]

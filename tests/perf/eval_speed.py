@@ -23,8 +23,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from jp_adapt.benchmarks.items import load_benchmark
 from jp_adapt.evaluation.prompts import build_prompts
-from jp_adapt.recipe.benchmark_items import load_benchmark
 from tests.perf.options import option
 from tests.perf.tokenizer_data import DATA, has_data
 from tests.perf.training_speed import real_model
@@ -50,16 +50,19 @@ def pairs_of(case: str) -> list[tuple[str, str]]:
 
 
 def run_ours(folder: str, pairs: list[tuple[str, str]]) -> tuple[float, list[float]]:
-    from jp_adapt.evaluation.boundaries import pair
-    from jp_adapt.evaluation.memory import Room
-    from jp_adapt.evaluation.score import PACK_TOKENS, score_requests
-    from jp_adapt.evaluation.trie import Request
-    from jp_adapt.pipeline.eval_model import load_model
+    from jp_adapt.inference.boundaries import pair
+    from jp_adapt.inference.memory import Room
+    from jp_adapt.inference.model_folder import load_model
+    from jp_adapt.inference.score import PACK_TOKENS, score_requests
+    from jp_adapt.inference.trie import Request
 
     loaded = load_model(Path(folder), "bfloat16" if "--bfloat16" in sys.argv else "float32")
     backend = loaded.backend
     started = time.perf_counter()
-    tokens = [pair(loaded.tokenizer.encode, context, choice, "cut", start=backend.own_start, empty=backend.prefix) for context, choice in pairs]
+    tokens = [
+        pair(loaded.side.tokenizer.encode, context, choice, "cut", start=backend.starts.own, empty=backend.starts.before_empty("cut"))
+        for context, choice in pairs
+    ]
     scored = score_requests(loaded.model, [Request(one.ids, one.first) for one in tokens], room=Room(option("pack", PACK_TOKENS)))
     return time.perf_counter() - started, [one.log_likelihood for one in scored]
 

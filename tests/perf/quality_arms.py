@@ -30,11 +30,12 @@ import torch
 from jp_adapt.core.files import read_json, write_json
 from jp_adapt.corpus.mixture import plan_training
 from jp_adapt.corpus.pack import Batch, Plan
-from jp_adapt.evaluation.bits import score_texts
+from jp_adapt.corpus.sources import first_chars
+from jp_adapt.inference.bits import score_texts
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, resolve_precision
 from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import init_new_rows
-from jp_adapt.pipeline.stages import encoder, first_chars, load_tokenizer
+from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
 from jp_adapt.training.loop import TrainSettings, train
 from jp_adapt.training.schedule import lr_factor
 from tests.perf.tokenizer_data import read_corpora
@@ -97,7 +98,7 @@ class Texts:
 
 def read_texts(arm: Arm) -> Texts:
     """What an arm reads: sources weighted by their size, English at `replay`; held-out text is the beginnings of documents from all over its source."""
-    tokenizer = load_tokenizer(Path(arm.tokenizer or arm.base))
+    tokenizer = plain_tokenizer(Path(arm.tokenizer or arm.base))
     encode, prefix = encoder(tokenizer), tokenizer.token_to_id(DOCUMENT_START)
     sources: dict[str, tuple[list[list[int]], float]] = {}
     chars: dict[str, int] = {}

@@ -1,7 +1,5 @@
 """What of a DeepSpeed configuration is passed on, and what is refused, with the key."""
 
-# ruff: noqa: F401, F811, the fixtures of a neighbour
-
 from __future__ import annotations
 
 import json
@@ -10,12 +8,11 @@ from typing import Any
 
 import pytest
 
+from jp_adapt.core import extras
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.pipeline.inputs import check_inputs
-from jp_adapt.recipe import deepspeed
 from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.load import load_recipe
-from tests.recipe.test_load import folder
 
 # As Hugging Face's documentation has it for its Trainer.
 TRAINERS = {
@@ -117,6 +114,6 @@ def test_a_file_without_distributed_deepspeed_is_not_passed_over(folder):
 def test_without_the_package_nothing_begins(folder, monkeypatch):
     config = written(folder / "zero.json", {"zero_optimization": {"stage": 2}})
     loaded = load_recipe(folder / "recipe.yaml", ["distributed=deepspeed", f"deepspeed={config}"])
-    monkeypatch.setattr(deepspeed, "find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"needs DeepSpeed, which is not installed; pip install 'jp-adapt\[deepspeed\]', or use distributed: fsdp"):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"distributed: deepspeed: deepspeed is not installed; pip install 'jp-adapt\[deepspeed\]', or use distributed: fsdp"):
         check_inputs(loaded)

@@ -11,32 +11,7 @@ from jp_adapt.cli.main import main
 from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
 from jp_adapt.recipe.load import find_recipe, load_recipe
 from jp_adapt.recipe.schema import PretrainStage, RowsStage
-
-RIGHT = """\
-format: 1
-name: small
-base: {path: base}
-sources:
-  ja: {path: ja.jsonl, language: ja, licence: CC0-1.0}
-  en: {path: en.jsonl, language: en, licence: CC0-1.0}
-stages:
-  - {id: tok, kind: tokenizer, corpus: [ja], new_tokens: 10}
-  - id: rows
-    kind: rows
-    start: tok
-    data: [{source: ja}]
-    budget: {tokens: 100}
-  - id: cpt
-    kind: pretrain
-    start: rows
-    data:
-      - {source: ja, weight: 0.9}
-      - {source: en, weight: 0.1}
-    budget: {epochs: 0.5}
-    optimizer: {lr: 1e-3}
-  - {id: model, kind: export, start: cpt}
-  - {id: eval, kind: evaluate, models: [base, model], texts: [ja]}
-"""
+from tests.recipe.conftest import RIGHT
 
 
 def test_what_a_sharded_model_cannot_do_is_said(folder: Path) -> None:
@@ -45,16 +20,6 @@ def test_what_a_sharded_model_cannot_do_is_said(folder: Path) -> None:
         load_recipe(folder / "recipe.yaml", settings)
     assert "-s precision=float16: float16 scales its losses, which distributed: fsdp does not do here" in str(error.value)
     assert "compile and distributed: fsdp were not tried together" in str(error.value)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with a right recipe, `recipe.yaml`, and the files that it names."""
-    (tmp_path / "base").mkdir()
-    for name in ("ja.jsonl", "en.jsonl"):
-        (tmp_path / name).write_text('{"text": "日本"}\n', encoding="utf-8")
-    (tmp_path / "recipe.yaml").write_text(RIGHT, encoding="utf-8")
-    return tmp_path
 
 
 def _change(folder: Path, *changes: tuple[str, str]) -> Path:

@@ -68,7 +68,7 @@ def test_the_special_tokens_map_counts_where_transformers_reads_it(tmp_path: Pat
         tmp_path, {"tokenizer_class": "LlamaTokenizer", "eos_token": "</s>"}, spec_of(tokens), special_tokens_map={"eos_token": {"content": "<eot>"}}
     )
     assert config.fields["eos_token"] == "<eot>"
-    given |= {"added_tokens_decoder": {}}
+    given: dict[str, object] = {"tokenizer_class": "LlamaTokenizer", "eos_token": "</s>", "added_tokens_decoder": {}}
     assert made_of(tmp_path, given, spec_of(tokens)).fields["eos_token"] == "</s>"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -159,11 +161,18 @@ def test_a_unigram_model_is_refused_and_named(tmp_path: Path) -> None:
         load_tokenizer(tmp_path)
 
 
-def test_the_two_files_of_the_shared_llama2_folder_are_two_tokenizers(shared_data: Path) -> None:
-    folder = shared_data / "tokenizers" / "llama2"
-    with pytest.raises(InputError, match=r"two different tokenizers \([\d,]+ of 32,000 tokens stand at another id or in one of them only"):
+def test_a_folder_with_the_files_of_two_tokenizers_is_refused(shared_data: Path, tmp_path: Path) -> None:
+    """The share that differs is one of all tokens of both, however many those are."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    shutil.copy(shared_data / "tokenizers" / "llama2" / "tokenizer.model", folder)
+    shutil.copy(shared_data / "tokenizers" / "mistral-json" / "tokenizer.json", folder)
+    with pytest.raises(InputError, match=r"two different tokenizers \([\d,]+ of [\d,]+ tokens stand at another id or in one of them only") as caught:
         load_tokenizer(folder)
+    differing, every = (int(number.replace(",", "")) for number in re.findall(r"([\d,]+) of ([\d,]+) tokens", str(caught.value))[0])
     model, spec = (load_tokenizer(folder / name).tokenizer for name in ("tokenizer.model", "tokenizer.json"))
+    assert every == len(model.spec["model"]["vocab"].keys() | spec.spec["model"]["vocab"].keys())
+    assert 32_000 < differing < every
     assert model.vocab_size == spec.vocab_size == 32_000
     assert model.encode("Hello world") != spec.encode("Hello world")
     assert model.encode("Hello world") == [15043, 3186], "the ids that Llama-2 knows"

@@ -128,12 +128,12 @@ def test_the_rules_of_llama3_are_its_vocabulary(llama3: LoadedTokenizer) -> None
 
 
 def test_the_rules_of_llama2_are_its_scores(shared_data: Path) -> None:
-    """The `tokenizer.json` beside it is another tokenizer, which has 58,980 rules that its vocabulary implies, too."""
+    """So are those of Mistral, another vocabulary."""
     base = load_tokenizer(shared_data / "tokenizers" / "llama2" / "tokenizer.model").tokenizer
     assert len(base.merges) == 61_249  # those of transformers' own conversion
     assert base.is_rank_keyed
     assert base.family == "SentencePiece BPE"
-    other = load_tokenizer(shared_data / "tokenizers" / "llama2" / "tokenizer.json").tokenizer
+    other = load_tokenizer(shared_data / "tokenizers" / "mistral-json" / "tokenizer.json").tokenizer
     assert len(other.merges) == 58_980
     assert other.is_rank_keyed
     ordinary = [token for token in other.spec["model"]["vocab"] if token not in other.special_texts]

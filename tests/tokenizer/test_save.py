@@ -128,8 +128,8 @@ def test_the_record_names_every_new_token(trio: Trio, tmp_path: Path) -> None:
 
 def test_the_files_are_the_same_each_time(trio: Trio, tmp_path: Path) -> None:
     first, second = (save(trio, None, tmp_path / name) for name in ("a", "b"))
-    for path in first.iterdir():
-        assert path.read_bytes() == (second / path.name).read_bytes()
+    for path in (path for path in first.rglob("*") if path.is_file()):
+        assert path.read_bytes() == (second / path.relative_to(first)).read_bytes()
 
 
 def test_a_base_from_a_file_alone_has_no_configuration_to_copy(small_trio: Trio, tmp_path: Path) -> None:

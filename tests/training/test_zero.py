@@ -1,25 +1,19 @@
 """DeepSpeed's ZeRO over two processes trains what one process trains, and checkpoints move between the two."""
 
-# ruff: noqa: F401, F811, the fixtures of a neighbour
-
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import socket
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import torch.multiprocessing
-from safetensors.torch import load_file
 
 from jp_adapt.model.causal import save_adapter
 from jp_adapt.training.checkpoint import list_checkpoints
-from tests.training.test_sharding import EXACT, PLAN, bases, go, one
+from tests.training.sharded_runs import EXACT, LAST, assert_equal, go, in_two_processes
 
 pytestmark = pytest.mark.skipif(find_spec("deepspeed") is None, reason="DeepSpeed is not installed: pip install 'jp-adapt[deepspeed]'")
 
@@ -33,24 +27,14 @@ ZERO: dict[str, dict[str, Any]] = {
     "stage 3, offloaded": {"stage": 3, "offload_optimizer": {"device": "cpu"}, "offload_param": {"device": "cpu"}, **SHARE_ALL},
 }
 RUNS = [(case, zero) for case in EXACT for zero in ZERO]
-LAST = f"step_{PLAN.num_steps:06d}/tensors.safetensors"
-
-
-def assert_equal(path: Path, other: Path) -> None:
-    ours, theirs = load_file(path), load_file(other)
-    assert ours.keys() == theirs.keys()
-    for name, value in ours.items():
-        torch.testing.assert_close(theirs[name], value, rtol=0, atol=1e-6, msg=name)
 
 
 def config(zero: str) -> dict[str, Any]:
     return {"zero_optimization": ZERO[zero]}
 
 
-def work(rank: int, port: int, bases: dict[str, Path], folder: Path) -> None:
+def work(rank: int, bases: dict[str, Path], folder: Path) -> None:
     """What each of two processes does."""
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    torch.set_num_threads(1)
     for case, zero in RUNS:
         model, losses = go(case, bases, folder / case / zero / "two", distributed="deepspeed", deepspeed=config(zero))
         if rank == 0:
@@ -66,10 +50,7 @@ def two(one, bases, tmp_path_factory):
     folder = tmp_path_factory.mktemp("two")
     for case in EXACT:
         shutil.copytree(one[case][2] / "step_000003", folder / case / "moved" / "step_000003")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    torch.multiprocessing.start_processes(work, (port, bases, folder), nprocs=2, start_method="spawn")
+    in_two_processes(work, bases, folder)
     return folder
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_text
-from jp_adapt.evaluation.endpoint import whole_characters
+from jp_adapt.inference.endpoint import whole_characters
 
 
 @dataclass(frozen=True)

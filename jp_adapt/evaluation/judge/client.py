@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from jp_adapt.evaluation.endpoint import CHAT, Completion, Endpoint, chat_completion
+from jp_adapt.inference.endpoint import CHAT, Completion, Endpoint, chat_completion
 
 
 class Judge(Protocol):

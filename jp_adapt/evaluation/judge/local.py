@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from jp_adapt.evaluation.endpoint import Completion, RefusedError, whole_characters
-from jp_adapt.evaluation.run import Ask, Backend
+from jp_adapt.inference.backend import Ask, Backend
+from jp_adapt.inference.endpoint import Completion, RefusedError, whole_characters
 
 
 class LocalJudge:
@@ -23,7 +23,7 @@ class LocalJudge:
         said = "\n\n".join(message["content"].strip("\n") for message in body["messages"])
         text = self._backend.chat([], said)
         with self._lock:
-            [written] = self._backend.write([Ask(text, max_tokens=body["max_tokens"])], lambda done, note: None)
+            [written] = self._backend.write([Ask(text, max_tokens=body["max_tokens"], start="nothing")], lambda done, note: None)
         if written.truncated_tokens:
             raise RefusedError(f"{self.identity['model']}: the prompt is {written.truncated_tokens} tokens longer than the model's context allows")
         return Completion(whole_characters(written.text), self._backend.count_tokens(text), self._backend.count_tokens(written.text), None)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
+from jp_adapt.benchmarks.judge import JudgePrompt, JudgeTask
 from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation.judge.answers import Answers, Item
-from jp_adapt.recipe.judge import JudgePrompt, JudgeTask
 
 ASCII_CHARS_PER_TOKEN = 4.0
 OTHER_CHARS_PER_TOKEN = 1.0  # of Japanese; the tokenizers of current judges take 0.7 to 1.1 tokens a character, so an estimate is rather too high

@@ -8,13 +8,13 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
+from jp_adapt.benchmarks.judge import JudgeTask
 from jp_adapt.core.errors import JpAdaptError
-from jp_adapt.evaluation.endpoint import Completion, EndpointError, RefusedError, RequestError
 from jp_adapt.evaluation.judge.client import Judge
 from jp_adapt.evaluation.judge.parse import VerdictError, parse_verdict
 from jp_adapt.evaluation.judge.requests import Judgement, request_body
-from jp_adapt.evaluation.reply_cache import ReplyCache
-from jp_adapt.recipe.judge import JudgeTask
+from jp_adapt.inference.endpoint import Completion, EndpointError, RefusedError, RequestError
+from jp_adapt.inference.reply_cache import ReplyCache
 
 FAILURES_IN_A_ROW = 3  # requests that failed after all their retries, one after the other: the endpoint is down
 

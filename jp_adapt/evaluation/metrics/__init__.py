@@ -1,0 +1,1 @@
+"""The metrics, and the libraries and papers they come from."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import string
-from functools import cache
-from typing import Any
 
 from jp_adapt.evaluation.metrics.strings import overlap_f1
+from jp_adapt.text import morphology
 
 PUNCTUATION = frozenset(
     "！？｡。＂＃＄％＆＇（）＊＋，－／：；＜＝＞＠［＼］＾＿｀｛｜｝～｟｠｢｣､、〃》「」『』【】〔〕〖〗〘〙〚〛〜〝〞〟〰〾〿–—‘’‛“”„‟…‧﹏." + string.punctuation
@@ -24,16 +23,9 @@ def normalise(text: str) -> str:
     return " ".join(neologdn.normalize(text).split())
 
 
-@cache
-def _tagger() -> Any:
-    from fugashi import Tagger
-
-    return Tagger("-Owakati")
-
-
 def words(text: str) -> list[str]:
-    """Words of the normalised text, by fugashi with the dictionary that it finds (unidic-lite)."""
-    return str(_tagger().parse(normalise(text))).split()
+    """Words of the normalised text, by fugashi with the dictionary that the fork finds (unidic-lite)."""
+    return morphology.words(normalise(text))
 
 
 def jasquad_exact_match(prediction: str, answer: str) -> float:

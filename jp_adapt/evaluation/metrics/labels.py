@@ -1,8 +1,7 @@
-"""Metrics of labels and of numbers over all items: balanced accuracy, macro F1, MCC, correlations, pass@k. None where a metric is not defined."""
+"""Metrics of labels and of numbers over all items: balanced accuracy, macro F1, MCC, correlations. None where a metric is not defined."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -12,6 +11,12 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 _DRAWS_AT_ONCE = 1_000_000  # of items, that a bootstrap works on at a time
 Draws = NDArray[np.int64]  # [R, N]: which items each of R resamples has
+
+
+def right_per_char(log_likelihoods: Sequence[float], choices: Sequence[str], gold: int) -> float:
+    """Whether the choice with the highest log-likelihood per character is the right one (lm-eval's acc_norm)."""
+    per_char = [value / max(1, len(choice)) for value, choice in zip(log_likelihoods, choices, strict=True)]
+    return float(max(range(len(per_char)), key=per_char.__getitem__) == gold)
 
 
 def balanced_accuracy(predictions: Sequence[Hashable], gold: Sequence[Hashable]) -> float:
@@ -109,10 +114,3 @@ def _ranks(values: Sequence[float], draws: Draws) -> Floats:
 
 def _number(values: Floats) -> float | None:
     return None if np.isnan(values[0]) else float(values[0])
-
-
-def pass_at_k(samples: int, correct: int, k: int) -> float:
-    """Probability that one of k samples is right, unbiased from `samples` of which `correct` are (2107.03374)."""
-    if not 0 <= correct <= samples or not 1 <= k <= samples:
-        raise ValueError(f"{correct} of {samples} right and k = {k}: 0 <= correct <= samples and 1 <= k <= samples must hold")
-    return 1.0 - math.comb(samples - correct, k) / math.comb(samples, k)

@@ -17,7 +17,7 @@ class JapaneseTokenizer:
     def tokenize(self, text: str) -> list[str]:
         from jp_adapt.text.morphology import words
 
-        return [word for line in text.splitlines() if line.strip() for word in words(line.strip())]
+        return words(text.strip())
 
 
 @cache
@@ -31,6 +31,22 @@ def _rouge(name: str, language: str) -> Any:
 def rouge(prediction: str, answer: str, name: str, language: str = "ja") -> float:
     """F of ROUGE-1, ROUGE-2 or ROUGE-L (Lin 2004), of Japanese words or, in English, of rouge-score's own."""
     return float(_rouge(name, language).score(answer, prediction)[name].fmeasure)
+
+
+def rouge1(prediction: str, answer: str, language: str) -> float:
+    return rouge(prediction, answer, "rouge1", language)
+
+
+def rouge2(prediction: str, answer: str, language: str) -> float:
+    return rouge(prediction, answer, "rouge2", language)
+
+
+def rouge_l(prediction: str, answer: str, language: str) -> float:
+    return rouge(prediction, answer, "rougeL", language)
+
+
+def harness_rouge2(prediction: str, answer: str) -> float:
+    return rouge(prediction, answer, "rouge2", "harness")
 
 
 def bleu(predictions: Sequence[str], references: Sequence[str], language: str) -> float:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -58,14 +56,3 @@ def test_a_constant_answer_gets_one_by_the_number_of_labels() -> None:
     gold = [0] * 55 + [1] * 30 + [2] * 15
     assert labels.balanced_accuracy([0] * 100, gold) == pytest.approx(1 / 3)
     assert labels.mcc([0] * 100, gold) == 0.0
-
-
-@pytest.mark.parametrize(("samples", "correct", "k"), [(n, c, k) for n in range(1, 6) for c in range(n + 1) for k in range(1, n + 1)])
-def test_pass_at_k_is_the_share_of_draws_with_a_right_one(samples: int, correct: int, k: int) -> None:
-    draws = list(itertools.combinations([1] * correct + [0] * (samples - correct), k))
-    assert labels.pass_at_k(samples, correct, k) == pytest.approx(np.mean([any(draw) for draw in draws]))
-
-
-def test_pass_at_k_of_the_impossible() -> None:
-    with pytest.raises(ValueError, match="3 of 2 right and k = 1"):
-        labels.pass_at_k(2, 3, 1)

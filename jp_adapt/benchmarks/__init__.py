@@ -1,0 +1,1 @@
+"""What may be measured: benchmarks, judges, published scores, and their items."""

@@ -1,0 +1,146 @@
+"""What a benchmark declaration (`eval/*/*.yaml`) may say: where its items lie, what they hold, and how each protocol asks and scores them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from jp_adapt.benchmarks.metrics import METRICS, MetricName
+from jp_adapt.benchmarks.part import Count, Name, Part
+from jp_adapt.benchmarks.templates import checked_expression, checked_template
+
+Kind = Literal["multiple_choice", "generate", "similarity", "acceptability", "code", "judge"]
+Profile = Literal["jp-adapt", "stability-0.2.1", "stability-0.3", "stability-0.6", "lm-eval-ja", "llm-jp-eval"]
+Reader = Literal["jsonl", "json", "csv", "tsv", "parquet", "xml", "lines", "python"]
+Normaliser = Literal["nfkc", "width", "dashes", "brackets", "quotes", "spaces", "case", "punctuation", "units", "number_commas", "kanji_numerals"]
+Extract = Literal["strip", "first_line", "first_paragraph", "first_number", "last_number", "llm_jp_number"]
+
+Template = Annotated[str, AfterValidator(checked_template), Field(description="Jinja template over the item's fields")]
+Expression = Annotated[str, AfterValidator(checked_expression), Field(description="Jinja expression (no braces) over the record")]
+
+
+class Split(Part):
+    """Files of one split. Every record also has `_file` (name without suffix), `_index` (position in the split) and `_line`."""
+
+    files: list[str] = Field(min_length=1, description="paths or patterns, relative to the data folder; `archive.zip!member` reads inside a zip")
+    reader: Reader
+    columns: list[str] | None = Field(None, description="names of the columns of a csv or tsv without a header line, or of the files of `lines`")
+    rows: list[str] = Field(default_factory=list, description="keys down to the list of records; what lies above them is merged into each record")
+    where: Expression | None = Field(None, description="keep the records for which this holds")
+    first: Count | None = Field(None, description="keep so many records, the first ones")
+    sha256: str | None = Field(
+        None, pattern=r"^[0-9a-f]{64}$", description="of the file as it is at `revision`; of several, of the lines that `sha256sum FILES` prints for them"
+    )
+
+
+class Data(Part):
+    """Where the items are. Without `folder` the files lie beside the declaration; with it, in that folder of `--data DIR`."""
+
+    folder: str | None = None
+    test: Split
+    shots: Split | None = Field(None, description="records that examples are drawn from; never the items themselves")
+
+
+class Hub(Part):
+    """The same data on the Hugging Face hub."""
+
+    dataset: str
+    revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$")
+    note: str = Field("", description="why there is no revision, or how the copy differs")
+
+
+class Variant(Part):
+    """Another wording of a protocol's prompt."""
+
+    description: str | None = None
+    prompt: Template
+
+
+class Protocol(Part):
+    """How one profile asks and scores."""
+
+    kind: Kind | None = Field(None, description="the benchmark's kind by default")
+    shots: int = Field(0, ge=0, le=64)
+    shots_by_group: bool = Field(False, description="examples come from the item's own group")
+    description: Template = Field("", description="stands once before everything")
+    prompt: Template
+    target: Template | None = Field(None, description="the answer of an example; by default the right choice, or the first right answer")
+    delimiter: str = Field("", description="between prompt and answer, and part of the answer: scored with a choice, left to the model where it writes")
+    separator: str = Field("\n\n", description="after each example")
+    shot_prompt: Template | None = Field(None, description="the prompt of an example, where it differs")
+    choices_prefix: str = Field("", description="stands before each choice")
+    choices: list[Template] | None = Field(None, description="texts of the choices, where they differ from the benchmark's")
+    answers: list[Template] | None = Field(None, description="right answers, where they differ from the benchmark's")
+    stop: list[str] = Field(default_factory=list)
+    max_chars: Count | None = Field(None, description="budget of a generated answer in characters")
+    max_tokens: Count | Literal["longest_answer", "longest_answer_plus_10"] | None = Field(None, description="budget in tokens, where a peer has one")
+    extract: list[Extract] = Field(default_factory=list, description="what of a generated text is the answer, taken from it as it was written")
+    normalise: list[Normaliser] = Field(
+        default_factory=list, description="done to extracted answers and right answers, in this order, before they are compared; numbers are read without them"
+    )
+    metrics: list[MetricName] = Field(min_length=1)
+    language: Literal["ja", "en"] | None = Field(None, description="of the answers, where it is not the benchmark's (translation)")
+    variants: dict[Name, Variant] = Field(default_factory=dict, description="other wordings, measured too in prompt-set mode")
+    note: str = Field("", description="what of the peer could not be reproduced")
+
+    @property
+    def primary_metric(self) -> str:
+        """The first of the metrics."""
+        return self.metrics[0]
+
+
+class Benchmark(Part):
+    """A benchmark: items, and the protocols that it can be measured by."""
+
+    format: Literal[1]
+    kind: Kind
+    version: str
+    title: str
+    licence: str
+    licence_note: str = ""
+    source: str
+    revision: str | None = Field(None, description="commit of `source` that has this layout")
+    hub: Hub | None = None
+    language: Literal["ja", "en"]
+    data: Data
+    id: Template = "{{ _index }}"
+    group: Template = ""
+    macro: bool = Field(False, description="the benchmark's value is the mean of its groups, not of its items")
+    fields: dict[Name, Template] = Field(default_factory=dict, description="what templates see besides the record itself")
+    choices: list[Template] | Expression | None = Field(None, description="texts of the choices, or an expression that gives them")
+    answer: Expression | None = Field(None, description="index of the right choice, or its text")
+    answers: list[Template] | Expression | None = Field(None, description="right answers, or an expression that gives them; the first is shown in examples")
+    turns: Expression | None = Field(None, description="what the user says, turn by turn, in a benchmark for judges")
+    test_program: Template | None = Field(None, description="program that runs a generated answer (`generation`) and fails where it is wrong")
+    question: Template = Field("{{ question }}", description="the text that tells the item from others: what overlap with a corpus is looked for")
+    protocols: dict[Profile, Protocol] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Benchmark:
+        if "jp-adapt" not in self.protocols:
+            raise ValueError("'protocols' needs 'jp-adapt', the one that is used by default")
+        if self.kind in ("multiple_choice", "acceptability") and (self.choices is None or self.answer is None):
+            raise ValueError(f"a {self.kind} benchmark needs 'choices' and 'answer'")
+        needed = {"generate": "answers", "similarity": "answers", "code": "test_program", "judge": "turns"}.get(self.kind)
+        if needed is not None and getattr(self, needed) is None:
+            raise ValueError(f"a {self.kind} benchmark needs '{needed}'")
+        for profile, protocol in self.protocols.items():
+            kind = protocol.kind or self.kind
+            chosen = kind in ("multiple_choice", "acceptability")
+            if any((METRICS[metric].of == "choices") != chosen for metric in protocol.metrics):
+                raise ValueError(f"protocols.{profile}: {kind} is scored by other metrics than {', '.join(protocol.metrics)}")
+            if not chosen and protocol.max_chars is None and protocol.max_tokens is None:
+                raise ValueError(f"protocols.{profile}: a generated answer needs 'max_chars'")
+            if protocol.shots and self.data.shots is None:
+                raise ValueError(f"protocols.{profile}: shots is {protocol.shots}, and data has no 'shots' to draw examples from")
+        return self
+
+
+class Suite(Part):
+    """A list of benchmarks that are run together."""
+
+    format: Literal[1]
+    title: str
+    profile: Profile = "jp-adapt"
+    benchmarks: list[str] = Field(min_length=1)

@@ -1,0 +1,195 @@
+"""The records of a benchmark's files, in the layouts that upstream repositories have."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from jp_adapt.benchmarks.benchmark import Split
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.files import not_utf8
+from jp_adapt.core.hashes import sha256_file
+
+Record = dict[str, Any]
+BOM = "\ufeff"
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records of a split, the place (file:line) of each, and the hash of every file that was read."""
+
+    records: list[Record]
+    places: list[str]
+    sha256: dict[str, str]
+
+
+def read_split(split: Split, folder: Path) -> Records:
+    """Read all files of a split. InputError, with file:line, for a file that is missing, empty, broken or not UTF-8."""
+    records: list[Record] = []
+    places: list[str] = []
+    sha256: dict[str, str] = {}
+    files = [found for pattern in split.files for found in _expand(folder, pattern)]
+    parts = [_parallel(files, split)] if split.reader == "lines" else [_records(path, member, split) for path, member in files]
+    for path, _ in files:
+        sha256[path.relative_to(folder).as_posix()] = sha256_file(path)
+    for (path, _), part in zip(files, parts, strict=False):
+        for number, record in part:
+            records.append(record | {"_file": path.name.split(".")[0], "_line": number, "_index": len(records)})
+            places.append(f"{path}:{number}" if number else f"{path}: record {len(records)}")
+    return Records(records, places, sha256)
+
+
+def _expand(folder: Path, pattern: str) -> list[tuple[Path, str]]:
+    """(file, member of the zip or "") of a path or pattern inside `folder`."""
+    name, _, member = pattern.partition("!")
+    if any(char in name for char in "*?["):
+        found = sorted(folder.glob(name))
+        if not found:
+            raise InputError(f"{folder / name}: no such file; is the benchmark's repository complete there?")
+        return [(path, member) for path in found]
+    if not (folder / name).is_file():
+        raise InputError(f"{folder / name}: no such file; give with --data the folder that holds the benchmark's repository")
+    return [(folder / name, member)]
+
+
+def _read(path: Path, member: str) -> str:
+    """The text of a file, unpacked. A byte order mark at its beginning is dropped: spreadsheets write it, and it belongs to no field."""
+    try:
+        if member:
+            with zipfile.ZipFile(path) as archive:
+                data = archive.read(member)
+        else:
+            data = path.read_bytes()
+        if path.suffix == ".gz":
+            data = gzip.decompress(data)
+    except KeyError:
+        raise InputError(f"{path}: no member '{member}' in this archive") from None
+    except (OSError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from error
+    try:
+        return data.decode("utf-8").removeprefix(BOM)
+    except UnicodeDecodeError as error:
+        raise not_utf8(f"{path}:{data.count(bytes([10]), 0, error.start) + 1}", data[error.start]) from error
+
+
+def _records(path: Path, member: str, split: Split) -> Iterator[tuple[int, Record]]:
+    """(line or 0, record) of one file."""
+    if split.reader == "parquet":
+        yield from _parquet(path)
+        return
+    text = _read(path, member)
+    if split.reader == "jsonl":
+        yield from _jsonl(text, path)
+    elif split.reader in ("csv", "tsv"):
+        yield from _table(text, path, split)
+    elif split.reader == "python":
+        yield from ((0, record) for record in _descend(_constant(text, split.rows[0], path), split.rows[1:], path))
+    elif split.reader == "xml":
+        try:
+            root = ElementTree.fromstring(text)
+        except ElementTree.ParseError as error:
+            raise InputError(f"{path}:{error.position[0]}: not valid XML ({error})") from error
+        yield from ((0, _element(node)) for node in root.iter(split.rows[-1]))
+    else:
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
+        yield from ((0, record) for record in _descend(value, split.rows, path))
+
+
+def _jsonl(text: str, path: Path) -> Iterator[tuple[int, Record]]:
+    for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: U+2028 may stand inside a text
+        if line.strip():
+            try:
+                value = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise InputError(f"{path}:{number}: not valid JSON ({error.msg})") from error
+            if not isinstance(value, dict):
+                raise InputError(f"{path}:{number}: not a JSON object")
+            yield number, value
+
+
+def _table(text: str, path: Path, split: Split) -> Iterator[tuple[int, Record]]:
+    """Rows of a table; a tab-separated one has no quotes (a quote there is text, as in JSICK and MGSM)."""
+    csv.field_size_limit(1 << 24)
+    lines = io.StringIO(text, newline="")
+    rows = csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE) if split.reader == "tsv" else csv.reader(lines)
+    names = split.columns
+    try:
+        for row in rows:
+            if names is None:
+                names = row
+            elif row:
+                if len(row) != len(names):
+                    raise InputError(f"{path}:{rows.line_num}: {len(row)} columns, and there are {len(names)}: {', '.join(names)}")
+                yield rows.line_num, dict(zip(names, row, strict=True))
+    except csv.Error as error:
+        raise InputError(f"{path}:{rows.line_num}: not a table that can be read ({error})") from error
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, Record]]:
+    import pyarrow.parquet as parquet
+    from pyarrow import ArrowException
+
+    try:
+        for batch in parquet.ParquetFile(path).iter_batches():
+            yield from ((0, record) for record in batch.to_pylist())
+    except (ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a parquet file that can be read ({error})") from error
+
+
+def _parallel(files: list[tuple[Path, str]], split: Split) -> Iterator[tuple[int, Record]]:
+    """Line n of every file together, under the names of `columns` (a parallel corpus)."""
+    texts = [_read(path, member).removesuffix("\n").split("\n") for path, member in files]
+    if len(set(map(len, texts))) != 1:
+        raise InputError(f"{files[0][0]}: {len(texts[0])} lines, and {files[1][0]} has {len(texts[1])}; parallel files have as many lines as each other")
+    names = split.columns or [path.name for path, _ in files]
+    yield from ((number, dict(zip(names, lines, strict=True))) for number, lines in enumerate(zip(*texts, strict=True), start=1))
+
+
+def _constant(text: str, name: str, path: Path) -> Any:
+    """The value of a constant of a Python file, parsed and never run (MGSM's examples are published so)."""
+    try:
+        for statement in ast.parse(text).body:
+            if isinstance(statement, ast.Assign) and any(isinstance(target, ast.Name) and target.id == name for target in statement.targets):
+                return ast.literal_eval(statement.value)
+    except (SyntaxError, ValueError) as error:
+        raise InputError(f"{path}: '{name}' is no constant that can be read ({error})") from error
+    raise InputError(f"{path}: no constant '{name}'")
+
+
+def _descend(value: Any, keys: list[str], path: Path) -> Iterator[Record]:
+    """The records at the end of `keys`; what stands beside each key on the way is merged into them."""
+    if isinstance(value, list):
+        for entry in value:
+            yield from _descend(entry, keys, path)
+    elif not isinstance(value, dict):
+        raise InputError(f"{path}: expected JSON objects, and found {str(value)[:40]!r}")
+    elif not keys:
+        yield from (value.values() if value and all(isinstance(entry, dict) for entry in value.values()) else [value])
+    elif keys[0] not in value:
+        raise InputError(f"{path}: an object has no '{keys[0]}'; it has: {', '.join(value)}")
+    else:
+        above = {key: entry for key, entry in value.items() if key != keys[0]}
+        yield from (above | record for record in _descend(value[keys[0]], keys[1:], path))
+
+
+def _element(node: ElementTree.Element) -> Record:
+    """An XML element as a record: attributes, and children by tag; children of one tag alone become a list of their texts."""
+    record: Record = dict(node.attrib)
+    for child in node:
+        if len(child) == 0:
+            record[child.tag] = (child.text or "").strip()
+        else:
+            record[child.tag] = [(entry.text or "").strip() for entry in child]
+    return record

@@ -1,0 +1,208 @@
+"""Benchmarks by name or file, with their items: the one loader that recipes, `eval` and tests use."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from jp_adapt.benchmarks.benchmark import Benchmark, Protocol, Split, Suite
+from jp_adapt.benchmarks.files import Record, read_split
+from jp_adapt.benchmarks.part import Part
+from jp_adapt.benchmarks.templates import render, value_of
+from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.shipped import shipped_benchmarks, shipped_suites
+from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.core.yaml_lines import load_yaml
+
+Declaration = TypeVar("Declaration", Benchmark, Suite)
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item: `fields` is what templates see (the record, the declared fields, `choices` and `answers`)."""
+
+    id: str
+    group: str
+    fields: Record
+    choices: list[str]
+    answer: int | None
+    answers: list[str]
+
+
+@dataclass(frozen=True)
+class LoadedBenchmark:
+    """A declaration with its items, the records that examples are drawn from, and the hash of every file read.
+
+    `changed`: the first file of each split whose files are not those that the declaration was made with. None where it does not say which they are.
+    """
+
+    id: str
+    benchmark: Benchmark
+    path: Path
+    items: list[Item]
+    shots: list[Item]
+    sha256: dict[str, str]
+    changed: list[str] | None = None
+
+
+def load_declaration(name: str) -> tuple[Benchmark, Path]:
+    """The declaration of a shipped benchmark ("ja/jnli") or of a file, without its items. UsageError with file:line when it is wrong or unknown."""
+    shipped = shipped_benchmarks()
+    path = shipped.get(name) or Path(name)
+    if not path.is_file():
+        raise UsageError(f"no benchmark '{name}'{did_you_mean(name, shipped)}; shipped benchmarks: {', '.join(shipped) or 'none'}")
+    return _validated(Benchmark, path), path
+
+
+def load_suite(name: str) -> Suite:
+    """A shipped suite ("ja-core"), or a suite file."""
+    shipped = shipped_suites()
+    path = shipped.get(name) or Path(name)
+    if not path.is_file():
+        raise UsageError(f"no suite '{name}'{did_you_mean(name, shipped)}; shipped suites: {', '.join(shipped) or 'none'}")
+    return _validated(Suite, path)
+
+
+def load_benchmark(name: str, data: Path | None = None, *, shots: bool = True) -> LoadedBenchmark:
+    """A shipped benchmark by name, or a declaration file by path, with all its items; `data` holds the upstream repositories.
+
+    Without `shots` the examples are not read, and need not be there.
+
+    Raises:
+        UsageError: no such benchmark, or a wrong declaration.
+        InputError: items are missing or wrong; the message gives file:line.
+    """
+    benchmark, path = load_declaration(name)
+    folder = path.parent
+    if benchmark.data.folder is not None:
+        if data is None:
+            raise InputError(f"{name}: its data is not shipped; run `jp-adapt data fetch {name} --to DIR` and give --data DIR ({benchmark.source})")
+        folder = data / benchmark.data.folder
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; run `jp-adapt data fetch {name} --to {data}`, or bring {benchmark.source} there yourself")
+    items, sha256 = _items(benchmark, benchmark.data.test, folder)
+    examples: list[Item] = []
+    read = [(benchmark.data.test, sha256)]
+    if shots and benchmark.data.shots is not None:
+        examples, more = _items(benchmark, benchmark.data.shots, folder)
+        read.append((benchmark.data.shots, more))
+    changed = [split.files[0] for split, hashes in read if split.sha256 is not None and split.sha256 != digest(hashes)]
+    known = all(split.sha256 is not None for split, _ in read)
+    everything = {file: value for _, hashes in read for file, value in hashes.items()}
+    return LoadedBenchmark(name, benchmark, path, items, examples, everything, changed if known or changed else None)
+
+
+def digest(hashes: dict[str, str]) -> str:
+    """What `Split.sha256` is for files with these hashes."""
+    if len(hashes) == 1:
+        return next(iter(hashes.values()))
+    return hashlib.sha256("".join(f"{value}  {file}\n" for file, value in sorted(hashes.items())).encode()).hexdigest()
+
+
+def named_benchmarks(suite: str | None, benchmarks: Sequence[str], profile: str | None) -> tuple[list[str], str]:
+    """Names of the benchmarks, those of the suite where one is named, each once; and the profile: the given one, the suite's, or our own."""
+    if suite is None:
+        return list(dict.fromkeys(benchmarks)), profile or "jp-adapt"
+    named = load_suite(suite)
+    return list(dict.fromkeys(named.benchmarks)), profile or named.profile
+
+
+def protocol_of(loaded_id: str, benchmark: Benchmark, profile: str) -> Protocol:
+    """The protocol of a profile. UsageError where the benchmark has none by that name."""
+    for known, protocol in benchmark.protocols.items():
+        if known == profile:
+            return protocol
+    raise UsageError(f"{loaded_id}: no protocol of profile '{profile}'; it has: {', '.join(benchmark.protocols)}")
+
+
+def _validated(kind: type[Declaration], path: Path) -> Declaration:
+    document = load_yaml(path)
+    try:
+        return kind.model_validate(document.value)
+    except ValidationError as error:
+        lines = []
+        for detail in error.errors():
+            key = tuple(detail["loc"])
+            file, line = document.place(key) or (str(path), 1)
+            near = did_you_mean(str(key[-1]), _keys_of(kind, key)) if detail["type"] == "extra_forbidden" else ""
+            lines.append(f"{file}:{line}: {'.'.join(map(str, key)) or 'the declaration'}: {detail['msg'].removeprefix('Value error, ')}{near}")
+        raise UsageError("\n".join(lines)) from error
+
+
+def _keys_of(kind: type[Part], key: tuple[int | str, ...]) -> list[str]:
+    """Names that may stand where `key` stands."""
+    parts: dict[str, type[Part]] = {"protocols": Protocol, "test": Split, "shots": Split}
+    for name in reversed(key[:-1]):
+        if name in parts:
+            return list(parts[str(name)].model_fields)
+    return list(kind.model_fields)
+
+
+def _items(benchmark: Benchmark, split: Split, folder: Path) -> tuple[list[Item], dict[str, str]]:
+    read = read_split(split, folder)
+    items: list[Item] = []
+    first_place: dict[str, str] = {}
+    for record, place in zip(read.records, read.places, strict=True):
+        try:
+            if split.where is not None and not value_of(split.where, record):
+                continue
+            item = _item(benchmark, record)
+        except (UsageError, ValueError) as error:
+            raise InputError(f"{place}: {error}") from error
+        if item.id in first_place:
+            raise InputError(f"{place}: id '{item.id}' stands in {first_place[item.id]} already")
+        first_place[item.id] = place
+        items.append(item)
+        if len(items) == split.first:
+            break
+    if not items:
+        raise InputError(f"{folder / split.files[0]}: no items")
+    return items, read.sha256
+
+
+def _item(benchmark: Benchmark, record: Record) -> Item:
+    """One record as an item. ValueError or UsageError where it cannot be one."""
+    fields = dict(record)
+    for name, template in benchmark.fields.items():
+        fields[name] = render(template, fields)
+    choices = _texts(benchmark.choices, fields)
+    answers = _texts(benchmark.answers, fields)
+    answer = None
+    if benchmark.choices is not None:
+        if len(set(choices)) < len(choices):
+            raise ValueError(f"two choices are the same text: {', '.join(choices)}")
+        if len(choices) < 2:
+            raise ValueError("one choice is none: there must be two at least")
+        answer = _index(value_of(str(benchmark.answer), fields), choices)
+        answers = answers or [choices[answer]]
+    if benchmark.answers is not None and not answers:
+        raise ValueError("no right answer")
+    fields |= {"choices": choices, "answers": answers, "answer_index": answer}
+    if not render(benchmark.question, fields).strip():
+        raise ValueError("the question is empty")
+    return Item(render(benchmark.id, fields), render(benchmark.group, fields), fields, choices, answer, answers)
+
+
+def _texts(declared: list[str] | str | None, fields: Record) -> list[str]:
+    if declared is None:
+        return []
+    if isinstance(declared, list):
+        return [render(template, fields) for template in declared]
+    value = value_of(declared, fields)
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        raise ValueError(f"{declared!r} is no list of texts, but {str(value)[:60]!r}")
+    return value
+
+
+def _index(value: Any, choices: list[str]) -> int:
+    """Index of the right choice, from an index or from the text of a choice."""
+    if isinstance(value, str) and value in choices:
+        return choices.index(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(choices):
+        raise ValueError(f"answer is {value!r}, and there are choices 0 to {len(choices) - 1}: {', '.join(choices)}"[:200])
+    return value

@@ -1,0 +1,27 @@
+"""Copy a shipped recipe together with the files it names, keeping their places beside it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from jp_adapt.core.files import new_folder, refuse_existing
+from jp_adapt.core.shipped import shipped_corpora, shipped_folder
+from jp_adapt.corpus.sources import expand_paths
+from jp_adapt.recipe.load import load_recipe
+from jp_adapt.recipe.load_corpus import load_corpus
+
+
+def copy_recipe(name: str, folder: Path) -> Path:
+    """Copy the shipped recipe or corpus recipe `name` into the new folder `folder`; the path of the copy comes back. UsageError when `folder` exists."""
+    refuse_existing(folder, "folder")
+    loaded = load_corpus(name) if name in shipped_corpora() else load_recipe(name, need_files=False)
+    root = shipped_folder("recipes").resolve()
+    given = [source.path for source in loaded.recipe.sources.values() if source.path]
+    patterns = [path for one in given for path in ([one] if isinstance(one, str) else one)]
+    with new_folder(folder) as target:
+        for path in [loaded.path, *(expand_paths(patterns) if name in shipped_corpora() else map(Path, patterns))]:
+            copied = target / path.resolve().relative_to(root)
+            copied.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copied)
+    return folder / loaded.path.resolve().relative_to(root)

@@ -1,0 +1,277 @@
+"""The command `eval`: a model folder and a list of benchmarks in, scores.json, outputs.jsonl and a page out; a killed run goes on from what it finished."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from jp_adapt.benchmarks.benchmark import Protocol
+from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of
+from jp_adapt.benchmarks.profiles import PROFILES, score_name
+from jp_adapt.commands.compare import write_evaluation_page
+from jp_adapt.commands.processes import follow, led
+from jp_adapt.core.environment import environment
+from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
+from jp_adapt.core.files import new_folder, read_json, refuse_unwritable, write_json
+from jp_adapt.core.hashes import sha256_file, sha256_json
+from jp_adapt.core.lock import folder_lock
+from jp_adapt.core.plugins import use_plugins
+from jp_adapt.core.progress import progress, say
+from jp_adapt.corpus.overlap import read_overlap
+from jp_adapt.evaluation.batch_check import check_batches, spread
+from jp_adapt.evaluation.prompts import Prompt, build_prompts
+from jp_adapt.evaluation.results import (
+    OUTPUTS,
+    BatchCheck,
+    BenchmarkScore,
+    Output,
+    Scores,
+    read_benchmark_score,
+    read_outputs,
+    read_scores,
+    text_scores,
+    write_outputs,
+    write_scores,
+)
+from jp_adapt.evaluation.run import run_benchmark
+from jp_adapt.evaluation.sandbox import check_isolation, run_program
+from jp_adapt.evaluation.summary import prompt_set, score_benchmark
+from jp_adapt.inference.backend import Backend
+from jp_adapt.inference.model_source import MODEL, Served, Source, open_source
+from jp_adapt.inference.processes import ALONE, Processes
+
+DEFAULT_SUITE = "quick"
+STATE, PARTS, TEXTS = "eval.json", "parts", "texts.json"
+
+
+@dataclass(frozen=True)
+class EvalOptions:
+    """What an evaluation may be told besides model and folder. `profile` is the suite's by default, `shots` each protocol's."""
+
+    suite: str | None = None
+    benchmarks: tuple[str, ...] = ()
+    data: Path | None = None
+    profile: str | None = None
+    shots: int | None = None
+    limit: int | None = None
+    dtype: str = "auto"
+    prompt_set: bool = False
+    allow_code_execution: bool = False
+    overlap: Path | None = None
+    texts: tuple[str, ...] = ()
+    baseline: Path | None = None
+    backend: str = "local"
+    served: Served | None = None
+    check_batches: int | None = None
+    plugins: tuple[str, ...] = ()
+
+
+def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *, processes: Processes = ALONE, **changes: Any) -> Scores:
+    """Score a model folder on benchmarks, into the folder `out`; what lies there of the same evaluation is not done again.
+
+    `changes` are fields of `EvalOptions`, for a call from Python: `evaluate("my-model", Path("scores"), suite="ja-core", data=Path("data"))`.
+    Under several `processes` (`eval_processes.joined_processes`) each calls this and computes its share; the first one writes, and all return the scores.
+
+    Raises:
+        UsageError: an unknown suite, benchmark or profile, or code to run without leave.
+        InputError: data or a model that is missing or wrong; nothing was measured before it was seen.
+        RunFolderError: `out` holds another evaluation.
+    """
+    options = replace(options or EvalOptions(), **changes)
+    use_plugins(options.plugins)
+    if options.texts and (options.served is not None or options.backend != "local"):
+        raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
+    return evaluate_source(lambda: open_source(model, options.dtype, options.served, out, processes, options.backend), out, options, processes)
+
+
+def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOptions, processes: Processes = ALONE) -> Scores:
+    """`evaluate` of a model that `opened` names."""
+    refuse_unwritable(out)
+    names, profile = _benchmarks(options)
+    loaded = [_load(name, profile, options) for name in names]
+    if options.baseline is not None:
+        _check_baseline(options.baseline, profile, loaded, options)
+    overlap = read_overlap(options.overlap) if options.overlap is not None else None
+    source = opened()
+    if processes.rank > 0:
+        follow(lambda name: _follow(name, loaded, profile, options, source))
+        return read_scores(out)
+    identity = _identity(source, profile, loaded, options)
+    with folder_lock(out), closing(source), led(processes) as lead:
+        _claim(out, identity)
+        for benchmark in loaded:
+            part = _part(out, benchmark.id)
+            if part.is_dir():
+                say(f"{benchmark.id}: done before")
+            else:
+                lead(benchmark.id)
+                _measure(benchmark, profile, options, source, overlap, part)
+            scores = _write(out, identity, profile, [entry for entry in loaded if _part(out, entry.id).is_dir()])
+        if options.texts and not (out / TEXTS).is_file():
+            write_json(out / TEXTS, source.score_texts(options.texts))
+            scores = _write(out, identity, profile, loaded)
+        write_evaluation_page(out, baseline=options.baseline)
+        return scores
+
+
+def _benchmarks(options: EvalOptions) -> tuple[list[str], str]:
+    """Names of the benchmarks, each once, and the profile."""
+    if options.suite is not None and options.benchmarks:
+        raise UsageError("--suite and --benchmarks both say what to measure; give one of them")
+    suite = None if options.benchmarks else options.suite or DEFAULT_SUITE
+    names, profile = named_benchmarks(suite, options.benchmarks, options.profile)
+    if profile not in PROFILES:
+        raise UsageError(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
+    return names, profile
+
+
+def _load(name: str, profile: str, options: EvalOptions) -> LoadedBenchmark:
+    benchmark, _ = load_declaration(name)
+    protocol = protocol_of(name, benchmark, profile)
+    if (protocol.kind or benchmark.kind) == "code":
+        if not options.allow_code_execution:
+            raise UsageError(f"{name}: its score comes from running programs that the model wrote; say --allow-code-execution to run them in a sandbox")
+        check_isolation()
+    shots = protocol.shots if options.shots is None else options.shots
+    if shots and benchmark.data.shots is None:
+        raise UsageError(f"{name}: --shots {shots}, and the benchmark has no examples to show")
+    return load_benchmark(name, options.data, shots=shots > 0)
+
+
+def _check_baseline(baseline: Path, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> None:
+    """InputError where the results of the base model were measured otherwise, or on other benchmarks: seen before anything is measured."""
+    there = {entry.id: entry for entry in read_scores(baseline).benchmarks}
+    both = [entry for entry in loaded if entry.id in there]
+    if not both:
+        raise InputError(f"{baseline}: has none of these benchmarks ({', '.join(entry.id for entry in loaded)}); give with --baseline results on the same ones")
+    for entry in both:
+        protocol = protocol_of(entry.id, entry.benchmark, profile)
+        name = score_name(entry.id, profile, protocol.shots if options.shots is None else options.shots, protocol.primary_metric)
+        if there[entry.id].name != name:
+            raise InputError(f"{baseline}: its score is '{there[entry.id].name}', and this evaluation's is '{name}'; they are not compared")
+
+
+def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> dict[str, Any]:
+    """What decides the figures: the model, the benchmarks' declarations and data, and the options."""
+    return {
+        "model": source.identity,
+        "profile": profile,
+        "benchmarks": {entry.id: {"declaration": sha256_file(entry.path), "data": entry.sha256} for entry in loaded},
+        "shots": options.shots,
+        "limit": options.limit,
+        "dtype": options.dtype,
+        "prompt_set": options.prompt_set,
+        "check_batches": options.check_batches,
+        "overlap": sha256_file(options.overlap) if options.overlap is not None else None,
+        "texts": {text: sha256_file(Path(text)) for text in options.texts},
+        **({"plugins": use_plugins(options.plugins)} if options.plugins else {}),
+    }
+
+
+def _claim(out: Path, identity: dict[str, Any]) -> None:
+    """Take a new folder for this evaluation, or go on in it. RunFolderError where it holds another one."""
+    state = out / STATE
+    if state.is_file():
+        there = read_json(state)
+        differing = [key for key in identity if there.get(key) != identity[key]]
+        if differing:
+            raise RunFolderError(f"{out}: holds another evaluation (differing: {', '.join(differing)}); give another --out")
+    elif any(path.name != ".lock" for path in out.iterdir()):
+        raise RunFolderError(f"{out}: is not empty, and holds no evaluation; give another --out")
+    else:
+        write_json(state, identity)
+
+
+def _part(out: Path, name: str) -> Path:
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._")
+    return out / PARTS / f"{slug}-{sha256_json(name)[:8]}"
+
+
+def _measure(
+    loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, overlap: Mapping[str, Mapping[str, float]] | None, part: Path
+) -> None:
+    """One benchmark, into a folder that appears when it is whole."""
+    touched = None if overlap is None else overlap.get(loaded.id, {})
+    scores: dict[str, BenchmarkScore] = {}
+    kept: list[Output] = []
+    for variant in _variants(loaded, profile, options):
+        outputs, score = _ask(loaded, profile, options, source, touched, variant)
+        kept = kept or outputs
+        scores[variant or "default"] = score
+    score = scores["default"]
+    if options.prompt_set:
+        score = replace(score, prompt_set=prompt_set(scores))
+    with new_folder(part) as target:
+        write_outputs(target / OUTPUTS, kept)
+        write_json(target / "score.json", asdict(score))
+
+
+def _ask(
+    loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, touched: Mapping[str, float] | None, variant: str | None
+) -> tuple[list[Output], BenchmarkScore]:
+    protocol, outputs, check = _answers(loaded, profile, options, source, variant)
+    score = score_benchmark(loaded, profile, protocol, outputs, touched)
+    return outputs, replace(score, warnings=[*score.warnings, *source.backend.take_warnings()], batch_check=check)
+
+
+def _answers(
+    loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, variant: str | None, *, follows: bool = False
+) -> tuple[Protocol, list[Output], BatchCheck | None]:
+    """The answers under one wording, and what asking some again gave. A process that `follows` computes its share, says nothing and runs no program."""
+    protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, variant=variant)
+    rules = next(rules for known, rules in PROFILES.items() if known == profile)
+    title = f"{loaded.id}@{profile}" + (f" ({variant})" if variant else "")
+
+    def ask(backend: Backend, prompts: Sequence[Prompt], title: str, runner: Callable[[str], bool] | None) -> list[Output]:
+        if follows:
+            return run_benchmark(loaded, protocol, prompts, backend, rules, lambda done, note: None, _no_program)
+        with progress(title, sum(len(prompt.choices) for prompt in prompts) or len(prompts)) as advance:
+            return run_benchmark(loaded, protocol, prompts, backend, rules, advance, runner)
+
+    try:
+        outputs = ask(source.backend, prompts, title, run_program if options.allow_code_execution else None)
+        check = None
+        if options.check_batches is not None and variant is None:
+            chosen = spread(prompts, options.check_batches)
+            check = check_batches(
+                outputs, lambda backend, turned: ask(backend, chosen[::-1] if turned else chosen, f"{title} again", _no_program), source.backend
+            )
+    except JpAdaptError as error:
+        raise type(error)(f"{loaded.id}: {error}") from error
+    return protocol, outputs, check
+
+
+def _no_program(program: str) -> bool:
+    """Runs nothing: what is asked again is compared by its text."""
+    return False
+
+
+def _follow(name: str, loaded: Sequence[LoadedBenchmark], profile: str, options: EvalOptions, source: Source) -> None:
+    """A benchmark's share of another process than the first."""
+    entry = next(entry for entry in loaded if entry.id == name)
+    for variant in _variants(entry, profile, options):
+        _answers(entry, profile, options, source, variant, follows=True)
+
+
+def _variants(loaded: LoadedBenchmark, profile: str, options: EvalOptions) -> list[str | None]:
+    return [None, *protocol_of(loaded.id, loaded.benchmark, profile).variants] if options.prompt_set else [None]
+
+
+def _write(out: Path, identity: dict[str, Any], profile: str, loaded: Sequence[LoadedBenchmark]) -> Scores:
+    """scores.json and outputs.jsonl of what is finished."""
+    description, texts = out / MODEL, out / TEXTS
+    parts = [_part(out, entry.id) for entry in loaded]
+    scores = Scores(
+        model=read_json(description) if description.is_file() else identity["model"],
+        profile=profile,
+        benchmarks=[read_benchmark_score(part / "score.json") for part in parts],
+        texts=text_scores(read_json(texts), str(texts)) if texts.is_file() else [],
+        environment=environment(),
+    )
+    write_scores(out, scores)
+    write_outputs(out / OUTPUTS, (output for part in parts for output in read_outputs(part)))
+    return scores

@@ -1,0 +1,135 @@
+"""Benchmarks as tasks of lm-evaluation-harness: a YAML and a JSONL each. The prompts are ready texts, shots included, so that both harnesses ask the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jp_adapt.benchmarks.benchmark import Kind, Protocol
+from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration
+from jp_adapt.benchmarks.metrics import METRICS
+from jp_adapt.benchmarks.profiles import PROFILES
+from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.files import new_folder, write_text
+from jp_adapt.core.shipped import shipped_benchmarks
+from jp_adapt.evaluation.lm_eval_scores import SCORING
+from jp_adapt.evaluation.prompts import Prompt, build_prompts
+from jp_adapt.inference.token_backend import MAX_TOKENS_PER_CHAR
+
+
+@dataclass
+class Export:
+    """Names of the tasks written, the benchmarks that are none, and what of the others is lost: (benchmark, reason)."""
+
+    tasks: list[str] = field(default_factory=list)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+    limits: list[tuple[str, str]] = field(default_factory=list)
+
+
+def export_lm_eval(out: Path, *, profile: str = "jp-adapt", benchmarks: Sequence[str] = (), data: Path | None = None) -> Export:
+    """Write the new folder `out` for `lm_eval --include_path out`: all shipped benchmarks that have the profile, or those named.
+
+    Raises:
+        UsageError: an unknown benchmark or profile, a folder that exists, or nothing that can be exported.
+        InputError: data of a named benchmark is missing or wrong (of those that were not named, such are left out).
+    """
+    if profile not in PROFILES:
+        raise UsageError(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
+    export = Export()
+    with new_folder(out) as target:
+        for name in benchmarks or shipped_benchmarks():
+            try:
+                _export(name, profile, data, target, out.resolve(), export)
+            except (InputError, UsageError) as error:
+                if benchmarks:
+                    raise
+                export.left_out.append((name, str(error)))
+        if not export.tasks:
+            raise UsageError("nothing to export: " + "; ".join(f"{name}: {reason}" for name, reason in export.left_out))
+    return export
+
+
+def _export(name: str, profile: str, data: Path | None, target: Path, final: Path, export: Export) -> None:
+    benchmark, _ = load_declaration(name)
+    protocol = next((protocol for known, protocol in benchmark.protocols.items() if known == profile), None)
+    if protocol is None:
+        export.left_out.append((name, f"has no protocol of profile '{profile}'"))
+        return
+    chosen = (protocol.kind or benchmark.kind) in ("multiple_choice", "acceptability")
+    metrics, missing = _metrics(protocol, chosen)
+    reason = _obstacle(protocol, protocol.kind or benchmark.kind, metrics)
+    if reason is not None:
+        export.left_out.append((name, reason))
+        return
+    loaded = load_benchmark(name, data, shots=protocol.shots > 0)
+    _, prompts = build_prompts(loaded, profile)
+    task = f"{re.sub(r'[^A-Za-z0-9.-]+', '_', name if name in shipped_benchmarks() else Path(name).stem).strip('_')}_{profile}"
+    lines = [_choice_line(prompt) if chosen else _text_line(prompt, protocol) for prompt in prompts]
+    write_text(target / f"{task}.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    write_text(target / f"{task}.yaml", _yaml(task, loaded, profile, protocol, chosen, metrics, final))
+    export.tasks.append(task)
+    if missing:
+        export.limits.append((name, f"without {', '.join(missing)}, which lm-eval does not have"))
+    if benchmark.macro:
+        export.limits.append((name, "the mean of its items, not of its groups"))
+
+
+def _obstacle(protocol: Protocol, kind: Kind, metrics: Sequence[str]) -> str | None:
+    """Why a benchmark cannot be a task; None where it can."""
+    if kind == "code":
+        return "it runs programs that the model wrote, which lm-eval does without a sandbox"
+    if kind == "judge":
+        return "it is scored by a judge, turn by turn"
+    if isinstance(protocol.max_tokens, str):
+        return "its budget is the length of the right answer in the model's tokens"
+    return None if metrics else f"lm-eval takes means over items, and {', '.join(protocol.metrics)} are none"
+
+
+def _metrics(protocol: Protocol, chosen: bool) -> tuple[list[str], list[str]]:
+    """lm-eval's names of the metrics, and ours that it cannot give. Choices always have accuracy."""
+    if not chosen:
+        means = [metric for metric in protocol.metrics if METRICS[metric].whole is None]
+        return means, [metric for metric in protocol.metrics if metric not in means]
+    known = [name for metric in protocol.metrics if (name := METRICS[metric].lm_eval) is not None]
+    return known if "acc" in known else ["acc", *known], [metric for metric in protocol.metrics if METRICS[metric].lm_eval is None]
+
+
+def _choice_line(prompt: Prompt) -> dict[str, Any]:
+    return {"id": prompt.item.id, "group": prompt.item.group, "prompt": prompt.text, "choices": prompt.choices, "gold": prompt.item.answer}
+
+
+def _text_line(prompt: Prompt, protocol: Protocol) -> dict[str, Any]:
+    scoring = protocol.model_dump(mode="json", include=set(SCORING))
+    return {"id": prompt.item.id, "group": prompt.item.group, "prompt": prompt.text, "answers": prompt.answers, "scoring": scoring}
+
+
+def _yaml(task: str, loaded: LoadedBenchmark, profile: str, protocol: Protocol, chosen: bool, metrics: Sequence[str], final: Path) -> str:
+    """JSON is YAML; only `!function`, a tag of lm-eval's, has to be written by hand."""
+    config: dict[str, Any] = {
+        "task": task,
+        "tag": f"jp_adapt_{profile}",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(final / f"{task}.jsonl")}},
+        "test_split": "test",
+        "num_fewshot": 0,
+        "target_delimiter": "",
+        "doc_to_text": "prompt",
+    }
+    if chosen:
+        config |= {"output_type": "multiple_choice", "doc_to_choice": "choices", "doc_to_target": "gold"}
+    else:
+        budget = protocol.max_tokens or MAX_TOKENS_PER_CHAR * (protocol.max_chars or 1)
+        config |= {"output_type": "generate_until", "doc_to_target": "answers"}
+        config["generation_kwargs"] = {"until": protocol.stop, "max_gen_toks": budget, "do_sample": False}
+    aggregations = {facts.lm_eval: facts.lm_eval_aggregation for facts in METRICS.values() if facts.lm_eval is not None}
+    config["metric_list"] = [{"metric": one, "aggregation": aggregations.get(one, "mean"), "higher_is_better": True} for one in metrics]
+    benchmark = loaded.benchmark
+    config["metadata"] = {"version": benchmark.version, "source": benchmark.source, "licence": benchmark.licence, "shots": protocol.shots}
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in config.items()]
+    if not chosen:
+        lines.append("process_results: !function jp_adapt.evaluation.lm_eval_scores.process_results")
+    return "\n".join([f"# {benchmark.title}, profile {profile} of jp-adapt; its {protocol.shots} examples stand in the prompts.", *lines, ""])

@@ -1,0 +1,1 @@
+"""A model is asked: likelihoods and texts, here, in vLLM, or behind an endpoint."""

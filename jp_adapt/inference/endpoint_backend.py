@@ -1,0 +1,89 @@
+"""Benchmarks on a model behind an endpoint. With the model's tokenizer, tokens are sent and scores are those of the model on this machine; without it,
+texts are sent, and what the server says of its tokens decides where scoring begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jp_adapt.benchmarks.profiles import Boundary
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.progress import Advance
+from jp_adapt.inference.backend import Ask, Chosen, Written
+from jp_adapt.inference.endpoint_engine import Completions, EchoedToken, cut_off, spells, sum_of
+from jp_adapt.inference.token_backend import MAX_TOKENS_PER_CHAR, TokenBackend
+from jp_adapt.inference.trie import common_prefix
+
+
+class EndpointBackend:
+    """`completions` behind the interface of `run.Backend`; `tokens` is the backend over the same model for what is sent as tokens, None without a tokenizer.
+
+    Conversations go to the chat endpoint, which knows the model's template.
+    """
+
+    def __init__(self, completions: Completions, *, tokens: TokenBackend | None = None, max_tokens: int) -> None:
+        self.completions, self.tokens, self.max_tokens = completions, tokens, max_tokens
+
+    def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]:
+        if self.tokens is not None:
+            return self.tokens.choose(prompts, choices, boundary, advance)
+        if boundary != "safe":
+            raise _needs_tokenizer("this profile cuts tokens as a peer does")
+        items = [{"prompt": prompt, "choices": list(options)} for prompt, options in zip(prompts, choices, strict=True)]
+        total = sum(map(len, choices))
+        found = self.completions.each(items, self._choose, lambda count, note: advance(count * total // len(items), note))
+        return [Chosen(value["log_likelihoods"], value["moved"]) for value in found]
+
+    def _choose(self, item: dict[str, Any]) -> dict[str, Any]:
+        """One item, by the rule of `choices.choice_requests`: from the first token at which a choice differs from another, or from the prompt alone."""
+        prompt = item["prompt"]
+        context = self._tokens_of(prompt) if prompt else []
+        texts = [self._tokens_of(prompt + choice) for choice in item["choices"]]
+        names = [[token.text if token.id is None else token.id for token in tokens] for tokens in (context, *texts)]
+        shared = min(common_prefix(names[0], other) for other in names[1:])
+        return {"log_likelihoods": [sum_of(tokens[shared:]) for tokens in texts], "moved": shared < len(context)}
+
+    def _tokens_of(self, text: str) -> list[EchoedToken]:
+        """The tokens of a text, without the one that the server may put before it."""
+        echo = self.completions.echo(text)
+        first = echo.tokens[0].text
+        tokens = echo.tokens if first and text.startswith(first) else echo.tokens[1:]
+        # With texts alone, two tokens that are parts of characters may look the same: then every one has to be readable.
+        readable = tokens[-1].id is not None or spells(text, "".join(token.text for token in tokens))
+        if not readable or not spells(echo.text, text):
+            raise _needs_tokenizer(f"the tokens that the endpoint tells do not spell the text that was sent ({text[-30:]!r})")
+        return tokens
+
+    def write(self, asks: Sequence[Ask], advance: Advance) -> list[Written]:
+        if self.tokens is not None and not any(ask.said for ask in asks):
+            return self.tokens.write(asks, advance)
+        found = self.completions.each([self._body(ask) for ask in asks], self.completions.write, advance)
+        return [Written(cut_off(value["text"], ask.stop, ask.max_chars)) for value, ask in zip(found, asks, strict=True)]
+
+    def _body(self, ask: Ask) -> dict[str, Any]:
+        budget = ask.max_tokens or min(MAX_TOKENS_PER_CHAR * (ask.max_chars or 1), self.max_tokens // 2)
+        if not ask.said:
+            return {"prompt": ask.text, "max_tokens": budget, "stop": list(ask.stop)}
+        messages = [{"role": "assistant" if at % 2 else "user", "content": text} for at, text in enumerate(ask.said)]
+        return {"messages": messages, "max_tokens": budget, "stop": list(ask.stop)}
+
+    def again(self, *, one_at_a_time: bool) -> EndpointBackend:
+        tokens = None if self.tokens is None else self.tokens.again(one_at_a_time=one_at_a_time)
+        return EndpointBackend(self.completions.again(one_at_a_time=one_at_a_time), tokens=tokens, max_tokens=self.max_tokens)
+
+    def take_warnings(self) -> list[str]:
+        return []
+
+    def count_tokens(self, text: str) -> int:
+        if self.tokens is None:
+            raise _needs_tokenizer("this profile's budget is counted in the model's tokens")
+        return self.tokens.count_tokens(text)
+
+    def chat(self, turns: Sequence[tuple[str, str]], user: str) -> str:
+        """For the record alone: what is asked are the turns, and the endpoint puts them into the model's template."""
+        said = [text for turn in turns for text in turn] + [user]
+        return "\n".join(f"[{'assistant' if at % 2 else 'user'}] {text}" for at, text in enumerate(said))
+
+
+def _needs_tokenizer(why: str) -> InputError:
+    return InputError(f"{why}; give the model's own tokenizer with --tokenizer DIR")

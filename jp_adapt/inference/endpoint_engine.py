@@ -1,0 +1,243 @@
+"""A model behind an OpenAI-compatible endpoint as an engine: log-likelihoods of given tokens from the echo of a prompt, texts from completions.
+
+A request is sent once: its reply is in the cache (`reply_cache`) before the next one is begun, and a killed run goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+from jp_adapt.core.errors import InputError, JpAdaptError
+from jp_adapt.core.progress import Advance
+from jp_adapt.inference.endpoint import CHAT, COMPLETIONS, Endpoint, EndpointError, RefusedError, chat_completion, whole_characters
+from jp_adapt.inference.generate import Continuation
+from jp_adapt.inference.reply_cache import ReplyCache
+from jp_adapt.inference.trie import Request, sum_over_windows
+
+MOST_STOPS = 4  # of the OpenAI API; what comes after the others is cut off here
+# `prompt_logprobs` is vLLM's, and names the ids; a server that refuses to know it is asked in OpenAI's own way.
+WAYS: tuple[dict[str, Any], ...] = ({"echo": True, "logprobs": 1, "prompt_logprobs": 0}, {"echo": True, "logprobs": 1})
+
+
+class NoLogProbabilities(EndpointError):
+    """The server does not tell how probable the tokens of a prompt are."""
+
+
+@dataclass(frozen=True)
+class EchoedToken:
+    """A token of a prompt as the server tells it: its id (None where the server gives texts alone), its text, and ln p (None for the first)."""
+
+    id: int | None
+    text: str
+    nats: float | None
+
+
+@dataclass(frozen=True)
+class Echo:
+    """A prompt that came back: the text as the server reads it, and its tokens."""
+
+    text: str
+    tokens: list[EchoedToken]
+
+
+class Completions:
+    """One model behind an endpoint, asked for many things at a time, each once. `stopped` is set when nothing more may be asked.
+
+    `occasion` tells requests from the same ones asked earlier, whose replies are then not taken from the cache.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, model: str, cache: ReplyCache, *, parallel: int = 4, stopped: threading.Event | None = None, occasion: str = ""
+    ) -> None:
+        self.occasion = occasion
+        self.endpoint, self.model, self.cache, self.parallel = endpoint, model, cache, parallel
+        self.stopped = stopped or threading.Event()
+        self._way: dict[str, Any] | None = None
+        self._failure: JpAdaptError | None = None
+        self._finding = threading.Lock()
+
+    def each(self, requests: Sequence[dict[str, Any]], ask: Callable[[dict[str, Any]], dict[str, Any]], advance: Advance) -> list[dict[str, Any]]:
+        """`ask` of each request, in the order given; a request that was asked before is taken from the cache."""
+        results: list[dict[str, Any]] = [{}] * len(requests)
+        with ThreadPoolExecutor(self.parallel) as pool:
+            running = {pool.submit(self._once, request, ask): at for at, request in enumerate(requests)}
+            try:
+                for done, future in enumerate(as_completed(running), start=1):
+                    results[running[future]] = future.result()
+                    advance(done, "")
+            except BaseException as error:
+                self.stopped.set()
+                for future in running:
+                    future.cancel()
+                if isinstance(error, JpAdaptError) and self._failure is not None:
+                    raise self._failure from None  # not that of a request which was never sent
+                raise
+        return results
+
+    def _once(self, request: dict[str, Any], ask: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+        asked = {"endpoint": self.endpoint.base, "model": self.model, "request": request}
+        key = self.cache.key(asked | ({"occasion": self.occasion} if self.occasion else {}))
+        with self.cache.held(key):
+            stored = self.cache.get(key)
+            if stored is None:
+                if self.stopped.is_set():
+                    raise EndpointError("stopped")
+                try:
+                    stored = ask(request)
+                except JpAdaptError as error:
+                    self._failure = self._failure or error
+                    self.stopped.set()  # here and not in the main thread: another worker may be about to begin
+                    raise
+                self.cache.store(key, stored)
+        return stored
+
+    def again(self, *, one_at_a_time: bool) -> Completions:
+        """The same model, asked anew."""
+        occasion, parallel = ("alone", 1) if one_at_a_time else ("together", self.parallel)
+        return Completions(self.endpoint, self.model, self.cache, parallel=parallel, stopped=self.stopped, occasion=occasion)
+
+    def write(self, body: dict[str, Any]) -> dict[str, Any]:
+        """The text that continues a prompt, or answers messages."""
+        body = {**body, "stop": body["stop"][:MOST_STOPS]} if body.get("stop") else {name: value for name, value in body.items() if name != "stop"}
+        body = {"model": self.model, "temperature": 0, **body}
+        if "messages" in body:
+            return {"text": self.endpoint.post(CHAT, body, chat_completion).text}
+        return {"text": self.endpoint.post(COMPLETIONS, body, _completed)}
+
+    def echo(self, prompt: str | list[int]) -> Echo:
+        """The tokens of a prompt with their log-probabilities. NoLogProbabilities where the server has none."""
+        with self._finding:  # the first request finds out how this server is asked
+            if self._way is None:
+                return self._find_way(prompt)
+        found = self._echo(prompt, self._way)
+        if found is None:
+            raise self._none()
+        return found
+
+    def _find_way(self, prompt: str | list[int]) -> Echo:
+        refused: RefusedError | None = None
+        for way in WAYS:
+            try:
+                found = self._echo(prompt, way)
+            except RefusedError as error:
+                refused = error
+            else:
+                if found is not None:
+                    self._way = way
+                    return found
+        raise self._none() from refused
+
+    def _none(self) -> NoLogProbabilities:
+        return NoLogProbabilities(
+            f"{self.endpoint.base + COMPLETIONS}: gives no log-probabilities of a prompt's tokens, which choices are scored by. vLLM gives them; "
+            "elsewhere measure benchmarks of generated answers"
+        )
+
+    def _echo(self, prompt: str | list[int], way: dict[str, Any]) -> Echo | None:
+        body = {"model": self.model, "prompt": prompt, "max_tokens": 1, "temperature": 0, **way}
+        reply = self.endpoint.post(COMPLETIONS, body, _reply)
+        return _echoed(reply, len(prompt) if isinstance(prompt, list) else None)
+
+
+class EndpointEngine:
+    """Given tokens, behind the interface of `token_backend.Engine`. `decode` is of the tokenizer that made them, and must be the server's."""
+
+    def __init__(self, completions: Completions, decode: Callable[[list[int]], str]) -> None:
+        self.completions, self.decode = completions, decode
+
+    def log_likelihoods(self, requests: Sequence[Request], max_tokens: int, advance: Advance) -> list[float]:
+        def score(windows: list[Request]) -> list[float]:
+            found = self.completions.each([{"score": window.ids, "first": window.first} for window in windows], self._score, advance)
+            return [value["nats"] for value in found]
+
+        return sum_over_windows(requests, max_tokens, score)
+
+    def _score(self, request: dict[str, Any]) -> dict[str, Any]:
+        ids, first = request["score"], request["first"]
+        if first >= len(ids):
+            return {"nats": 0.0}
+        echo = self.completions.echo(ids)
+        written = self.decode(ids[1:]).strip("\ufffd")  # a window may begin and end within a character
+        other_ids = any(token.id not in (None, id) for token, id in zip(echo.tokens[1:], ids[1:], strict=True))
+        if other_ids or not spells(echo.text, written):
+            raise InputError(
+                f"--tokenizer is not that of {self.completions.model}: what it writes as {written[-40:]!r} the endpoint reads as {echo.text[-40:]!r}"
+            )
+        return {"nats": sum_of(echo.tokens[first:])}
+
+    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[str]:
+        bodies = [{"prompt": one.ids, "max_tokens": one.max_tokens, "stop": list(one.stop)} for one in requests]
+        found = self.completions.each(bodies, self.completions.write, advance)
+        return [cut_off(value["text"], one.stop, one.max_chars) for value, one in zip(found, requests, strict=True)]
+
+    def again(self, *, one_at_a_time: bool) -> EndpointEngine:
+        return EndpointEngine(self.completions.again(one_at_a_time=one_at_a_time), self.decode)
+
+    def take_warnings(self) -> list[str]:
+        return []
+
+
+def cut_off(text: str, stop: Sequence[str], max_chars: int | None) -> str:
+    """A text up to the first stop string in it, and no longer than `max_chars` characters."""
+    ends = [at for one in stop if (at := text.find(one)) >= 0]
+    return text[: min([*ends, len(text) if max_chars is None else max_chars])]
+
+
+def sum_of(tokens: Sequence[EchoedToken]) -> float:
+    """ln p of tokens. InputError where the server gave none for one of them."""
+    if any(token.nats is None for token in tokens):
+        raise InputError("the endpoint gave no log-probability for a token that is to be scored")
+    return sum(token.nats or 0.0 for token in tokens)
+
+
+def spells(said: str, written: str) -> bool:
+    """Whether the text of a reply holds the written one; spaces may differ, which tokenizers add and take away."""
+    return re.sub(r"\s", "", written) in re.sub(r"\s", "", said)
+
+
+def _reply(body: bytes) -> dict[str, Any] | None:
+    """The first choice of a reply, with its usage; None where there is none."""
+    try:
+        value = json.loads(body)
+        choice = value["choices"][0]
+        usage, kept = value.get("usage"), value.get("prompt_logprobs")
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+        return None
+    if not isinstance(choice, dict) or not isinstance(choice.get("text"), str):
+        return None
+    return {"prompt_logprobs": kept, **choice, "usage": usage if isinstance(usage, dict) else {}}
+
+
+def _completed(body: bytes) -> str | None:
+    reply = _reply(body)
+    return None if reply is None else whole_characters(reply["text"])
+
+
+def _echoed(reply: dict[str, Any], count: int | None) -> Echo | None:
+    """The prompt in a reply to an echo of `count` tokens (None: it was sent as text); None where the reply has no log-probabilities of it.
+
+    One token was generated after the prompt, since not every server takes `max_tokens: 0`; it is cut off.
+    """
+    log: Any = reply.get("logprobs")
+    try:
+        texts, nats = list(log["tokens"]), list(log["token_logprobs"])
+        entries = reply.get("prompt_logprobs") or []
+        ids = [int(next(iter(entry))) if entry and len(entry) == 1 else None for entry in entries]
+    except (TypeError, KeyError, ValueError, AttributeError):
+        return None
+    if count is None:
+        told = reply["usage"].get("prompt_tokens")
+        count = len(ids) or (told if isinstance(told, int) else len(texts) - 1)
+    if not count <= min(len(texts), len(nats)) <= count + 1 or any(not isinstance(text, str) for text in texts):
+        return None
+    ids = ids if len(ids) == count else [None] * count
+    values = [float(value) if isinstance(value, int | float) else None for value in nats[:count]]
+    if all(value is None for value in values[1:]) and count > 1:
+        return None
+    return Echo(reply["text"], [EchoedToken(id, text, value) for id, text, value in zip(ids, texts[:count], values, strict=True)])

@@ -1,0 +1,99 @@
+"""A model folder ready to be asked: weights behind its text side, and what scores.json says of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.progress import progress
+from jp_adapt.corpus.sources import read_documents
+from jp_adapt.inference.bits import TEXT_WINDOW, TextScore, score_texts
+from jp_adapt.inference.local_engine import LocalEngine
+from jp_adapt.inference.processes import ALONE, Processes
+from jp_adapt.inference.samples import continue_prompts
+from jp_adapt.inference.text_side import TextSide, text_side
+from jp_adapt.inference.token_backend import TokenBackend
+from jp_adapt.model.causal import CausalModel, load_causal, resolve_precision
+
+
+@dataclass(frozen=True)
+class EvaluatedModel:
+    """A loaded model behind a backend, with its description."""
+
+    backend: TokenBackend
+    description: dict[str, Any]
+    model: CausalModel
+    side: TextSide
+
+    def score_documents(self, documents: Sequence[str], advance: Callable[[int, str], None]) -> TextScore:
+        """What whole texts cost, each after the token that begins a document."""
+        window = min(self.side.max_tokens, TEXT_WINDOW)
+        return score_texts(self.model, self.side.tokenizer.encode, documents, prefix=self.side.starts.document, max_tokens=window, advance=advance)
+
+    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
+        """Bits per byte and per character of whole text files."""
+        entries = []
+        for path in paths:
+            documents = read_documents(Path(path), "text")
+            with progress(f"bits of {path}", len(documents)) as advance:
+                score = self.score_documents(documents, advance)
+            entries.append(
+                {
+                    "id": Path(path).name,
+                    "documents": len(documents),
+                    "chars": sum(score.chars),
+                    "bytes": sum(score.bytes),
+                    "tokens": sum(score.tokens),
+                    "bits_per_char": score.bits_per_char,
+                    "bits_per_byte": score.bits_per_byte,
+                }
+            )
+        return entries
+
+    def samples(self, prompts: Sequence[str], *, max_chars: int, repetition_penalty: float) -> list[str]:
+        """Greedy continuations of a few prompts."""
+        texts: list[str] = continue_prompts(
+            self.model,
+            self.side.tokenizer.encode,
+            self.side.tokenizer.runtime.decode,
+            prompts,
+            prefix=self.side.starts.document,
+            max_chars=max_chars,
+            repetition_penalty=repetition_penalty,
+            stop_ids=self.side.stop_ids,
+        )
+        return texts
+
+
+def load_model(
+    folder: Path, dtype: str = "auto", processes: Processes = ALONE, *, name: str | None = None, document_start: str | None = None
+) -> EvaluatedModel:
+    """A Hugging Face model folder, checked, on the GPU where there is one. `document_start`: see `text_side`.
+
+    InputError for a folder without a tokenizer, or whose tokenizer has ids that the embedding lacks.
+    """
+    side = text_side(folder, document_start)
+    tokenizer, precision = side.tokenizer, resolve_precision(dtype)
+    model = load_causal(folder, precision)
+    if tokenizer.vocab_size > model.vocab_size:
+        raise InputError(
+            f"{folder}: the tokenizer has {tokenizer.vocab_size:,} tokens, and the embedding {model.vocab_size:,} rows; they do not belong together"
+        )
+    if torch.cuda.is_available():
+        model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count()))
+    description = {
+        "name": name or folder.resolve().name,
+        "path": str(folder),
+        "vocab_size": model.vocab_size,
+        "parameters": sum(parameter.numel() for parameter in model.base.parameters()),
+        "dtype": str(precision).removeprefix("torch."),
+        **side.description,
+    }
+    engine = LocalEngine(model, tokenizer.runtime.decode, stop_ids=side.stop_ids, processes=processes)
+    return EvaluatedModel(TokenBackend.of(engine, side), description, model, side)

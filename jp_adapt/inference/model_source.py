@@ -1,0 +1,205 @@
+"""Where the model of an evaluation is: a folder on this machine, or a name behind an endpoint."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.files import write_json
+from jp_adapt.core.hashes import sha256_file
+from jp_adapt.core.progress import say
+from jp_adapt.inference.backend import Backend
+from jp_adapt.inference.engines import LOCAL, OpenEngine, find_engine
+from jp_adapt.inference.processes import ALONE, Processes
+
+if TYPE_CHECKING:
+    from jp_adapt.inference.model_folder import EvaluatedModel
+
+MODEL, REPLIES = "model.json", "replies.jsonl"
+
+
+@dataclass(frozen=True)
+class Served:
+    """How a model behind an OpenAI-compatible endpoint is asked. `tokenizer`: folder of the model's own one, which log-likelihoods are exact with."""
+
+    endpoint: str
+    api_key_env: str | None = None
+    tokenizer: Path | None = None
+    parallel: int = 4
+    timeout_s: float = 120.0
+
+
+class Source(Protocol):
+    """A model that can be asked, and what tells it from others. It is opened when it is first needed."""
+
+    @property
+    def identity(self) -> dict[str, Any]: ...
+
+    @property
+    def backend(self) -> Backend: ...
+
+    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]: ...
+
+    def close(self) -> None: ...
+
+
+def open_source(model: str | Path, dtype: str, served: Served | None, out: Path, processes: Processes = ALONE, backend: str = "local") -> Source:
+    """The model that the options name. `out` gets its description, and the replies of an endpoint. InputError where there is none."""
+    if backend != LOCAL:
+        open_engine = find_engine(backend)
+        if served is not None or processes.count > 1:
+            raise UsageError(f"--backend {backend}: one process with the model in it; leave --endpoint and --processes out")
+        return EngineSource(Path(model), dtype, out, backend, open_engine)
+    if served is None:
+        return FolderSource(Path(model), dtype, out, processes)
+    if processes.count > 1:
+        raise UsageError(f"{processes.count} processes ask one endpoint no faster; use --parallel for requests at a time")
+    if dtype != "auto":
+        raise UsageError(f"--dtype {dtype}: an endpoint computes as it was started; leave --dtype out")
+    return ServedSource(str(model), served, out)
+
+
+class FolderSource:
+    """The folder of a Hugging Face model; it is called `name` (its folder's by default), and `document_start` stands before every text (see `load_model`)."""
+
+    def __init__(
+        self, folder: Path, dtype: str, out: Path, processes: Processes = ALONE, *, name: str | None = None, document_start: str | None = None
+    ) -> None:
+        _check_folder(folder)
+        self.folder, self.dtype, self.out, self.processes = folder, dtype, out, processes
+        self.name, self.document_start = name or folder.resolve().name, document_start
+        self._loaded: EvaluatedModel | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return _folder_identity(self.folder) | {"name": self.name}
+
+    @property
+    def loaded(self) -> EvaluatedModel:
+        if self._loaded is None:
+            from jp_adapt.inference.model_folder import load_model
+
+            if self.processes.rank == 0:
+                say(f"loading {self.folder}")
+            self._loaded = load_model(self.folder, self.dtype, self.processes, name=self.name, document_start=self.document_start)
+            if self.processes.rank == 0:
+                write_json(self.out / MODEL, self._loaded.description)
+        return self._loaded
+
+    @property
+    def backend(self) -> Backend:
+        return self.loaded.backend
+
+    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
+        return self.loaded.score_texts(paths)
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class EngineSource:
+    """The folder of a Hugging Face model, in an engine of the table."""
+
+    def __init__(self, folder: Path, dtype: str, out: Path, name: str, open_engine: OpenEngine) -> None:
+        _check_folder(folder)
+        self.folder, self.dtype, self.out, self.name, self.open_engine = folder, dtype, out, name, open_engine
+        self._backend: Backend | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        return _folder_identity(self.folder) | {"backend": self.name}
+
+    @property
+    def backend(self) -> Backend:
+        if self._backend is None:
+            from jp_adapt.inference.text_side import text_side
+            from jp_adapt.inference.token_backend import TokenBackend
+
+            side = text_side(self.folder)
+            say(f"loading {self.folder} in {self.name}")
+            engine = self.open_engine(self.folder, side, self.dtype)
+            facts = {"dtype": self.dtype, **side.description, "max_tokens": engine.max_tokens, self.name: engine.version}
+            write_json(self.out / MODEL, {"name": self.folder.resolve().name, "path": str(self.folder), **facts})
+            self._backend = TokenBackend.of(engine, side, engine.max_tokens)
+        return self._backend
+
+    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
+        raise UsageError("texts are measured with --backend local")
+
+    def close(self) -> None:
+        """The engine ends with the process."""
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; give the folder of a Hugging Face model")
+
+
+def _folder_identity(folder: Path) -> dict[str, Any]:
+    """Hashes of the small files, sizes of the weights."""
+    from jp_adapt.model.sources import folder_files
+
+    files = {path.name: path.stat().st_size if path.suffix == ".safetensors" else sha256_file(path) for path in folder_files(folder)}
+    return {"name": folder.resolve().name, "files": files}
+
+
+class ServedSource:
+    """A model behind an endpoint. The key is read from the environment, and stands in no file."""
+
+    def __init__(self, name: str, served: Served, out: Path) -> None:
+        from jp_adapt.inference.endpoint import Endpoint, EndpointError
+
+        def pause(seconds: float) -> None:
+            if self._stopped.wait(seconds):
+                raise EndpointError("stopped while waiting to try again")
+
+        self.name, self.served, self.out = name, served, out
+        self._stopped = threading.Event()
+        self._endpoint = Endpoint(served.endpoint, key_variable=served.api_key_env, timeout_s=served.timeout_s, sleep=pause)
+        self._backend: Backend | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        tokenizer = self.served.tokenizer
+        if tokenizer is not None and not tokenizer.is_dir():
+            raise InputError(f"{tokenizer}: no such folder; --tokenizer names the folder of the served model's tokenizer")
+        files = {} if tokenizer is None else {path.name: sha256_file(path) for path in sorted(tokenizer.glob("*.json"))}
+        return {"name": self.name, "endpoint": self._endpoint.base, "tokenizer": files}
+
+    @property
+    def backend(self) -> Backend:
+        if self._backend is None:
+            self._backend = self._open()
+        return self._backend
+
+    def _open(self) -> Backend:
+        from jp_adapt.inference.endpoint_backend import EndpointBackend
+        from jp_adapt.inference.endpoint_engine import Completions, EndpointEngine
+        from jp_adapt.inference.reply_cache import ReplyCache
+        from jp_adapt.inference.text_side import LONGEST_CONTEXT, text_side
+        from jp_adapt.inference.token_backend import TokenBackend
+
+        self._cache = ReplyCache(self.out / REPLIES)
+        completions = Completions(self._endpoint, self.name, self._cache, parallel=self.served.parallel, stopped=self._stopped)
+        description: dict[str, Any] = {"name": self.name, "endpoint": self._endpoint.base}
+        if self.served.tokenizer is None:
+            backend = EndpointBackend(completions, max_tokens=LONGEST_CONTEXT)
+        else:
+            side = text_side(self.served.tokenizer)
+            description |= side.description
+            tokens = TokenBackend.of(EndpointEngine(completions, side.tokenizer.runtime.decode), side)
+            backend = EndpointBackend(completions, tokens=tokens, max_tokens=side.max_tokens)
+        write_json(self.out / MODEL, description)
+        return backend
+
+    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
+        raise UsageError("texts are measured on a model of this machine")
+
+    def close(self) -> None:
+        self._endpoint.close()
+        if self._backend is not None:
+            self._cache.close()

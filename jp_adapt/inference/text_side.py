@@ -1,0 +1,229 @@
+"""The text side of a model: its tokenizer, the token that begins a text, the tokens that end one, its chat template, and how long a text may be.
+
+`text_side` is the one reader of it, and `write_text_side` completes it in a folder that leaves. What the files of the Hugging Face layout can say stands there
+(tokenizer_config.json, chat_template.jinja, generation_config.json), so that transformers and vLLM do the same; jp_adapt.json holds the rest. Needs no weights
+and no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from tokenizers import Tokenizer
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.files import read_json, read_text, write_json
+from jp_adapt.core.hashes import sha256_file
+from jp_adapt.text.chat import TEMPLATES, with_defaults
+from jp_adapt.tokenizer.bpe import BpeTokenizer
+from jp_adapt.tokenizer.load import load_tokenizer
+
+FACTS, GENERATION, TEMPLATE = "jp_adapt.json", "generation_config.json", "chat_template.jinja"
+FACTS_FORMAT = 1
+LONGEST_CONTEXT = 4096  # tokens; longer prompts are cut from the left and counted
+TEMPLATE_DATE = "26 Jul 2024"  # Llama-3.1's template writes a date into the system prompt, today's unless told otherwise; this is the one it falls back to
+
+
+@dataclass(frozen=True)
+class Starts:
+    """What may stand before a text, as ids.
+
+    Attributes:
+        document: the token before every document in training.
+        own: what the tokenizer itself puts before a text: BOS for Llama, nothing for SmolLM2 and Qwen.
+        bos, eos: None where the tokenizer names none.
+    """
+
+    document: int
+    own: tuple[int, ...] = ()
+    bos: int | None = None
+    eos: int | None = None
+
+    def before_empty(self, boundary: Literal["apart", "cut"]) -> int:
+        """The token that a peer puts before a choice without a prompt: lm-eval 0.4 ("cut") BOS, else EOS; its fork ("apart") EOS."""
+        order = (self.eos, self.bos) if boundary == "apart" else (self.bos, self.eos)
+        return next((token for token in order if token is not None), self.document)
+
+
+@dataclass(frozen=True)
+class ChatFormat:
+    """A chat template with its BOS and EOS written in (the Japanese Alpaca prompt where a model has none), and the date that it renders, whatever the day."""
+
+    template: str
+    date: str = TEMPLATE_DATE
+
+    def render(self, turns: Sequence[tuple[str, str]], user: str) -> str:
+        """The text of a conversation, turns of (user, answer) and what the user says next, up to the answer that is asked for.
+
+        It is whole: the template says which token begins it, and nothing is put before it.
+        """
+        messages = [message for said, answer in turns for message in ({"role": "user", "content": said}, {"role": "assistant", "content": answer})]
+        return self.render_messages([*messages, {"role": "user", "content": user}], prompt=True)
+
+    def render_messages(self, messages: Sequence[dict[str, str]], *, prompt: bool) -> str:
+        """The text of messages; with `prompt` also what stands before the answer that is asked for."""
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        rendered, _ = render_jinja_template(conversations=[list(messages)], chat_template=self.template, add_generation_prompt=prompt, date_string=self.date)
+        return str(rendered[0])
+
+
+@dataclass(frozen=True)
+class TextSide:
+    """What a model folder says of texts.
+
+    Attributes:
+        stop_ids: every token that ends an answer, the one that begins the next document among them.
+        generation_stops: those at which transformers' `generate` stops.
+        max_tokens: the longest text that is scored or continued in one piece, at most LONGEST_CONTEXT.
+        positions: tokens that the model was made for; None where config.json does not say.
+    """
+
+    folder: Path
+    tokenizer: BpeTokenizer
+    tokenizer_sha256: str
+    starts: Starts
+    stop_ids: tuple[int, ...]
+    generation_stops: tuple[int, ...]
+    chat: ChatFormat
+    max_tokens: int
+    positions: int | None
+
+    @property
+    def document_start(self) -> str:
+        """The token before every document, as text."""
+        return str(self.tokenizer.runtime.id_to_token(self.starts.document))
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What scores.json says of it."""
+        return {"tokenizer_sha256": self.tokenizer_sha256, "max_tokens": self.max_tokens, "document_start": self.document_start}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """jp_adapt.json: what a folder of ours says beside the files that others read, too."""
+
+    document_start: str | None = None
+    template_date: str | None = None
+
+
+def text_side(folder: Path, document_start: str | None = None) -> TextSide:
+    """The text side of a model folder.
+
+    Args:
+        document_start: the token before every document; by default what jp_adapt.json names, else BOS, else EOS.
+
+    Raises:
+        InputError: no tokenizer, a token that it lacks, or a jp_adapt.json of another format.
+    """
+    loaded = load_tokenizer(folder)
+    runtime, facts, config = loaded.tokenizer.runtime, read_facts(folder), _optional_json(folder / "config.json")
+    bos_text, eos_text = special_token(folder, "bos_token"), special_token(folder, "eos_token")
+    bos, eos = _id(runtime, bos_text), _id(runtime, eos_text)
+    named = document_start or facts.document_start
+    start = _id(runtime, named) if named else next((one for one in (bos, eos, *_ids(config.get("bos_token_id"))) if one is not None), None)
+    if start is None and named:
+        raise InputError(f"{folder}: the tokenizer has no token '{named}', which is to stand before every text")
+    if start is None:
+        raise InputError(f"{folder}: the tokenizer names no bos_token and no eos_token, so that nothing can stand before a text")
+    template = own_template(folder)
+    bos_in_chat = (bos_text or "") if template else str(runtime.id_to_token(start))
+    jinja = with_defaults(template or TEMPLATES["alpaca-ja"].jinja, bos=bos_in_chat, eos=eos_text or "", system=None)
+    chat = ChatFormat(jinja, facts.template_date or TEMPLATE_DATE)
+    generation = _ids(_optional_json(folder / GENERATION).get("eos_token_id")) or _ids(config.get("eos_token_id"))
+    stops = [start, *generation, *_ids(config.get("eos_token_id")), eos, _end_of_turn(chat, loaded.tokenizer)]
+    positions = config.get("max_position_embeddings") or (config.get("text_config") or {}).get("max_position_embeddings")
+    return TextSide(
+        folder,
+        loaded.tokenizer,
+        sha256_file(loaded.files[0]),
+        Starts(start, _own_start(runtime), bos, eos),
+        tuple(dict.fromkeys(one for one in stops if one is not None)),
+        tuple(generation),
+        chat,
+        min(int(positions or LONGEST_CONTEXT), LONGEST_CONTEXT),
+        int(positions) if positions else None,
+    )
+
+
+def write_text_side(folder: Path, document_start: str) -> None:
+    """Complete the text side of a folder that holds a tokenizer's files: jp_adapt.json, and in generation_config.json the tokens at which an answer ends."""
+    write_json(
+        folder / FACTS,
+        {"format": FACTS_FORMAT, "jp_adapt": metadata.version("jp-adapt"), "document_start": document_start, "template_date": TEMPLATE_DATE},
+    )
+    side, config = text_side(folder), _optional_json(folder / GENERATION)
+    stops = list(dict.fromkeys([*side.generation_stops, *side.stop_ids]))
+    write_json(folder / GENERATION, config | {"eos_token_id": stops})
+
+
+def read_facts(folder: Path) -> Facts:
+    """What jp_adapt.json says; nothing where there is none. InputError for another format."""
+    path = folder / FACTS
+    if not path.is_file():
+        return Facts()
+    value = read_json(path)
+    values = [value.get(name) for name in ("document_start", "template_date")] if isinstance(value, dict) else [0]
+    if not isinstance(value, dict) or value.get("format") != FACTS_FORMAT or not all(one is None or isinstance(one, str) for one in values):
+        raise InputError(f"{path}: not in format {FACTS_FORMAT} of jp-adapt {metadata.version('jp-adapt')}; export the model again with this version")
+    return Facts(*values)
+
+
+def special_token(folder: Path, name: str) -> str | None:
+    """The text of a special token ("bos_token", "eos_token") that a folder names, in tokenizer_config.json or in the older special_tokens_map.json."""
+    for file in ("tokenizer_config.json", "special_tokens_map.json"):
+        value = _optional_json(folder / file).get(name)
+        text = value.get("content") if isinstance(value, dict) else value
+        if text:
+            return str(text)
+    return None
+
+
+def own_template(folder: Path) -> str | None:
+    """The chat template of a folder as it is written, or None: chat_template.jinja, else tokenizer_config.json, of several the one named "default"."""
+    if (folder / TEMPLATE).is_file():
+        return read_text(folder / TEMPLATE)
+    template = _optional_json(folder / "tokenizer_config.json").get("chat_template")
+    if isinstance(template, list):
+        template = next((entry["template"] for entry in template if entry.get("name") == "default"), None)
+    return template
+
+
+def _own_start(runtime: Tokenizer) -> tuple[int, ...]:
+    plain, whole = (runtime.encode("a", add_special_tokens=special).ids for special in (False, True))
+    return tuple(next((whole[:at] for at in range(len(whole)) if whole[at : at + len(plain)] == plain), ()))
+
+
+def _end_of_turn(chat: ChatFormat, tokenizer: BpeTokenizer) -> int | None:
+    """Id of the special token that the template puts behind an answer; None where it puts none, or cannot be rendered."""
+    from jinja2 import TemplateError
+
+    answer = "\ue000"
+    try:
+        text = chat.render_messages([{"role": "user", "content": "a"}, {"role": "assistant", "content": answer}], prompt=False)
+    except (TemplateError, TypeError, ValueError):
+        return None
+    behind = text.partition(answer)[2].lstrip()
+    end = max((token for token in tokenizer.special_texts if behind.startswith(token)), key=len, default=None)
+    return _id(tokenizer.runtime, end)
+
+
+def _id(runtime: Tokenizer, text: str | None) -> int | None:
+    found = runtime.token_to_id(text) if text else None
+    return None if found is None else int(found)
+
+
+def _ids(value: Any) -> list[int]:
+    return [] if value is None else [int(entry) for entry in value] if isinstance(value, list) else [int(value)]
+
+
+def _optional_json(path: Path) -> dict[str, Any]:
+    value = read_json(path) if path.is_file() else {}
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: a JSON object is needed; fetch the file again")
+    return value

@@ -1,0 +1,151 @@
+"""Benchmarks ask in texts, engines answer on tokens; between them stands this: texts to tokens, what does not fit cut and counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+from typing import Protocol as Interface
+
+from jp_adapt.benchmarks.profiles import Boundary, Start
+from jp_adapt.core.progress import Advance
+from jp_adapt.inference.backend import Ask, Chosen, Written
+from jp_adapt.inference.boundaries import pair
+from jp_adapt.inference.choices import choice_requests
+from jp_adapt.inference.generate import Continuation
+from jp_adapt.inference.text_side import Starts, TextSide
+from jp_adapt.inference.trie import Request
+
+Encode = Callable[[str], list[int]]
+RenderChat = Callable[[Sequence[tuple[str, str]], str], str]
+MAX_TOKENS_PER_CHAR = 3  # a Japanese character takes at most three byte tokens
+
+
+class Engine(Interface):
+    """A model that works on tokens."""
+
+    def log_likelihoods(self, requests: Sequence[Request], max_tokens: int, advance: Advance) -> list[float]:
+        """ln p of the scored ids of each request, in nats; one longer than `max_tokens` is scored in windows."""
+        ...
+
+    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[str]:
+        """The most probable continuation of each request, without its stop string."""
+        ...
+
+    def take_warnings(self) -> list[str]:
+        """What had to be worked around since this was asked last."""
+        ...
+
+    def again(self, *, one_at_a_time: bool) -> Engine:
+        """The same model without what it remembers of answers."""
+        ...
+
+
+class VersionedEngine(Engine, Interface):
+    """An engine that computes a model folder by itself."""
+
+    @property
+    def version(self) -> str:
+        """What the results record of the engine."""
+        ...
+
+    @property
+    def max_tokens(self) -> int:
+        """The longest text that it takes."""
+        ...
+
+
+class OneAtATime:
+    """An engine that is given one request after the other."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    def log_likelihoods(self, requests: Sequence[Request], max_tokens: int, advance: Advance) -> list[float]:
+        return [nats for request in requests for nats in self.engine.log_likelihoods([request], max_tokens, lambda done, note: None)]
+
+    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[str]:
+        return [text for request in requests for text in self.engine.continue_prompts([request], lambda done, note: None)]
+
+    def take_warnings(self) -> list[str]:
+        return self.engine.take_warnings()
+
+    def again(self, *, one_at_a_time: bool) -> Engine:
+        return self.engine.again(one_at_a_time=one_at_a_time)
+
+
+class TokenBackend:
+    """An engine behind the interface of `backend.Backend`; `starts` are the tokens that may stand before a text."""
+
+    def __init__(self, engine: Engine, encode: Encode, *, starts: Starts, max_tokens: int, render_chat: RenderChat) -> None:
+        self.engine, self.encode, self.render_chat = engine, encode, render_chat
+        self.starts, self.max_tokens = starts, max_tokens
+
+    @classmethod
+    def of(cls, engine: Engine, side: TextSide, max_tokens: int | None = None) -> TokenBackend:
+        """Texts of a model's text side on an engine that takes its tokens, at most `max_tokens` at a time (by default the side's)."""
+        return cls(engine, side.tokenizer.encode, starts=side.starts, max_tokens=max_tokens or side.max_tokens, render_chat=side.chat.render)
+
+    def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]:
+        items = [self._requests(prompt, options, boundary) for prompt, options in zip(prompts, choices, strict=True)]
+        nats = iter(self.engine.log_likelihoods([request for item in items for request in item.requests], self.max_tokens, advance))
+        return [Chosen([next(nats) for _ in item.requests], item.moved, item.truncated_tokens) for item in items]
+
+    def _requests(self, prompt: str, options: Sequence[str], boundary: Boundary) -> _Item:
+        if boundary != "safe":
+            return self._requests_of_peers(prompt, options, boundary)
+        item = choice_requests(self.encode, prompt, options, prefix=self.starts.document)
+        # What does not fit is scored in windows that begin afresh: the text before the last window is lost to the choice.
+        return _Item(item.requests, item.moved_boundary, self._too_long(item.requests))
+
+    def _requests_of_peers(self, prompt: str, options: Sequence[str], boundary: Literal["apart", "cut"]) -> _Item:
+        """Tokens as the peers take them; what does not fit is cut from the left, as they do."""
+        empty = self.starts.before_empty(boundary)
+        pairs = [pair(self.encode, prompt, choice, boundary, start=self.starts.own, empty=empty) for choice in options]
+        whole = [Request(one.ids, one.first) for one in pairs]
+        cuts = [max(0, len(one.ids) - self.max_tokens) for one in pairs]
+        requests = [Request(one.ids[cut:], max(1, one.first - cut)) for one, cut in zip(pairs, cuts, strict=True)]
+        return _Item(requests, any(one.moved for one in pairs), self._too_long(whole))
+
+    def _too_long(self, requests: Sequence[Request]) -> int:
+        return max(0, max(len(request.ids) for request in requests) - self.max_tokens)
+
+    def write(self, asks: Sequence[Ask], advance: Advance) -> list[Written]:
+        requests, cuts = [], []
+        for ask in asks:
+            ids = self.encode(ask.text)
+            budget = ask.max_tokens or MAX_TOKENS_PER_CHAR * (ask.max_chars or 1)
+            start = self._before(ask.start, ids)
+            room = max(1, self.max_tokens - len(start) - min(budget, self.max_tokens // 2))
+            cuts.append(max(0, len(ids) - room))
+            kept = [*start, *ids[cuts[-1] :]]
+            requests.append(Continuation(kept, max(1, min(budget, self.max_tokens - len(kept))), ask.stop, ask.max_chars))
+        answers = self.engine.continue_prompts(requests, advance)
+        return [Written(answer, cut) for answer, cut in zip(answers, cuts, strict=True)]
+
+    def _before(self, start: Start, ids: Sequence[int]) -> list[int]:
+        """What stands before a text of `ids`; where that leaves nothing to continue, the token before every document."""
+        before = {"document": [self.starts.document], "tokenizer": list(self.starts.own), "nothing": []}[start]
+        return before if before or ids else [self.starts.document]
+
+    def take_warnings(self) -> list[str]:
+        return self.engine.take_warnings()
+
+    def again(self, *, one_at_a_time: bool) -> TokenBackend:
+        engine = self.engine.again(one_at_a_time=one_at_a_time)
+        return TokenBackend(engine, self.encode, starts=self.starts, max_tokens=self.max_tokens, render_chat=self.render_chat)
+
+    def count_tokens(self, text: str) -> int:
+        return len(self.encode(text))
+
+    def chat(self, turns: Sequence[tuple[str, str]], user: str) -> str:
+        return self.render_chat(turns, user)
+
+
+@dataclass(frozen=True)
+class _Item:
+    """The requests of an item's choices."""
+
+    requests: list[Request]
+    moved: bool
+    truncated_tokens: int

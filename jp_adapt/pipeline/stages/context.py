@@ -1,0 +1,80 @@
+"""What a stage may ask of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.corpus.sources import read_documents
+from jp_adapt.inference.text_side import read_facts, special_token
+from jp_adapt.pipeline.run_folder import StageFolder
+from jp_adapt.pipeline.stages.prepared import is_prepared, prepared_texts
+from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage, TokenizerStage
+
+Results = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every stage may need: the recipe, the base's folder, and the folders of the stages."""
+
+    recipe: Recipe
+    base: Path
+    stage_folder: Callable[[str], StageFolder]
+    trackers: tuple[str, ...] = ()
+
+    def documents(self, source: str) -> list[str]:
+        """All documents of a source of the recipe."""
+        entry = self.recipe.sources[source]
+        if is_prepared(Path(entry.path)):
+            return list(prepared_texts(Path(entry.path)))
+        return read_documents(Path(entry.path), entry.field)
+
+    def stage(self, stage_id: str) -> Stage:
+        return next(stage for stage in self.recipe.stages if stage.id == stage_id)
+
+    def ancestors(self, stage_id: str) -> list[str]:
+        """The stage `stage_id` and those it started from, the earliest first."""
+        found: list[str] = []
+        while stage_id != "base":
+            found.insert(0, stage_id)
+            stage = self.stage(stage_id)
+            assert not isinstance(stage, EvaluateStage)
+            stage_id = stage.start
+        return found
+
+    def tokenizer_folder(self, stage_id: str) -> Path:
+        """Folder of the tokenizer that the stage `stage_id` (or "base") works with."""
+        while stage_id != "base":
+            stage = self.stage(stage_id)
+            if isinstance(stage, TokenizerStage):
+                return self.stage_folder(stage_id).final
+            assert not isinstance(stage, EvaluateStage)
+            stage_id = stage.start
+        return self.base
+
+    def model_folder(self, name: str) -> Path:
+        """Folder of a plain model: the base, or what an export stage wrote."""
+        return self.base if name == "base" else self.stage_folder(name).final
+
+    def prefix_id(self, tokenizer: Tokenizer) -> int:
+        """Id of the token that stands before every document. InputError where the tokenizer lacks it."""
+        text = self.document_start
+        token_id = tokenizer.token_to_id(text)
+        if token_id is None:
+            source = "base.document_start" if self.recipe.base.document_start else "the token that begins a document"
+            raise InputError(f"{source} is '{text}', and the tokenizer of {self.base} has no such token")
+        return int(token_id)
+
+    @property
+    def document_start(self) -> str:
+        """The token that stands before every document: the recipe's, else the base's own. A guess, as EOS would be, is not trained on."""
+        text = self.recipe.base.document_start or read_facts(self.base).document_start or special_token(self.base, "bos_token")
+        if text is None:
+            raise InputError(f"{self.base}: the tokenizer names no bos_token; say in the recipe which token begins a document: base.document_start")
+        return text

@@ -1,0 +1,193 @@
+"""The evaluate stage: every figure of one or two models, in one scores.json, and the results of `jp-adapt eval` for each of them."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jp_adapt.benchmarks.metrics import METRICS
+from jp_adapt.commands.compare import PAGE
+from jp_adapt.core.files import new_folder, read_text, write_json, write_text
+from jp_adapt.core.progress import progress
+from jp_adapt.evaluation import statistics
+from jp_adapt.evaluation.compare import Run, compare_runs, load_run
+from jp_adapt.evaluation.results import OUTPUTS, SCORES
+from jp_adapt.pipeline.run_folder import StageFolder
+from jp_adapt.pipeline.stages.prepared import is_prepared
+from jp_adapt.recipe.schema import EvaluateStage, TrainingStage
+from jp_adapt.tokenizer.load import load_tokenizer
+from jp_adapt.tokenizer.measure import measure_tokenizer, segment
+
+if TYPE_CHECKING:
+    from jp_adapt.inference.bits import TextScore
+    from jp_adapt.pipeline.stages.context import Context
+
+ROLES = ("base", "adapted")  # the first model is the one that the second is compared with
+
+
+def run_evaluate(stage: EvaluateStage, context: Context, folder: StageFolder) -> dict[str, Any]:
+    """Score every model on every text and benchmark, compare the second with the first, and write scores.json.
+
+    Benchmarks go through `jp-adapt eval`: their results lie in a folder of its kind for each model, and a stage that was stopped goes on behind the last
+    benchmark that is finished.
+    """
+    texts = {source: context.documents(source) for source in stage.texts}
+    work = folder.path / "work"
+    scored: dict[str, _ScoredModel] = {}
+    for role, name in zip(ROLES, stage.models, strict=False):
+        baseline = work / ROLES[0] if scored and _has_benchmarks(stage) else None
+        scored[role] = _ScoredModel(name, stage, context, texts, work / role, baseline)
+    first_new_id = load_tokenizer(context.base).tokenizer.vocab_size
+    scores = {
+        "models": {role: model.description for role, model in scored.items()},
+        "texts": [_text_entry(source, context, documents, scored) for source, documents in texts.items()],
+        "benchmarks": _benchmark_entries({role: model.run for role, model in scored.items() if model.run is not None}),
+        "segmentation": [
+            {"text": text} | {role: [asdict(chip) for chip in segment(model.tokenizer, text, first_new_id)] for role, model in scored.items()}
+            for text in stage.segment
+        ],
+        "samples": [
+            {"prompt": prompt} | {role: model.samples[index] for role, model in scored.items()}
+            for index, prompt in enumerate(stage.samples.prompts if stage.samples else [])
+        ],
+    }
+    with new_folder(folder.final) as target:
+        write_json(target / SCORES, scores)
+        for role, model in scored.items():
+            if model.run is not None:
+                (target / role).mkdir()
+                for file in (SCORES, OUTPUTS, PAGE):
+                    shutil.copyfile(work / role / file, target / role / file)
+    shutil.rmtree(work, ignore_errors=True)
+    return {"models": list(stage.models)}
+
+
+def _has_benchmarks(stage: EvaluateStage) -> bool:
+    return stage.suite is not None or bool(stage.benchmarks)
+
+
+class _ScoredModel:
+    """One model with everything that was measured of it; the weights are let go afterwards."""
+
+    def __init__(self, name: str, stage: EvaluateStage, context: Context, texts: dict[str, list[str]], out: Path, baseline: Path | None) -> None:
+        from jp_adapt.commands.evaluate import EvalOptions, evaluate_source
+        from jp_adapt.inference.model_source import FolderSource
+
+        folder = context.model_folder(name)
+        self.tokenizer = load_tokenizer(folder).tokenizer
+        start = context.document_start
+        source = FolderSource(folder, context.recipe.precision, out, name=_model_name(name, context), document_start=start)
+        self.run: Run | None = None
+        if _has_benchmarks(stage):
+            options = EvalOptions(
+                suite=stage.suite,
+                benchmarks=tuple(stage.benchmarks),
+                data=Path(stage.data) if stage.data is not None else None,
+                profile=stage.profile,
+                shots=stage.shots,
+                limit=stage.limit,
+                dtype=context.recipe.precision,
+                overlap=_overlap(name, context, out.parent / f"{out.name}-overlap.jsonl"),
+                baseline=baseline,
+            )
+            evaluate_source(lambda: source, out, options)
+            self.run = load_run(out)
+        loaded = source.loaded
+        self.description = {key: loaded.description[key] for key in ("name", "vocab_size", "parameters")}
+        self.texts: dict[str, TextScore] = {}
+        for text, documents in texts.items():
+            with progress(f"{name}: bits of {text}", len(documents)) as advance:
+                self.texts[text] = loaded.score_documents(documents, advance)
+        asked = stage.samples
+        self.samples = [] if asked is None else loaded.samples(asked.prompts, max_chars=asked.max_chars, repetition_penalty=asked.repetition_penalty)
+
+
+def _overlap(name: str, context: Context, path: Path) -> Path | None:
+    """The table of benchmark items that the texts of a model's training hold, written to `path`; None where it trained on no prepared corpus."""
+    stages = [context.stage(stage_id) for stage_id in context.ancestors(name)]
+    sources = dict.fromkeys(item.source for stage in stages if isinstance(stage, TrainingStage) for item in stage.data)
+    folders = [Path(context.recipe.sources[source].path) for source in sources]
+    tables = [folder / "overlap.jsonl" for folder in folders if is_prepared(folder) and (folder / "overlap.jsonl").is_file()]
+    if not tables:
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, "".join(read_text(table) for table in tables))
+    return path
+
+
+def _model_name(name: str, context: Context) -> str:
+    if name != "base":
+        return name
+    base = context.recipe.base
+    return Path(base.file or base.path or base.model or name).stem
+
+
+def _text_entry(source: str, context: Context, documents: list[str], scored: dict[str, _ScoredModel]) -> dict[str, Any]:
+    entry: dict[str, Any] = {"id": source, "language": context.recipe.sources[source].language}
+    for role, model in scored.items():
+        measure, score = measure_tokenizer(model.tokenizer, documents), model.texts[source]
+        entry |= {"documents": measure.documents, "chars": measure.chars, "bytes": measure.bytes}
+        entry[role] = {
+            "tokens": measure.tokens,
+            "chars_per_token": measure.chars_per_token,
+            "tokens_per_word": measure.tokens_per_word if entry["language"] == "ja" else None,
+            "bits_per_char": score.bits_per_char,
+            "bits_per_byte": score.bits_per_byte,
+        }
+    if len(scored) == 2:
+        base, adapted = (model.texts[source] for model in scored.values())
+        entry["difference"] = {
+            "bits_per_char": adapted.bits_per_char - base.bits_per_char,
+            "interval": statistics.paired_ratio_interval((base.bits, adapted.bits), base.chars),
+        }
+    return entry
+
+
+def _benchmark_entries(runs: dict[str, Run]) -> list[dict[str, Any]]:
+    """Each benchmark with the primary metric of every model as a share of a perfect score, and, of two models, the comparison in pairs."""
+    if not runs:
+        return []
+    first, *others = runs.values()
+    pairs = {entry.id: entry for entry in compare_runs([first, *others]).pairs[0].benchmarks} if others else {}
+    entries = []
+    for index, score in enumerate(first.scores.benchmarks):
+        unit = METRICS[score.primary_metric].perfect
+        entry: dict[str, Any] = {
+            "id": score.id,
+            "name": score.name,
+            "title": score.title,
+            "version": score.version,
+            "licence": score.licence,
+            "sha256": score.sha256,
+            "metric": score.primary_metric,
+            "items": score.items,
+            "chance": score.chance,
+            "warnings": [],
+        }
+        for role, run in runs.items():
+            mine = run.scores.benchmarks[index]
+            value = mine.metrics[mine.primary_metric]
+            entry[role] = {
+                "value": _share(value.value, unit),
+                "interval": [bound / unit for bound in value.interval] if value.interval is not None else None,
+                "moved_boundaries": mine.moved_boundaries,
+                "truncated_items": mine.truncated_items,
+            }
+            entry["warnings"] += [f"{role}: {warning}" for warning in mine.warnings]
+        pair = pairs.get(score.id)
+        if pair is not None:
+            interval = [bound / unit for bound in pair.interval] if pair.interval is not None else None
+            entry |= {
+                "difference": {"value": _share(pair.difference, unit), "interval": interval},
+                "p": pair.p,
+                "test": pair.test,
+                "minimal_detectable_difference": _share(pair.minimal_detectable_difference, unit),
+            }
+        entries.append(entry)
+    return entries
+
+
+def _share(value: float | None, unit: float) -> float | None:
+    return None if value is None else value / unit

@@ -1,0 +1,267 @@
+"""What a training stage needs of torch: its model, its settings, its held-out figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from tokenizers import Tokenizer
+
+from jp_adapt.commands.processes import measuring_processes
+from jp_adapt.core.files import new_folder, read_json, write_text
+from jp_adapt.core.hashes import sha256_file
+from jp_adapt.core.progress import progress, say
+from jp_adapt.corpus.mixture import plan_training
+from jp_adapt.corpus.pack import Documents, Plan, StepPlan
+from jp_adapt.corpus.sources import first_chars
+from jp_adapt.inference.bits import TEXT_WINDOW, Encode, score_texts
+from jp_adapt.inference.samples import greedy_ids
+from jp_adapt.inference.text_side import write_text_side
+from jp_adapt.model.causal import CausalModel, NewRows, load_base, load_causal
+from jp_adapt.model.lora import LoraSettings
+from jp_adapt.model.rows import init_new_rows
+from jp_adapt.pipeline.run_folder import StageFolder
+from jp_adapt.pipeline.stages.context import Context, Results
+from jp_adapt.pipeline.stages.prepared import is_prepared, open_prepared
+from jp_adapt.pipeline.stages.sft import answer_measure, sft_plan, write_chat_template
+from jp_adapt.pipeline.stages.trackers import open_tracker
+from jp_adapt.recipe.deepspeed import read_deepspeed
+from jp_adapt.recipe.schema import Lora, PretrainStage, RowInit, RowsStage, SftStage, TokenizerStage, TrainingSamples, TrainingStage
+from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
+from jp_adapt.tokenizer.save import copy_tokenizer
+from jp_adapt.training import ranks
+from jp_adapt.training.checkpoint import last_whole_checkpoint
+from jp_adapt.training.loop import Distributed, Metrics, TrainSettings
+
+if TYPE_CHECKING:
+    from jp_adapt.pipeline.stages.context import Context
+
+
+def lora_of(lora: Lora) -> LoraSettings:
+    """What a recipe says of LoRA, as the model takes it."""
+    return LoraSettings(lora.rank, lora.alpha, lora.rslora, lora.dora, tuple(lora.targets) if lora.targets else None)
+
+
+def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) -> CausalModel:
+    """The model as the stage finds it: with new rows just made where it starts from a tokenizer, else with those of its start; and with LoRA, fresh or its own.
+
+    What the stage trains of the base is unfrozen. Where the model will be sharded, rank 0 alone reads weights.
+    """
+    empty = context.recipe.distributed == "fsdp" and ranks.rank() > 0
+    quantization, start = context.recipe.quantization, stage.start
+    if isinstance(stage, RowsStage | PretrainStage) and start != "base" and isinstance(context.stage(start), TokenizerStage):
+        extension = read_json(context.stage_folder(start).final / "extension.json")
+        sources, first = [token["sources"] for token in extension["tokens"]], int(extension["first_new_id"])
+        model = _with_new_rows(load_base(context.base, dtype, quantization=quantization, empty=empty), sources, first, stage.init)
+    else:
+        adapter = None if start == "base" else context.stage_folder(start).final
+        model = load_causal(context.base, dtype, adapter, quantization=quantization, empty=empty)
+    if isinstance(stage, RowsStage):
+        return model
+    full = stage.parameters == "full"
+    model.unfreeze(body=full, embeddings=stage.trains_all_rows)
+    if model.lora is None and not full:
+        model.add_lora(lora_of(stage.lora or Lora()), context.recipe.seed)
+    return model
+
+
+def _with_new_rows(base: Any, sources: list[list[int]], first: int, init: RowInit) -> CausalModel:
+    def rows(old: torch.Tensor) -> torch.Tensor:
+        return torch.empty(len(sources), old.shape[1]) if old.is_meta else init_new_rows(old[:first].detach(), sources, init)
+
+    num_rows = len(base.get_input_embeddings().weight)
+    if num_rows > first and ranks.rank() == 0:
+        say(f"{num_rows - first} of the base's {num_rows:,} embedding rows belong to no token; new tokens take {min(num_rows - first, len(sources))} of them")
+    new_output = None if base.config.tie_word_embeddings else rows(base.get_output_embeddings().weight)
+    return CausalModel(base, NewRows(rows(base.get_input_embeddings().weight), new_output, first))
+
+
+def train_settings(stage: TrainingStage, distributed: Distributed, deepspeed: str | None = None) -> TrainSettings:
+    """The recipe's optimizer, flat, and what the JSON of `deepspeed` says."""
+    optimizer = stage.optimizer
+    return TrainSettings(
+        lr=optimizer.lr,
+        new_rows_lr=optimizer.new_rows_lr or optimizer.lr,
+        betas=optimizer.betas,
+        eps=optimizer.eps,
+        weight_decay=optimizer.weight_decay,
+        clip_norm=optimizer.clip_norm,
+        schedule=optimizer.schedule,
+        warmup_share=optimizer.warmup_share,
+        decay_share=optimizer.decay_share,
+        final_lr_share=optimizer.final_lr_share,
+        checkpoint_every=stage.checkpoint_every,
+        measure_every=stage.heldout_every,
+        lora_plus_ratio=optimizer.lora_plus_ratio,
+        micro_batch_rows=stage.micro_batch_rows,
+        keep_checkpoints=stage.keep_checkpoints,
+        spike_factor=stage.spike_factor,
+        best_by=f"bits_per_byte/{stage.heldout[0]}" if stage.weights == "best" else None,
+        loss_kernel=stage.loss_kernel,
+        activation_checkpointing=stage.activation_checkpointing,
+        compile=stage.compile,
+        old_rows_lr=optimizer.old_rows_lr,
+        new_rows_eps=optimizer.new_rows_eps,
+        distributed=distributed,
+        deepspeed=None if deepspeed is None else read_deepspeed(Path(deepspeed)),
+    )
+
+
+@contextmanager
+def recorded_steps(
+    title: str, folder: StageFolder, num_steps: int, tokens_of: Callable[[int], Metrics], watchers: Sequence[Callable[[int, Metrics], None]]
+) -> Iterator[Callable[[int, Metrics], None]]:
+    """A function for the loop to call after each step: it writes metrics.jsonl, from the last checkpoint on, and shows how far training is."""
+    saved = last_whole_checkpoint(folder.checkpoints)
+    folder.keep_metrics_until(int(saved.name.removeprefix("step_")) if saved else -1)
+    with progress(title, num_steps) as advance:
+
+        def on_step(step: int, metrics: Metrics) -> None:
+            if "loss_nats" in metrics:
+                metrics["loss_nats_per_token"] = metrics["loss_nats"] / max(1, metrics["num_targets"])
+                metrics |= tokens_of(step - 1)
+            folder.add_metrics({"step": step, **metrics})
+            for watch in watchers:
+                watch(step, metrics)
+            advance(step, f"loss {metrics['loss_nats_per_token']:.3f}" if step else "")
+
+        yield on_step
+
+
+def source_counter(plan: StepPlan) -> Callable[[int], Metrics]:
+    """A function that says how many tokens of each source are in a step; of conversations, which come as they are packed, it says nothing."""
+
+    def count(step: int) -> Metrics:
+        tokens: Metrics = {}
+        if isinstance(plan, Plan):
+            for piece in (piece for row in plan.step(step) for piece in plan.row(row)):
+                tokens[f"tokens/{piece.source}"] = tokens.get(f"tokens/{piece.source}", 0) + piece.tokens
+        return tokens
+
+    return count
+
+
+def sampler(
+    model: CausalModel, tokenizer: Tokenizer, samples: TrainingSamples, folder: StageFolder, *, prefix: int, every: int
+) -> Callable[[int, Metrics], None]:
+    """A function that writes greedy continuations into samples.jsonl before the first step and every so many; a step that is done again replaces its own.
+
+    On several processes rank 0 writes. The others generate too, as the blocks of a sharded model are gathered from all of them.
+    """
+    path = folder.path / "samples.jsonl"
+
+    def watch(step: int, metrics: Metrics) -> None:
+        if step % every:
+            return
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+        lines = [line for line in lines if line["step"] < step]
+        for prompt in samples.prompts:
+            ids = [prefix, *tokenizer.encode(prompt, add_special_tokens=False).ids]
+            new = greedy_ids(model, ids, stop_id=prefix, enough=lambda new: len(tokenizer.decode(new)) >= samples.max_chars, max_tokens=3 * samples.max_chars)
+            lines.append({"step": step, "prompt": prompt, "continuation": tokenizer.decode(new)[: samples.max_chars]})
+        if ranks.rank() == 0:
+            write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+    return watch
+
+
+def heldout_measure(model: CausalModel, encode: Encode, heldout: dict[str, list[str]], languages: Mapping[str, str], prefix: int) -> Callable[[], Metrics]:
+    """A function that scores the held-out texts with the model as it is then: bits per character of Japanese, bits per byte of the others.
+
+    Every rank must call it: they share the texts out, and all get the figures.
+    """
+
+    def measure() -> Metrics:
+        figures: Metrics = {}
+        processes = measuring_processes(model)
+        for source, documents in heldout.items():
+            score = score_texts(model, encode, documents, prefix=prefix, max_tokens=TEXT_WINDOW, processes=processes)
+            if languages[source] == "ja":
+                figures[f"bits_per_char/{source}"] = score.bits_per_char
+            figures[f"bits_per_byte/{source}"] = score.bits_per_byte
+        return figures
+
+    return measure
+
+
+def run_training(stage: TrainingStage, context: Context, folder: StageFolder) -> Results:
+    """A rows, a pretrain or an sft stage: from its start to an adapter folder."""
+    from jp_adapt.model.causal import resolve_precision, save_adapter
+    from jp_adapt.training import ranks
+    from jp_adapt.training.loop import train
+
+    tokenizer_folder = context.tokenizer_folder(stage.id)
+    tokenizer = plain_tokenizer(tokenizer_folder)
+    prefix = context.prefix_id(tokenizer)
+    plan, chars_per_token = sft_plan(stage, context) if isinstance(stage, SftStage) else _plan(stage, context, encoder(tokenizer), prefix)
+    dtype = resolve_precision(context.recipe.precision)
+    model = prepare_model(stage, context, dtype)
+    texts = [source for source in stage.heldout if context.recipe.sources[source].format == "text"]
+    heldout = {source: first_chars(context.documents(source), stage.heldout_chars) for source in texts}
+    languages = {source: context.recipe.sources[source].language for source in texts}
+    measures = [heldout_measure(model, encoder(tokenizer), heldout, languages, prefix)] if heldout else []
+    if isinstance(stage, SftStage) and (chats := [source for source in stage.heldout if source not in texts]):
+        measures.append(answer_measure(model, stage, context, chats))
+
+    def measure() -> dict[str, float]:
+        return {name: value for one in measures for name, value in one().items()}
+
+    distributed = context.recipe.distributed
+    settings = train_settings(stage, distributed, context.recipe.deepspeed)
+    work = partial(train, model, plan, settings, checkpoints=folder.checkpoints, measure=measure if measures else None)
+    samples = [sampler(model, tokenizer, stage.samples, folder, prefix=prefix, every=stage.heldout_every)] if stage.samples is not None else []
+    if ranks.rank() > 0:
+        work(on_step=samples[0] if samples and distributed != "ddp" else lambda step, metrics: None)
+        return {}
+    watchers = [*(open_tracker(name, folder.path, context.recipe.name, stage.id) for name in context.trackers), *samples]
+    with recorded_steps(stage.id, folder, plan.num_steps, source_counter(plan), watchers) as on_step:
+        work(on_step=on_step)
+    with new_folder(folder.final) as target:
+        save_adapter(model, target, sha256_file(tokenizer_folder / "tokenizer.json"))
+        copy_tokenizer(tokenizer_folder, target)
+        if isinstance(stage, SftStage):
+            write_chat_template(stage, context, target)
+        write_text_side(target, context.document_start)
+    return {
+        "steps": plan.num_steps,
+        "fill": plan.fill,
+        "tokens_by_source": plan.tokens_by_source,
+        **({"epochs_by_source": plan.epochs_by_source, "cut_share": plan.packing.cut_share} if isinstance(plan, Plan) else {}),
+        "chars_per_token": chars_per_token,
+        "precision": str(dtype).removeprefix("torch."),
+    }
+
+
+def _plan(stage: TrainingStage, context: Context, encode: Callable[[str], list[int]], prefix: int) -> tuple[Plan, float]:
+    """The training plan, and characters per token of the first source (to turn losses into bits per character)."""
+    sources: dict[str, tuple[Documents, float]] = {}
+    max_epochs: dict[str, float] = {}
+    chars_per_token = 0.0
+    for item in stage.data:
+        path = Path(context.recipe.sources[item.source].path)
+        if is_prepared(path):
+            prepared = open_prepared(path, item.source, item.weight, sha256_file(context.tokenizer_folder(stage.id) / "tokenizer.json"))
+            sources |= prepared.sources
+            max_epochs |= prepared.max_epochs
+            chars_per_token = chars_per_token or prepared.chars_per_token
+            continue
+        texts = context.documents(item.source)
+        encoded = [encode(text) for text in texts]
+        sources[item.source] = (encoded, item.weight)
+        chars_per_token = chars_per_token or sum(map(len, texts)) / sum(map(len, encoded))
+    plan = plan_training(
+        sources,
+        prefix=prefix,
+        length=stage.sequence_tokens,
+        rows_per_step=max(1, stage.batch_tokens // stage.sequence_tokens),
+        seed=context.recipe.seed,
+        tokens=stage.budget.tokens,
+        epochs=stage.budget.epochs,
+        max_epochs=max_epochs,
+    )
+    return plan, chars_per_token

@@ -1,0 +1,1 @@
+"""Finished figures as terminal lines, drawings and pages."""

@@ -1,0 +1,86 @@
+"""Numbers, durations and texts as a page shows them."""
+
+from __future__ import annotations
+
+import html
+import math
+from typing import Any
+
+DASH = "\u2013"  # stands for a number that there is none of
+
+
+def plain(value: object) -> str:
+    """Text of `value`; nothing for None and for a number that is no number."""
+    return "" if value is None or (isinstance(value, float) and not math.isfinite(value)) else str(value)
+
+
+def escape(value: object) -> str:
+    """Text of `value`, nothing for None and NaN, safe between tags and inside quoted attributes of HTML and XML.
+
+    Control characters, lone surrogates, non-characters and the marks that reorder text are replaced by something visible: they are illegal in
+    XML, or would let model output hide or scramble what stands beside it. Newlines and tabs stay.
+    """
+    out = []
+    for char in plain(value).replace("\r\n", "\n"):
+        code = ord(char)
+        if char in "\n\t":
+            out.append(char)
+        elif code < 0x20:
+            out.append(chr(0x2400 + code))  # the control picture: NUL becomes the sign that reads NUL
+        elif code == 0x7F:
+            out.append("\u2421")
+        elif 0x80 <= code < 0xA0 or 0x202A <= code <= 0x202E or 0x2066 <= code <= 0x2069 or code in (0x200E, 0x200F, 0x061C):
+            out.append(f"[U+{code:04X}]")
+        elif 0xD800 <= code < 0xE000 or code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF:
+            out.append("\ufffd")
+        else:
+            out.append(char)
+    return html.escape("".join(out), quote=True)
+
+
+def finite(value: Any) -> float | None:
+    """The value if it is a number that can be shown: neither None, nor NaN, nor infinite."""
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def number_text(value: Any, digits: int, *, times: float = 1, sign: bool = False) -> str:
+    """A number, multiplied by `times`, with a true minus sign and separated thousands; a dash for what is no number."""
+    number = finite(value)
+    if number is None:
+        return DASH
+    rounded = round(number * times, digits) + 0.0  # a negative zero becomes a plain one
+    return _minus(f"{rounded:{'+' if sign and rounded else ''},.{digits}f}")
+
+
+def range_text(bounds: tuple[float, float] | None, digits: int, *, times: float = 1, sign: bool = False) -> str:
+    """An interval as two numbers; nothing for no interval."""
+    return " to ".join(number_text(bound, digits, times=times, sign=sign) for bound in bounds) if bounds else ""
+
+
+def duration_text(seconds: Any) -> str:
+    """A time in the two largest units that it has."""
+    number = finite(seconds)
+    if number is None or number < 60:
+        return DASH if number is None else f"{number:.1f} s"
+    hours, minutes, rest = round(number) // 3600, round(number) // 60 % 60, round(number) % 60
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def size_text(count: Any) -> str:
+    """A number of bytes in the largest binary unit that it fills."""
+    number = finite(count)
+    if number is None:
+        return DASH
+    size, unit = next(((2**power, unit) for power, unit in ((30, "GiB"), (20, "MiB"), (10, "KiB")) if number >= 2**power), (1, "B"))
+    return f"{number / size:.{0 if size == 1 else 1}f} {unit}"
+
+
+def value_text(value: float) -> str:
+    """A value for a hover title or a description: four significant digits, thousands separated."""
+    if abs(value) >= 1000:
+        return _minus(f"{value:,.0f}")
+    return _minus(f"{value:.4g}") if value == 0 or abs(value) >= 1e-4 else _minus(f"{value:.3e}")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\u2212")

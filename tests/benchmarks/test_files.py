@@ -1,0 +1,137 @@
+"""Readers: every layout that upstream repositories have, and what is said of a file that is broken."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.parquet
+import pytest
+
+from jp_adapt.benchmarks.benchmark import Split
+from jp_adapt.benchmarks.files import read_split
+from jp_adapt.benchmarks.items import load_benchmark, load_declaration
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.hashes import sha256_file
+from jp_adapt.core.shipped import shipped_benchmarks
+from tests.data import SHARED
+
+DATA = SHARED / "benchmarks"
+
+
+def read(folder: Path, **fields: Any) -> list[dict[str, Any]]:
+    """Records without the places that the reader adds."""
+    return [{key: value for key, value in record.items() if not key.startswith("_")} for record in read_split(Split.model_validate(fields), folder).records]
+
+
+def test_jsonl_plain_packed_and_zipped(tmp_path: Path) -> None:
+    rows = [{"a": "一\u2028二"}, {"a": "三"}]
+    text = "\ufeff" + "\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    (tmp_path / "x.jsonl").write_text(text, encoding="utf-8")
+    (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("inside/x.jsonl", text)
+    for name in ("x.jsonl", "x.jsonl.gz", "x.zip!inside/x.jsonl"):
+        assert read(tmp_path, files=[name], reader="jsonl") == rows
+
+
+def test_places_and_hashes(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text('1,"x\ny"\n2,z\n', encoding="utf-8")
+    (tmp_path / "b.csv").write_text("3,w\n", encoding="utf-8")
+    found = read_split(Split.model_validate({"files": ["*.csv"], "reader": "csv", "columns": ["n", "t"]}), tmp_path)
+    assert [(record["n"], record["t"], record["_file"], record["_index"]) for record in found.records] == [
+        ("1", "x\ny", "a", 0),
+        ("2", "z", "a", 1),
+        ("3", "w", "b", 2),
+    ]
+    assert found.places == [f"{tmp_path / 'a.csv'}:2", f"{tmp_path / 'a.csv'}:3", f"{tmp_path / 'b.csv'}:1"]
+    assert found.sha256 == {name: sha256_file(tmp_path / name) for name in ("a.csv", "b.csv")}
+
+
+def test_a_quote_in_a_tsv_is_text(tmp_path: Path) -> None:
+    (tmp_path / "x.tsv").write_text('a\tb\n"猫\tいる"\n', encoding="utf-8")
+    assert read(tmp_path, files=["x.tsv"], reader="tsv") == [{"a": '"猫', "b": 'いる"'}]
+
+
+def test_nested_json_is_merged_downwards(tmp_path: Path) -> None:
+    data = {"data": [{"title": "t", "paragraphs": [{"context": "c", "qas": [{"id": 1}, {"id": 2}]}]}], "version": "1"}
+    (tmp_path / "x.json").write_text(json.dumps(data), encoding="utf-8")
+    rows = read(tmp_path, files=["x.json"], reader="json", rows=["data", "paragraphs", "qas"])
+    assert rows == [{"version": "1", "title": "t", "context": "c", "id": 1}, {"version": "1", "title": "t", "context": "c", "id": 2}]
+
+
+def test_parquet_xml_lines_and_constants(tmp_path: Path) -> None:
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([{"a": {"b": [1, 2]}}]), tmp_path / "x.parquet")
+    assert read(tmp_path, files=["x.parquet"], reader="parquet") == [{"a": {"b": [1, 2]}}]
+    (tmp_path / "x.xml").write_text('<qs><q id="1"><text> 何？ </text><answers><answer>あ</answer><answer/></answers></q></qs>', encoding="utf-8")
+    assert read(tmp_path, files=["x.xml"], reader="xml", rows=["q"]) == [{"id": "1", "text": "何？", "answers": ["あ", ""]}]
+    (tmp_path / "s").write_text("a\nb\n", encoding="utf-8")
+    (tmp_path / "t").write_text("あ\nい\n", encoding="utf-8")
+    assert read(tmp_path, files=["s", "t"], reader="lines", columns=["x", "y"]) == [{"x": "a", "y": "あ"}, {"x": "b", "y": "い"}]
+    (tmp_path / "x.py").write_text('import os; os.abort()\nX = {"ja": {"1": {"q": "a" "b"}}}\n', encoding="utf-8")
+    assert read(tmp_path, files=["x.py"], reader="python", rows=["X", "ja"]) == [{"q": "ab"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fields", "message"),
+    [
+        ("x.jsonl", b'{"a": 1}\n{', {"reader": "jsonl"}, r"x\.jsonl:2: not valid JSON"),
+        ("x.jsonl", "日".encode("cp932"), {"reader": "jsonl"}, r"x\.jsonl:1: byte 0x93 is not UTF-8"),
+        ("x.json", b"[1]", {"reader": "json"}, r"x\.json: expected JSON objects, and found '1'"),
+        ("x.json", b'{"a": []}', {"reader": "json", "rows": ["b"]}, r"x\.json: an object has no 'b'; it has: a"),
+        ("x.csv", b"1,2\n3\n", {"reader": "csv", "columns": ["a", "b"]}, r"x\.csv:2: 1 columns, and there are 2: a, b"),
+        ("x.xml", b"<a><b></a>", {"reader": "xml", "rows": ["b"]}, r"x\.xml:1: not valid XML"),
+        ("x.parquet", b"no", {"reader": "parquet"}, r"x\.parquet: not a parquet file"),
+        ("x.zip", b"no", {"reader": "jsonl", "files": ["x.zip!a"]}, r"x\.zip: cannot be read"),
+        ("x.gz", b"no", {"reader": "jsonl"}, r"x\.gz: cannot be read"),
+        ("x.py", b"X = f()", {"reader": "python", "rows": ["X"]}, r"x\.py: 'X' is no constant"),
+        ("x.py", b"Y = 1", {"reader": "python", "rows": ["X"]}, r"x\.py: no constant 'X'"),
+        ("x.jsonl", b"", {"reader": "jsonl", "files": ["y.jsonl"]}, r"y\.jsonl: no such file"),
+        ("x.jsonl", b"", {"reader": "jsonl", "files": ["*.csv"]}, r"\*\.csv: no such file"),
+    ],
+)
+def test_a_broken_file_is_told_with_its_place(tmp_path: Path, name: str, content: bytes, fields: dict[str, Any], message: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, **{"files": [name]} | fields)
+
+
+def test_a_member_that_a_zip_lacks(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a", "{}")
+    with pytest.raises(InputError, match=r"x\.zip: no member 'b' in this archive"):
+        read(tmp_path, files=["x.zip!b"], reader="jsonl")
+
+
+def test_parallel_files_of_different_lengths(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("a\nb\n", encoding="utf-8")
+    (tmp_path / "t").write_text("a\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"2 lines, and .* has 1"):
+        read(tmp_path, files=["s", "t"], reader="lines")
+
+
+COUNTS = {
+    "ja/jcommonsenseqa": 1119, "ja/jnli": 2434, "ja/jsquad": 4442, "ja/jsts": 1457, "ja/jmmlu": 7097,
+    "ja/niilc": 200, "ja/jemhopqa": 120, "ja/mgsm-ja": 250, "ja/xwinograd-ja": 959,
+    "ja/jcola": 1550, "ja/jsick": 4927, "ja/jhumaneval": 164, "ja/elyza-tasks-100": 100, "ja/japanese-mt-bench": 80, "ja/rakuda": 40, "en/mgsm-en": 250,
+}  # fmt: skip
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="development data is not here (JP_ADAPT_DATA names it)")
+@pytest.mark.parametrize("name", COUNTS)
+def test_the_real_data_has_as_many_items_as_published(name: str) -> None:
+    loaded = load_benchmark(name, DATA, shots=False)
+    assert len(loaded.items) == COUNTS[name]
+    if name == "ja/jmmlu":
+        assert len({item.group for item in loaded.items}) == 53
+
+
+def test_no_declaration_invents_a_revision() -> None:
+    for name in shipped_benchmarks():
+        benchmark, _ = load_declaration(name)
+        if benchmark.hub is not None and benchmark.hub.revision is None:
+            assert benchmark.hub.note, f"{name}: say why the hub's copy is not pinned"

@@ -1,0 +1,139 @@
+"""The client against a real server that misbehaves in every way we could think of."""
+
+from __future__ import annotations
+
+import pytest
+
+from jp_adapt.core.errors import UsageError
+from jp_adapt.evaluation.judge.client import HttpJudge
+from jp_adapt.evaluation.judge.local import LocalJudge
+from jp_adapt.inference.backend import Ask, Written
+from jp_adapt.inference.endpoint import Completion, EndpointError, RefusedError, RequestError
+from tests.judge_server import JudgeServer, grade_of, judge_server
+
+BODY = {"messages": [{"role": "user", "content": "# 評価フォーマット"}], "temperature": 0.0, "max_tokens": 8}
+GOOD = Completion(f'{{"reason": "理由", "grade": {grade_of("# 評価フォーマット")}}}', 10, 7, "stop")
+TRANSIENT = [
+    "429",
+    "429-date",
+    "500",
+    "503-nonsense",
+    "timeout",
+    "drip",
+    "malformed",
+    "error-with-200",
+    "null",
+    "half",
+    "chunks",
+    "hang-up",
+    "garbage",
+    "bad-gzip",
+]
+
+
+def ask(server: JudgeServer, waits: list[float] | None = None, **options: object) -> Completion:
+    with HttpJudge(server.url, "judge-1", timeout_s=0.6, sleep=(waits if waits is not None else []).append, **options) as judge:  # type: ignore[arg-type]
+        return judge.complete(BODY)
+
+
+@pytest.mark.parametrize("trouble", TRANSIENT)
+def test_a_passing_trouble_is_tried_again(trouble: str) -> None:
+    waits: list[float] = []
+    with judge_server([trouble, trouble]) as server:
+        assert ask(server, waits) == GOOD
+    assert len(server.bodies) == 3
+    assert all(body == {"model": "judge-1", **BODY} for body in server.bodies)
+    assert len(waits) == 2
+
+
+def test_the_server_says_how_long_to_wait() -> None:
+    waits: list[float] = []
+    with judge_server(["429", "429-date", "500", "500", "500"]) as server:
+        ask(server, waits)
+    assert waits[0] == 2.0  # Retry-After: 2 is longer than the first wait of its own
+    assert 28 < waits[1] <= 30.5
+    assert 3 <= waits[2] <= 5  # 4 s, with a random part
+    assert 6 <= waits[3] <= 10
+    assert 12 <= waits[4] <= 20
+
+
+def test_it_gives_up_after_so_many_tries() -> None:
+    with judge_server(["500"] * 9) as server:
+        with pytest.raises(RequestError, match=r"HTTP 500 \(<html>oops</html>\), 4 times; what came is kept"):
+            ask(server, tries=4)
+        assert len(server.bodies) == 4
+
+
+def test_a_refused_request_is_not_repeated() -> None:
+    with judge_server(["400"]) as server:
+        with pytest.raises(RequestError, match=r"HTTP 400 \(\{\"error\": \"content filter\"\}\)"):
+            ask(server)
+        assert len(server.bodies) == 1
+
+
+def test_a_wrong_model_ends_everything() -> None:
+    with judge_server(["404"]) as server, pytest.raises(EndpointError, match=r"no model judge-1.*check the address, the name of the model"):
+        ask(server)
+
+
+def test_nobody_listens() -> None:
+    with judge_server() as server:
+        url = server.url
+    with pytest.raises(RequestError, match="ConnectError"), HttpJudge(url, "m", tries=2, sleep=lambda _: None) as judge:
+        judge.complete(BODY)
+
+
+def test_the_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("MY_KEY", "s3cret-key-value")
+    with judge_server(["500"], key="s3cret-key-value") as server:
+        assert ask(server, key_variable="MY_KEY") == GOOD
+    with judge_server(key="another") as server, pytest.raises(EndpointError, match=r"HTTP 401 .*Bearer \*\*\*") as caught:
+        ask(server, key_variable="MY_KEY")  # the server repeats the key in its answer
+    assert "s3cret" not in str(caught.value) + "".join(capsys.readouterr())
+    with HttpJudge(server.url, "m", key_variable="MY_KEY") as judge:
+        assert "s3cret" not in str(judge.identity)
+
+
+def test_a_key_that_is_not_there_is_a_usage_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MY_KEY", raising=False)
+    with pytest.raises(UsageError, match="environment variable MY_KEY is not set"):
+        HttpJudge("http://localhost/v1", "m", key_variable="MY_KEY")
+    with pytest.raises(UsageError, match="'localhost:8000' is no address"):
+        HttpJudge("localhost:8000", "m")
+    for address in ("https://me:pass@localhost/v1", "https://localhost/v1?key=abc"):
+        with pytest.raises(UsageError, match="holds no password and no key") as caught:
+            HttpJudge(address, "m")
+        assert "pass@" not in str(caught.value)
+        assert "abc" not in str(caught.value)
+
+
+def test_tokens_that_the_server_does_not_count_are_unknown() -> None:
+    with judge_server(["no-usage"]) as server:
+        assert ask(server) == Completion(GOOD.text, None, None, None)
+
+
+class Echo:
+    """A backend that writes one text, and cuts prompts that are longer than it can read."""
+
+    def __init__(self, text: str, longest: int = 100) -> None:
+        self.text, self.longest, self.asked = text, longest, []
+
+    def write(self, asks, advance):
+        self.asked += asks
+        return [Written(self.text, max(0, len(ask.text) - self.longest)) for ask in asks]
+
+    def count_tokens(self, text):
+        return len(text)
+
+    def chat(self, turns, user):
+        return f"<user>{user}<assistant>"
+
+
+def test_a_local_model_answers_through_its_backend() -> None:
+    backend = Echo("[[7]]")
+    judge = LocalJudge(backend, {"model": "m"})
+    body = {"messages": [{"role": "system", "content": "あなたは審判です。\n\n"}, {"role": "user", "content": "質問"}], "temperature": 0.0, "max_tokens": 9}
+    assert judge.complete(body) == Completion("[[7]]", len("<user>あなたは審判です。\n\n質問<assistant>"), 5, None)
+    assert backend.asked == [Ask("<user>あなたは審判です。\n\n質問<assistant>", (), None, 9)]
+    with pytest.raises(RefusedError, match="m: the prompt is 10 tokens longer than the model's context allows"):
+        LocalJudge(Echo("x", longest=20), {"model": "m"}).complete(body)

