@@ -31,6 +31,7 @@ PUBLIC = [
     "merge_models",
     "open_run",
     "read_scores",
+    "repair_tokenizer",
     "run_recipe",
     "save_tokenizer",
     "train",
