@@ -11,6 +11,7 @@ from typing import Any
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import new_folder, refuse_existing, write_json, write_text
 from jp_adapt.core.hashes import sha256_file
+from jp_adapt.core.progress import say
 from jp_adapt.corpus.hub import iter_hub_documents
 from jp_adapt.corpus.sources import expand_paths, first_chars, iter_documents
 from jp_adapt.model.embedding_rows import check_embedding_rows
@@ -63,7 +64,8 @@ def extend(base: str, corpora: Sequence[str], num_tokens: int, out: Path, option
     loaded, path = load_base(base)
     base_folder = loaded.folder or (path.parent if path.name == SPEC else None)
     check_extendable(loaded.tokenizer, str(path), num_tokens)
-    extended_config(loaded, 0, base_folder)  # what is wrong with it is said before the work
+    for change in extended_config(loaded, base_folder).changes:  # what is wrong with it is an error before the work
+        say(f"tokenizer_config.json: {change}")
     unused_rows = 0 if base_folder is None else check_embedding_rows(base_folder, loaded.tokenizer.vocab_size)
     sources = expand_corpora(corpora)
     weights = options.weights or (1.0,) * len(sources)
