@@ -147,7 +147,12 @@ def _in_name(before: str) -> bool:
 def _is_mixed(whole: Number, readable: str, start: int, value: Fraction) -> bool:
     """Whether a fraction belongs to the number before it: 2と1/2, 2 1/2, 2½."""
     between = readable[whole.end : start]
-    return 0 < value < 1 and whole.value.denominator == 1 and bool(whole.value) and (between == "と" or (between in ("", " ") and "の" not in readable[start:][:4]))
+    return (
+        0 < value < 1
+        and whole.value.denominator == 1
+        and bool(whole.value)
+        and (between == "と" or (between in ("", " ") and "の" not in readable[start:][:4]))
+    )
 
 
 def _sign_start(readable: str, start: int, previous: int | None) -> int:
