@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from jp_adapt.core.errors import InputError
@@ -23,6 +21,7 @@ from jp_adapt.merging.lora import AdaptedWeights, Factors
 from jp_adapt.merging.plan import EMBEDDING, HEAD, Parent
 from jp_adapt.merging.vocabulary import Vocabulary
 from jp_adapt.tokenizer.bpe import BpeTokenizer, family_of
+from jp_adapt.tokenizer.encoder import vocab_of
 from jp_adapt.tokenizer.load import SPEC, load_tokenizer
 
 PEFT = "base_model.model."  # before the base's own names in the file of an adapter
@@ -76,9 +75,8 @@ class OpenModel:
     def vocabulary(self) -> Vocabulary | None:
         if self.tokenizer is None:
             return None
-        spec = self._spec
-        tokens = Tokenizer.from_str(json.dumps(spec, ensure_ascii=False)).get_vocab(with_added_tokens=True)
-        return Vocabulary(tokens, family_of(spec), self.rows)
+        added = {token["content"]: token["id"] for token in self._spec.get("added_tokens") or ()}
+        return Vocabulary(vocab_of(self._spec) | added, family_of(self._spec), self.rows)
 
     @cached_property
     def _spec(self) -> dict[str, Any]:
