@@ -23,6 +23,7 @@ comparison = jp_adapt.compare_scores("scores/a", "scores/b")
 loaded = jp_adapt.load_tokenizer(Path("tokenizer.json"))
 ids: list[int] = loaded.tokenizer.encode("日本語")
 difference: float = jp_adapt.merge_adapter(Path("adapter"), Path("base"), Path("out"))
+merged: Path = jp_adapt.merge_models(Path("merge.yaml"), Path("merged")).folder
 jp_adapt.add_metric("same", jp_adapt.Metric("texts", lambda prediction, answer: float(prediction == answer), share=True))
 try:
     jp_adapt.open_run(Path("runs/typed"))
@@ -32,7 +33,8 @@ except jp_adapt.JpAdaptError as error:
 
 
 def mypy(program: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--python-version", "3.10", "--follow-imports", "silent", str(program)]
+    # with the settings of this repository, which skip the sources of torch and transformers: reading those would take a minute
+    command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", "--strict", str(program)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 

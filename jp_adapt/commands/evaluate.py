@@ -24,7 +24,19 @@ from jp_adapt.core.progress import progress, say
 from jp_adapt.corpus.overlap import read_overlap
 from jp_adapt.evaluation.batch_check import check_batches, spread
 from jp_adapt.evaluation.prompts import Prompt, build_prompts
-from jp_adapt.evaluation.results import OUTPUTS, BenchmarkScore, Output, Scores, read_outputs, read_scores, score_from, write_outputs, write_scores
+from jp_adapt.evaluation.results import (
+    OUTPUTS,
+    BatchCheck,
+    BenchmarkScore,
+    Output,
+    Scores,
+    read_benchmark_score,
+    read_outputs,
+    read_scores,
+    text_scores,
+    write_outputs,
+    write_scores,
+)
 from jp_adapt.evaluation.run import run_benchmark
 from jp_adapt.evaluation.sandbox import check_isolation, run_program
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
@@ -209,7 +221,7 @@ def _ask(
 
 def _answers(
     loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, variant: str | None, *, follows: bool = False
-) -> tuple[Protocol, list[Output], dict[str, Any] | None]:
+) -> tuple[Protocol, list[Output], BatchCheck | None]:
     """The answers under one wording, and what asking some again gave. A process that `follows` computes its share, says nothing and runs no program."""
     protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, variant=variant)
     rules = next(rules for known, rules in PROFILES.items() if known == profile)
@@ -257,8 +269,8 @@ def _write(out: Path, identity: dict[str, Any], profile: str, loaded: Sequence[L
     scores = Scores(
         model=read_json(description) if description.is_file() else identity["model"],
         profile=profile,
-        benchmarks=[score_from(read_json(part / "score.json"), part / "score.json") for part in parts],
-        texts=read_json(texts) if texts.is_file() else [],
+        benchmarks=[read_benchmark_score(part / "score.json") for part in parts],
+        texts=text_scores(read_json(texts), str(texts)) if texts.is_file() else [],
         environment=environment(),
     )
     write_scores(out, scores)

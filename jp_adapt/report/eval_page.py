@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from jp_adapt.benchmarks.metrics import METRICS
-from jp_adapt.evaluation.compare import Run, notes
+from jp_adapt.evaluation.compare import Comparison, Pair, Run, notes
+from jp_adapt.evaluation.published import BesidePublished, PublishedComparison, PublishedRow
 from jp_adapt.evaluation.results import BenchmarkScore
 from jp_adapt.report.eval_items import browser_data
 from jp_adapt.report.html_parts import cell, fact_list, none, page, short_hash, table
@@ -15,7 +17,6 @@ from jp_adapt.report.svg import Bar, Mark, bar_chart, interval_bar
 from jp_adapt.report.svg_radar import LEAST_AXES, Polygon, radar
 from jp_adapt.report.written import escape, number_text, range_text
 
-Report = Mapping[str, Any]
 MOST_POLYGONS = 4  # on one radar: as many as the palette has colours beside the grey of published bars
 _CSS = """.controls { display: flex; flex-wrap: wrap; align-items: baseline; gap: .5rem 1.2rem; margin: .8rem 0; font-size: .9rem; }
 .controls :is(select, input, button) { font: inherit; color: var(--ink); background: var(--panel); border: 1px solid var(--rule); }
@@ -36,13 +37,13 @@ main > section > details > summary { cursor: pointer; margin: .8rem 0; }
 _NO_SCRIPT = '<noscript><p class="note">The browser of the items needs JavaScript; everything is also in outputs.jsonl.</p></noscript><div id="browser"></div>'
 
 
-def evaluation_page(run: Run, published: Report, baseline: Run | None = None, report: Report | None = None) -> str:
+def evaluation_page(run: Run, published: PublishedComparison, baseline: Run | None = None, report: Comparison | None = None) -> str:
     """The page of one evaluation. `published`: what `compare_published` says of it. With `baseline` it is compared with another one too, as `report` says."""
     entries = run.scores.benchmarks
     runs = [run] if baseline is None else [baseline, run]
     sections = [("scores", "Scores", _scores(entries) + _apart(entries) + _texts(run))]
     if report is not None:
-        sections += [(f"pair-{index}", f"Against {escape(runs[0].name)}", _pair(runs[0].name, pair)) for index, pair in enumerate(report["pairs"])]
+        sections += [(f"pair-{index}", f"Against {escape(runs[0].name)}", _pair(runs[0].name, pair)) for index, pair in enumerate(report.pairs)]
     sections += [
         ("charts", "Beside published models", _charts(runs, [published])),
         ("items", "Every item", _NO_SCRIPT),
@@ -54,19 +55,18 @@ def evaluation_page(run: Run, published: Report, baseline: Run | None = None, re
     return _page(f"Evaluation of {run.name}", lead, "".join(map(_facts, runs)), sections, runs)
 
 
-def comparison_page(report: Report, runs: Sequence[Run], published: Sequence[Report]) -> str:
+def comparison_page(report: Comparison, runs: Sequence[Run], published: Sequence[PublishedComparison]) -> str:
     """The page of `eval compare`: every pair, charts, and an item browser that finds what one model gets right and the other wrong."""
-    sections = [
-        (f"pair-{index}", f"{escape(pair['model'])} against {escape(runs[0].name)}", _pair(runs[0].name, pair)) for index, pair in enumerate(report["pairs"])
-    ]
+    sections = [(f"pair-{index}", f"{escape(pair.model)} against {escape(runs[0].name)}", _pair(runs[0].name, pair)) for index, pair in enumerate(report.pairs)]
     sections += [
         ("charts", "All models", _charts(runs, published)),
         ("items", "Every item", _NO_SCRIPT),
         ("sources", "Data and licences", _sources(runs[0].scores.benchmarks)),
     ]
-    differ = sum((entry["p_holm"] or 1) < report["level"] for pair in report["pairs"] for entry in pair["benchmarks"])
-    lead = f"{report['tests']} comparisons on the same items: {differ} differ, {report['tests'] - differ} cannot be told apart. "
-    lead += f"Level {report['level']:g}, corrected for {report['tests']} tests (Holm)." if report["tests"] > 1 else ""
+    outcomes = Counter(entry.outcome for pair in report.pairs for entry in pair.benchmarks)
+    lead = f"{sum(outcomes.values())} comparisons on the same items: {outcomes['better'] + outcomes['worse']} differ, "
+    lead += f"{outcomes['no difference']} cannot be told apart{f', {without} without a verdict' if (without := outcomes['no verdict']) else ''}. "
+    lead += f"Level {report.level:g}, corrected for {report.tests} tests (Holm)." if report.tests > 1 else ""
     return _page(f"{runs[0].name} and {', '.join(run.name for run in runs[1:])}", lead, "".join(map(_facts, runs)), sections, runs)
 
 
@@ -123,13 +123,13 @@ def _apart(entries: Sequence[BenchmarkScore]) -> str:
     rows = ""
     for entry in entries:
         parts: list[tuple[str, float | None, int | None]] = []
-        for name in ("touched", "clean"):
-            part = (entry.touched or {}).get(name)
-            if part is not None:
-                parts.append(({"touched": "items in the training corpus", "clean": "the other items"}[name], part[entry.primary_metric], part["items"]))
+        if entry.touched is not None:
+            for name, part in (("items in the training corpus", entry.touched.touched), ("the other items", entry.touched.clean)):
+                if part is not None:
+                    parts.append((name, part.metrics[entry.primary_metric], part.items))
         if entry.prompt_set is not None:
-            parts += [(f"prompt \u201c{wording}\u201d", value, entry.items) for wording, value in entry.prompt_set["values"].items()]
-            parts.append(("mean of the prompts", entry.prompt_set["mean"], None))
+            parts += [(f"prompt \u201c{wording}\u201d", value, entry.items) for wording, value in entry.prompt_set.values.items()]
+            parts.append(("mean of the prompts", entry.prompt_set.mean, None))
         parts += [(group, values[entry.primary_metric], None) for group, values in entry.groups.items()]
         for index, (name, value, items) in enumerate(parts):
             head = f'<th scope="rowgroup" rowspan="{len(parts)}">{escape(entry.id)}<small>{escape(entry.primary_metric)}</small></th>' if index == 0 else ""
@@ -143,30 +143,30 @@ def _apart(entries: Sequence[BenchmarkScore]) -> str:
 def _texts(run: Run) -> str:
     """Bits of the texts that were measured."""
     rows = "".join(
-        f'<tr><th scope="row">{escape(text["id"])}</th>{cell(number_text(text["bits_per_char"], 4))}{cell(number_text(text["bits_per_byte"], 4))}'
-        f"{cell(number_text(text['chars'], 0))}{cell(number_text(text['tokens'], 0))}</tr>"
+        f'<tr><th scope="row">{escape(text.id)}</th>{cell(number_text(text.bits_per_char, 4))}{cell(number_text(text.bits_per_byte, 4))}'
+        f"{cell(number_text(text.chars, 0))}{cell(number_text(text.tokens, 0))}</tr>"
         for text in run.scores.texts
     )
     return table("Texts", ["Text", "Bits per character", "Bits per byte", "Characters", "Tokens"], rows) if rows else ""
 
 
-def _pair(base: str, pair: Report) -> str:
+def _pair(base: str, pair: Pair) -> str:
     """The table of one pair, and what must be known about it."""
     rows, told = "", ""
-    for entry in pair["benchmarks"]:
-        good = "good" if (entry["p_holm"] or 1) < 0.05 and entry["difference"] > 0 else "bad" if (entry["p_holm"] or 1) < 0.05 else ""
-        figures = cell(number_text(entry["a"], 4)) + cell(number_text(entry["b"], 4))
-        interval = range_text(entry["interval"], 4, sign=True)
-        figures += cell(number_text(entry["difference"], 4, sign=True), interval) + cell(number_text(entry["p_holm"], 4), escape(entry["test"]))
-        figures += cell(number_text(entry["minimal_detectable_difference"], 4)) + cell(f"+{len(entry['gained'])} / \u2212{len(entry['lost'])}")
-        words = f'<td class="verdict"><span class="{good}">{escape(entry["verdict"])}</span></td>'
-        rows += f'<tr><th scope="row">{escape(entry["title"])}<small>{escape(entry["name"])}</small></th>{words}{figures}</tr>'
-        told += "".join(f'<p class="warning">{escape(entry["id"])}: {escape(note)}</p>' for note in notes(dict(entry)))
+    for entry in pair.benchmarks:
+        good = {"better": "good", "worse": "bad"}.get(entry.outcome, "")
+        figures = cell(number_text(entry.a, 4)) + cell(number_text(entry.b, 4))
+        interval = range_text(entry.interval, 4, sign=True)
+        figures += cell(number_text(entry.difference, 4, sign=True), interval) + cell(number_text(entry.p_holm, 4), escape(entry.test))
+        figures += cell(number_text(entry.minimal_detectable_difference, 4)) + cell(f"+{len(entry.gained)} / \u2212{len(entry.lost)}")
+        words = f'<td class="verdict"><span class="{good}">{escape(entry.verdict)}</span></td>'
+        rows += f'<tr><th scope="row">{escape(entry.title)}<small>{escape(entry.name)}</small></th>{words}{figures}</tr>'
+        told += "".join(f'<p class="warning">{escape(entry.id)}: {escape(note)}</p>' for note in notes(entry))
     columns = ["Benchmark", "Verdict", "A", "B", "B \u2212 A", "p (Holm)", "Detectable", "Gained / lost"]
-    texts = "".join(f"<li>{escape(text['id'])}: {text['a']:.4f} and {text['b']:.4f} bits per character</li>" for text in pair["texts"])
-    left = ", ".join(map(escape, pair["only_in_one"]))
+    texts = "".join(f"<li>{escape(text.id)}: {text.a:.4f} and {text.b:.4f} bits per character</li>" for text in pair.texts)
+    left = ", ".join(map(escape, pair.only_in_one))
     told += f'<p class="note">Not in both: {left}.</p>' if left else ""
-    caption = f"A: {escape(base)}; B: {escape(pair['model'])}. Detectable: the difference that such a pair would show with 80 % power"
+    caption = f"A: {escape(base)}; B: {escape(pair.model)}. Detectable: the difference that such a pair would show with 80 % power"
     return table(caption, columns, rows, 2) + told + (f"<ul>{texts}</ul>" if texts else "")
 
 
@@ -177,11 +177,11 @@ def _share(entry: BenchmarkScore, value: float | None) -> float | None:
     return value / METRICS[entry.primary_metric].perfect
 
 
-def _charts(runs: Sequence[Run], published: Sequence[Report]) -> str:
+def _charts(runs: Sequence[Run], published: Sequence[PublishedComparison]) -> str:
     """A radar of the benchmarks that all runs have, and bars with every published score of the same protocol."""
     values = [{entry.name: (entry.id, share) for entry in run.scores.benchmarks if (share := _share(entry, _primary(entry))) is not None} for run in runs]
     axes = [name for name in values[0] if all(name in mine for mine in values)]
-    theirs = {entry["name"]: entry["published"] for one in published for entry in one["benchmarks"]}
+    theirs = {entry.name: entry.published for one in published for entry in one.benchmarks}
     figures = ""
     if len(axes) >= LEAST_AXES:
         polygons = [Polygon(run.name, [mine[axis][1] for axis in axes], 1 + index) for index, (run, mine) in enumerate(zip(runs, values, strict=True))]
@@ -190,7 +190,7 @@ def _charts(runs: Sequence[Run], published: Sequence[Report]) -> str:
     groups = []
     for name in dict.fromkeys(name for mine in values for name in mine):
         bars = [Bar(run.name, mine[name][1], 1 + index) for index, (run, mine) in enumerate(zip(runs, values, strict=True)) if name in mine]
-        groups.append((name, [*bars, *(Bar(row["model"], row["value"], 0) for row in theirs.get(name, []))]))
+        groups.append((name, [*bars, *(Bar(row.model, row.value, 0) for row in theirs.get(name, []))]))
     if groups:
         figures += f"<figure>{bar_chart(groups, title='With published scores of the same protocol', unit='of a perfect score')}</figure>"
     words = "".join(_published_words(one) for one in published)
@@ -201,33 +201,33 @@ def _primary(entry: BenchmarkScore) -> float | None:
     return entry.metrics[entry.primary_metric].value
 
 
-def _published_polygons(axes: Sequence[str], theirs: Mapping[str, Sequence[Report]], after: int) -> list[Polygon]:
+def _published_polygons(axes: Sequence[str], theirs: Mapping[str, Sequence[PublishedRow]], after: int) -> list[Polygon]:
     """Published models that have a score on every axis, the best first."""
     found: dict[str, dict[str, float]] = {}
     for axis in axes:
         for row in theirs.get(axis, []):
-            found.setdefault(row["model"], {})[axis] = row["value"]
+            found.setdefault(row.model, {})[axis] = row.value
     whole = sorted(((sum(mine.values()), name) for name, mine in found.items() if len(mine) == len(axes)), reverse=True)
     return [Polygon(name, [found[name][axis] for axis in axes], after + index) for index, (_, name) in enumerate(whole[: max(0, MOST_POLYGONS + 1 - after)])]
 
 
-def _published_words(report: Report) -> str:
+def _published_words(report: PublishedComparison) -> str:
     """For each benchmark: where the model stands among published scores, or why nothing is compared."""
     bodies, assumptions = "", dict[str, str]()
-    for entry in report["benchmarks"]:
+    for entry in report.benchmarks:
         lines = ""
-        for index, row in enumerate(entry["published"]):
-            head = f'<th scope="rowgroup" rowspan="{len(entry["published"])}">{escape(entry["name"])}</th>' if index == 0 else ""
+        for index, row in enumerate(entry.published):
+            head = f'<th scope="rowgroup" rowspan="{len(entry.published)}">{escape(entry.name)}</th>' if index == 0 else ""
             mark = ""
-            if row["assumed"]:
-                mark = assumptions.setdefault(row["assumed"], "*" * (1 + len(assumptions)))
-            source = f"<small>{escape(row['table'])}{mark}</small>"
-            lines += f"<tr>{head}<td>{escape(row['model'])}{source}</td><td>{escape(row['verdict'])}</td>"
-            lines += cell(number_text(row["value"], 4)) + cell(number_text(row["difference"], 4, sign=True)) + "</tr>"
+            if row.assumed:
+                mark = assumptions.setdefault(row.assumed, "*" * (1 + len(assumptions)))
+            source = f"<small>{escape(row.table)}{mark}</small>"
+            lines += f"<tr>{head}<td>{escape(row.model)}{source}</td><td>{escape(row.verdict)}</td>"
+            lines += cell(number_text(row.value, 4)) + cell(number_text(row.difference, 4, sign=True)) + "</tr>"
         bodies += f"<tbody>{lines}</tbody>" if lines else ""
-    without = [entry for entry in report["benchmarks"] if not entry["published"]]
-    told = "".join(f"<li>{escape(entry['name'])}: {_why(entry)}</li>" for entry in without)
-    name = escape(report["model"])
+    without = [entry for entry in report.benchmarks if not entry.published]
+    told = "".join(f"<li>{escape(entry.name)}: {_why(entry)}</li>" for entry in without)
+    name = escape(report.model)
     columns = ["Benchmark and protocol", "Published model", f"{name} is", "Published", "Difference"]
     shown = table(f"{name} beside published scores", columns, bodies, 3) if bodies else ""
     shown += "".join(f'<p class="note">{mark} {escape(assumed)}</p>' for assumed, mark in assumptions.items())
@@ -235,11 +235,11 @@ def _published_words(report: Report) -> str:
     return folded + (f'<p class="note">Not compared:</p><ul class="note">{told}</ul>' if told else "")
 
 
-def _why(entry: Report) -> str:
-    if entry["reasons"]:
-        return escape("; ".join(entry["reasons"]))
-    if entry["not_compared"]:
-        return f"published with another protocol only ({escape(', '.join(entry['not_compared']))})"
+def _why(entry: BesidePublished) -> str:
+    if entry.reasons:
+        return escape("; ".join(entry.reasons))
+    if entry.not_compared:
+        return f"published with another protocol only ({escape(', '.join(entry.not_compared))})"
     return "nothing published is known here"
 
 

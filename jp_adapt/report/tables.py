@@ -6,34 +6,30 @@ from collections.abc import Mapping
 from typing import Any
 
 from jp_adapt.evaluation.batch_check import as_line
-from jp_adapt.evaluation.compare import notes
+from jp_adapt.evaluation.compare import Comparison, notes
 from jp_adapt.evaluation.results import BenchmarkScore, Scores
 
 
-def comparison_lines(report: Mapping[str, Any]) -> list[str]:
+def comparison_lines(report: Comparison) -> list[str]:
     """The comparison as lines of text."""
     lines = []
-    for pair in report["pairs"]:
+    for pair in report.pairs:
         lines += [
-            f"A: {report['models'][0]['name']}, B: {pair['model']}",
+            f"A: {report.models[0].name}, B: {pair.model}",
             f"{'':2}{'A':>8} {'B':>8} {'B - A':>8}  {'95 % interval':<18} {'p (Holm)':>9} {'items':>6}  benchmark",
         ]
-        for entry in pair["benchmarks"]:
-            low, high = entry["interval"] or (None, None)
-            interval = f"{_number(low, True)} to {_number(high, True)}" if entry["interval"] else "–"
-            p = "–" if entry["p_holm"] is None else f"{entry['p_holm']:.4f}"
-            figures = f"{_number(entry['a']):>8} {_number(entry['b']):>8} {_number(entry['difference'], True):>8}"
-            lines.append(f"  {figures}  {interval:<18} {p:>9} {entry['items']:>6}  {entry['name']}")
-            lines.append(f"{'':11}{entry['verdict']}")
+        for entry in pair.benchmarks:
+            interval = " to ".join(_number(bound, True) for bound in entry.interval) if entry.interval else "–"
+            p = "–" if entry.p_holm is None else f"{entry.p_holm:.4f}"
+            figures = f"{_number(entry.a):>8} {_number(entry.b):>8} {_number(entry.difference, True):>8}"
+            lines.append(f"  {figures}  {interval:<18} {p:>9} {entry.items:>6}  {entry.name}")
+            lines.append(f"{'':11}{entry.verdict}")
             lines += [f"{'':11}! {note}" for note in notes(entry)]
-        lines += [
-            f"  {_number(text['a']):>8} {_number(text['b']):>8} {_number(text['b'] - text['a'], True):>8}  bits per character of {text['id']}"
-            for text in pair["texts"]
-        ]
-        if pair["only_in_one"]:
-            lines.append(f"  not in both: {', '.join(pair['only_in_one'])}")
-    if report["tests"] > 1:
-        lines.append(f"p values are corrected for {report['tests']} tests (Holm).")
+        lines += [f"  {_number(text.a):>8} {_number(text.b):>8} {_number(text.b - text.a, True):>8}  bits per character of {text.id}" for text in pair.texts]
+        if pair.only_in_one:
+            lines.append(f"  not in both: {', '.join(pair.only_in_one)}")
+    if report.tests > 1:
+        lines.append(f"p values are corrected for {report.tests} tests (Holm).")
     return lines
 
 
@@ -61,7 +57,7 @@ def summary_table(scores: Scores) -> str:
                 )
             )
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [f"{scores.model['name']}, profile {scores.profile}"]
+    lines = [f"{scores.model_name}, profile {scores.profile}"]
     lines += ["  ".join(cell.ljust(width) if at < 2 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in rows]
     lines += [f"! {entry.id}: {warning}" for entry in scores.benchmarks for warning in entry.warnings]
     lines += [f"  {entry.id}: {entry.moved_boundaries} moved boundaries" for entry in scores.benchmarks if entry.moved_boundaries]
@@ -69,20 +65,21 @@ def summary_table(scores: Scores) -> str:
     lines += [f"  {entry.id}: {as_line(entry.batch_check)}" for entry in scores.benchmarks if entry.batch_check is not None]
     lines += [line for entry in scores.benchmarks for line in _touched_line(entry)]
     lines += [
-        f"  {entry.id}: {entry.prompt_set['metric']} over {len(entry.prompt_set['values'])} prompts: mean {_figure(entry.prompt_set['mean'])}, "
-        f"range {_figure(entry.prompt_set['range'][0])} - {_figure(entry.prompt_set['range'][1])}"
+        f"  {entry.id}: {entry.prompt_set.metric} over {len(entry.prompt_set.values)} prompts: mean {_figure(entry.prompt_set.mean)}, "
+        f"range {_figure(entry.prompt_set.range[0])} - {_figure(entry.prompt_set.range[1])}"
         for entry in scores.benchmarks
-        if entry.prompt_set is not None and entry.prompt_set["range"] is not None
+        if entry.prompt_set is not None and entry.prompt_set.range is not None
     ]
-    lines += [f"  {text['id']}: {text['bits_per_char']:.4f} bits per character, {text['bits_per_byte']:.4f} per byte" for text in scores.texts]
+    lines += [f"  {text.id}: {text.bits_per_char:.4f} bits per character, {text.bits_per_byte:.4f} per byte" for text in scores.texts]
     return "\n".join(lines)
 
 
 def _touched_line(entry: BenchmarkScore) -> list[str]:
     """Scores of the items that the training corpus holds, and of the others."""
-    if entry.touched is None or not entry.touched["items"]:
+    if entry.touched is None or not entry.touched.items:
         return []
-    told = [f"{_figure(part[entry.primary_metric])} over {part['items']} {name} items" for name in ("clean", "touched") if (part := entry.touched[name])]
+    parts = (("clean", entry.touched.clean), ("touched", entry.touched.touched))
+    told = [f"{_figure(part.metrics[entry.primary_metric])} over {part.items} {name} items" for name, part in parts if part is not None]
     return [f"  {entry.id}: {entry.primary_metric} {', '.join(told)}"]
 
 

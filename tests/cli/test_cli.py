@@ -14,8 +14,12 @@ from jp_adapt.cli.main import EVAL_ACTIONS, EXIT_CODES, VERBS, build_parser, mai
 
 PUBLIC = [
     "JpAdaptError",
+    "Metric",
+    "add_engine",
+    "add_metric",
     "compare_scores",
     "evaluate",
+    "export_gguf",
     "extend_tokenizer",
     "init_new_rows",
     "learn_tokens",
@@ -24,13 +28,15 @@ PUBLIC = [
     "load_tokenizer",
     "measure_tokenizer",
     "merge_adapter",
+    "merge_models",
     "open_run",
+    "read_scores",
     "run_recipe",
     "save_tokenizer",
     "train",
     "verify_tokenizer",
 ]
-NEED_TORCH = {"init_new_rows", "train"}
+NEED_TORCH = {"export_gguf", "init_new_rows", "merge_models", "train"}
 
 # Runs one command, then says on stderr which of some heavy modules it loaded.
 LOADED = """

@@ -19,7 +19,20 @@ from jp_adapt.commands.compare import compare, write_evaluation_page
 from jp_adapt.core.errors import UsageError
 from jp_adapt.evaluation.compare import compare_runs, load_run
 from jp_adapt.evaluation.published import compare_published
-from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output, Scores, read_outputs, read_scores, write_outputs, write_scores
+from jp_adapt.evaluation.results import (
+    BenchmarkScore,
+    MetricScore,
+    Output,
+    PartScore,
+    PromptSet,
+    Scores,
+    TextScore,
+    TouchedScores,
+    read_outputs,
+    read_scores,
+    write_outputs,
+    write_scores,
+)
 from jp_adapt.report import eval_items
 from jp_adapt.report.eval_page import comparison_page, evaluation_page
 from jp_adapt.report.svg_radar import Polygon, radar
@@ -188,7 +201,7 @@ def test_the_page_of_a_run_beside_its_base(tmp_path: Path) -> None:
     html = write_evaluation_page(adapted, baseline=base).read_text(encoding="utf-8")
     words = " ".join(Page(html).text.split())
     assert "Against base" in words
-    assert "base and adapted cannot be told apart (p = 0.750)" in words
+    assert "no verdict: 6 items are too few; 30 are needed" in words
     data = data_of(html)
     assert [key for key, _ in data["outcomes"]] == ["", "lost1", "gained1", "right", "wrong", "differ"]
     assert [[answer["model"] for answer in item["answers"]] for item in data["items"]] == [["base", "adapted"]] * 18
@@ -200,10 +213,10 @@ def test_parts_of_a_benchmark_are_told(tmp_path: Path) -> None:
     first = replace(
         scores.benchmarks[0],
         groups={"解剖学": {"accuracy": 0.25}, "歴史": {"accuracy": 0.75}},
-        touched={"items": 2, "from_share": 0.5, "ids": ["0", "1"], "touched": {"items": 2, "accuracy": 1.0}, "clean": {"items": 4, "accuracy": 0.125}},
-        prompt_set={"metric": "accuracy", "mean": 0.5, "range": [0.375, 0.625], "values": {"default": 0.375, "short": 0.625}},
+        touched=TouchedScores(2, 0.5, ["0", "1"], PartScore(2, {"accuracy": 1.0}), PartScore(4, {"accuracy": 0.125})),
+        prompt_set=PromptSet("accuracy", 0.5, (0.375, 0.625), {"default": 0.375, "short": 0.625}),
     )
-    write_scores(run, replace(scores, benchmarks=[first], texts=[{"id": "t", "bits_per_char": 4.5, "bits_per_byte": 1.5, "chars": 10, "tokens": 7}]))
+    write_scores(run, replace(scores, benchmarks=[first], texts=[TextScore("t", 1, 10, 30, 7, 4.5, 1.5)]))
     words = " ".join(Page(write_evaluation_page(run).read_text(encoding="utf-8")).text.split())
     for said in ("items in the training corpus1.00002", "the other items0.12504", "prompt “short”0.6250", "解剖学0.2500", "t4.50001.5000107"):
         assert said in words
@@ -213,7 +226,7 @@ def test_a_page_is_written_whole_and_overwrites_nothing(tmp_path: Path) -> None:
     a, b = write_run(tmp_path / "a", 2), write_run(tmp_path / "b", 5)
     page = tmp_path / "page.html"
     report = compare([a, b], page)
-    assert report["pairs"][0]["benchmarks"][0]["gained"] == ["2", "3", "4"]
+    assert report.pairs[0].benchmarks[0].gained == ["2", "3", "4"]
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     with pytest.raises(UsageError, match="exists already; give another --html"):
         compare([a, b], page)

@@ -150,7 +150,7 @@ def _benchmark_entries(runs: dict[str, Run]) -> list[dict[str, Any]]:
     if not runs:
         return []
     first, *others = runs.values()
-    pairs = {entry["id"]: entry for entry in compare_runs([first, *others])["pairs"][0]["benchmarks"]} if others else {}
+    pairs = {entry.id: entry for entry in compare_runs([first, *others]).pairs[0].benchmarks} if others else {}
     entries = []
     for index, score in enumerate(first.scores.benchmarks):
         unit = METRICS[score.primary_metric].perfect
@@ -178,12 +178,12 @@ def _benchmark_entries(runs: dict[str, Run]) -> list[dict[str, Any]]:
             entry["warnings"] += [f"{role}: {warning}" for warning in mine.warnings]
         pair = pairs.get(score.id)
         if pair is not None:
-            interval = [bound / unit for bound in pair["interval"]] if pair["interval"] is not None else None
+            interval = [bound / unit for bound in pair.interval] if pair.interval is not None else None
             entry |= {
-                "difference": {"value": _share(pair["difference"], unit), "interval": interval},
-                "p": pair["p"],
-                "test": pair["test"],
-                "minimal_detectable_difference": _share(pair["minimal_detectable_difference"], unit),
+                "difference": {"value": _share(pair.difference, unit), "interval": interval},
+                "p": pair.p,
+                "test": pair.test,
+                "minimal_detectable_difference": _share(pair.minimal_detectable_difference, unit),
             }
         entries.append(entry)
     return entries
