@@ -12,7 +12,6 @@ from jp_adapt.evaluation.results import BenchmarkScore, Scores
 from jp_adapt.evaluation.statistics import Z95
 
 
-
 @dataclass(frozen=True)
 class PublishedRow:
     """One published score as a share of a perfect one, and where the model that was measured here stands beside it."""

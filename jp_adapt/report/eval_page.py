@@ -57,9 +57,7 @@ def evaluation_page(run: Run, published: PublishedComparison, baseline: Run | No
 
 def comparison_page(report: Comparison, runs: Sequence[Run], published: Sequence[PublishedComparison]) -> str:
     """The page of `eval compare`: every pair, charts, and an item browser that finds what one model gets right and the other wrong."""
-    sections = [
-        (f"pair-{index}", f"{escape(pair.model)} against {escape(runs[0].name)}", _pair(runs[0].name, pair)) for index, pair in enumerate(report.pairs)
-    ]
+    sections = [(f"pair-{index}", f"{escape(pair.model)} against {escape(runs[0].name)}", _pair(runs[0].name, pair)) for index, pair in enumerate(report.pairs)]
     sections += [
         ("charts", "All models", _charts(runs, published)),
         ("items", "Every item", _NO_SCRIPT),

@@ -8,6 +8,7 @@ from typing import Any
 from jp_adapt.evaluation.batch_check import as_line
 from jp_adapt.evaluation.compare import Comparison, notes
 from jp_adapt.evaluation.results import BenchmarkScore, Scores
+from jp_adapt.report.run_summary import Figures, RunSummary
 
 
 def comparison_lines(report: Comparison) -> list[str]:
@@ -25,9 +26,7 @@ def comparison_lines(report: Comparison) -> list[str]:
             lines.append(f"  {figures}  {interval:<18} {p:>9} {entry.items:>6}  {entry.name}")
             lines.append(f"{'':11}{entry.verdict}")
             lines += [f"{'':11}! {note}" for note in notes(entry)]
-        lines += [
-            f"  {_number(text.a):>8} {_number(text.b):>8} {_number(text.b - text.a, True):>8}  bits per character of {text.id}" for text in pair.texts
-        ]
+        lines += [f"  {_number(text.a):>8} {_number(text.b):>8} {_number(text.b - text.a, True):>8}  bits per character of {text.id}" for text in pair.texts]
         if pair.only_in_one:
             lines.append(f"  not in both: {', '.join(pair.only_in_one)}")
     if report.tests > 1:
@@ -115,24 +114,23 @@ HEADLINE = {
 }
 
 
-def headline_table(summary: Mapping[str, Any]) -> str:
+def headline_table(summary: RunSummary) -> str:
     """The three figures and the benchmarks as lines of text."""
     rows = [("", "base", "adapted", "change")]
     for key, title in HEADLINE.items():
-        base, adapted = (summary["headline"][key][role] for role in ("base", "adapted"))
-        if base is not None and adapted is not None:
-            rows.append((title, f"{base:.3f}", f"{adapted:.3f}", f"{(adapted / base - 1) * 100:+.1f} %"))
-    for entry in summary["benchmarks"]:
-        if entry.get("difference", {}).get("interval") is not None:
-            low, high = entry["difference"]["interval"]
-            chance = f", chance {entry['chance']:.2f}" if entry["chance"] is not None else ""
-            rows.append(
-                (
-                    f"{entry['id']} {entry['metric']}",
-                    f"{entry['base']['value']:.3f}",
-                    f"{entry['adapted']['value']:.3f}",
-                    f"{entry['difference']['value']:+.3f} [{low:+.3f}, {high:+.3f}]{chance}",
-                )
-            )
+        figures: Figures = getattr(summary.headline, key)
+        if figures.base is not None and figures.adapted is not None:
+            rows.append((title, f"{figures.base:.3f}", f"{figures.adapted:.3f}", f"{(figures.adapted / figures.base - 1) * 100:+.1f} %"))
+    for entry in summary.evaluation.benchmarks:
+        compared = entry.comparison
+        if entry.base is not None and entry.adapted is not None and compared is not None and compared.interval and compared.difference is not None:
+            low, high = (bound / entry.perfect for bound in compared.interval)
+            chance = f", chance {entry.chance:.2f}" if entry.chance is not None else ""
+            change = f"{compared.difference / entry.perfect:+.3f} [{low:+.3f}, {high:+.3f}]{chance}"
+            rows.append((f"{entry.id} {entry.metric}", _share(entry.base.value), _share(entry.adapted.value), change))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
