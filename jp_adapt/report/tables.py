@@ -61,6 +61,7 @@ def summary_table(scores: Scores) -> str:
     lines = [f"{scores.model_name}, profile {scores.profile}"]
     lines += ["  ".join(cell.ljust(width) if at < 2 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in rows]
     lines += [f"! {entry.id}: {warning}" for entry in scores.benchmarks for warning in entry.warnings]
+    lines += [f"  {entry.id}: {sample_line(entry)}" for entry in scores.benchmarks if entry.sample is not None]
     lines += [f"  {entry.id}: {entry.moved_boundaries} moved boundaries" for entry in scores.benchmarks if entry.moved_boundaries]
     lines += [f"  {entry.id}: {entry.truncated_items} items were cut to fit the model's context" for entry in scores.benchmarks if entry.truncated_items]
     lines += [f"  {entry.id}: {as_line(entry.batch_check)}" for entry in scores.benchmarks if entry.batch_check is not None]
@@ -73,6 +74,11 @@ def summary_table(scores: Scores) -> str:
     ]
     lines += [f"  {text.id}: {text.bits_per_char:.4f} bits per character, {text.bits_per_byte:.4f} per byte" for text in scores.texts]
     return "\n".join(lines)
+
+
+def sample_line(entry: BenchmarkScore) -> str:
+    """Of which items the scores are, where not all were measured."""
+    return f"a sample of {entry.items} of {entry.sample.of:,} items, drawn with seed {entry.sample.seed}" if entry.sample is not None else ""
 
 
 def _touched_line(entry: BenchmarkScore) -> list[str]:
