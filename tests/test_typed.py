@@ -27,6 +27,7 @@ finished: list[bool] = [run.done for run in jp_adapt.runs("runs").runs]
 loaded = jp_adapt.load_tokenizer(Path("tokenizer.json"))
 ids: list[int] = loaded.tokenizer.encode("日本語")
 difference: float = jp_adapt.merge_adapter(Path("adapter"), Path("base"), Path("out"))
+merged: Path = jp_adapt.merge_models(Path("merge.yaml"), Path("merged")).folder
 jp_adapt.add_metric("same", jp_adapt.Metric("texts", lambda prediction, answer: float(prediction == answer), share=True))
 try:
     jp_adapt.open_run(Path("runs/typed"))

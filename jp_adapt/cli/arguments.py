@@ -5,6 +5,14 @@ from __future__ import annotations
 import argparse
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    found = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not found:
+        raise argparse.ArgumentTypeError("nothing is named")
+    return found
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1."""
     number = int(text) if text.isdecimal() else 0

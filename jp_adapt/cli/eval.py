@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.arguments import names, positive
 from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 
@@ -28,7 +28,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("model", type=Path, help="folder of a Hugging Face model; with --endpoint the name that the model has there")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--suite", metavar="S", help="suite of benchmarks (default: quick)")
-    what.add_argument("--benchmarks", type=_names, default=(), metavar="A,B", help="benchmarks by name or path")
+    what.add_argument("--benchmarks", type=names, default=(), metavar="A,B", help="benchmarks by name or path")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the upstream repositories of the benchmarks")
     parser.add_argument("--profile", metavar="P", help="whose prompts and scorers (default: the suite's, else jp-adapt)")
     parser.add_argument("--shots", type=_count, metavar="K", help="examples before each item (default: the protocol's)")
@@ -56,13 +56,6 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: runs/eval-MODEL)")
     parser.add_argument("--json", action="store_true", help="print scores.json")
     parser.set_defaults(main=main)
-
-
-def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not names:
-        raise argparse.ArgumentTypeError("no benchmark is named")
-    return names
 
 
 def _count(text: str) -> int:

@@ -19,9 +19,11 @@ def add_parser(verbs: Any) -> None:
 
 def _models(args: argparse.Namespace) -> int:
     from jp_adapt.commands.merge import merge_models
+    from jp_adapt.core.files import refuse_existing
     from jp_adapt.core.progress import say
     from jp_adapt.recipe.merge import load_merge
 
+    refuse_existing(args.out)
     result = merge_models(load_merge(args.recipe, args.set), args.out)
     record = result.record
     filled = sum(record.get("rows_filled", {}).values())

@@ -42,7 +42,7 @@ def check_inputs(loaded: LoadedRecipe) -> None:
         except InputError as error:
             problems.append(str(error))
     for stage in loaded.recipe.stages:
-        if stage.extra is not None:
-            require_extra(stage.extra, f"stage '{stage.id}' ({stage.kind})")
+        if stage.needs is not None:
+            require_extra(stage.needs, f"stage '{stage.id}' ({stage.kind})")
     if problems:
         raise InputError("\n".join(problems))

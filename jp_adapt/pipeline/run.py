@@ -210,7 +210,7 @@ def _run_base(folder: RunFolder, identity: Identity, gguf: Path | None, recipe: 
         stage_folder.begin(identity)
 
         def convert() -> dict[str, Any]:
-            from jp_adapt.model.gguf import convert_gguf
+            from jp_adapt.export.gguf_folder import convert_gguf
 
             with new_folder(stage_folder.final) as target:
                 convert_gguf(gguf, target)

@@ -14,10 +14,10 @@ from jp_adapt.benchmarks.part import Count, Name, Part
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import read_text
 from jp_adapt.core.suggest import did_you_mean
-from jp_adapt.core.yaml_lines import Document, Key
+from jp_adapt.core.yaml_lines import Document, Key, load_yaml
 from jp_adapt.merging import settings
 from jp_adapt.merging.table import METHODS, Method
-from jp_adapt.recipe.load import apply_override, explain, where, with_parents
+from jp_adapt.recipe.load import apply_override, explain, where
 
 
 def _setting(value: object) -> settings.Setting:
@@ -125,7 +125,7 @@ class MergeRecipe(MergeSettings):
     def folder_of(self, name: str) -> str | None:
         """The folder of a model's weights; an adapter without one belongs to the base of the recipe."""
         path = self.models[name].path
-        return self.models[self.base].path if path is None and self.base is not None else path
+        return self.models[self.base].path if path is None and self.base in self.models else path
 
 
 Finding = tuple[Key, str]
@@ -211,7 +211,9 @@ def load_merge(path: Path, overrides: Sequence[str] = ()) -> LoadedMerge:
         UsageError: the recipe is wrong; the message lists every problem with file:line.
         InputError: the file is missing.
     """
-    document = with_parents(path, ())
+    document = load_yaml(path)
+    if not isinstance(document.value, dict):
+        raise UsageError(f"{path}:1: a merge recipe is a mapping that begins with 'format: 1'")
     _refuse_mergekit(document, path)
     for override in overrides:
         apply_override(document, override)

@@ -20,6 +20,7 @@ PUBLIC = [
     "add_metric",
     "compare_scores",
     "evaluate",
+    "export_gguf",
     "extend_tokenizer",
     "init_new_rows",
     "learn_tokens",
@@ -37,7 +38,7 @@ PUBLIC = [
     "train",
     "verify_tokenizer",
 ]
-NEED_TORCH = {"init_new_rows", "train"}
+NEED_TORCH = {"export_gguf", "init_new_rows", "merge_models", "train"}
 
 # Runs one command, then says on stderr which of some heavy modules it loaded.
 LOADED = """
