@@ -29,6 +29,7 @@ from jp_adapt.evaluation.results import (
     BatchCheck,
     BenchmarkScore,
     Output,
+    Sample,
     Scores,
     read_benchmark_score,
     read_outputs,
@@ -59,6 +60,7 @@ class EvalOptions:
     profile: str | None = None
     shots: int | None = None
     limit: int | None = None
+    seed: int = 0
     dtype: str = "auto"
     prompt_set: bool = False
     allow_code_execution: bool = False
@@ -168,6 +170,7 @@ def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], o
         "benchmarks": {entry.id: {"declaration": sha256_file(entry.path), "data": entry.sha256} for entry in loaded},
         "shots": options.shots,
         "limit": options.limit,
+        "seed": None if options.limit is None else options.seed,
         "dtype": options.dtype,
         "prompt_set": options.prompt_set,
         "check_batches": options.check_batches,
@@ -216,14 +219,15 @@ def _ask(
 ) -> tuple[list[Output], BenchmarkScore]:
     protocol, outputs, check = _answers(loaded, profile, options, source, variant)
     score = score_benchmark(loaded, profile, protocol, outputs, touched)
-    return outputs, replace(score, warnings=[*score.warnings, *source.backend.take_warnings()], batch_check=check)
+    sample = Sample(options.seed, len(loaded.items)) if options.limit is not None and options.limit < len(loaded.items) else None
+    return outputs, replace(score, warnings=[*score.warnings, *source.backend.take_warnings()], batch_check=check, sample=sample)
 
 
 def _answers(
     loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, variant: str | None, *, follows: bool = False
 ) -> tuple[Protocol, list[Output], BatchCheck | None]:
     """The answers under one wording, and what asking some again gave. A process that `follows` computes its share, says nothing and runs no program."""
-    protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, variant=variant)
+    protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, seed=options.seed, variant=variant)
     rules = next(rules for known, rules in PROFILES.items() if known == profile)
     title = f"{loaded.id}@{profile}" + (f" ({variant})" if variant else "")
 

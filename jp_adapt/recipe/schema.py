@@ -307,7 +307,7 @@ class EvaluateStage(_Stage):
     data: str | None = Field(None, description="folder that holds the upstream repositories of the benchmarks whose data is not shipped")
     profile: str | None = Field(None, description="whose prompts and scorers; the suite's by default, else jp-adapt")
     shots: int | None = Field(None, ge=0, le=64, description="examples before each item; each protocol's own by default")
-    limit: Count | None = Field(None, description="measure the first items of each benchmark alone")
+    limit: Count | None = Field(None, description="measure a sample of so many items of each benchmark, the same for every model")
     segment: list[str] = Field(default_factory=list, description="sentences whose segmentation the report shows")
     samples: Samples | None = None
 

@@ -14,6 +14,7 @@ from jp_adapt.evaluation.results import BenchmarkScore
 from jp_adapt.report.eval_items import browser_data
 from jp_adapt.report.html_parts import cell, fact_list, none, page, short_hash, table
 from jp_adapt.report.svg import Bar, Mark, bar_chart, interval_bar
+from jp_adapt.report.tables import sample_line
 from jp_adapt.report.svg_radar import LEAST_AXES, Polygon, radar
 from jp_adapt.report.written import escape, number_text, range_text
 
@@ -113,6 +114,7 @@ def _scores(entries: Sequence[BenchmarkScore]) -> str:
 
 def _warnings(entries: Sequence[BenchmarkScore]) -> list[str]:
     found = [f"{escape(entry.id)}: {escape(warning)}" for entry in entries for warning in entry.warnings]
+    found += [f"{escape(entry.id)}: {sample_line(entry)}" for entry in entries if entry.sample is not None]
     found += [f"{escape(entry.id)}: scoring begins inside the prompt in {_items(entry.moved_boundaries)}" for entry in entries if entry.moved_boundaries]
     found += [f"{escape(entry.id)}: of this profile could not be reproduced: {escape(entry.note)}" for entry in entries if entry.note]
     return found + [f"{escape(entry.id)}: cut to fit the model: {_items(entry.truncated_items)}" for entry in entries if entry.truncated_items]

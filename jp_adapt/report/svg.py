@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jp_adapt.report.written import _minus, escape, finite, number_text, value_text
 
@@ -47,13 +46,6 @@ class Series:
     def points(self) -> list[tuple[float, float]]:
         """The finite points, in the order given."""
         return [(float(x), float(y)) for x, y in zip(self.xs, self.ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
-
-
-def series_of(rows: Sequence[Mapping[str, Any]], x_key: str, y_key: str, name: str, colour: int = 0) -> Series:
-    """The series of `y_key` over `x_key`, from the rows that have a number for both."""
-    pairs = [(finite(row.get(x_key)), finite(row.get(y_key))) for row in rows]
-    whole = [(x, y) for x, y in pairs if x is not None and y is not None]
-    return Series(name, [x for x, _ in whole], [y for _, y in whole], colour)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from jp_adapt.core.files import new_folder
 from jp_adapt.core.progress import progress, say
 from jp_adapt.corpus.preferences import read_preferences
 from jp_adapt.export.adapter import PROBE
-from jp_adapt.export.card import export_facts, stage_records, write_card
+from jp_adapt.export.card import export_facts, write_card
 from jp_adapt.inference.text_side import write_text_side
 from jp_adapt.model.causal import load_base, resolve_precision
 from jp_adapt.model.export import export_model
@@ -165,6 +165,6 @@ def _export(trainer: Any, stage: PreferenceStage, context: Context, folder: Stag
         difference = export_model(start, Path(adapter), dtype, target, probe)
         copy_tokenizer(start, target)
         write_text_side(target, context.document_start)
-        records = stage_records([context.stage_folder(stage_id).path for stage_id in context.ancestors(stage.id)])
+        records = context.records(stage.id)
         write_card(target, f"{context.recipe.name}, stage {stage.id}", export_facts(context.recipe, records, difference, "float32"))
     return difference
