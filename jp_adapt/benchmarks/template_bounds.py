@@ -96,7 +96,9 @@ def rounds(values: Iterable[Any]) -> Iterator[Any]:
 def _limit_arguments(arguments: Iterable[Any]) -> None:
     for argument in arguments:
         if isinstance(argument, int) and abs(argument) > MAX_ARGUMENT:
-            raise TooMuchError(f"{argument:.3g} is more than {MAX_ARGUMENT:,} as an argument" if abs(argument) < 1e300 else "has an argument of too many digits")
+            raise TooMuchError(
+                f"{argument:.3g} is more than {MAX_ARGUMENT:,} as an argument" if abs(argument) < 1e300 else "has an argument of too many digits"
+            )
         pay_for(argument)
 
 

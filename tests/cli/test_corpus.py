@@ -77,7 +77,7 @@ def test_prepare_and_stats(recipe: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert run(capsys, "corpus", "stats", tmp_path / "out", "--html", tmp_path / "page.html")[0] == 2, "a user's file is never overwritten"
     code, _, err = run(capsys, "corpus", "prepare", recipe, "--out", tmp_path / "out", "-s", "deduplicate=none")
     assert code == 5
-    assert "was made from another recipe or other inputs (recipe.deduplicate differ)" in err
+    assert "holds another corpus; these settings differ:\n  recipe.deduplicate" in err
 
 
 WRONG: dict[str, tuple[str, str, int, str]] = {

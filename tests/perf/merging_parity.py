@@ -76,7 +76,9 @@ def compare(ours: Path, theirs: Path) -> str:
         largest, beyond = max(largest, float(difference.max())), beyond + int((difference > 1e-6).sum())
         elements, equal = elements + difference.numel(), equal + int(torch.equal(a, b))
     missing = sorted(one.tensors.keys() ^ other.tensors.keys())
-    return f"largest {largest:.1e}   beyond 1e-6: {beyond:,} of {elements:,}   equal tensors {equal}/{len(names)}" + (f"   in one only: {missing}" if missing else "")
+    return f"largest {largest:.1e}   beyond 1e-6: {beyond:,} of {elements:,}   equal tensors {equal}/{len(names)}" + (
+        f"   in one only: {missing}" if missing else ""
+    )
 
 
 def main() -> None:
