@@ -27,10 +27,7 @@ ROUND = 1_000  # what a round of a loop costs, or a call
 MAX_ARGUMENT = 10_000  # of a filter or a method: widths, counts, digits
 MAX_BITS = 10_000  # of a whole number
 
-FILTERS = (
-    "batch capitalize count d default dictsort first float groupby int items join last length list lower map max min reject rejectattr replace reverse round "
-    "select selectattr slice sort string striptags sum title tojson trim truncate unique upper wordcount"
-).split()
+FILTERS = ["batch", "capitalize", "count", "d", "default", "dictsort", "first", "float", "groupby", "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr", "replace", "reverse", "round", "select", "selectattr", "slice", "sort", "string", "striptags", "sum", "title", "tojson", "trim", "truncate", "unique", "upper", "wordcount"]
 GLOBALS = ("range", "dict", "namespace")
 METHODS = {
     str: "capitalize casefold center count endswith find index isalnum isalpha isascii isdecimal isdigit islower isnumeric isspace isupper join ljust lower "
@@ -208,7 +205,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         _pay(left), _pay(right)
         return pay_for(super().call_binop(context, operator, left, right))
 
-    def call(__self, __context: Context, __obj: Any, *arguments: Any, **options: Any) -> Any:  # noqa: N805 (as the base class has it, so that no option is hidden)
+    def call(__self, __context: Context, __obj: Any, *arguments: Any, **options: Any) -> Any:
         owner, name = getattr(__obj, "__self__", None), getattr(__obj, "__name__", "")
         if __obj not in __self.globals.values():
             if name not in next((names for kind, names in METHODS.items() if isinstance(owner, kind)), "").split():

@@ -14,8 +14,8 @@ from jp_adapt.evaluation.results import BenchmarkScore
 from jp_adapt.report.eval_items import browser_data
 from jp_adapt.report.html_parts import cell, fact_list, none, page, short_hash, table
 from jp_adapt.report.svg import Bar, Mark, bar_chart, interval_bar
-from jp_adapt.report.tables import sample_line
 from jp_adapt.report.svg_radar import LEAST_AXES, Polygon, radar
+from jp_adapt.report.tables import sample_line
 from jp_adapt.report.written import escape, number_text, range_text
 
 MOST_POLYGONS = 4  # on one radar: as many as the palette has colours beside the grey of published bars

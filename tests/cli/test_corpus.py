@@ -141,7 +141,7 @@ def test_another_file_to_keep_out_is_another_corpus(recipe: Path, tmp_path: Path
         file.write('{"text": "もう一つの文書を、ここに足します。"}\n')
     code, _, err = run(capsys, "corpus", "prepare", recipe, "--out", tmp_path / "out", "-s", moved)
     assert code == 5
-    assert "(step_inputs.held.jsonl differ); give another --out" in err
+    assert "these settings differ:\n  step_inputs.held.jsonl\nGive another --out, or move it away" in err
 
 
 def test_a_folder_without_a_tokenizer(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

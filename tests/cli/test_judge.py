@@ -256,7 +256,7 @@ def test_another_judge_or_other_answers_need_another_folder(tmp_path: Path, caps
         assert "holds another judging; these settings differ:\n  judge\nGive another --out" in err
         predictions(answers, mark="改")
         _, err = run(capsys, answers, *arguments, "--temperature", 0.5, code=5)
-        assert "another task and answers" in err
+        assert "these settings differ:\n  answers\n  task\n" in err
 
 
 @pytest.mark.parametrize(
