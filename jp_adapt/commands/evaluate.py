@@ -42,11 +42,12 @@ from jp_adapt.evaluation.run import run_benchmark
 from jp_adapt.evaluation.sandbox import check_isolation, run_program
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
 from jp_adapt.inference.backend import Backend
-from jp_adapt.inference.model_source import MODEL, Served, Source, open_source
+from jp_adapt.inference.model_source import MODEL, REPLIES, Served, Source, open_source
 from jp_adapt.inference.processes import ALONE, Processes
 
 DEFAULT_SUITE = "quick"
 STATE, PARTS, TEXTS = "eval.json", "parts", "texts.json"
+OWN_FILES = frozenset({STATE, MODEL, REPLIES, ".lock"})  # what an evaluation has that came to no result
 
 
 @dataclass(frozen=True)
@@ -104,14 +105,18 @@ def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOption
         return read_scores(out)
     identity = _identity(source, profile, loaded, options)
     with folder_lock(out), closing(source), led(processes) as lead:
-        _claim(out, identity)
+        _refuse_other_work(out, identity)
         for benchmark in loaded:
             part = _part(out, benchmark.id)
             if part.is_dir():
                 say(f"{benchmark.id}: done before")
             else:
                 lead(benchmark.id)
-                _measure(benchmark, profile, options, source, overlap, part)
+                outputs, score = _measure(benchmark, profile, options, source, overlap)
+                write_json(out / STATE, identity)  # the folder is claimed by its first result
+                with new_folder(part) as target:
+                    write_outputs(target / OUTPUTS, outputs)
+                    write_json(target / "score.json", asdict(score))
             scores = _write(out, identity, profile, [entry for entry in loaded if _part(out, entry.id).is_dir()])
         if options.texts and not (out / TEXTS).is_file():
             write_json(out / TEXTS, source.score_texts(options.texts))
@@ -175,18 +180,16 @@ def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], o
     }
 
 
-def _claim(out: Path, identity: dict[str, Any]) -> None:
-    """Take a new folder for this evaluation, or go on in it. RunFolderError where it holds another one."""
+def _refuse_other_work(out: Path, identity: dict[str, Any]) -> None:
+    """RunFolderError where the folder holds other files, or finished benchmarks of another evaluation. One that finished nothing holds no folder."""
     state = out / STATE
-    if state.is_file():
-        there = read_json(state)
-        differing = [key for key in identity if there.get(key) != identity[key]]
+    if any(path.name not in OWN_FILES for path in out.iterdir()) and not state.is_file():
+        raise RunFolderError(f"{out}: is not empty, and holds no evaluation; give another --out")
+    if state.is_file() and (out / PARTS).is_dir():
+        claimed = read_json(state)
+        differing = [key for key in identity if not isinstance(claimed, dict) or claimed.get(key) != identity[key]]
         if differing:
             raise RunFolderError(f"{out}: holds another evaluation (differing: {', '.join(differing)}); give another --out")
-    elif any(path.name != ".lock" for path in out.iterdir()):
-        raise RunFolderError(f"{out}: is not empty, and holds no evaluation; give another --out")
-    else:
-        write_json(state, identity)
 
 
 def _part(out: Path, name: str) -> Path:
@@ -195,9 +198,9 @@ def _part(out: Path, name: str) -> Path:
 
 
 def _measure(
-    loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, overlap: Mapping[str, Mapping[str, float]] | None, part: Path
-) -> None:
-    """One benchmark, into a folder that appears when it is whole."""
+    loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, overlap: Mapping[str, Mapping[str, float]] | None
+) -> tuple[list[Output], BenchmarkScore]:
+    """One benchmark: the outputs of its usual wording, and the score."""
     touched = None if overlap is None else overlap.get(loaded.id, {})
     scores: dict[str, BenchmarkScore] = {}
     kept: list[Output] = []
@@ -208,9 +211,7 @@ def _measure(
     score = scores["default"]
     if options.prompt_set:
         score = replace(score, prompt_set=prompt_set(scores))
-    with new_folder(part) as target:
-        write_outputs(target / OUTPUTS, kept)
-        write_json(target / "score.json", asdict(score))
+    return kept, score
 
 
 def _ask(

@@ -42,13 +42,15 @@ def merge_into(
     out: Path, models: Mapping[str, OpenModel], merge: MergeSettings, settings: Mapping[str, ModelSettings], *, title: str, text: str
 ) -> MergeResult:
     """Merge opened models as `merge` and the `settings` of each say, into the new folder `out`; the card quotes `text`."""
-    from jp_adapt.commands.merge_adapters import write_adapter
-    from jp_adapt.commands.merge_folder import write_model
     from jp_adapt.commands.merge_plan import plan_merge
 
+    if merge.write == "adapter":
+        from jp_adapt.commands.merge_adapters import write_adapter as write
+    else:
+        from jp_adapt.commands.merge_folder import write_model as write
     plan = plan_merge(models, merge, settings)
     with new_folder(out) as target:
-        record = (write_adapter if merge.write == "adapter" else write_model)(target, models, merge, plan)
+        record = write(target, models, merge, plan)
         write_json(target / RECORD, record)
         write_card(target, title, card_facts(record, text), tags=("jp-adapt", "merge"))
     return MergeResult(out, record)

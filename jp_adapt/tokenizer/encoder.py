@@ -51,7 +51,7 @@ class FileEncoder:
         self.path = path
         spec = read_json(path) if spec is None else spec
         self.ranks = _ranks(spec)
-        self.vocab_size = 1 + max([*_vocab(spec).values(), *(token["id"] for token in spec.get("added_tokens") or ())], default=-1)
+        self.vocab_size = 1 + max([*vocab_of(spec).values(), *(token["id"] for token in spec.get("added_tokens") or ())], default=-1)
         self._tokenizer: Tokenizer | None = None
         self._encoding: Encoding | None = None
 
@@ -96,7 +96,8 @@ def load_encoder(folder: Path) -> FileEncoder:
         raise InputError(f"{path}: holds no tokenizer ({type(error).__name__}: {error}); fetch the file again") from error
 
 
-def _vocab(spec: Mapping[str, Any]) -> dict[str, int]:
+def vocab_of(spec: Mapping[str, Any]) -> dict[str, int]:
+    """Token -> id of the model of a tokenizer.json, without its added tokens."""
     vocab = spec["model"]["vocab"]
     return vocab if isinstance(vocab, dict) else {piece: number for number, (piece, _) in enumerate(vocab)}  # Unigram lists pieces with their scores
 
