@@ -60,9 +60,7 @@ def _checked(text: str, compile_text: Callable[[str], Any], what: str) -> str:
 
 def render(template: str, fields: Fields) -> str:
     """A template filled in. UsageError for a template that cannot be filled from these fields."""
-    from jp_adapt.benchmarks.template_bounds import fill_purse
-
-    fill_purse()
+    environment().fill_purse()
     try:
         return str(_template(template).render(fields))
     except Exception as error:  # what an expression raises is anything that Python raises: ZeroDivisionError, LookupError, OverflowError, ...
@@ -73,9 +71,7 @@ def value_of(expression: str, fields: Fields) -> Any:
     """Value of a Jinja expression over the fields. UsageError where it has none."""
     from jinja2 import Undefined
 
-    from jp_adapt.benchmarks.template_bounds import fill_purse
-
-    fill_purse()
+    environment().fill_purse()
     try:
         value = _expression(expression)(fields)
     except Exception as error:  # as in `render`
