@@ -1,8 +1,8 @@
 """Jinja for declarations of others: the part of the language that prompts need, with a bound on the work of one rendering.
 
 Jinja's own sandbox keeps a template away from the machine, and lets it take all time and memory: a large factor, a loop in a loop, a sum of lists. Here every
-rendering has a purse. What an expression gives is paid for by its size (the texts in a list one by one, as often as they stand in it), each round of a loop costs
-something too, and what would be large is priced before it is made.
+rendering has a purse. What an expression gives is paid for by its size (the texts in a list one by one, as often as they stand in it), each round of a loop
+costs something too, and what would be large is priced before it is made.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, Undefined, nodes, pass_context
+from jinja2.exceptions import SecurityError
 from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from jp_adapt.core.foreign_json import parse_json
@@ -134,7 +135,7 @@ def _price(name: str, value: Any, arguments: tuple[Any, ...]) -> None:
         pay(len(str(text)) * (len(parts) if hasattr(parts, "__len__") else MAX_ARGUMENT))
 
 
-def _paying(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def _paying(name: str, function: Any) -> Callable[..., Any]:
     """A filter or test that pays for its arguments and its result."""
     first = 1 if getattr(function, "jinja_pass_arg", None) is not None else 0
 
@@ -184,7 +185,7 @@ class _Bounds(NodeTransformer):
         return _filtered(nodes.List(node.nodes, lineno=node.lineno), "_joined")
 
 
-def _filtered(node: nodes.Expr, name: str) -> nodes.Expr:
+def _filtered(node: Any, name: str) -> nodes.Expr:
     return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
 
 
@@ -203,6 +204,10 @@ def _written(_context: Context, value: Any) -> Any:
     return _pay(value)
 
 
+def _from_json(text: str) -> Any:
+    return parse_json(text, "fromjson", lone_surrogates="replace")
+
+
 class BoundedEnvironment(ImmutableSandboxedEnvironment):
     """The sandbox with a purse. Text is taken as it is: trailing newlines stay, nothing is escaped. `fromjson` parses a field that holds JSON."""
 
@@ -211,7 +216,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
     def __init__(self) -> None:
         super().__init__(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False, optimized=False, finalize=_written)
         self.filters = {name: _paying(name, self.filters[name]) for name in FILTERS}
-        self.filters["fromjson"] = _paying("fromjson", lambda text: parse_json(text, "fromjson", lone_surrogates="replace"))
+        self.filters["fromjson"] = _paying("fromjson", _from_json)
         self.filters |= {"_rounds": rounds, "_pay": _pay, "_joined": _joined}
         self.tests = {name: _paying(name, function) for name, function in self.tests.items() if name not in ("filter", "test")}
         self.globals = {name: self.globals[name] for name in GLOBALS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.core.errors import UsageError
+from jp_adapt.core.errors import UsageError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +84,7 @@ def value_of(expression: str, fields: Fields) -> Any:
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "nested too deeply"
-    text = " ".join((getattr(error, "message", None) or str(error) or type(error).__name__).split())
+    text = one_line(error)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
