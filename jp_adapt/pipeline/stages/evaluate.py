@@ -77,8 +77,8 @@ class _ScoredModel:
 
         folder = context.model_folder(name)
         self.tokenizer = load_tokenizer(folder).tokenizer
-        start = context.document_start
-        source = FolderSource(folder, context.recipe.precision, out, name=_model_name(name, context), document_start=start)
+        start, end = context.document_start, context.document_end
+        source = FolderSource(folder, context.recipe.precision, out, name=_model_name(name, context), document_start=start, document_end=end)
         self.run: Run | None = None
         if _has_benchmarks(stage):
             options = EvalOptions(
@@ -135,6 +135,7 @@ def _text_entry(source: str, context: Context, documents: list[str], scored: dic
             "tokens_per_word": measure.tokens_per_word if entry["language"] == "ja" else None,
             "bits_per_char": score.bits_per_char,
             "bits_per_byte": score.bits_per_byte,
+            "bits_per_end": score.bits_per_end,
         }
     if len(scored) == 2:
         base, adapted = (model.texts[source] for model in scored.values())
