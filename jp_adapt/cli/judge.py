@@ -81,7 +81,7 @@ def main(args: argparse.Namespace) -> int:
         print_json(report)
     else:
         print("\n".join(_lines(report)))
-    return 1 if report.get("requests_failed") else 0
+    return 1 if report.get("requests_failed") or report.get("models_without_verdict") else 0
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
@@ -123,9 +123,12 @@ def _costs(report: dict[str, Any]) -> list[str]:
     lines.append(
         f"{usage['requests']:,} requests ({usage['fresh_requests']:,} now), {usage['tokens_in']:,} tokens in, {usage['tokens_out']:,} out{unknown}: {cost}"
     )
+    if report["asked_again"]:
+        lines.append(f"{report['asked_again']} of {report['judgements']} judgements were asked for again: the first answer was not in the form asked for")
     if report["without_verdict"]:
         why = "; ".join(sorted({failure["why"] for failure in report["failures"]})[:3])
         lines.append(f"{report['without_verdict']} of {report['judgements']} judgements have no verdict: {why}")
+    lines += [f"no answer of {model} has a verdict" for model in report["models_without_verdict"]]
     return lines
 
 

@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> int:
         return 0
     result = run_recipe(loaded, out, redo_from=args.redo_from, trackers=tuple(args.log))
     if args.json:
-        print_json(result.summary)
+        print_json(result.summary.as_dict())
         return 0
     if not result.stages_done:
         print(f"All {len(loaded.recipe.stages)} stages of {loaded.recipe.name} are done already; nothing to do.")

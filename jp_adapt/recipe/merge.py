@@ -14,10 +14,10 @@ from jp_adapt.benchmarks.part import Count, Name, Part
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import read_text
 from jp_adapt.core.suggest import did_you_mean
-from jp_adapt.core.yaml_lines import Document, Key
+from jp_adapt.core.yaml_lines import Document, Key, load_yaml
 from jp_adapt.merging import settings
 from jp_adapt.merging.table import METHODS, Method
-from jp_adapt.recipe.load import apply_override, explain, where, with_parents
+from jp_adapt.recipe.load import apply_override, explain, where
 
 
 def _setting(value: object) -> settings.Setting:
@@ -95,7 +95,7 @@ class MergeSettings(Part):
     base: Name | None = Field(None, description="the model that the others were tuned from, for methods that merge differences")
     slices: list[Slice] | None = Field(None, min_length=1, description="layers of the merged model from the first on; without it, all layers of all models")
     normalize: bool | None = Field(None, description="weights are divided by their sum; each method's own default")
-    lambda_: float | None = Field(None, alias="lambda", description="factor of all differences to the base; 1 by default")
+    lambda_: Value | None = Field(None, alias="lambda", description="factor of all differences to the base; 1 by default")
     t: Value | None = Field(None, description="slerp: from 0, the first model, to 1, the second")
     topk: float | None = Field(None, gt=0, le=1, description="SCE: share of the elements that differ most; 1 by default")
     seed: int = Field(0, ge=0, description="of the random masks of DARE and DELLA")
@@ -110,9 +110,9 @@ class MergeSettings(Part):
 
     def shared(self) -> dict[str, settings.Setting]:
         """The parameters that are set for the whole merge."""
-        numbers = {"normalize": self.normalize, "lambda": self.lambda_, "topk": self.topk}
+        numbers = {"normalize": self.normalize, "topk": self.topk}
         given: dict[str, settings.Setting] = {name: float(value) for name, value in numbers.items() if value is not None}
-        return given if self.t is None else given | {"t": self.t}
+        return given | {name: value for name, value in (("lambda", self.lambda_), ("t", self.t)) if value is not None}
 
 
 class MergeRecipe(MergeSettings):
@@ -125,7 +125,7 @@ class MergeRecipe(MergeSettings):
     def folder_of(self, name: str) -> str | None:
         """The folder of a model's weights; an adapter without one belongs to the base of the recipe."""
         path = self.models[name].path
-        return self.models[self.base].path if path is None and self.base is not None else path
+        return self.models[self.base].path if path is None and self.base in self.models else path
 
 
 Finding = tuple[Key, str]
@@ -211,7 +211,9 @@ def load_merge(path: Path, overrides: Sequence[str] = ()) -> LoadedMerge:
         UsageError: the recipe is wrong; the message lists every problem with file:line.
         InputError: the file is missing.
     """
-    document = with_parents(path, ())
+    document = load_yaml(path)
+    if not isinstance(document.value, dict):
+        raise UsageError(f"{path}:1: a merge recipe is a mapping that begins with 'format: 1'")
     _refuse_mergekit(document, path)
     for override in overrides:
         apply_override(document, override)

@@ -85,7 +85,7 @@ def test_asking_again_asks_the_server_and_not_the_cache(pico: Path, data: Path, 
             before = len(server.bodies)
             scores = evaluate("pico", tmp_path / out, benchmarks=("ja/jcommonsenseqa",), data=data, limit=2, shots=0, served=served, check_batches=2)
             assert scores.benchmarks[0].batch_check is not None
-            assert scores.benchmarks[0].batch_check["alone"]["flips"] == 0
+            assert scores.benchmarks[0].batch_check.alone.flips == 0
             assert len(server.bodies) - before == 3 * 2 * each
 
 

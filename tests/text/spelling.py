@@ -91,7 +91,7 @@ def spell(rng: random.Random) -> Spelled:
         "full width, thousands": lambda: (f"{number:,}".translate(FULL_WIDTH), Fraction(number)),
         "kanji": lambda: (in_kanji(number), Fraction(number)),
         "kanji by place": lambda: (by_place(number), Fraction(number)),
-        "formal": lambda: (formal(number), Fraction(number)),
+        "formal": lambda: (formal(number + 10), Fraction(number + 10)),
         "mixed": lambda: (mixed(number, rng), Fraction(number)),
         "decimals": lambda: _decimals(rng),
         "decimals of a unit": lambda: _decimals_of_a_unit(rng),
@@ -133,13 +133,35 @@ def _fraction(rng: random.Random) -> tuple[str, Fraction]:
 
 
 # Around a number; in the first group nothing else counts, in the second other numbers come before.
-AROUND = ("答えは{}です。", "{}", "答え：{}", "合計{}", "よって{}となり、十分です。", "一応、{}になる。", "「{}」", "(答) {}。一番多い。", "それは{}で、四捨五入は不要です")
-BEFORE = ("まず100、次に{}です。", "3個と4個で、{}", "二つ目は{}。もう一度確認します。", "1つ目：5\n2つ目：{}\n", "80〜90ではなく、{}でした。万が一のため。", "三人とも{}です")
+AROUND = (
+    "答えは{}です。",
+    "{}",
+    "答え：{}",
+    "合計{}",
+    "よって{}となり、十分です。",
+    "一応、{}になる。",
+    "「{}」",
+    "(答) {}。一番多い。",
+    "それは{}で、四捨五入は不要です",
+)
+BEFORE = (
+    "まず100、次に{}です。",
+    "3個と4個で、{}",
+    "二つ目は{}。もう一度確認します。",
+    "1つ目：5\n2つ目：{}\n",
+    "80〜90ではなく、{}でした。万が一のため。",
+    "三人とも{}です",
+)
 COUNTERS = ("", "", "円", "ドル", "個", "人", "本", "枚", "%", "パーセント", "キロ", "回", "匹", "歳", "kg", "度", "つ分")
+MEASURES = ("", "円", "%", "パーセント", "キロ", "kg", "度", "倍", "メートル")
 
 
 def in_a_sentence(rng: random.Random) -> tuple[str, Spelled]:
     """A sentence whose last number is the spelled one."""
     spelled = spell(rng)
-    counter = "" if "分の" in spelled.text or "/" in spelled.text else rng.choice(COUNTERS)
+    counter = rng.choice(COUNTERS)
+    if "分の" in spelled.text or "/" in spelled.text:
+        counter = ""
+    elif "点" in spelled.text:  # 960点5人 are 960 points of five people
+        counter = rng.choice(MEASURES)
     return rng.choice(AROUND + BEFORE).format(spelled.text + counter), spelled

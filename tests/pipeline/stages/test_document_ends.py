@@ -257,7 +257,7 @@ def test_a_model_learns_where_documents_end_and_the_figures_say_so(base: Path, t
     record = json.loads((stage / "stage.json").read_text(encoding="utf-8"))
     assert record["results"]["document_end"] == "</s>"
     assert record["identity"]["document_end"] == "</s>"
-    scores = json.loads((tmp_path / "run" / "stages" / "eval" / "final" / "scores.json").read_text(encoding="utf-8"))["texts"][0]
+    scores = json.loads((tmp_path / "run" / "stages" / "eval" / "final" / "evaluation.json").read_text(encoding="utf-8"))["texts"][0]
     assert scores["adapted"]["bits_per_end"] == pytest.approx(lines[-1]["bits_per_end/held"], abs=0.01)
     assert scores["base"]["bits_per_end"] == pytest.approx(lines[0]["bits_per_end/held"], abs=0.01), "the recipe's token, not the one that its folder names"
     assert scores["adapted"]["bits_per_char"] == pytest.approx(lines[-1]["bits_per_char/held"], abs=0.01)
