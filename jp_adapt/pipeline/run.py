@@ -28,7 +28,7 @@ from jp_adapt.pipeline.stages.prepared import hashed_file
 from jp_adapt.pipeline.stages.trackers import check_trackers
 from jp_adapt.recipe.checks import named_sources
 from jp_adapt.recipe.load import LoadedRecipe, stage_benchmarks
-from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage
+from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage, TokenizerStage
 
 if TYPE_CHECKING:
     from jp_adapt.report.run_summary import RunSummary
@@ -239,6 +239,7 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
             "precision": recipe.precision,
             "quantization": recipe.quantization,
             "document_start": recipe.base.document_start,
+            **({} if isinstance(stage, TokenizerStage) else {"document_end": recipe.base.document_end or "the base's own"}),
             "upstream": {name: fingerprints[name] for name in stage.upstream},
             "inputs": {name: hashes[path] for name, path in paths.items()},
             "benchmarks": benchmarks,

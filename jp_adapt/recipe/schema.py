@@ -24,6 +24,9 @@ class Base(Part):
     revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="commit of the hub repository, 40 hex digits")
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="hash that `file` must have")
     document_start: str | None = Field(None, description="token before every document; the tokenizer's BOS by default")
+    document_end: str | None = Field(
+        None, description="token that ends every document; by default the tokenizer's EOS, or where that ends a turn of a chat, its token for the end of a text"
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Base:
