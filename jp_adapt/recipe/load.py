@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of
 from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
-from jp_adapt.core.files import read_text
+from jp_adapt.core.files import is_file, read_text
 from jp_adapt.core.plugins import use_plugins
 from jp_adapt.core.shipped import shipped_recipes
 from jp_adapt.core.suggest import did_you_mean
@@ -22,6 +22,8 @@ from jp_adapt.recipe.checks import cross_check
 from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.schema import EvaluateStage
 
+MAX_PARENTS = 20  # that a recipe extends, one after another
+MAX_KEYS = 12  # of a setting: stages.cpt.optimizer.lr has four
 STEP_PATHS = ("files", "data")  # parameters of the steps of a corpus recipe that are paths
 
 
@@ -63,7 +65,7 @@ def find_recipe(name_or_path: str | Path, shipped: dict[str, Path] | None = None
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
         path = Path(text)
-        if not path.is_file():
+        if not is_file(path):
             raise InputError(f"{path}: no such recipe file")
         return path
     shipped = shipped_recipes() if shipped is None else shipped
@@ -86,11 +88,13 @@ def with_parents(path: Path, children: tuple[Path, ...], shipped: dict[str, Path
     place = f"{path}:{document.places[('extends',)][1]}"
     near = path.parent / str(parent_name)
     try:
-        parent_path = near if near.is_file() else find_recipe(str(parent_name), shipped)
+        parent_path = near if is_file(near) else find_recipe(str(parent_name), shipped)
     except JpAdaptError as error:
         raise type(error)(f"{place}: {error}") from error
     if parent_path.resolve() in {child.resolve() for child in (*children, path)}:
         raise UsageError(f"{place}: 'extends' goes in a circle through {parent_path}")
+    if len(children) == MAX_PARENTS:
+        raise UsageError(f"{place}: more than {MAX_PARENTS} recipes extend each other in a chain; lay some of them together")
     parent = with_parents(parent_path, (*children, path), shipped)
     _merge(parent, document)
     return parent
@@ -101,6 +105,14 @@ def _absolute(value: Any, folder: Path) -> Any:
     if isinstance(value, list):
         return [_absolute(path, folder) if isinstance(path, str) else path for path in value]
     return str(folder / value) if isinstance(value, str) else value
+
+
+def _home(path: str) -> Path:
+    """`~` and `~user` written out; as it is where there is no such user, for the check that looks for the folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
@@ -115,7 +127,7 @@ def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
     for stage in stages if isinstance(stages, list) else ():
         if isinstance(stage, dict) and stage.get("kind") == "evaluate":
             if isinstance(stage.get("data"), str):
-                stage["data"] = str(folder / Path(stage["data"]).expanduser())
+                stage["data"] = str(folder / _home(stage["data"]))
             if isinstance(stage.get("benchmarks"), list):
                 stage["benchmarks"] = [str(folder / name) if str(name).endswith((".yaml", ".yml")) else name for name in stage["benchmarks"]]
     steps = value.get("steps")
@@ -165,13 +177,15 @@ def apply_override(document: Document, override: str) -> None:
     target: Any = document.value
     key: Key = ()
     names = dotted.split(".")
+    if len(names) > MAX_KEYS:
+        raise UsageError(f"-s {_short(override)}: {len(names)} keys, and no setting lies deeper than {MAX_KEYS}")
     for position, name in enumerate(names):
         step: str | int = name
         if isinstance(target, list):
             ids = [item.get("id") if isinstance(item, dict) else None for item in target]
             if name in ids:
                 step = ids.index(name)
-            elif name.isdigit() and int(name) < len(target):
+            elif name.isascii() and name.isdecimal() and len(name) < 6 and int(name) < len(target):
                 step = int(name)
             else:
                 raise UsageError(f"-s {override}: no '{name}' in {'.'.join(names[:position])}{did_you_mean(name, [i for i in ids if i])}")
@@ -308,7 +322,7 @@ def _check_files(recipe: schema.Recipe, document: Document) -> None:
         f"{where(document, ('sources', name, 'path'))}: source '{name}': "
         + (f"no such file: {source.path}" if source.path else f"bring {source.bring or 'a text of your own'}: -s sources.{name}.path=FILE")
         for name, source in recipe.sources.items()
-        if not source.path or (not Path(source.path).is_file() and not (Path(source.path) / "index.json").is_file())  # or a prepared corpus
+        if not source.path or (not is_file(Path(source.path)) and not is_file(Path(source.path) / "index.json"))  # or a prepared corpus
     ]
     base = recipe.base
     for key, path in (("path", base.path), ("file", base.file if base.package is None else None)):
