@@ -172,13 +172,14 @@ def _merge(parent: Document, child: Document) -> None:
 def apply_override(document: Document, override: str) -> None:
     """Lay one KEY=VALUE over the document."""
     dotted, equals, text = override.partition("=")
+    named = f"-s {override}" if len(override) <= 200 else f"-s {override[:200]}..."
     if not equals or not dotted:
-        raise UsageError(f"-s {override}: write KEY=VALUE, for example stages.cpt.optimizer.lr=2e-4")
+        raise UsageError(f"{named}: write KEY=VALUE, for example stages.cpt.optimizer.lr=2e-4")
     target: Any = document.value
     key: Key = ()
     names = dotted.split(".")
     if len(names) > MAX_KEYS:
-        raise UsageError(f"-s {_short(override)}: {len(names)} keys, and no setting lies deeper than {MAX_KEYS}")
+        raise UsageError(f"{named}: {len(names)} keys, and no setting lies deeper than {MAX_KEYS}")
     for position, name in enumerate(names):
         step: str | int = name
         if isinstance(target, list):
@@ -188,19 +189,19 @@ def apply_override(document: Document, override: str) -> None:
             elif name.isascii() and name.isdecimal() and len(name) < 6 and int(name) < len(target):
                 step = int(name)
             else:
-                raise UsageError(f"-s {override}: no '{name}' in {'.'.join(names[:position])}{did_you_mean(name, [i for i in ids if i])}")
+                raise UsageError(f"{named}: no '{name[:80]}' in {'.'.join(names[:position])}{did_you_mean(name, [i for i in ids if i])}")
         elif not isinstance(target, dict):
-            raise UsageError(f"-s {override}: '{'.'.join(names[:position])}' holds one value and has no '{name}'")
+            raise UsageError(f"{named}: '{'.'.join(names[:position])}' holds one value and has no '{name}'")
         key = (*key, step)
         if position == len(names) - 1:
-            target[step] = parse_scalar(text, f"-s {override}")
+            target[step] = parse_scalar(text, named)
             for stale in [place_key for place_key in document.places if place_key[: len(key)] == key]:
                 del document.places[stale]
-            document.places[key] = (f"-s {override}", 0)
+            document.places[key] = (named, 0)
         else:
             if isinstance(target, dict) and step not in target:
                 target[step] = {}
-                document.places[key] = (f"-s {override}", 0)
+                document.places[key] = (named, 0)
             target = target[step]
 
 
@@ -318,18 +319,33 @@ def _check_deepspeed(recipe: schema.Recipe, document: Document) -> None:
 
 
 def _check_files(recipe: schema.Recipe, document: Document) -> None:
-    missing = [
-        f"{where(document, ('sources', name, 'path'))}: source '{name}': "
-        + (f"no such file: {source.path}" if source.path else f"bring {source.bring or 'a text of your own'}: -s sources.{name}.path=FILE")
-        for name, source in recipe.sources.items()
-        if not source.path or (not is_file(Path(source.path)) and not is_file(Path(source.path) / "index.json"))  # or a prepared corpus
-    ]
+    missing = []
+    for name, source in recipe.sources.items():
+        path = Path(source.path)
+        if not source.path:
+            wrong: str | None = f"bring {source.bring or 'a text of your own'}: -s sources.{name}.path=FILE"
+        else:
+            wrong = _missing(path) and _missing(path / "index.json") and _missing(path)  # or a prepared corpus
+        if wrong is not None:
+            missing.append(f"{where(document, ('sources', name, 'path'))}: source '{name}': {wrong}")
     base = recipe.base
-    for key, path in (("path", base.path), ("file", base.file if base.package is None else None)):
-        if path is not None and not Path(path).exists():
-            missing.append(f"{where(document, ('base', key))}: base: no such {'folder' if key == 'path' else 'file'}: {path}")
+    if base.path is not None and (wrong := _missing(Path(base.path), folder=True)):
+        missing.append(f"{where(document, ('base', 'path'))}: base: {wrong}")
+    if base.file is not None and base.package is None and (wrong := _missing(Path(base.file))):
+        missing.append(f"{where(document, ('base', 'file'))}: base: {wrong}")
     if missing:
         raise InputError("\n".join(missing))
+
+
+def _missing(path: Path, folder: bool = False) -> str | None:
+    """What is wrong with a path that must be a file, or a folder; None where it is one."""
+    try:
+        there = path.is_dir() if folder else is_file(path)
+    except InputError as error:
+        return str(error)
+    except OSError as error:
+        return f"{_short(str(path))}: cannot be read ({error.strerror})"
+    return None if there else f"no such {'folder' if folder else 'file'}: {path}"
 
 
 def stage_benchmarks(stage: EvaluateStage, *, items: bool = True) -> list[LoadedBenchmark]:
