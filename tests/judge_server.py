@@ -72,7 +72,7 @@ def grade_of(prompt: str) -> int:
 
 def verdict_of(body: dict[str, Any]) -> str:
     """What a good judge says, in the form that the prompt asks for."""
-    prompt = body["messages"][-1]["content"]
+    prompt = next(message["content"] for message in body["messages"] if message["role"] == "user")
     grade = grade_of(prompt)
     if "評価フォーマット" in prompt:
         return json.dumps({"reason": "理由", "grade": grade}, ensure_ascii=False)

@@ -14,7 +14,7 @@ Kind = Literal["multiple_choice", "generate", "similarity", "acceptability", "co
 Profile = Literal["jp-adapt", "stability-0.2.1", "stability-0.3", "stability-0.6", "lm-eval-ja", "llm-jp-eval"]
 Reader = Literal["jsonl", "json", "csv", "tsv", "parquet", "xml", "lines", "python"]
 Normaliser = Literal["nfkc", "width", "dashes", "brackets", "quotes", "spaces", "case", "punctuation", "units", "number_commas", "kanji_numerals"]
-Extract = Literal["strip", "first_line", "first_paragraph", "first_number"]
+Extract = Literal["strip", "first_line", "first_paragraph", "first_number", "last_number", "llm_jp_number"]
 
 Template = Annotated[str, AfterValidator(checked_template), Field(description="Jinja template over the item's fields")]
 Expression = Annotated[str, AfterValidator(checked_expression), Field(description="Jinja expression (no braces) over the record")]
@@ -87,8 +87,10 @@ class Protocol(Part):
     stop: list[str] = Field(default_factory=list)
     max_chars: Count | None = Field(None, description="budget of a generated answer in characters")
     max_tokens: Count | Literal["longest_answer", "longest_answer_plus_10"] | None = Field(None, description="budget in tokens, where a peer has one")
-    extract: list[Extract] = Field(default_factory=list, description="what of a generated text is the answer")
-    normalise: list[Normaliser] = Field(default_factory=list, description="done to answers and right answers, in this order, before they are compared")
+    extract: list[Extract] = Field(default_factory=list, description="what of a generated text is the answer, taken from it as it was written")
+    normalise: list[Normaliser] = Field(
+        default_factory=list, description="done to extracted answers and right answers, in this order, before they are compared; numbers are read without them"
+    )
     metrics: list[MetricName] = Field(min_length=1)
     language: Literal["ja", "en"] | None = Field(None, description="of the answers, where it is not the benchmark's (translation)")
     variants: dict[Name, Variant] = Field(default_factory=dict, description="other wordings, measured too in prompt-set mode")

@@ -28,6 +28,7 @@ class Metric:
         whole_of: what `whole` takes: labels, numbers, or texts.
         share: every item is right or wrong, so that the value is a share of the items.
         perfect: the best score.
+        as_written: it reads numbers, and gets the answer without normalisers: what rewrites a text first makes numbers that nobody wrote.
         first_answer: only the first right answer counts.
         by_language: the functions take the language of the answers as `language`.
         lm_eval: name of the metric of the same definition in lm-evaluation-harness; None where it has none.
@@ -40,6 +41,7 @@ class Metric:
     whole_of: Literal["labels", "numbers", "texts"] | None = None
     share: bool = False
     perfect: float = 1.0
+    as_written: bool = False
     first_answer: bool = False
     by_language: bool = False
     lm_eval: str | None = None
@@ -60,7 +62,7 @@ METRICS: dict[str, Metric] = {
     "jasquad_exact_match": Metric("texts", "harness:jasquad_exact_match", share=True),
     "jasquad_f1": Metric("texts", "harness:jasquad_f1"),
     "lm_eval_exact_match": Metric("texts", "strings:lm_eval_exact_match", share=True, first_answer=True),
-    "number_match": Metric("texts", "strings:number_match", share=True),
+    "number_match": Metric("texts", "strings:number_match", share=True, as_written=True),
     "harness_number_match": Metric("texts", "strings:harness_number_match", share=True),
     "rouge1": Metric("texts", "texts:rouge1", by_language=True),
     "rouge2": Metric("texts", "texts:rouge2", by_language=True),
@@ -68,8 +70,8 @@ METRICS: dict[str, Metric] = {
     "harness_rouge2": Metric("texts", "texts:harness_rouge2"),
     "bleu": Metric("texts", "texts:sentence_bleu", "texts:bleu", "texts", perfect=100, first_answer=True, by_language=True),
     "chrf": Metric("texts", "texts:sentence_chrf", "texts:chrf", "texts", perfect=100, first_answer=True),
-    "pearson": Metric("texts", whole="labels:pearson", whole_of="numbers"),
-    "spearman": Metric("texts", whole="labels:spearman", whole_of="numbers"),
+    "pearson": Metric("texts", whole="labels:pearson", whole_of="numbers", as_written=True),
+    "spearman": Metric("texts", whole="labels:spearman", whole_of="numbers", as_written=True),
     "pass@1": Metric("program", share=True),
     "answered": Metric("turns", share=True),
 }

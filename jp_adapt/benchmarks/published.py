@@ -11,7 +11,6 @@ from jp_adapt.benchmarks.part import Count, Part, Positive
 from jp_adapt.benchmarks.profiles import score_name
 from jp_adapt.core.shipped import shipped_published
 
-
 Score = Annotated[float, Field(ge=-1e9, le=1e9)]
 
 

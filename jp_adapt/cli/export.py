@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+from jp_adapt.cli.arguments import names
+from jp_adapt.cli.output import print_json
 
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser("export", help="write a model as files that others read", description="Write a model as files that others read.")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_adapter(actions)
+    _add_gguf(actions)
 
 
 def _add_adapter(actions: Any) -> None:
@@ -34,4 +39,45 @@ def _adapter(args: argparse.Namespace) -> int:
     difference = merge_adapter(args.adapter, args.base, args.out, tokenizer=args.tokenizer, dtype=args.dtype)
     say(f"merged and attached logits differ by at most {difference:.1e}")
     print(args.out)
+    return 0
+
+
+def _add_gguf(actions: Any) -> None:
+    parser = actions.add_parser(
+        "gguf",
+        help="a model folder as GGUF files, for llama.cpp and what is built on it",
+        description="Write a model folder as GGUF, and prove that the file holds the same tokenizer and weights; with jp-adapt[gguf] also that llama.cpp computes "
+        "the same from it. A file that differs does not appear.",
+    )
+    parser.add_argument("model", type=Path, help="folder of a Hugging Face model, such as runs/NAME/stages/model/final")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="new file; of several types each gets its type into its name: FILE-Q8_0.gguf")
+    parser.add_argument(
+        "--type",
+        "--outtype",
+        type=names,
+        default=("auto",),
+        metavar="T,...",
+        dest="types",
+        help="auto (BF16 for bfloat16 weights, else F16; the default), F32, F16, BF16, Q8_0, Q5_1, Q5_0, Q4_1, Q4_0; with jp-adapt[gguf] Q6_K, Q5_K_M, Q4_K_M",
+    )
+    parser.add_argument("--name", help="name of the model in the file (default: the folder's)")
+    parser.add_argument("--json", action="store_true", help="print what was written and proven as JSON")
+    parser.set_defaults(main=_gguf)
+
+
+def _gguf(args: argparse.Namespace) -> int:
+    from jp_adapt.core.progress import say
+    from jp_adapt.export.gguf import export_gguf
+
+    exports = export_gguf(args.model, args.out, args.types, name=args.name)
+    for export in exports:
+        say(f"{export.path.name}: {export.bytes / 1e6:,.0f} MB")
+        for line in export.proven:
+            say(f"  {line}")
+    for note in exports[0].notes:
+        say(f"note: {note}")
+    if args.json:
+        print_json([asdict(export) | {"path": str(export.path)} for export in exports])
+    else:
+        print("\n".join(str(export.path) for export in exports))
     return 0

@@ -211,6 +211,13 @@ def _temporary_folder(path: Path, place: Path) -> Iterator[Path]:
         _sync_folder(path.parent)
 
 
+def move_file(path: Path, target: Path) -> None:
+    """Give a file another name in the same file system; the folder of the new name is made where there is none."""
+    with _disk_errors(target, target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+
+
 def _settle(folder: Path) -> None:
     """All files get the mode that the user's umask says, and are on the disk."""
     mode = folder.stat().st_mode & 0o666

@@ -51,12 +51,12 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent) and event.anchor in self._around:
-            raise yaml.composer.ComposerError(None, None, f"the anchor '{event.anchor}' holds itself", event.start_mark)
+            raise yaml.composer.ComposerError(None, None, f"the anchor '{event.anchor}' holds itself", event.start_mark)  # type: ignore[arg-type]
         if len(self._around) > MAX_DEPTH:
-            raise yaml.composer.ComposerError(None, None, f"nested deeper than {MAX_DEPTH} levels", event.start_mark)
+            raise yaml.composer.ComposerError(None, None, f"nested deeper than {MAX_DEPTH} levels", event.start_mark)  # type: ignore[arg-type]
         self._composed += 1
         if self._composed > MAX_VALUES:
-            raise yaml.composer.ComposerError(None, None, f"more than {MAX_VALUES:,} values", event.start_mark)
+            raise yaml.composer.ComposerError(None, None, f"more than {MAX_VALUES:,} values", event.start_mark)  # type: ignore[arg-type]
         self._around.append(event.anchor if not isinstance(event, yaml.AliasEvent) else None)
         node: yaml.Node | None = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
         self._around.pop()

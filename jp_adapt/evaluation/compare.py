@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -15,7 +14,7 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.results import BenchmarkScore, Output, Scores, read_outputs, read_scores
-from jp_adapt.evaluation.scoring import degenerate
+from jp_adapt.evaluation.scoring import as_number, degenerate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -333,16 +332,11 @@ def _whole_of(metric: str) -> str | None:
 
 def _gold(outputs: Sequence[Output], metric: str) -> list[Any]:
     """Right answers as the metric takes them: numbers for a correlation, labels otherwise."""
-    return [_number(output.gold) for output in outputs] if _whole_of(metric) == "numbers" else [output.gold for output in outputs]
+    return [as_number(str(output.gold[0])) for output in outputs] if _whole_of(metric) == "numbers" else [output.gold for output in outputs]
 
 
 def _answer(output: Output, metric: str) -> Any:
     return (output.scores[metric] or 0.0) if _whole_of(metric) == "numbers" else output.prediction
-
-
-def _number(gold: Any) -> float:
-    text = re.sub(r"[^0-9.]", "", str(gold[0] if isinstance(gold, list) else gold))
-    return float(text) if text.strip(".") else 0.0
 
 
 def _weights(entry: BenchmarkScore, groups: Sequence[str], scores: Sequence[float]) -> list[float]:

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jp_adapt.benchmarks.benchmark import Protocol
-from jp_adapt.evaluation.extract import extract
-from jp_adapt.evaluation.results import Output
-from jp_adapt.evaluation.scoring import item_scores
+from jp_adapt.evaluation.scoring import score_text
 
 SCORING = ("max_chars", "extract", "normalise", "metrics", "language")  # of a protocol, in the field `scoring` of every line
 
@@ -16,6 +14,4 @@ SCORING = ("max_chars", "extract", "normalise", "metrics", "language")  # of a p
 def process_results(doc: Mapping[str, Any], results: Sequence[str]) -> dict[str, float | None]:
     """Every metric of one item; lm-eval takes the mean over items."""
     protocol = Protocol.model_validate({"prompt": "", **doc["scoring"]})
-    text = results[0] if protocol.max_chars is None else results[0][: protocol.max_chars]
-    output = Output("", doc["id"], "", doc["prompt"], None, None, text, extract(text, protocol.extract), doc["answers"], {}, False, 0)
-    return item_scores(output, protocol, doc["answers"])
+    return score_text(results[0], protocol, doc["answers"])[1]

@@ -13,7 +13,7 @@ from jp_adapt.core.progress import Advance
 from jp_adapt.evaluation.extract import extract
 from jp_adapt.evaluation.prompts import Prompt
 from jp_adapt.evaluation.results import Output
-from jp_adapt.evaluation.scoring import item_scores
+from jp_adapt.evaluation.scoring import item_scores, score_text
 from jp_adapt.inference.backend import Ask, Backend, Chosen, Written
 
 RunProgram = Callable[[str], bool]
@@ -63,7 +63,6 @@ def _chosen(benchmark: str, protocol: Protocol, prompts: Sequence[Prompt], chose
 
 
 def _written(loaded: LoadedBenchmark, kind: Kind, protocol: Protocol, prompt: Prompt, written: Written, run_program: RunProgram | None) -> Output:
-    prediction = extract(written.text, protocol.extract)
     output = Output(
         loaded.id,
         prompt.item.id,
@@ -72,7 +71,7 @@ def _written(loaded: LoadedBenchmark, kind: Kind, protocol: Protocol, prompt: Pr
         None,
         None,
         written.text,
-        prediction,
+        "",
         prompt.answers,
         {},
         False,
@@ -81,8 +80,9 @@ def _written(loaded: LoadedBenchmark, kind: Kind, protocol: Protocol, prompt: Pr
     if kind == "code":
         assert run_program is not None
         program = render(str(loaded.benchmark.test_program), prompt.item.fields | {"generation": written.text})
-        return replace(output, scores={"pass@1": float(run_program(program))})
-    return replace(output, scores=item_scores(output, protocol, prompt.answers))
+        return replace(output, prediction=extract(written.text, protocol.extract), scores={"pass@1": float(run_program(program))})
+    prediction, scores = score_text(written.text, protocol, prompt.answers)
+    return replace(output, prediction=prediction, scores=scores)
 
 
 def _conversations(loaded: LoadedBenchmark, protocol: Protocol, prompts: Sequence[Prompt], backend: Backend, advance: Advance) -> list[Output]:

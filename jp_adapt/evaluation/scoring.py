@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import partial
@@ -12,11 +11,13 @@ import numpy as np
 
 from jp_adapt.benchmarks.benchmark import Protocol
 from jp_adapt.benchmarks.metrics import METRICS
+from jp_adapt.evaluation.extract import extract
 from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.metrics.functions import item_function, whole_function
 from jp_adapt.evaluation.results import MetricScore, Output
 from jp_adapt.evaluation.statistics import wilson_interval
 from jp_adapt.text.normalise import normalise
+from jp_adapt.text.numerals import first_number
 
 RESAMPLES = 1000
 NO_NUMBER = -2.0  # llm-jp-eval's value for an answer without a number, kept so that such answers count against a model
@@ -28,9 +29,25 @@ def item_scores(output: Output, protocol: Protocol, answers: Sequence[str]) -> d
     """The metrics of one item. Those of the whole set (correlations, MCC, BLEU) have the item's part in it: a number, or whether it is right."""
     if output.log_likelihoods is not None:
         return {metric: _choice_score(metric, output) for metric in protocol.metrics}
-    prediction = normalise(output.prediction, protocol.normalise)
-    golds = [normalise(answer, protocol.normalise) for answer in answers]
-    return {metric: _text_score(metric, prediction, golds, protocol) for metric in protocol.metrics}
+    return answer_scores(str(output.prediction), protocol, answers)
+
+
+def score_text(text: str, protocol: Protocol, answers: Sequence[str]) -> tuple[str, dict[str, float | None]]:
+    """The answer in a generated text, and its metrics: the budget in characters first, then the steps of `extract`, then the normalisers, then the metrics.
+
+    Everything that scores a generated text comes here: `jp-adapt eval` on any backend, and the tasks exported to lm-eval.
+    """
+    answer = extract(text if protocol.max_chars is None else text[: protocol.max_chars], protocol.extract)
+    return answer, answer_scores(answer, protocol, answers)
+
+
+def answer_scores(answer: str, protocol: Protocol, answers: Sequence[str]) -> dict[str, float | None]:
+    """The metrics of an extracted answer."""
+    normal, golds = normalise(answer, protocol.normalise), [normalise(gold, protocol.normalise) for gold in answers]
+    return {
+        metric: _text_score(metric, answer, answers, protocol) if METRICS[metric].as_written else _text_score(metric, normal, golds, protocol)
+        for metric in protocol.metrics
+    }
 
 
 def _choice_score(metric: str, output: Output) -> float:
@@ -52,11 +69,9 @@ def _language(metric: str, protocol: Protocol) -> dict[str, str]:
 
 
 def as_number(text: str) -> float:
-    """The number that a text is, everything but digits and the dot away."""
-    try:
-        return float(re.sub(r"[^0-9.]", "", text))
-    except ValueError:
-        return NO_NUMBER
+    """The first number of a text, NO_NUMBER where there is none."""
+    number = first_number(text)
+    return NO_NUMBER if number is None else float(number.value)
 
 
 def metric_score(metric: str, outputs: Sequence[Output], protocol: Protocol, macro: bool = False) -> MetricScore:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+
 from jp_adapt.benchmarks.benchmark import Protocol
 from jp_adapt.benchmarks.items import LoadedBenchmark
 from jp_adapt.benchmarks.profiles import score_name

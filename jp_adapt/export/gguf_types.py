@@ -21,10 +21,12 @@ from gguf import GGMLQuantizationType as Kind
 from gguf.quants import quantize
 
 from jp_adapt.core.errors import UsageError
+from jp_adapt.core.extras import require_extra
 from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.model.gguf_names import GGUF_TYPES, K_TYPES
 from jp_adapt.model.gguf_tensors import Array, LlamaTensor
 
-K_TYPES = {Kind.Q4_K, Kind.Q5_K, Kind.Q6_K}
+_OF_GGML = {Kind.Q4_K, Kind.Q5_K, Kind.Q6_K}
 # Of a row that a type's block does not divide (llama-quant.cpp, `tensor_type_fallback`).
 _NEXT = {Kind.Q4_K: Kind.Q5_0, Kind.Q5_K: Kind.Q5_1, Kind.Q6_K: Kind.Q8_0}
 LAYERS_70B = 80
@@ -41,7 +43,7 @@ class FileType:
 
     @property
     def needs_ggml(self) -> bool:
-        return bool({self.kind, self.head} & K_TYPES)
+        return bool({self.kind, self.head} & _OF_GGML)
 
 
 def _plain(name: str, number: LlamaFileType, head: Kind | None = None) -> FileType:
@@ -67,6 +69,8 @@ FILE_TYPES = {
     )
 }
 AUTO = "AUTO"
+assert {AUTO.lower(), *FILE_TYPES} == set(GGUF_TYPES)
+assert {name for name, kind in FILE_TYPES.items() if kind.needs_ggml} == K_TYPES
 _OF_WEIGHTS = {"F32": "F16", "F16": "F16", "BF16": "BF16"}
 
 
@@ -81,8 +85,8 @@ def file_types(names: Sequence[str], weights: str) -> list[FileType]:
     wanted = list(dict.fromkeys(name.strip().upper() for name in names))
     found = [FILE_TYPES[_OF_WEIGHTS[weights] if name == AUTO else _checked(name)] for name in wanted]
     needing = [kind.name for kind in found if kind.needs_ggml]
-    if needing and importlib.util.find_spec("xllamacpp") is None:
-        raise UsageError(f"type {', '.join(needing)}: made by ggml's own quantiser, in the package xllamacpp; pip install 'jp-adapt[gguf]', or take Q8_0")
+    if needing:
+        require_extra("gguf", f"type {', '.join(needing)}, which ggml's own quantiser makes", "take Q8_0")
     return list(dict.fromkeys(found))
 
 
@@ -95,7 +99,7 @@ def _checked(name: str) -> str:
             "export F16, and make it with llama-imatrix and llama-quantize, or take Q4_K_M"
         )
     else:
-        reason = f"not a type that is exported{did_you_mean(name, list(FILE_TYPES))}; known: auto, {', '.join(FILE_TYPES)}"
+        reason = f"not a type that is exported{did_you_mean(name, list(FILE_TYPES))}; known: {', '.join(GGUF_TYPES)}"
     raise UsageError(f"type {name}: {reason}")
 
 
@@ -132,7 +136,7 @@ def _more_bits(layer: int, num_layers: int) -> bool:
 
 def quantiser(kind: Kind) -> Callable[[Array], Array]:
     """float32 rows [n, columns] -> their stored bytes, uint8 [n, bytes]. It may run in several threads at once."""
-    return partial(_by_ggml, int(kind), *GGML_QUANT_SIZES[kind]) if kind in K_TYPES else partial(_by_gguf, kind)
+    return partial(_by_ggml, int(kind), *GGML_QUANT_SIZES[kind]) if kind in _OF_GGML else partial(_by_gguf, kind)
 
 
 def _by_gguf(kind: Kind, rows: Array) -> Array:

@@ -11,9 +11,10 @@ import httpx2
 import numpy as np
 
 from jp_adapt.core.errors import GateError, JpAdaptError
+from jp_adapt.core.extras import missing_extra
 from jp_adapt.export.gguf_check import PROBE_TEXTS
 from jp_adapt.export.gguf_source import GgufSource
-from jp_adapt.export.llama_server import is_installed, llama_server
+from jp_adapt.export.llama_server import llama_server
 from jp_adapt.model.gguf_tensors import Array
 
 PROBE_LENGTHS = (1, 8, 64, 250)  # tokens; the factors of long rotary embeddings are seen only far from the beginning
@@ -65,8 +66,8 @@ class LlamaCpp:
 
     def check(self, path: Path, kind: str) -> list[str]:
         """What was proven of the file, one line each, or why it was not. GateError where llama.cpp does otherwise than the folder."""
-        if not is_installed():
-            return ["not checked in llama.cpp, which is not installed (pip install 'jp-adapt[gguf]')"]
+        if (missing := missing_extra("gguf")) is not None:
+            return [f"not checked in llama.cpp: {missing}"]
         try:
             with llama_server(path, context=max(PROBE_LENGTHS) + 8, exact=True) as address, httpx2.Client(base_url=address, timeout=600) as client:
                 lines = [_check_ids(self.source, client), _check_prompts(self.source, client)]

@@ -5,7 +5,6 @@ As a module it is that process: `python -m jp_adapt.export.llama_server SETTINGS
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -16,11 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.core.errors import JpAdaptError, UsageError
-
-
-def is_installed() -> bool:
-    return importlib.util.find_spec("xllamacpp") is not None
+from jp_adapt.core.errors import JpAdaptError
+from jp_adapt.core.extras import require_extra
 
 
 @contextmanager
@@ -35,8 +31,7 @@ def llama_server(model: Path, *, context: int = 0, exact: bool = False, host: st
     Raises:
         UsageError: xllamacpp is not installed. JpAdaptError: llama.cpp does not load the file, with its own words.
     """
-    if not is_installed():
-        raise UsageError("llama.cpp is not installed here; pip install 'jp-adapt[gguf]'")
+    require_extra("gguf", "llama.cpp")
     settings = {"model": str(model), "context": context, "exact": exact, "host": host, "port": port, "parallel": parallel}
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         command = [sys.executable, "-m", "jp_adapt.export.llama_server", json.dumps(settings)]

@@ -151,15 +151,11 @@ class ServedSource:
     """A model behind an endpoint. The key is read from the environment, and stands in no file."""
 
     def __init__(self, name: str, served: Served, out: Path) -> None:
-        from jp_adapt.inference.endpoint import Endpoint, EndpointError
-
-        def pause(seconds: float) -> None:
-            if self._stopped.wait(seconds):
-                raise EndpointError("stopped while waiting to try again")
+        from jp_adapt.inference.endpoint import Endpoint
 
         self.name, self.served, self.out = name, served, out
         self._stopped = threading.Event()
-        self._endpoint = Endpoint(served.endpoint, key_variable=served.api_key_env, timeout_s=served.timeout_s, sleep=pause)
+        self._endpoint = Endpoint(served.endpoint, key_variable=served.api_key_env, timeout_s=served.timeout_s, stopped=self._stopped)
         self._backend: Backend | None = None
 
     @property
@@ -191,7 +187,7 @@ class ServedSource:
         else:
             side = text_side(self.served.tokenizer)
             description |= side.description
-            tokens = TokenBackend.of(EndpointEngine(completions, side.tokenizer.runtime.decode), side)
+            tokens = TokenBackend.of(EndpointEngine(completions, side), side)
             backend = EndpointBackend(completions, tokens=tokens, max_tokens=side.max_tokens)
         write_json(self.out / MODEL, description)
         return backend

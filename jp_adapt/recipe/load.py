@@ -29,11 +29,13 @@ STEP_PATHS = ("files", "data")  # parameters of the steps of a corpus recipe tha
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A checked recipe, the text of its file byte for byte, and where it lies."""
+    """A checked recipe, the text of its file byte for byte, and where it lies; and how it was asked for: by which name or path, with which settings."""
 
     recipe: schema.Recipe
     text: str
     path: Path
+    asked: str = ""
+    overrides: tuple[str, ...] = ()
 
 
 def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), *, need_files: bool = True) -> LoadedRecipe:
@@ -57,7 +59,7 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), *, need
     if need_files:
         _check_files(recipe, document)
         _check_deepspeed(recipe, document)
-    return LoadedRecipe(recipe, read_text(path), path)
+    return LoadedRecipe(recipe, read_text(path), path, str(name_or_path), tuple(overrides))
 
 
 def find_recipe(name_or_path: str | Path, shipped: dict[str, Path] | None = None) -> Path:

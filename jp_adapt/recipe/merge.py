@@ -96,7 +96,7 @@ class MergeSettings(Part):
     base: Name | None = Field(None, description="the model that the others were tuned from, for methods that merge differences")
     slices: list[Slice] | None = Field(None, min_length=1, description="layers of the merged model from the first on; without it, all layers of all models")
     normalize: bool | None = Field(None, description="weights are divided by their sum; each method's own default")
-    lambda_: float | None = Field(None, ge=-1e9, le=1e9, alias="lambda", description="factor of all differences to the base; 1 by default")
+    lambda_: Value | None = Field(None, alias="lambda", description="factor of all differences to the base; 1 by default")
     t: Value | None = Field(None, description="slerp: from 0, the first model, to 1, the second")
     topk: float | None = Field(None, gt=0, le=1, description="SCE: share of the elements that differ most; 1 by default")
     seed: Seed = Field(0, description="of the random masks of DARE and DELLA")
@@ -111,9 +111,9 @@ class MergeSettings(Part):
 
     def shared(self) -> dict[str, settings.Setting]:
         """The parameters that are set for the whole merge."""
-        numbers = {"normalize": self.normalize, "lambda": self.lambda_, "topk": self.topk}
+        numbers = {"normalize": self.normalize, "topk": self.topk}
         given: dict[str, settings.Setting] = {name: float(value) for name, value in numbers.items() if value is not None}
-        return given if self.t is None else given | {"t": self.t}
+        return given | {name: value for name, value in (("lambda", self.lambda_), ("t", self.t)) if value is not None}
 
 
 class MergeRecipe(MergeSettings):

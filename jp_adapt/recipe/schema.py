@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import Field, model_validator
 
 from jp_adapt.benchmarks.part import Count, Name, NotNegative, Part, Positive, Seed
+from jp_adapt.model.gguf_names import K_TYPES, GgufType
 
 MAX_NEW_TOKENS = 10**6
 MAX_TOKEN_CHARS = 1_000
@@ -126,6 +127,11 @@ class _Stage(Part):
     extra: ClassVar[str | None] = None  # optional packages that it needs, by the name of the extra
 
     @property
+    def needs(self) -> str | None:
+        """The extra that this stage needs, with the settings that it has."""
+        return self.extra
+
+    @property
     def upstream(self) -> list[str]:
         """Ids of the stages (or "base") whose results it takes."""
         return [getattr(self, "start", "base")]
@@ -232,7 +238,7 @@ class SftStage(_Tuning):
 
 
 class ExportStage(_Stage):
-    """Merge into a plain model folder that transformers loads."""
+    """Merge into a plain model folder that transformers loads, and write it in other formats beside it."""
 
     starts_from: ClassVar[tuple[str, ...]] = ("pretrain", "rows", "sft")
     gives: ClassVar[Literal["model"]] = "model"
@@ -240,6 +246,20 @@ class ExportStage(_Stage):
     kind: Literal["export"]
     start: Name
     dtype: Literal["float32", "bfloat16"] = "float32"
+    formats: tuple[Literal["gguf"], ...] = Field((), description="formats beside the folder's own; gguf: files of `gguf_types` in the folder, for llama.cpp")
+    gguf_types: tuple[GgufType, ...] = Field(
+        ("auto",), min_length=1, description="auto is BF16 for bfloat16 weights, else F16; Q6_K, Q5_K_M and Q4_K_M need jp-adapt[gguf]"
+    )
+
+    @property
+    def needs(self) -> str | None:
+        return "gguf" if self.formats and not K_TYPES.isdisjoint(self.gguf_types) else None
+
+    @model_validator(mode="after")
+    def _types_of_a_format(self) -> ExportStage:
+        if "gguf_types" in self.model_fields_set and "gguf" not in self.formats:
+            raise ValueError("gguf_types is of no use without formats: [gguf]")
+        return self
 
 
 class PreferenceStage(_Stage):
@@ -290,7 +310,7 @@ class EvaluateStage(_Stage):
     data: str | None = Field(None, description="folder that holds the upstream repositories of the benchmarks whose data is not shipped")
     profile: str | None = Field(None, description="whose prompts and scorers; the suite's by default, else jp-adapt")
     shots: int | None = Field(None, ge=0, le=64, description="examples before each item; each protocol's own by default")
-    limit: Count | None = Field(None, description="measure the first items of each benchmark alone")
+    limit: Count | None = Field(None, description="measure a sample of so many items of each benchmark, the same for every model")
     segment: list[str] = Field(default_factory=list, description="sentences whose segmentation the report shows")
     samples: Samples | None = None
 

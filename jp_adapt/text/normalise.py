@@ -6,6 +6,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
+from jp_adapt.text.numerals import replace_numerals, without_grouping
+
 Row = tuple[str, str, str]  # characters, what they become, why
 
 WIDTH: tuple[Row, ...] = (
@@ -39,13 +41,6 @@ UNITS: tuple[tuple[str, str, str], ...] = (
     ("リットル", "l", "unit spelled out; after its multiples"),
     ("ドル", "$", "unit spelled out"),
 )
-_DIGITS = {char: value for value, char in enumerate("〇一二三四五六七八九")} | {"零": 0}
-_TENS = {"十": 10, "百": 100, "千": 1000}
-_MYRIADS = {"万": 10**4, "億": 10**8, "兆": 10**12, "京": 10**16}
-_KANJI_NUMBER = re.compile(r"[〇零一二三四五六七八九十百千万億兆京]+")
-# Words in which a kanji numeral counts nothing: left as they are, else 「一番」 and 「1番」 would be told apart from their own reading.
-_NO_NUMBERS = re.compile(r"一般|一緒|一部|一方|一致|唯一|統一|万一|万歳|千葉|八百屋|百貨店|三重県|四国|九州|五輪|十分に")
-_NUMBER_COMMA = re.compile(r"(?<=\d)[,、，](?=\d{3}(?!\d))")
 # A trailing 。 or ! belongs to the sentence, not to the answer; inside an answer (「モーニング娘。」 aside) it is kept.
 _END = re.compile(r"[\s。．.、,，!！?？・:：;；]+$")
 
@@ -60,52 +55,6 @@ def replace_units(text: str) -> str:
     for name, symbol, _ in UNITS:
         text = re.sub(rf"(?<=[0-9０-９〇一二三四五六七八九十百千万億兆]){name}", symbol, text)
     return text
-
-
-def remove_number_commas(text: str) -> str:
-    """Commas between groups of three digits away: 1,234 is 1234."""
-    return _NUMBER_COMMA.sub("", text)
-
-
-def kanji_number(text: str) -> int | None:
-    """Value of a number in kanji, positional (二〇二四) or with units (三百二十万); None where it is none."""
-    if not text:
-        return None
-    if all(char in _DIGITS for char in text):
-        return int("".join(str(_DIGITS[char]) for char in text))
-    total = section = digit = 0
-    have_digit = False
-    for char in text:
-        if char in _DIGITS:
-            if have_digit:
-                return None
-            digit, have_digit = _DIGITS[char], True
-        elif char in _TENS:
-            section += (digit if have_digit else 1) * _TENS[char]
-            digit, have_digit = 0, False
-        elif char in _MYRIADS:
-            value = section + digit
-            total += (value or 1) * _MYRIADS[char]
-            section = digit = 0
-            have_digit = False
-        else:
-            return None
-    return total + section + digit
-
-
-def replace_kanji_numbers(text: str) -> str:
-    """Numbers in kanji as digits (三百二十 becomes 320, 3万 becomes 30000); words that only contain such a character stay."""
-    kept = [(match.start(), match.end()) for match in _NO_NUMBERS.finditer(text)]
-
-    def digits(match: re.Match[str]) -> str:
-        if any(start < match.end() and match.start() < end for start, end in kept):
-            return match.group()
-        value = kanji_number(match.group())
-        return match.group() if value is None else str(value)
-
-    text = re.sub(r"(\d+)([万億兆])(?![〇零一二三四五六七八九十百千万億兆京\d])", lambda match: str(int(match[1]) * _MYRIADS[match[2]]), text)
-    kept = [(match.start(), match.end()) for match in _NO_NUMBERS.finditer(text)]
-    return _KANJI_NUMBER.sub(digits, text)
 
 
 def collapse_spaces(text: str) -> str:
@@ -123,8 +72,8 @@ NORMALISERS: dict[str, Callable[[str], str]] = {
     "case": str.casefold,
     "punctuation": lambda text: _END.sub("", text),
     "units": replace_units,
-    "number_commas": remove_number_commas,
-    "kanji_numerals": replace_kanji_numbers,
+    "number_commas": without_grouping,
+    "kanji_numerals": replace_numerals,
 }
 
 

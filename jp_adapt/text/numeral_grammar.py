@@ -68,7 +68,8 @@ def magnitude(text: str, start: int) -> tuple[Fraction, int]:
 def _apart(text: str, at: int) -> _Part | None:
     """What follows a big unit and a space, as long as it has a unit of its own: 1億 2000万."""
     part = _section(text, at + 1) if re.match(r" \d", text[at : at + 2]) else None
-    return part if part is not None and text[_unit(text, part.end) :][:1] in _BIG else None
+    unit = _unit(text, part.end) if part is not None else at
+    return part if text[unit : unit + 1] in tuple(_BIG) else None
 
 
 def _section(text: str, at: int) -> _Part | None:

@@ -15,7 +15,9 @@ _ENCLOSED = "\u00bc-\u00be\u2150-\u215e\u2460-\u249b\u24ea-\u24ff\u2776-\u2793\u
 _ANY_START = re.compile(rf"{START.pattern}|[{_ENCLOSED}]|\\[dt]?frac\{{\d")
 _IS_ENCLOSED = re.compile(f"[{_ENCLOSED}]")
 _TEX_FRACTION = re.compile(r"\\[dt]?frac\{(\d{1,9})\}\{(\d{1,9})\}")
-_SLASH = re.compile(r"(\d{1,3}) ?[/／⁄] ?([1-9１-９]\d{0,2})(?![\d/／⁄]|[.．]\d| ?[=＝])")  # neither a date nor the left side of an equation
+# Neither a date (2024/3/15) nor a division (33 × 210/100, 120/4 = 30, 7 / 2).
+_SLASH = re.compile(r"(\d{1,3})[/／⁄]([1-9１-９]\d{0,2})(?![\d/／⁄]|[.．]\d| ?[=＝×÷*])")
+_BEFORE_NO_FRACTION = re.compile(r"[\d/／⁄.．]$|[×÷*] ?$")
 _OF = re.compile("分の|ぶんの")
 _TEN_TO = re.compile(r" ?(?:[×xX*]|\\times) ?10(?:\^|\*\*)\{?([-−]?\d{1,3})\}?|[eE]([-+]?\d{1,3})(?![\w.])")
 # Digits behind a letter belong to a name or a unit (H2O, A4, cm2, GPT-4), but for codes of currencies, "No" and "p", x for "times", and commands of TeX.
@@ -130,7 +132,7 @@ def _unsigned(readable: str, start: int) -> tuple[Fraction, int, bool]:
 
 
 def _slash(readable: str, start: int) -> re.Match[str] | None:
-    return None if re.search(r"[\d/／⁄.．]$", readable[max(0, start - 1) : start]) else _SLASH.match(readable, start)
+    return None if _BEFORE_NO_FRACTION.search(readable[max(0, start - 2) : start]) else _SLASH.match(readable, start)
 
 
 def _in_name(before: str) -> bool:
@@ -151,7 +153,7 @@ def _is_mixed(whole: Number, readable: str, start: int, value: Fraction) -> bool
         0 < value < 1
         and whole.value.denominator == 1
         and bool(whole.value)
-        and (between == "と" or (between in ("", " ") and "の" not in readable[start:][:4]))
+        and (between == "と" or (between in ("", " ") and "の" not in readable[start : start + 4]))
     )
 
 

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import groupby
 from typing import Any
 
@@ -64,7 +65,7 @@ class Vocabulary:
     add_space_prefix: bool
     note: str | None = None
 
-    @property
+    @cached_property
     def unused(self) -> set[int]:
         """Ids of rows without a token."""
         return {token_id for token_id, kind in enumerate(self.types) if kind == UNUSED and _PAD.fullmatch(self.tokens[token_id])}

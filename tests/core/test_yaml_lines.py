@@ -73,7 +73,10 @@ def bombs() -> list[str]:
         ("a: 1\nd: 2024-13-45\n", "f:2: '2024-13-45' is read as a date; put quotes around a text that looks like one"),
         ("a: 1\nno: 2\n", "f:2: the key 'no' is read as a truth value; put quotes around a text that looks like one"),
         ("1: 2\n", "f:1: the key '1' is read as a number; put quotes"),
-        ("a: !!python/object/apply:os.system [ls]\n", "f:1: not valid YAML ('tag:yaml.org,2002:python/object/apply:os.system' is no kind of value that is read here)"),
+        (
+            "a: !!python/object/apply:os.system [ls]\n",
+            "f:1: not valid YAML ('tag:yaml.org,2002:python/object/apply:os.system' is no kind of value that is read here)",
+        ),
         ("a: !!binary AAAA\n", "f:1: not valid YAML ('tag:yaml.org,2002:binary'"),
         ("a: !!set {x, y}\n", "f:1: not valid YAML ('tag:yaml.org,2002:set'"),
         ("a: &x [*x]\n", "f:1: not valid YAML (the anchor 'x' holds itself)"),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jp_adapt.core.errors import InputError, JpAdaptError
 import jp_adapt
+from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.evaluation.results import (
     BatchCheck,
     BenchmarkScore,

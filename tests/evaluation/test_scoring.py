@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from jp_adapt.benchmarks.benchmark import Extract, Protocol
-from jp_adapt.benchmarks.items import load_benchmark
+from jp_adapt.benchmarks.items import load_benchmark, load_declaration, protocol_of
 from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.evaluation.extract import STEPS, extract
+from jp_adapt.evaluation.lm_eval_scores import SCORING, process_results
 from jp_adapt.evaluation.metrics.functions import item_function, whole_function
 from jp_adapt.evaluation.prompts import build_prompts
 from jp_adapt.evaluation.results import Output, PartScore, PromptSet
-from jp_adapt.evaluation.scoring import alarms, chance, item_scores, majority, metric_score
+from jp_adapt.evaluation.scoring import alarms, chance, item_scores, majority, metric_score, score_text
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
 from tests.data import SHARED
 
@@ -101,6 +102,59 @@ def test_an_answer_in_full_width_characters_is_right(text: str, gold: str) -> No
     assert written([text], [[gold]], plain)[0].scores["exact_match"] == 0.0
 
 
+MGSM = [
+    *(("1万8000ドル", 18000), ("３万５千円", 35000), ("1.5万円", 15000), ("2千300人", 2300), ("3千円", 3000), ("5百個", 500), ("１億2,000万円", 120000000)),
+    *(("1千万円", 10000000), ("5万3,000円", 53000), ("18個で十分です", 18), ("全部で40ドルです。一応の確認", 40), ("12本が一番多い", 12)),
+    *(("答えは12個です。万が一", 12), ("それぞれ100、200個", 200), ("答えは△3です", -3), ("合計五千二百円", 5200), ("一人4個で、十六個", 16)),
+]
+JSTS = [("３．５", 3.5), ("類似度は３．２", 3.2), ("三", 3.0), ("三点五", 3.5), ("-1", -1.0), ("４", 4.0), ("2.40", 2.4), ("わからない", -2.0)]
+
+
+def both_ways(benchmark: str, profile: str, text: str, gold: str) -> dict[str, float | None]:
+    """The scores of an answer in `jp-adapt eval`, after they were found to be those of the task that is exported to lm-eval."""
+    declared, _ = load_declaration(benchmark)
+    protocol = protocol_of(benchmark, declared, profile)
+    scores = score_text(text, protocol, [gold])[1]
+    scoring = protocol.model_dump(mode="json", include=set(SCORING))
+    assert process_results({"id": "1", "prompt": "", "answers": [gold], "scoring": scoring}, [text]) == scores
+    return scores
+
+
+@pytest.mark.parametrize(("text", "number"), MGSM)
+def test_mgsm_takes_the_last_number_that_was_written(text: str, number: int) -> None:
+    assert both_ways("ja/mgsm-ja", "jp-adapt", text, f"{number}") == {"number_match": 1.0}
+    assert both_ways("ja/mgsm-ja", "jp-adapt", text, f"{number:,}") == {"number_match": 1.0}
+    assert both_ways("ja/mgsm-ja", "jp-adapt", text, f"{number + 1}") == {"number_match": 0.0}
+
+
+@pytest.mark.parametrize(("text", "number"), JSTS)
+def test_jsts_takes_the_first_number_that_was_written(text: str, number: float) -> None:
+    assert both_ways("ja/jsts", "jp-adapt", text, "3.0") == {"pearson": number, "spearman": number}
+
+
+@pytest.mark.parametrize(("text", "number"), [("３．５", 3.5), ("-1", 1.0), ("三", -2.0), ("4、5", 45.0), ("1.2.3", -2.0), ("3\n\n4", 3.0)])
+def test_llm_jp_eval_takes_numbers_as_it_does(text: str, number: float) -> None:
+    """llm-jp-eval 1.1.1 and 1.3.0, src/llm_jp_eval/utils.py: the first paragraph, stripped, after NFKC, without all but digits and dots."""
+    assert both_ways("ja/jsts", "llm-jp-eval", text, "3.0") == {"pearson": number, "spearman": number}
+
+
+@pytest.mark.parametrize("profile", ["stability-0.3", "lm-eval-ja"])
+@pytest.mark.parametrize(
+    ("text", "number"), [("1万8000ドル", 8000), ("３万５千円", None), ("18個で十分です", 18), ("答えは1,234", 1234), ("1.5万円", None), ("十八", None)]
+)
+def test_the_harnesses_take_numbers_as_they_do(profile: str, text: str, number: int | None) -> None:
+    for gold in (8000, 5, 18, 1234, 15):
+        assert both_ways("ja/mgsm-ja", profile, text, f"{gold}") == {"harness_number_match": float(gold == number)}
+
+
+def test_no_normaliser_comes_before_a_number_is_read() -> None:
+    """Whatever a declaration of one's own names: 「それぞれ100、200」 is no 100200, and ① no digit of 5."""
+    fields = {"prompt": "x", "max_chars": 99, "normalise": ["nfkc", "number_commas", "kanji_numerals"], "metrics": ["number_match", "pearson", "exact_match"]}
+    protocol = Protocol.model_validate(fields)
+    assert score_text("①5", protocol, ["5"])[1] == {"number_match": 1.0, "pearson": 1.0, "exact_match": 0.0}
+    assert score_text("１，２００", protocol, ["1200"])[1] == {"number_match": 1.0, "pearson": 1200.0, "exact_match": 1.0}
+
+
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     generator = np.random.default_rng(0)
     hits = 0
@@ -171,6 +225,15 @@ def test_a_prompt_set_has_mean_and_range(benchmark_data: Path) -> None:
         ("a\nb\n\nc", ["first_paragraph"], "a\nb"),
         ("近さは4.5です 3", ["first_number"], "4.5"),
         ("なし", ["first_number"], ""),
+        ("類似度は３．２", ["first_line", "first_number"], "3.2"),
+        ("三点五\n4", ["first_line", "first_number"], "3.5"),
+        ("-1", ["first_number"], "-1"),
+        ("1個1.5万円で2個、答えは３万円。十分です", ["last_number"], "30000"),
+        ("なし", ["last_number"], ""),
+        ("類似度は３．２", ["llm_jp_number"], "3.2"),
+        ("-1", ["llm_jp_number"], "1"),
+        ("三", ["llm_jp_number"], ""),
+        ("1.2.3", ["llm_jp_number"], ""),
     ],
 )
 def test_what_of_a_text_is_the_answer(text: str, steps: list[str], out: str) -> None:

@@ -7,19 +7,31 @@ from pathlib import Path
 
 import pytest
 
+from jp_adapt.tokenizer.bpe import BpeTokenizer
+from jp_adapt.tokenizer.load import LoadedTokenizer
 from tests.export.models import ROPE_LINEAR, ROPE_LLAMA3, ROPE_YARN, add_llama, write_base_tokenizer, write_extended_tokenizer
 from tests.tokenizer.conftest import (  # noqa: F401
+    Trio,
     english,
+    extend_loaded,
     japanese,
     small,
     small_trio,
-    smollm2,
-    smollm2_trio,
     sp,
     sp_trio,
     tik,
     tik_trio,
 )
+
+
+@pytest.fixture(scope="session")
+def digits_trio(small, japanese) -> Trio:  # noqa: F811
+    """Cut as SmolLM2 cuts: digits apart."""
+    byte_level = small.spec["pre_tokenizer"]
+    pre_tokenizer = {"type": "Sequence", "pretokenizers": [{"type": "Digits", "individual_digits": True}, byte_level]}
+    base = BpeTokenizer(small.spec | {"pre_tokenizer": pre_tokenizer})
+    return extend_loaded(LoadedTokenizer(base, []), japanese[:40], 500)
+
 
 needs_llama_cpp = pytest.mark.skipif(importlib.util.find_spec("xllamacpp") is None, reason="xllamacpp is not installed (pip install 'jp-adapt[gguf]')")
 
@@ -30,7 +42,7 @@ MODELS = {
     "llama3": ("tik", False, 0, {"tied": True, "dtype": "float16"}),
     "llama3-extended": ("tik", True, 33, {"rope": ROPE_LLAMA3, "tied": True, "intermediate_size": 70}),
     "gpt2-extended": ("small", True, 0, {"rope": ROPE_YARN, "head_dim": 32, "attention_bias": True, "mlp_bias": True}),
-    "smollm2-extended": ("smollm2", True, 1, {"rope": ROPE_YARN | {"attention_factor": 1.3, "beta_fast": 16.0}}),
+    "smollm-extended": ("digits", True, 1, {"rope": ROPE_YARN | {"attention_factor": 1.3, "beta_fast": 16.0}}),
 }
 
 

@@ -22,6 +22,7 @@ BENCHMARKS = (
     "tokenizer_criteria",
     "tokenizer_rows",
     "tokenizer_rivals",
+    "number_reader",
     "corpus_defects",
     "corpus_minhash",
     "corpus_steps",

@@ -91,7 +91,7 @@ def spell(rng: random.Random) -> Spelled:
         "full width, thousands": lambda: (f"{number:,}".translate(FULL_WIDTH), Fraction(number)),
         "kanji": lambda: (in_kanji(number), Fraction(number)),
         "kanji by place": lambda: (by_place(number), Fraction(number)),
-        "formal": lambda: (formal(number), Fraction(number)),
+        "formal": lambda: (formal(number + 10), Fraction(number + 10)),
         "mixed": lambda: (mixed(number, rng), Fraction(number)),
         "decimals": lambda: _decimals(rng),
         "decimals of a unit": lambda: _decimals_of_a_unit(rng),
@@ -153,10 +153,15 @@ BEFORE = (
     "三人とも{}です",
 )
 COUNTERS = ("", "", "円", "ドル", "個", "人", "本", "枚", "%", "パーセント", "キロ", "回", "匹", "歳", "kg", "度", "つ分")
+MEASURES = ("", "円", "%", "パーセント", "キロ", "kg", "度", "倍", "メートル")
 
 
 def in_a_sentence(rng: random.Random) -> tuple[str, Spelled]:
     """A sentence whose last number is the spelled one."""
     spelled = spell(rng)
-    counter = "" if "分の" in spelled.text or "/" in spelled.text else rng.choice(COUNTERS)
+    counter = rng.choice(COUNTERS)
+    if "分の" in spelled.text or "/" in spelled.text:
+        counter = ""
+    elif "点" in spelled.text:  # 960点5人 are 960 points of five people
+        counter = rng.choice(MEASURES)
     return rng.choice(AROUND + BEFORE).format(spelled.text + counter), spelled

@@ -6,9 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Sequence
 
-from jp_adapt.text.normalise import kanji_number
+from jp_adapt.text import numerals
 
-NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?")
 HARNESS_NUMBER = re.compile(r"(\-?[0-9\.\,]+)")
 
 
@@ -62,19 +61,15 @@ def _fuzz_ratio(left: str, right: str) -> float:
 
 
 def last_number(text: str) -> float | None:
-    """The last number of a text, digits or kanji; None where there is none."""
-    found = NUMBER.findall(text)
-    if found:
-        return float(found[-1].replace(",", ""))
-    kanji = re.findall(r"[〇零一二三四五六七八九十百千万億兆]+", text)
-    value = kanji_number(kanji[-1]) if kanji else None
-    return None if value is None else float(value)
+    """The last number of a text, in any of the spellings of `jp_adapt.text.numerals`; None where there is none."""
+    number = numerals.last_number(text)
+    return None if number is None else float(number.value)
 
 
 def number_match(prediction: str, answer: str) -> float:
     """Whether the last number of an answer is the right one."""
-    found, right = last_number(prediction), last_number(answer)
-    return float(found is not None and found == right)
+    given, right = numerals.last_number(prediction), numerals.last_number(answer)
+    return float(given is not None and right is not None and given.value == right.value)
 
 
 def harness_number(text: str) -> int | None:

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.inference.text_side import read_facts, special_token
-from jp_adapt.pipeline.run_folder import StageFolder
+from jp_adapt.pipeline.run_folder import StageFolder, StageRecord
 from jp_adapt.pipeline.stages.prepared import is_prepared, prepared_texts
 from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage, TokenizerStage
 
@@ -47,6 +47,10 @@ class Context:
             assert not isinstance(stage, EvaluateStage)
             stage_id = stage.start
         return found
+
+    def records(self, stage_id: str) -> list[StageRecord]:
+        """What the stage `stage_id` and those it started from wrote down of themselves, the earliest first."""
+        return [record for ancestor in self.ancestors(stage_id) if (record := self.stage_folder(ancestor).record()) is not None]
 
     def tokenizer_folder(self, stage_id: str) -> Path:
         """Folder of the tokenizer that the stage `stage_id` (or "base") works with."""

@@ -31,14 +31,22 @@ TRANSIENT = [
 ]
 
 
-def ask(server: JudgeServer, waits: list[float] | None = None, **options: object) -> Completion:
-    with HttpJudge(server.url, "judge-1", timeout_s=0.6, sleep=(waits if waits is not None else []).append, **options) as judge:  # type: ignore[arg-type]
+class Waits(list[float]):
+    """Stands in the place of the event that ends waits: it takes no time, and remembers how long each would have been."""
+
+    def wait(self, seconds: float) -> bool:
+        self.append(seconds)
+        return False
+
+
+def ask(server: JudgeServer, waits: Waits | None = None, **options: object) -> Completion:
+    with HttpJudge(server.url, "judge-1", timeout_s=0.6, stopped=Waits() if waits is None else waits, **options) as judge:
         return judge.complete(BODY)
 
 
 @pytest.mark.parametrize("trouble", TRANSIENT)
 def test_a_passing_trouble_is_tried_again(trouble: str) -> None:
-    waits: list[float] = []
+    waits = Waits()
     with judge_server([trouble, trouble]) as server:
         assert ask(server, waits) == GOOD
     assert len(server.bodies) == 3
@@ -47,7 +55,7 @@ def test_a_passing_trouble_is_tried_again(trouble: str) -> None:
 
 
 def test_the_server_says_how_long_to_wait() -> None:
-    waits: list[float] = []
+    waits = Waits()
     with judge_server(["429", "429-date", "500", "500", "500"]) as server:
         ask(server, waits)
     assert waits[0] == 2.0  # Retry-After: 2 is longer than the first wait of its own
@@ -76,11 +84,21 @@ def test_a_wrong_model_ends_everything() -> None:
         ask(server)
 
 
-def test_nobody_listens() -> None:
-    with judge_server() as server:
+def test_where_nobody_has_answered_yet_a_refused_connection_ends_everything_at_once() -> None:
+    waits = Waits()
+    with judge_server(["ok", "hang-up"]) as server:
         url = server.url
-    with pytest.raises(RequestError, match="ConnectError"), HttpJudge(url, "m", tries=2, sleep=lambda _: None) as judge:
-        judge.complete(BODY)
+        with HttpJudge(url, "m", tries=3, stopped=waits) as judge:
+            judge.complete(BODY)
+            server.shutdown()
+            server.server_close()
+            with pytest.raises(RequestError, match="Connect.*, 3 times; what came is kept"):
+                judge.complete(BODY)
+    assert len(waits) == 2, "a server that has answered may come back"
+    for address, why in ((url, "nobody answers .*Connection refused.*check the address, and that the server runs"), ("http://no.invalid/v1", "nobody answers")):
+        with pytest.raises(EndpointError, match=why), HttpJudge(address, "m", stopped=waits) as judge:
+            judge.complete(BODY)
+    assert len(waits) == 2
 
 
 def test_the_key_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -100,7 +118,7 @@ def test_a_key_that_is_not_there_is_a_usage_error(monkeypatch: pytest.MonkeyPatc
         HttpJudge("http://localhost/v1", "m", key_variable="MY_KEY")
     with pytest.raises(UsageError, match="'localhost:8000' is no address"):
         HttpJudge("localhost:8000", "m")
-    for address in ("https://me:pass@localhost/v1", "https://localhost/v1?key=abc"):
+    for address in ("https://me:pass@localhost/v1", "https://localhost/v1?key=abc", "https://localhost/v1#abc"):
         with pytest.raises(UsageError, match="holds no password and no key") as caught:
             HttpJudge(address, "m")
         assert "pass@" not in str(caught.value)
@@ -134,6 +152,6 @@ def test_a_local_model_answers_through_its_backend() -> None:
     judge = LocalJudge(backend, {"model": "m"})
     body = {"messages": [{"role": "system", "content": "あなたは審判です。\n\n"}, {"role": "user", "content": "質問"}], "temperature": 0.0, "max_tokens": 9}
     assert judge.complete(body) == Completion("[[7]]", len("<user>あなたは審判です。\n\n質問<assistant>"), 5, None)
-    assert backend.asked == [Ask("<user>あなたは審判です。\n\n質問<assistant>", (), None, 9)]
+    assert backend.asked == [Ask("<user>あなたは審判です。\n\n質問<assistant>", (), None, 9, start="nothing")]
     with pytest.raises(RefusedError, match="m: the prompt is 10 tokens longer than the model's context allows"):
         LocalJudge(Echo("x", longest=20), {"model": "m"}).complete(body)
