@@ -46,8 +46,8 @@ def _add_gguf(actions: Any) -> None:
     parser = actions.add_parser(
         "gguf",
         help="a model folder as GGUF files, for llama.cpp and what is built on it",
-        description="Write a model folder as GGUF, and prove that the file holds the same tokenizer and weights; with jp-adapt[gguf] also that llama.cpp computes "
-        "the same from it. A file that differs does not appear.",
+        description="Write a model folder as GGUF, and prove that the file holds the same tokenizer and weights; with jp-adapt[gguf] also that llama.cpp "
+        "computes the same from it. A file that differs does not appear.",
     )
     parser.add_argument("model", type=Path, help="folder of a Hugging Face model, such as runs/NAME/stages/model/final")
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="new file; of several types each gets its type into its name: FILE-Q8_0.gguf")

@@ -175,9 +175,7 @@ def test_the_tokenizer_of_llama2_comes_back_whole(tmp_path):
     out.mkdir()
     convert_gguf(tmp_path / "model.gguf", out)
     spec = json.loads((out / "tokenizer.json").read_text(encoding="utf-8"))
-    known = {text: token_id for text, token_id in loaded.tokenizer.spec["model"]["vocab"].items()} | {
-        token["content"]: token["id"] for token in loaded.tokenizer.spec["added_tokens"]
-    }
+    known = loaded.tokenizer.spec["model"]["vocab"] | {token["content"]: token["id"] for token in loaded.tokenizer.spec["added_tokens"]}
     assert (spec["model"]["vocab"], spec["model"]["merges"]) == (known, [list(pair) for pair in loaded.tokenizer.merges])
     back = load_tokenizer(out)
     code = [line for line in Path(__file__).read_text(encoding="utf-8").splitlines() if line]
