@@ -224,12 +224,19 @@ def test_a_damaged_file_is_read_or_refused(tmp_path_factory, data):
         whole[data.draw(st.integers(0, 1200))] = data.draw(st.integers(0, 255))
     path = folder / "damaged.gguf"
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
+    refusal = _refusal(path)
+    assert refusal is None or str(path) in refusal
+
+
+def _refusal(path: Path) -> str | None:
+    """What a file is refused with, after all of it was asked for; None where it is read."""
     try:
         file = GgufFile(path)
         for tensor in expected_tensors(file, model_config(file)):
             dequantized_rows(file, tensor.gguf)
     except InputError as error:
-        assert str(path) in str(error)
+        return str(error)
+    return None
 
 
 def test_no_such_file(tmp_path):
