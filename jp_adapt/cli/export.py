@@ -98,7 +98,7 @@ def _add_ollama(actions: Any) -> None:
     parser = actions.add_parser(
         "ollama",
         help="a folder for Ollama: GGUF and Modelfile",
-        description="Write a folder for `ollama create`: the model as GGUF, and a Modelfile with its chat template in Go's syntax, its system prompt and stops.",
+        description="Write a folder for `ollama create`: the model as GGUF, and a Modelfile with its chat template in Go's syntax.",
     )
     parser.add_argument("model", type=Path, help="folder of a Hugging Face model, such as runs/NAME/stages/model/final")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder")
