@@ -36,12 +36,11 @@ STABLE_BELUGA = """\
 
 ### Assistant:
 """
-LLAMA2 = """\
-⟦bos⟧{{ $system := .System }}{{ $begin := "" }}{{ range .Messages }}{{ if eq .Role "user" }}{{ $begin }}[INST] {{ if $system }}<<SYS>>
-{{ $system }}
-<</SYS>>
-
-{{ end }}{{ .Content }} [/INST] {{ $system = "" }}{{ $begin = "⟦bos of a later turn⟧" }}{{ else if eq .Role "assistant" }}{{ .Content }} ⟦eos⟧{{ end }}{{ end }}"""
+LLAMA2 = (
+    '⟦bos⟧{{ $system := .System }}{{ $begin := "" }}{{ range .Messages }}{{ if eq .Role "user" }}{{ $begin }}[INST] '
+    '{{ if $system }}<<SYS>>\n{{ $system }}\n<</SYS>>\n\n{{ end }}{{ .Content }} [/INST] {{ $system = "" }}{{ $begin = "⟦bos of a later turn⟧" }}'
+    '{{ else if eq .Role "assistant" }}{{ .Content }} ⟦eos⟧{{ end }}{{ end }}'
+)
 LLAMA3 = """\
 ⟦bos⟧{{ range .Messages }}<|start_header_id|>{{ .Role }}<|end_header_id|>
 
