@@ -249,9 +249,11 @@ class ExportStage(_Stage):
     kind: Literal["export"]
     start: Name
     dtype: Literal["float32", "bfloat16"] = "float32"
-    formats: tuple[Literal["gguf"], ...] = Field((), description="formats beside the folder's own; gguf: files of `gguf_types` in the folder, for llama.cpp")
-    gguf_types: tuple[GgufType, ...] = Field(
-        ("auto",), min_length=1, description="auto is BF16 for bfloat16 weights, else F16; Q6_K, Q5_K_M and Q4_K_M need jp-adapt[gguf]"
+    formats: list[Literal["gguf"]] = Field(
+        default_factory=list, description="formats beside the folder's own; gguf: files of `gguf_types` in the folder, for llama.cpp"
+    )
+    gguf_types: list[GgufType] = Field(
+        ["auto"], min_length=1, description="auto is BF16 for bfloat16 weights, else F16; Q6_K, Q5_K_M and Q4_K_M need jp-adapt[gguf]"
     )
 
     @property
