@@ -93,12 +93,16 @@ class OpenModel:
         return [piece for piece in bpe.split([token])[0] if piece < self.rows]
 
 
-def open_model(name: str, path: Path, adapter: Path | None) -> OpenModel:
-    """Open a model folder, or an adapter on the model folder `path`.
+def open_models(folders: Mapping[str, tuple[Path, Path | None]]) -> dict[str, OpenModel]:
+    """Open models: of each the folder of the model, and that of an adapter on it, if there is one.
 
     Raises:
         InputError: a folder is missing or holds no model or adapter that can be merged.
     """
+    return {name: _open_model(name, folder, adapter) for name, (folder, adapter) in folders.items()}
+
+
+def _open_model(name: str, path: Path, adapter: Path | None) -> OpenModel:
     if not (path / "config.json").is_file():
         raise InputError(f"'{name}': {path} has no config.json; give the folder of a Hugging Face model")
     weights: Weights = FolderWeights(path)
@@ -146,7 +150,9 @@ def _read_adapter(folder: Path) -> Adapter:
     if not files:
         raise InputError(f"{folder}: no adapter here ({ADAPTER_FILE}, {ROWS_FILE} or {WEIGHTS_FILE}); runs/NAME/stages/ID/final is one")
     if quantization := _metadata(folder).get("quantization"):
-        raise InputError(f"{folder}: trained on a base in {quantization}, whose rounding belongs to the model; export it first: jp-adapt export adapter {folder}")
+        raise InputError(
+            f"{folder}: trained on a base in {quantization}, whose rounding belongs to the model; export it first: jp-adapt export adapter {folder}"
+        )
     rows = {{"input": EMBEDDING, "output": HEAD}[name]: tensor for name, tensor in files.get(ROWS_FILE, {}).items()}
     if ADAPTER_FILE not in files:
         return Adapter(folder, 0, {}, dict(files.get(WEIGHTS_FILE, {})), rows)

@@ -120,6 +120,10 @@ def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
                 stage["data"] = str(folder / Path(stage["data"]).expanduser())
             if isinstance(stage.get("benchmarks"), list):
                 stage["benchmarks"] = [str(folder / name) if str(name).endswith((".yaml", ".yml")) else name for name in stage["benchmarks"]]
+        models = stage.get("models") if isinstance(stage, dict) and stage.get("kind") == "merge" else None
+        for model in models.values() if isinstance(models, dict) else ():
+            for key in ("path", "adapter") if isinstance(model, dict) else ():
+                model |= {key: _absolute(model[key], folder)} if key in model else {}
     steps = value.get("steps")
     for step in steps if isinstance(steps, list) else ():  # of a corpus recipe
         for name in STEP_PATHS if isinstance(step, dict) else ():
@@ -316,6 +320,10 @@ def _check_files(recipe: schema.Recipe, document: Document) -> None:
     for key, path in (("path", base.path), ("file", base.file if base.package is None else None)):
         if path is not None and not Path(path).exists():
             missing.append(f"{where(document, ('base', key))}: base: no such {'folder' if key == 'path' else 'file'}: {path}")
+    for index, stage in enumerate(recipe.stages):
+        for place, folder in stage.outside.items():
+            if not Path(folder).is_dir():
+                missing.append(f"{where(document, ('stages', index, *place))}: no such folder: {folder}")
     if missing:
         raise InputError("\n".join(missing))
 
