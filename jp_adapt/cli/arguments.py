@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+LARGEST = 2**31 - 1
+
 
 def names(text: str) -> tuple[str, ...]:
     """Names with commas between them."""
@@ -14,8 +16,8 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+    """A whole number from 1 to `LARGEST`."""
+    number = int(text) if text.isdecimal() and len(text) <= 20 else 0
+    if not 1 <= number <= LARGEST:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1 and at most {LARGEST:,}")
     return number

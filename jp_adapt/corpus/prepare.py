@@ -9,7 +9,8 @@ from functools import partial as partial_call
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.core.errors import InputError, RunFolderError, UsageError
+from jp_adapt.core.claim import refuse_other_work
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import new_folder, read_json, write_json
 from jp_adapt.core.hashes import sha256_json
 from jp_adapt.core.lock import folder_lock
@@ -20,6 +21,7 @@ from jp_adapt.corpus.parts import Task, Work, do_tasks, iter_parts, part_file
 from jp_adapt.corpus.steps import Document
 
 MAX_PROBLEMS = 20  # named of each source; all are counted
+MOVE = "give another --out, or move it away"
 
 
 Read = Callable[[OnError], Iterator[tuple[str, str]]]  # what gives the (place, text) of each document of a unit
@@ -154,32 +156,16 @@ def _finished(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
         return None
     if not (out / "index.json").is_file():
         raise UsageError(f"{out}: exists already and is no prepared corpus; give another --out")
-    _compare(out, read_json(out / "index.json")["identity"], identity)
+    refuse_other_work(out, read_json(out / "index.json")["identity"], identity, "corpus", MOVE)
     return dict(read_json(out / "report.json"))
 
 
 def _refuse_other_work(partial: Path, identity: dict[str, Any]) -> None:
     path = partial / "identity.json"
     if path.is_file():
-        _compare(partial, read_json(path), identity)
+        refuse_other_work(partial, read_json(path), identity, "corpus", MOVE)
     else:
         write_json(path, identity)
-
-
-def _compare(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    differing = list(_differing(old, new))
-    if differing:
-        raise RunFolderError(f"{folder}: was made from another recipe or other inputs ({', '.join(differing)} differ); give another --out, or move it away")
-
-
-def _differing(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """Dotted keys of what is not the same."""
-    for key in {**old, **new}:
-        mine, other = old.get(key), new.get(key)
-        if isinstance(mine, dict) and isinstance(other, dict):
-            yield from _differing(mine, other, f"{prefix}{key}.")
-        elif mine != other:
-            yield f"{prefix}{key}"
 
 
 def _read(source: SourceReader, read: Read, problems: Problems) -> Iterator[Document]:

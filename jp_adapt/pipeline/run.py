@@ -21,7 +21,8 @@ from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import say
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.sources import check_hash, folder_files, package_file
-from jp_adapt.pipeline.inputs import check_inputs
+from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer
+from jp_adapt.pipeline.inputs import check_inputs, extends
 from jp_adapt.pipeline.run_folder import RUN, Identity, RunFolder, RunRecord, now
 from jp_adapt.pipeline.stages.prepared import hashed_file
 from jp_adapt.pipeline.stages.trackers import check_trackers
@@ -118,6 +119,7 @@ def _identities(recipe: Recipe, folder: RunFolder) -> tuple[Path | None, dict[st
 def _run_stages(recipe: Recipe, folder: RunFolder, gguf: Path | None, identities: dict[str, Identity], trackers: tuple[str, ...]) -> list[str]:
     done: list[str] = []
     base = _run_base(folder, identities["base"], gguf, recipe, done)
+    check_base_tokenizer(base, extended=extends(recipe))
     for stage in recipe.stages:
         stage_folder = folder.stage(stage.id)
         if stage_folder.done:

@@ -77,7 +77,9 @@ def _trainer(stage: PreferenceStage, context: Context, start: Path, dtype: torch
 
     disable_progress_bar()  # progress is ours to show
     try:
-        tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=False)
+        with tempfile.TemporaryDirectory(prefix="jp-adapt-") as plain:  # the base's own class may build another tokenizer than its tokenizer.json
+            copy_tokenizer(start, Path(plain))
+            tokenizer = AutoTokenizer.from_pretrained(plain, trust_remote_code=False)
     except (OSError, ValueError) as error:  # ValueError: its tokenizer is code of its own
         raise InputError(f"stage '{stage.id}': {start} has no tokenizer that transformers can load ({error})") from error
     if tokenizer.chat_template is None:

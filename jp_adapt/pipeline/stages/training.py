@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from jp_adapt.commands.processes import measuring_processes
 from jp_adapt.core.files import new_folder, read_json, write_text
 from jp_adapt.core.hashes import sha256_file
-from jp_adapt.core.progress import progress
+from jp_adapt.core.progress import progress, say
 from jp_adapt.corpus.mixture import plan_training
 from jp_adapt.corpus.pack import Documents, Plan, StepPlan
 from jp_adapt.corpus.sources import first_chars
@@ -56,8 +56,8 @@ def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) ->
     quantization, start = context.recipe.quantization, stage.start
     if isinstance(stage, RowsStage | PretrainStage) and start != "base" and isinstance(context.stage(start), TokenizerStage):
         extension = read_json(context.stage_folder(start).final / "extension.json")
-        sources = [token["sources"] for token in extension["tokens"]]
-        model = _with_new_rows(load_base(context.base, dtype, quantization=quantization, empty=empty), sources, stage.init)
+        sources, first = [token["sources"] for token in extension["tokens"]], int(extension["first_new_id"])
+        model = _with_new_rows(load_base(context.base, dtype, quantization=quantization, empty=empty), sources, first, stage.init)
     else:
         adapter = None if start == "base" else context.stage_folder(start).final
         model = load_causal(context.base, dtype, adapter, quantization=quantization, empty=empty)
@@ -70,12 +70,15 @@ def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) ->
     return model
 
 
-def _with_new_rows(base: Any, sources: list[list[int]], init: RowInit) -> CausalModel:
+def _with_new_rows(base: Any, sources: list[list[int]], first: int, init: RowInit) -> CausalModel:
     def rows(old: torch.Tensor) -> torch.Tensor:
-        return torch.empty(len(sources), old.shape[1]) if old.is_meta else init_new_rows(old.detach(), sources, init)
+        return torch.empty(len(sources), old.shape[1]) if old.is_meta else init_new_rows(old[:first].detach(), sources, init)
 
+    num_rows = len(base.get_input_embeddings().weight)
+    if num_rows > first and ranks.rank() == 0:
+        say(f"{num_rows - first} of the base's {num_rows:,} embedding rows belong to no token; new tokens take {min(num_rows - first, len(sources))} of them")
     new_output = None if base.config.tie_word_embeddings else rows(base.get_output_embeddings().weight)
-    return CausalModel(base, NewRows(rows(base.get_input_embeddings().weight), new_output))
+    return CausalModel(base, NewRows(rows(base.get_input_embeddings().weight), new_output, first))
 
 
 def train_settings(stage: TrainingStage, distributed: Distributed, deepspeed: str | None = None) -> TrainSettings:
