@@ -132,6 +132,10 @@ def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
                 stage["data"] = str(folder / _home(stage["data"]))
             if isinstance(stage.get("benchmarks"), list):
                 stage["benchmarks"] = [str(folder / name) if str(name).endswith((".yaml", ".yml")) else name for name in stage["benchmarks"]]
+        models = stage.get("models") if isinstance(stage, dict) and stage.get("kind") == "merge" else None
+        for model in models.values() if isinstance(models, dict) else ():
+            for key in ("path", "adapter") if isinstance(model, dict) else ():
+                model |= {key: _absolute(model[key], folder)} if key in model else {}
     steps = value.get("steps")
     for step in steps if isinstance(steps, list) else ():  # of a corpus recipe
         for name in STEP_PATHS if isinstance(step, dict) else ():
@@ -335,6 +339,10 @@ def _check_files(recipe: schema.Recipe, document: Document) -> None:
         missing.append(f"{where(document, ('base', 'path'))}: base: {wrong}")
     if base.file is not None and base.package is None and (wrong := _missing(Path(base.file))):
         missing.append(f"{where(document, ('base', 'file'))}: base: {wrong}")
+    for index, stage in enumerate(recipe.stages):
+        for place, folder in stage.outside.items():
+            if wrong := _missing(Path(folder), folder=True):
+                missing.append(f"{where(document, ('stages', index, *place))}: {wrong}")
     if missing:
         raise InputError("\n".join(missing))
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from jp_adapt.benchmarks.part import Count, Name, NotNegative, Part, Positive, Seed
+from jp_adapt.core.yaml_lines import Key
 from jp_adapt.model.gguf_names import K_TYPES, GgufType
+from jp_adapt.recipe.merge import MergeModel, MergeSettings, findings
 
 MAX_NEW_TOKENS = 10**6
 MAX_TOKEN_CHARS = 1_000
@@ -134,16 +137,33 @@ class _Stage(Part):
         """The extra that this stage needs, with the settings that it has."""
         return self.extra
 
+    own_tokenizer: ClassVar[bool] = False  # its tokenizer is another one than its start's
+
+    @property
+    def starts(self) -> dict[Key, str]:
+        """Where it names what it starts from: path of keys -> id of a stage, or "base"."""
+        return {("start",): getattr(self, "start", "base")}
+
     @property
     def upstream(self) -> list[str]:
         """Ids of the stages (or "base") whose results it takes."""
-        return [getattr(self, "start", "base")]
+        return list(dict.fromkeys(self.starts.values()))
+
+    @property
+    def outside(self) -> dict[Key, str]:
+        """Folders of models outside of the run that it reads: path of keys -> folder. Their files are hashed; where they lie makes no difference."""
+        return {}
+
+    def findings(self) -> Iterator[tuple[Key, str]]:
+        """What its parts do not agree on: (path of keys, message)."""
+        return iter(())
 
 
 class TokenizerStage(_Stage):
     """Extend the base's tokenizer with Japanese tokens."""
 
     gives: ClassVar[Literal["tokenizer"]] = "tokenizer"
+    own_tokenizer: ClassVar[bool] = True
 
     kind: Literal["tokenizer"]
     start: Literal["base"] = "base"
@@ -267,13 +287,49 @@ class ExportStage(_Stage):
         return self
 
 
+class StageModel(MergeModel):
+    """A model of a merge stage: what an earlier stage made, or a folder."""
+
+    start: Name | None = Field(None, description="stage (or 'base') whose model or adapter it is, in place of `path`")
+
+
+class MergeStage(_Stage, MergeSettings):
+    """Merge several models into a plain model folder: what earlier stages made, and folders."""
+
+    starts_from: ClassVar[tuple[str, ...]] = ("base", "rows", "pretrain", "export", "preference", "merge")
+    gives: ClassVar[Literal["model"]] = "model"
+    own_tokenizer: ClassVar[bool] = True
+
+    kind: Literal["merge"]
+    models: dict[Name, StageModel] = Field(min_length=1)
+
+    @property
+    def starts(self) -> dict[Key, str]:
+        return {("models", name, "start"): model.start for name, model in self.models.items() if model.start is not None}
+
+    @property
+    def upstream(self) -> list[str]:
+        return list(dict.fromkeys(["base", *self.starts.values()]))  # adapters belong to the base
+
+    @property
+    def outside(self) -> dict[Key, str]:
+        places = {("models", name, key): getattr(model, key) for name, model in self.models.items() for key in ("path", "adapter")}
+        return {place: folder for place, folder in places.items() if folder is not None}
+
+    def findings(self) -> Iterator[tuple[Key, str]]:
+        for name, model in self.models.items():
+            if (model.start is None) == (model.path is None and model.adapter is None):
+                yield ("models", name), f"'{name}' needs a 'start', the stage that made it, or the 'path' of a model folder (an 'adapter' alone is on the base)"
+        yield from findings(self, self.models)
+
+
 class PreferenceStage(_Stage):
     """Direct preference optimization (DPO, 2305.18290) by TRL: LoRA on a plain model with a chat template; the result is a plain model folder again.
 
     Needs TRL: pip install 'jp-adapt[preference]'.
     """
 
-    starts_from: ClassVar[tuple[str, ...]] = ("base", "export", "preference")
+    starts_from: ClassVar[tuple[str, ...]] = ("base", "export", "preference", "merge")
     gives: ClassVar[Literal["model"]] = "model"
     all_processes: ClassVar[bool] = True
     extra: ClassVar[str | None] = "preference"
@@ -320,8 +376,8 @@ class EvaluateStage(_Stage):
     samples: Samples | None = None
 
     @property
-    def upstream(self) -> list[str]:
-        return list(self.models)
+    def starts(self) -> dict[Key, str]:
+        return {("models", position): model for position, model in enumerate(self.models)}
 
     @model_validator(mode="after")
     def _one_choice(self) -> EvaluateStage:
@@ -330,7 +386,9 @@ class EvaluateStage(_Stage):
         return self
 
 
-Stage = Annotated[TokenizerStage | RowsStage | PretrainStage | SftStage | ExportStage | PreferenceStage | EvaluateStage, Field(discriminator="kind")]
+Stage = Annotated[
+    TokenizerStage | RowsStage | PretrainStage | SftStage | ExportStage | MergeStage | PreferenceStage | EvaluateStage, Field(discriminator="kind")
+]
 TrainingStage = RowsStage | PretrainStage | SftStage
 STAGES: dict[str, type[Stage]] = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(get_args(Stage)[0])}
 
