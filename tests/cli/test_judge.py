@@ -183,7 +183,9 @@ def test_a_cache_with_replies_that_once_ended_every_run_goes_on(tmp_path: Path, 
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A limit on the size of a file stands for the disk: the write fails in the same place."""
     data, answers, out = small_data(tmp_path / "data", 30), predictions(tmp_path / "m" / "preds.jsonl", 30), tmp_path / "out"
-    program = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY)); from jp_adapt.cli.main import main; sys.exit(main())"
+    program = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (4000, resource.RLIM_INFINITY)); from jp_adapt.cli.main import main; sys.exit(main())"
+    )
     with judge_server() as server:
         arguments = ["judge", str(answers), *ELYZA, "--data", str(data), "--endpoint", server.url, "--out", str(out)]
         full = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
