@@ -32,6 +32,7 @@ PUBLIC = [
     "merge_models",
     "open_run",
     "read_scores",
+    "repair_tokenizer",
     "run_recipe",
     "runs",
     "save_tokenizer",
