@@ -26,7 +26,7 @@ def _models(args: argparse.Namespace) -> int:
     from jp_adapt.commands.merge import merge_models
     from jp_adapt.core.files import refuse_existing
     from jp_adapt.core.progress import say
-    from jp_adapt.recipe.merge import load_merge
+    from jp_adapt.recipe.load_merge import load_merge
 
     refuse_existing(args.out)
     result = merge_models(load_merge(args.recipe, args.set), args.out)

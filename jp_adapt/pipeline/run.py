@@ -232,6 +232,11 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
     if isinstance(stage, EvaluateStage):  # by what they are; where they lie makes no difference
         settings = stage.model_dump(mode="json", exclude={"data", "benchmarks"})
         benchmarks = {Path(one.id).name if one.path == Path(one.id) else one.id: one.sha256 for one in stage_benchmarks(stage)}
+    for key in stage.outside:
+        part: Any = settings
+        for name in key[:-1]:
+            part = part[name]
+        del part[key[-1]]
     return Identity(
         {
             "stage": settings,
@@ -241,7 +246,17 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
             "document_start": recipe.base.document_start,
             **({} if isinstance(stage, TokenizerStage) else {"document_end": recipe.base.document_end or "the base's own"}),
             "upstream": {name: fingerprints[name] for name in stage.upstream},
-            "inputs": {name: hashes[path] for name, path in paths.items()},
+            "inputs": {name: hashes[path] for name, path in paths.items()} | _outside_files(stage, folder),
             "benchmarks": benchmarks,
         }
     )
+
+
+def _outside_files(stage: Stage, folder: RunFolder) -> dict[str, str]:
+    """Hashes of the files of models and adapters that a stage takes from outside of the run."""
+    files: dict[str, Path] = {}
+    for key, place in stage.outside.items():
+        listed = [path for pattern in ("*.safetensors", "*.json") for path in sorted(Path(place).glob(pattern))]
+        files |= {"/".join([*map(str, key), path.name]): path for path in listed}
+    hashes = folder.hash_inputs(list(files.values()))
+    return {name: hashes[path] for name, path in files.items()}

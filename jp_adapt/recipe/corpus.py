@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from jp_adapt.benchmarks.part import Count, Name, Part
+from jp_adapt.benchmarks.part import Count, Name, NotNegative, Part, Positive
 
 
 class CorpusSource(Part):
@@ -35,9 +35,9 @@ class CorpusSource(Part):
 class Mixture(Part):
     """Shares of the training tokens: by `weights`, or in proportion to tokens ** (1 / temperature). Nothing said: as the sources are."""
 
-    weights: dict[Name, float] = Field(default_factory=dict, description="source -> share of the tokens (divided by their sum)")
-    temperature: float = Field(1.0, gt=0, description="1 takes the sources as they are, a larger one brings them closer")
-    max_epochs: dict[Name, float] = Field(default_factory=dict, description="source -> the most that it is read; the others fill the rest")
+    weights: dict[Name, NotNegative] = Field(default_factory=dict, description="source -> share of the tokens (divided by their sum)")
+    temperature: Positive = Field(1.0, description="1 takes the sources as they are, a larger one brings them closer")
+    max_epochs: dict[Name, NotNegative] = Field(default_factory=dict, description="source -> the most that it is read; the others fill the rest")
 
     @model_validator(mode="after")
     def _right(self) -> Mixture:

@@ -57,7 +57,8 @@ def configurations(base: str, models: list[str], dtype: str) -> dict[str, dict[s
 
 def timed(command: list[str]) -> Done:
     """Run a command under GNU time's numbers, taken from the child's own record."""
-    code = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:], stdout=2); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024); sys.exit(code)"
+    code = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:], stdout=2); "
+    code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024); sys.exit(code)"
     started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=False)
     if done.returncode:

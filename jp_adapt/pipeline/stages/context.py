@@ -14,7 +14,7 @@ from jp_adapt.corpus.sources import read_documents
 from jp_adapt.inference.text_side import end_of_documents, read_facts, special_token
 from jp_adapt.pipeline.run_folder import StageFolder, StageRecord
 from jp_adapt.pipeline.stages.prepared import is_prepared, prepared_texts
-from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage, TokenizerStage
+from jp_adapt.recipe.schema import Recipe, Stage
 from jp_adapt.tokenizer.encoder import plain_tokenizer
 
 Results = dict[str, Any]
@@ -41,13 +41,10 @@ class Context:
 
     def ancestors(self, stage_id: str) -> list[str]:
         """The stage `stage_id` and those it started from, the earliest first."""
-        found: list[str] = []
-        while stage_id != "base":
-            found.insert(0, stage_id)
-            stage = self.stage(stage_id)
-            assert not isinstance(stage, EvaluateStage)
-            stage_id = stage.start
-        return found
+        if stage_id == "base":
+            return []
+        before = [ancestor for start in self.stage(stage_id).upstream for ancestor in self.ancestors(start)]
+        return [*dict.fromkeys(before), stage_id]
 
     def records(self, stage_id: str) -> list[StageRecord]:
         """What the stage `stage_id` and those it started from wrote down of themselves, the earliest first."""
@@ -57,10 +54,9 @@ class Context:
         """Folder of the tokenizer that the stage `stage_id` (or "base") works with."""
         while stage_id != "base":
             stage = self.stage(stage_id)
-            if isinstance(stage, TokenizerStage):
+            if stage.own_tokenizer:
                 return self.stage_folder(stage_id).final
-            assert not isinstance(stage, EvaluateStage)
-            stage_id = stage.start
+            (stage_id,) = stage.upstream
         return self.base
 
     def model_folder(self, name: str) -> Path:
