@@ -214,7 +214,7 @@ FOREIGN = [
     ("resolved.yaml", "- 1", "resolved.yaml: not the recipe of a run"),
     ("resolved.yaml", "stages: [1]", "resolved.yaml: not the recipe of a run"),
     ("resolved.yaml", "stages: [{id: ../../../etc, kind: rows}]", "resolved.yaml: not the recipe of a run .the id of a stage is no name"),
-    ("resolved.yaml", "a: [", "resolved.yaml: not valid YAML"),
+    ("resolved.yaml", "a: [", "resolved.yaml:1: not valid YAML"),
     ("stages/tok/stage.json", '{"id": "tok", "fingerprint": "0", "identity": [], "elapsed_s": "3"}', r"identity: an object is needed, not \[\]"),
     ("stages/tok/stage.json", '{"format": 2}', r"not the record of a stage in format 1 \(its format is 2\); redo the stage"),
     ("stages/rows/metrics.jsonl", '{"step": "1"}\n', "metrics.jsonl:1: not the metrics of a step"),
