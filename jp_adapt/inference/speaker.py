@@ -91,10 +91,10 @@ class FolderSpeaker:
         except (TemplateError, TypeError) as error:
             raise InputError(f"{self.side.folder}: its chat template refuses the conversation ({error})") from error
         ids = list(self.side.tokenizer.runtime.encode(text, add_special_tokens=False).ids)
-        if self.side.positions is not None and len(ids) + sampling.max_tokens > self.side.positions:
-            raise InputError(
-                f"the conversation has {len(ids):,} tokens, and with {sampling.max_tokens:,} of the answer it is longer than the model's {self.side.positions:,}"
-            )
+        positions = self.side.positions
+        if positions is not None and len(ids) + sampling.max_tokens > positions:
+            with_answer = f"and with {sampling.max_tokens:,} of the answer it is longer than the model's {positions:,}"
+            raise InputError(f"the conversation has {len(ids):,} tokens, {with_answer}")
         return ids
 
 
