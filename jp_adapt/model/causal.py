@@ -21,7 +21,7 @@ from jp_adapt.core.files import read_json, write_json
 from jp_adapt.core.progress import say
 from jp_adapt.model.attention import DOCUMENT_ATTENTION, documents_in
 from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters, lora_settings, plain_name
-from jp_adapt.model.rows import ExtendedEmbedding
+from jp_adapt.model.rows import ExtendedEmbedding, RowOrder, take_rows
 
 CHUNK_LOGITS = 16_000_000  # logits held at once while scoring: 64 MB in float32
 ADAPTER_FILE, ADAPTER_CONFIG, ROWS_FILE = "adapter_model.safetensors", "adapter_config.json", "new_rows.safetensors"
@@ -29,15 +29,21 @@ WEIGHTS_FILE = "trained_weights.safetensors"  # of the base, those that trained,
 transformers_logging.disable_progress_bar()  # progress is ours to show
 
 Quantization = Literal["nf4"]
+FIRST_NEW_ID = "first_new_id"
 PEFT_PREFIX = "base_model.model.model."  # peft's name for the body of a causal model
 
 
 @dataclass
 class NewRows:
-    """Rows of the new tokens: input [W, H], and output [W, H] where the base's head is not tied to its embedding."""
+    """Rows of the new tokens: input [W, H], and output [W, H] where the base's head is not tied to its embedding.
+
+    Attributes:
+        first: id of the first of them. None, as in adapters written before it was kept: after all rows of the base.
+    """
 
     input: Tensor
     output: Tensor | None
+    first: int | None = None
 
 
 class CausalModel(nn.Module):
@@ -48,6 +54,7 @@ class CausalModel(nn.Module):
     Attributes:
         dtype: type of the computation, and of the weights that do not train.
         compiled: whether torch compiles the body, for which the documents of each batch must not be Python numbers.
+        order: where the rows of ids stand.
         trained: names of the base's own weights that train, or did in an earlier stage: what an adapter folder must hold beside LoRA and new rows.
     """
 
@@ -68,7 +75,9 @@ class CausalModel(nn.Module):
             if rows.output is None:
                 raise InputError("the base's head is not tied to its embedding, and the new rows hold no output rows; make them again with the rows stage")
             self.new_output = nn.Parameter(rows.output.clone())
-        self.embedding = ExtendedEmbedding(base.get_input_embeddings(), self.new_input)
+        num_rows = int(base.get_input_embeddings().weight.shape[0])
+        self.order = take_rows(base, num_rows if rows.first is None else rows.first, len(rows.input)) if rows else RowOrder(num_rows)
+        self.embedding = ExtendedEmbedding(base.get_input_embeddings(), self.new_input, self.order)
 
     @property
     def quantized(self) -> bool:
@@ -77,7 +86,7 @@ class CausalModel(nn.Module):
 
     @property
     def base_head(self) -> Tensor:
-        """[V, H] head rows of the base; they train only where `unfreeze` said so, and are float32 then."""
+        """[V, H] head rows of the base without those that new rows took; they train only where `unfreeze` said so, and are float32 then."""
         weight: Tensor = self.base.get_output_embeddings().weight
         return weight
 
@@ -105,7 +114,7 @@ class CausalModel(nn.Module):
         """[N, vocab_size] in float32, of hidden states [N, H]."""
         logits = hidden @ self.base_head.to(hidden.dtype).t()
         if self.new_output is not None:
-            logits = torch.cat([logits, hidden @ self.new_output.to(hidden.dtype).t()], dim=1)
+            logits = self.order.join(logits, hidden @ self.new_output.to(hidden.dtype).t(), dim=1)
         return logits.float()
 
     @torch.inference_mode()
@@ -192,8 +201,7 @@ def load_causal(folder: Path, dtype: torch.dtype, adapter: Path | None = None, *
 def attach(base: Any, adapter: Path) -> CausalModel:
     """The transformers model `base` with what an adapter folder holds. Of a base without values only the shapes are attached."""
     empty = base.get_input_embeddings().weight.is_meta
-    tensors = load_file(adapter / ROWS_FILE) if (adapter / ROWS_FILE).is_file() else {}
-    model = CausalModel(base, NewRows(tensors["input"], tensors.get("output")) if tensors else None)
+    model = CausalModel(base, load_new_rows(adapter))
     if (adapter / WEIGHTS_FILE).is_file():
         weights = load_file(adapter / WEIGHTS_FILE)
         for name, weight in weights.items() if not empty else ():
@@ -208,6 +216,16 @@ def attach(base: Any, adapter: Path) -> CausalModel:
     return model
 
 
+def load_new_rows(adapter: Path) -> NewRows | None:
+    """The new rows of an adapter folder, None where it has none."""
+    if not (adapter / ROWS_FILE).is_file():
+        return None
+    tensors = load_file(adapter / ROWS_FILE)
+    with safe_open(adapter / ROWS_FILE, "pt") as file:
+        first = (file.metadata() or {}).get(FIRST_NEW_ID)
+    return NewRows(tensors["input"], tensors.get("output"), None if first is None else int(first))
+
+
 def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> None:
     """Write the new rows, the LoRA and the trained weights of `model`, and the hash of the tokenizer that they belong to."""
     facts = {"tokenizer_sha256": tokenizer_sha256, "dtype": str(model.dtype).removeprefix("torch.")}
@@ -215,7 +233,7 @@ def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> Non
         facts["quantization"] = "nf4"
     rows = {name: parameter.detach().contiguous() for name, parameter in model.new_row_parameters().items()}
     if rows:
-        save_file(rows, folder / ROWS_FILE, metadata=facts)
+        save_file(rows, folder / ROWS_FILE, metadata=facts | {FIRST_NEW_ID: str(model.order.first)})
     if model.trained:
         named = {plain_name(name): parameter for name, parameter in model.base.named_parameters()}
         save_file({name: named[name].detach().contiguous() for name in sorted(model.trained)}, folder / WEIGHTS_FILE, metadata=facts)

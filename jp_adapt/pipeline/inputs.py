@@ -7,14 +7,17 @@ from pathlib import Path
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.extras import require_extra
 from jp_adapt.corpus.sources import read_documents
+from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer
 from jp_adapt.pipeline.stages.prepared import is_prepared
 from jp_adapt.recipe.load import LoadedRecipe
+from jp_adapt.recipe.schema import Recipe, TokenizerStage
 
 READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
 
 
 def check_inputs(loaded: LoadedRecipe) -> None:
-    """InputError, with everything that is wrong, when a source of at most `READ_WHOLE_BYTES` cannot be read or holds no text.
+    """InputError, with everything that is wrong: a source of at most `READ_WHOLE_BYTES` cannot be read or holds no text, the base's tokenizer does not
+    fit its model or cannot be extended as the recipe wants.
 
     UsageError when an optional package that the recipe needs is not installed.
     """
@@ -41,8 +44,18 @@ def check_inputs(loaded: LoadedRecipe) -> None:
                     read_documents(path, source.field)
         except InputError as error:
             problems.append(str(error))
+    if loaded.recipe.base.path is not None:
+        try:
+            check_base_tokenizer(Path(loaded.recipe.base.path), extended=extends(loaded.recipe))
+        except InputError as error:
+            problems.append(str(error))
     for stage in loaded.recipe.stages:
         if stage.needs is not None:
             require_extra(stage.needs, f"stage '{stage.id}' ({stage.kind})")
     if problems:
         raise InputError("\n".join(problems))
+
+
+def extends(recipe: Recipe) -> bool:
+    """Whether a stage of the recipe extends the base's tokenizer."""
+    return any(isinstance(stage, TokenizerStage) for stage in recipe.stages)
