@@ -66,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def joined(arguments: list[str]) -> list[str]:
     """`eval compare` and the like as one verb: `eval MODEL` has a name where they have theirs. `merge ADAPTER` is the old name of `export adapter`."""
-    if arguments[:1] == ["merge"] and any(argument.split("=")[0] == "--base" for argument in arguments):
+    if arguments[:1] == ["merge"] and arguments[1:2] != ["explain"] and any(argument.split("=")[0] == "--base" for argument in arguments):
         print("jp-adapt merge ADAPTER is now: jp-adapt export adapter ADAPTER", file=sys.stderr)
         return ["export", "adapter", *arguments[1:]]
     if arguments[:1] == ["eval"] and arguments[1:2] and arguments[1] in EVAL_ACTIONS:
