@@ -60,9 +60,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif path == "/api/validate-yaml":
             self._send(200, {"errors": [], "warnings": []})
         elif path.endswith("/preupload/main"):
-            files = json.loads(body)["files"]
-            modes = [{"path": f["path"], "uploadMode": "lfs" if f["path"].endswith((".safetensors", ".gguf")) else "regular", "shouldIgnore": False} for f in files]
-            self._send(200, {"files": modes})
+            paths = [entry["path"] for entry in json.loads(body)["files"]]
+            modes = {path: "lfs" if path.endswith((".safetensors", ".gguf")) else "regular" for path in paths}
+            self._send(200, {"files": [{"path": path, "uploadMode": mode, "shouldIgnore": False} for path, mode in modes.items()]})
         elif path.endswith(".git/info/lfs/objects/batch"):
             objects = json.loads(body)["objects"]
             uploads = [{**entry, "actions": {"upload": {"href": f"{self.server.address}/lfs/{entry['oid']}"}}} for entry in objects]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
@@ -68,7 +69,7 @@ def test_a_model_arrives_whole(model, scores):
     with hub_server() as server:
         done = run(server, str(model), "--repo", "me/small-ja", "--private", "--scores", str(scores))
         assert (done.returncode, done.stdout) == (0, f"{server.address}/me/small-ja/commit/{'1' * 40}\n"), done.stderr
-        repo = server.repos["me/small-ja"]
+        repo = copy.deepcopy(server.repos["me/small-ja"])
         again = run(server, str(model), "--repo", "me/small-ja")
         updated = run(server, str(model), "--repo", "me/small-ja", "--update")
     assert repo["private"] is True
