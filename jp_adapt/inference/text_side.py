@@ -169,7 +169,13 @@ def write_text_side(folder: Path, document_start: str, document_end: str | None 
     """Complete the text side of a folder that holds a tokenizer's files: jp_adapt.json, and in generation_config.json the tokens at which an answer ends."""
     write_json(
         folder / FACTS,
-        {"format": FACTS_FORMAT, "jp_adapt": metadata.version("jp-adapt"), "document_start": document_start, "document_end": document_end, "template_date": TEMPLATE_DATE},
+        {
+            "format": FACTS_FORMAT,
+            "jp_adapt": metadata.version("jp-adapt"),
+            "document_start": document_start,
+            "document_end": document_end,
+            "template_date": TEMPLATE_DATE,
+        },
     )
     side, config = text_side(folder), _optional_json(folder / GENERATION)
     stops = list(dict.fromkeys([*side.generation_stops, *side.stop_ids]))
