@@ -14,6 +14,7 @@ from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_decl
 from jp_adapt.benchmarks.profiles import PROFILES, score_name
 from jp_adapt.commands.compare import write_evaluation_page
 from jp_adapt.commands.processes import follow, led
+from jp_adapt.core.claim import refuse_other_work
 from jp_adapt.core.environment import environment
 from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
 from jp_adapt.core.files import new_folder, read_json, refuse_unwritable, write_json
@@ -29,6 +30,7 @@ from jp_adapt.evaluation.results import (
     BatchCheck,
     BenchmarkScore,
     Output,
+    Sample,
     Scores,
     read_benchmark_score,
     read_outputs,
@@ -59,6 +61,7 @@ class EvalOptions:
     profile: str | None = None
     shots: int | None = None
     limit: int | None = None
+    seed: int = 0
     dtype: str = "auto"
     prompt_set: bool = False
     allow_code_execution: bool = False
@@ -168,6 +171,7 @@ def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], o
         "benchmarks": {entry.id: {"declaration": sha256_file(entry.path), "data": entry.sha256} for entry in loaded},
         "shots": options.shots,
         "limit": options.limit,
+        "seed": None if options.limit is None else options.seed,
         "dtype": options.dtype,
         "prompt_set": options.prompt_set,
         "check_batches": options.check_batches,
@@ -184,9 +188,7 @@ def _refuse_other_work(out: Path, identity: dict[str, Any]) -> None:
         raise RunFolderError(f"{out}: is not empty, and holds no evaluation; give another --out")
     if state.is_file() and (out / PARTS).is_dir():
         claimed = read_json(state)
-        differing = [key for key in identity if not isinstance(claimed, dict) or claimed.get(key) != identity[key]]
-        if differing:
-            raise RunFolderError(f"{out}: holds another evaluation (differing: {', '.join(differing)}); give another --out")
+        refuse_other_work(out, claimed if isinstance(claimed, dict) else {}, identity, "evaluation")
 
 
 def _part(out: Path, name: str) -> Path:
@@ -216,14 +218,15 @@ def _ask(
 ) -> tuple[list[Output], BenchmarkScore]:
     protocol, outputs, check = _answers(loaded, profile, options, source, variant)
     score = score_benchmark(loaded, profile, protocol, outputs, touched)
-    return outputs, replace(score, warnings=[*score.warnings, *source.backend.take_warnings()], batch_check=check)
+    sample = Sample(options.seed, len(loaded.items)) if options.limit is not None and options.limit < len(loaded.items) else None
+    return outputs, replace(score, warnings=[*score.warnings, *source.backend.take_warnings()], batch_check=check, sample=sample)
 
 
 def _answers(
     loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, variant: str | None, *, follows: bool = False
 ) -> tuple[Protocol, list[Output], BatchCheck | None]:
     """The answers under one wording, and what asking some again gave. A process that `follows` computes its share, says nothing and runs no program."""
-    protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, variant=variant)
+    protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, seed=options.seed, variant=variant)
     rules = next(rules for known, rules in PROFILES.items() if known == profile)
     title = f"{loaded.id}@{profile}" + (f" ({variant})" if variant else "")
 

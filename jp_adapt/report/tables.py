@@ -8,6 +8,7 @@ from typing import Any
 from jp_adapt.evaluation.batch_check import as_line
 from jp_adapt.evaluation.compare import Comparison, notes
 from jp_adapt.evaluation.results import BenchmarkScore, Scores
+from jp_adapt.report.run_summary import Figures, RunSummary
 
 
 def comparison_lines(report: Comparison) -> list[str]:
@@ -60,6 +61,7 @@ def summary_table(scores: Scores) -> str:
     lines = [f"{scores.model_name}, profile {scores.profile}"]
     lines += ["  ".join(cell.ljust(width) if at < 2 else cell.rjust(width) for at, (cell, width) in enumerate(zip(row, widths, strict=True))) for row in rows]
     lines += [f"! {entry.id}: {warning}" for entry in scores.benchmarks for warning in entry.warnings]
+    lines += [f"  {entry.id}: {sample_line(entry)}" for entry in scores.benchmarks if entry.sample is not None]
     lines += [f"  {entry.id}: {entry.moved_boundaries} moved boundaries" for entry in scores.benchmarks if entry.moved_boundaries]
     lines += [f"  {entry.id}: {entry.truncated_items} items were cut to fit the model's context" for entry in scores.benchmarks if entry.truncated_items]
     lines += [f"  {entry.id}: {as_line(entry.batch_check)}" for entry in scores.benchmarks if entry.batch_check is not None]
@@ -72,6 +74,11 @@ def summary_table(scores: Scores) -> str:
     ]
     lines += [f"  {text.id}: {text.bits_per_char:.4f} bits per character, {text.bits_per_byte:.4f} per byte" for text in scores.texts]
     return "\n".join(lines)
+
+
+def sample_line(entry: BenchmarkScore) -> str:
+    """Of which items the scores are, where not all were measured."""
+    return f"a sample of {entry.items} of {entry.sample.of:,} items, drawn with seed {entry.sample.seed}" if entry.sample is not None else ""
 
 
 def _touched_line(entry: BenchmarkScore) -> list[str]:
@@ -95,6 +102,9 @@ def table(report: Mapping[str, Any]) -> str:
         ratio = f"{source['chars_per_token']:.3f}" if source["chars_per_token"] else "-"
         share = f"{source['mixture_share']:.1%}" if source["mixture_share"] else "-"
         lines.append(f"{source['name']:<20} {source['documents']:>11,} {source['characters']:>14,} {source['tokens']:>14,} {ratio:>11} {share:>7}")
+    if any(source["tokens"] for source in report["sources"]):
+        end = report.get("document_end")
+        lines.append(f"documents end with the token {end}" if end else "no token ends the documents (prepared by an earlier version)")
     unread = [(source["name"], source["problems"]) for source in report["sources"] if source["problems"]["count"]]
     for name, problems in unread:
         lines.append(f"{name}: {problems['count']:,} documents could not be read, the first: {problems['first'][0]}")
@@ -113,24 +123,23 @@ HEADLINE = {
 }
 
 
-def headline_table(summary: Mapping[str, Any]) -> str:
+def headline_table(summary: RunSummary) -> str:
     """The three figures and the benchmarks as lines of text."""
     rows = [("", "base", "adapted", "change")]
     for key, title in HEADLINE.items():
-        base, adapted = (summary["headline"][key][role] for role in ("base", "adapted"))
-        if base is not None and adapted is not None:
-            rows.append((title, f"{base:.3f}", f"{adapted:.3f}", f"{(adapted / base - 1) * 100:+.1f} %"))
-    for entry in summary["benchmarks"]:
-        if entry.get("difference", {}).get("interval") is not None:
-            low, high = entry["difference"]["interval"]
-            chance = f", chance {entry['chance']:.2f}" if entry["chance"] is not None else ""
-            rows.append(
-                (
-                    f"{entry['id']} {entry['metric']}",
-                    f"{entry['base']['value']:.3f}",
-                    f"{entry['adapted']['value']:.3f}",
-                    f"{entry['difference']['value']:+.3f} [{low:+.3f}, {high:+.3f}]{chance}",
-                )
-            )
+        figures: Figures = getattr(summary.headline, key)
+        if figures.base is not None and figures.adapted is not None:
+            rows.append((title, f"{figures.base:.3f}", f"{figures.adapted:.3f}", f"{(figures.adapted / figures.base - 1) * 100:+.1f} %"))
+    for entry in summary.evaluation.benchmarks:
+        compared = entry.comparison
+        if entry.base is not None and entry.adapted is not None and compared is not None and compared.interval and compared.difference is not None:
+            low, high = (bound / entry.perfect for bound in compared.interval)
+            chance = f", chance {entry.chance:.2f}" if entry.chance is not None else ""
+            change = f"{compared.difference / entry.perfect:+.3f} [{low:+.3f}, {high:+.3f}]{chance}"
+            rows.append((f"{entry.id} {entry.metric}", _share(entry.base.value), _share(entry.adapted.value), change))
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     return "\n".join(f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

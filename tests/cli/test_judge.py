@@ -388,10 +388,10 @@ def test_another_judge_or_other_answers_need_another_folder(tmp_path: Path, caps
         arguments = ["--data", data, "--endpoint", server.url, "--out", out, *ELYZA]
         run(capsys, answers, *arguments)
         _, err = run(capsys, answers, *arguments, "--judge-model", "judge-2", code=5)
-        assert "holds judgements with another judge; give another --out" in err
+        assert "holds another judging; these settings differ:\n  judge\nGive another --out" in err
         predictions(answers, mark="改")
         _, err = run(capsys, answers, *arguments, "--temperature", 0.5, code=5)
-        assert "another task and answers" in err
+        assert "these settings differ:\n  answers\n  task\n" in err
 
 
 @pytest.mark.parametrize(
