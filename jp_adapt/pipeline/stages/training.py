@@ -170,7 +170,9 @@ def sampler(
     return watch
 
 
-def heldout_measure(model: CausalModel, encode: Encode, heldout: dict[str, list[str]], languages: Mapping[str, str], prefix: int, end: int | None = None) -> Callable[[], Metrics]:
+def heldout_measure(
+    model: CausalModel, encode: Encode, heldout: dict[str, list[str]], languages: Mapping[str, str], prefix: int, end: int | None = None
+) -> Callable[[], Metrics]:
     """A function that scores the held-out texts with the model as it is then: bits per character of Japanese, bits per byte of the others, and of an end.
 
     Every rank must call it: they share the texts out, and all get the figures.
