@@ -10,7 +10,7 @@ from jp_adapt.core.errors import UsageError, one_line
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jp_adapt.benchmarks.template_bounds import BoundedEnvironment
+    from jp_adapt.text.template_bounds import BoundedEnvironment
 
 Fields = dict[str, Any]
 MAX_SHOWN = 200  # characters of a template in a message
@@ -19,7 +19,7 @@ MAX_SHOWN = 200  # characters of a template in a message
 @cache
 def environment() -> BoundedEnvironment:
     """The one environment; Jinja is loaded with the first template."""
-    from jp_adapt.benchmarks.template_bounds import BoundedEnvironment
+    from jp_adapt.text.template_bounds import BoundedEnvironment
 
     return BoundedEnvironment()
 
@@ -47,7 +47,7 @@ def checked_expression(text: str) -> str:
 
 
 def _checked(text: str, compile_text: Callable[[str], Any], what: str) -> str:
-    from jp_adapt.benchmarks.template_bounds import MAX_TEMPLATE
+    from jp_adapt.text.template_bounds import MAX_TEMPLATE
 
     if len(text) > MAX_TEMPLATE:
         raise ValueError(f"a Jinja {what} of {len(text):,} characters; at most {MAX_TEMPLATE:,} are read")

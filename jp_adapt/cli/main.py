@@ -14,7 +14,27 @@ from jp_adapt.cli.output import StdoutError, drop_stdout, prepare_streams, tell_
 from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.core.suggest import did_you_mean
 
-VERBS = ("run", "check", "plan", "status", "report", "tokenizer", "corpus", "data", "eval", "judge", "merge", "export", "launch", "list", "show", "copy", "env")
+VERBS = (
+    "run",
+    "check",
+    "plan",
+    "status",
+    "report",
+    "tokenizer",
+    "corpus",
+    "data",
+    "eval",
+    "judge",
+    "merge",
+    "export",
+    "chat",
+    "serve",
+    "launch",
+    "list",
+    "show",
+    "copy",
+    "env",
+)
 
 EVAL_ACTIONS = ("compare", "published", "page", "export-lm-eval")  # verbs of their own beneath `eval`, each in the module of its name
 

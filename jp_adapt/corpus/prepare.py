@@ -18,6 +18,7 @@ from jp_adapt.corpus.assemble import Output, assemble
 from jp_adapt.corpus.json_lines import ShapeError
 from jp_adapt.corpus.lines import OnError
 from jp_adapt.corpus.parts import Task, Work, do_tasks, iter_parts, part_file
+from jp_adapt.corpus.shards import FORMAT
 from jp_adapt.corpus.steps import Document
 
 MAX_PROBLEMS = 20  # named of each source; all are counted
@@ -86,11 +87,12 @@ def prepare_corpus(
                 raise InputError("no document is left after the steps; look at their counts: run with fewer steps, or softer ones")
             report = {
                 "format": 1,
+                "document_end": identity.get("document_end"),
                 "sources": [{"name": name, **asdict(stats), "problems": asdict(problems[name])} for name, stats in made.stats.items()],
                 "steps": made.counts.to_json(),
             }
             named = [{"name": name, "documents": stats.documents, "characters": stats.characters, "tokens": stats.tokens} for name, stats in made.stats.items()]
-            index = {"format": 1, "dtype": work.dtype, "identity_sha256": sha256_json(identity), "identity": identity}
+            index = {"format": FORMAT, "dtype": work.dtype, "document_end": work.document_end, "identity_sha256": sha256_json(identity), "identity": identity}
             write_json(target / "index.json", index | {"sources": named, "shards": made.shards})
             write_json(target / "report.json", report)
             for name, text in (describe(report) if describe else {}).items():

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, PlainValidator
 
-from jp_adapt.benchmarks.part import Count, Name, Part
+from jp_adapt.benchmarks.part import Count, Name, Part, Seed
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import Key
 from jp_adapt.merging import settings
@@ -46,8 +46,9 @@ def _is_number(value: object) -> bool:
 
 
 CONDITION_KEYS = ("value", "module", "layers")
+Layer = Annotated[int, Field(ge=0, le=10**6)]
 Value = Annotated[settings.Setting, PlainValidator(_setting)]
-LayerRange = Annotated[tuple[int, int], Field(strict=False)]
+LayerRange = Annotated[tuple[Layer, Layer], Field(strict=False)]
 
 
 class ModelSettings(Part):
@@ -93,7 +94,7 @@ class MergeSettings(Part):
     lambda_: Value | None = Field(None, alias="lambda", description="factor of all differences to the base; 1 by default")
     t: Value | None = Field(None, description="slerp: from 0, the first model, to 1, the second")
     topk: float | None = Field(None, gt=0, le=1, description="SCE: share of the elements that differ most; 1 by default")
-    seed: int = Field(0, ge=0, description="of the random masks of DARE and DELLA")
+    seed: Seed = Field(0, description="of the random masks of DARE and DELLA")
     dtype: Literal["float32", "bfloat16", "float16"] | None = Field(
         None, description="of the written weights; by default each tensor as in the base or first model"
     )

@@ -102,6 +102,9 @@ def table(report: Mapping[str, Any]) -> str:
         ratio = f"{source['chars_per_token']:.3f}" if source["chars_per_token"] else "-"
         share = f"{source['mixture_share']:.1%}" if source["mixture_share"] else "-"
         lines.append(f"{source['name']:<20} {source['documents']:>11,} {source['characters']:>14,} {source['tokens']:>14,} {ratio:>11} {share:>7}")
+    if any(source["tokens"] for source in report["sources"]):
+        end = report.get("document_end")
+        lines.append(f"documents end with the token {end}" if end else "no token ends the documents (prepared by an earlier version)")
     unread = [(source["name"], source["problems"]) for source in report["sources"] if source["problems"]["count"]]
     for name, problems in unread:
         lines.append(f"{name}: {problems['count']:,} documents could not be read, the first: {problems['first'][0]}")

@@ -357,7 +357,7 @@ def test_the_last_override_wins_and_the_parent_loses(folder: Path) -> None:
         ("stages.cpt.start=row", "-s stages.cpt.start=row: no stage 'row' (did you mean 'rows'?)"),
         ("stages.cpt.data=[{source: jaa}]", "-s stages.cpt.data=[{source: jaa}]: no source 'jaa' (did you mean 'ja'?)"),
         ("seed=[1", "-s seed=[1: not valid YAML"),
-        ("title=2024-13-45", "-s title=2024-13-45: not valid YAML (month must be in 1..12"),
+        ("title=2024-13-45", "-s title=2024-13-45: '2024-13-45' is read as a date; put quotes around a text that looks like one"),
     ],
 )
 def test_a_wrong_override_is_named(folder: Path, override: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -166,7 +166,7 @@ def _export(trainer: Any, stage: PreferenceStage, context: Context, folder: Stag
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(adapter, save_embedding_layers=False)
         difference = export_model(start, Path(adapter), dtype, target, probe)
         copy_tokenizer(start, target)
-        write_text_side(target, context.document_start)
+        write_text_side(target, context.document_start, context.document_end)
         records = context.records(stage.id)
         write_card(target, f"{context.recipe.name}, stage {stage.id}", export_facts(context.recipe, records, difference, "float32"))
     return difference
