@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,7 @@ def add_parser(verbs: Any) -> None:
     _add_adapter(actions)
     _add_gguf(actions)
     _add_ollama(actions)
+    _add_vllm_adapter(actions)
 
 
 def _add_adapter(actions: Any) -> None:
@@ -118,4 +120,23 @@ def _ollama(args: argparse.Namespace) -> int:
     _tell([export])
     say(f"next: ollama create NAME -f {args.out / 'Modelfile'}")
     print(args.out)
+    return 0
+
+
+def _add_vllm_adapter(actions: Any) -> None:
+    parser = actions.add_parser(
+        "vllm-adapter",
+        help="an adapter without new rows as a LoRA module of vLLM",
+        description="Write a LoRA adapter that vLLM serves beside others over one base, and print the command. It must have the base's vocabulary.",
+    )
+    parser.add_argument("adapter", type=Path, help="adapter folder, such as runs/NAME/stages/sft/final")
+    parser.add_argument("--base", type=Path, required=True, help="folder of the model that the adapter was trained on")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="new folder")
+    parser.set_defaults(main=_vllm_adapter)
+
+
+def _vllm_adapter(args: argparse.Namespace) -> int:
+    from jp_adapt.export.vllm_adapter import export_vllm_adapter
+
+    print(shlex.join(export_vllm_adapter(args.adapter, args.base, args.out)))
     return 0

@@ -99,8 +99,8 @@ def _extend(args: argparse.Namespace) -> int:
     for measure in report["measures"]:
         before, after = measure["base"]["chars_per_token"], measure["extended"]["chars_per_token"]
         print(f"  {before:6.3f} -> {after:6.3f} chars/token  {measure['source']}")
-    if added["unused_base_rows"]:
-        print(f"{added['unused_base_rows']:,} embedding rows of the base belong to none of its tokens: the first new tokens have their ids.")
+    if report["base"]["unused_rows"]:
+        print(f"{report['base']['unused_rows']:,} embedding rows of the base belong to none of its tokens: the first new tokens have their ids.")
     print(f"Tokenizer: {args.out}\nReport: {args.out / 'report.html'}")
     return 0
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from jp_adapt.commands.merge_record import RECORD, MergeResult, card_facts
-from jp_adapt.core.files import new_folder, refuse_existing, write_json
+from jp_adapt.core.files import new_folder, refuse_existing
 from jp_adapt.export.card import write_card
 from jp_adapt.inference.text_side import write_text_side
 from jp_adapt.recipe.load_merge import LoadedMerge, load_merge
@@ -65,6 +65,6 @@ def merge_into(
         record = write_weights(target, models, merge, plan)
         if document_start is not None:
             write_text_side(target, document_start)
-        write_json(target / RECORD, record)
+        record.write(target / RECORD)
         write_card(target, title, card_facts(record, text), tags=("jp-adapt", "merge"))
     return MergeResult(out, record)

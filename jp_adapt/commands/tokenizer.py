@@ -189,12 +189,11 @@ def _extension_report(
     learned = list(zip(extension.tokens, extension.counts, extension.sources, strict=True))[len(base.tokenizer.missing_bytes) :]
     return {
         "format": 1,
-        "base": _describe(base, path) | {"sha256": sha256_file(base.files[0])},
+        "base": _describe(base, path) | {"sha256": sha256_file(base.files[0]), "unused_rows": unused_rows},
         "extension": {
             "new_tokens": len(learned),
             "added_bytes": len(base.tokenizer.missing_bytes),
             "vocab_size": size,
-            "unused_base_rows": unused_rows,
             "padded_vocab_size": -(-rows // options.pad_to) * options.pad_to,
             "boundaries": options.boundaries,
             "max_token_chars": options.max_token_chars,

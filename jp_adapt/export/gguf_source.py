@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import read_json, read_text
+from jp_adapt.core.yaml_lines import parse_yaml
 from jp_adapt.export.gguf_folder import MORE_TEMPLATES
 from jp_adapt.inference.text_side import TextSide, own_template, special_token, text_side
 from jp_adapt.merging.checkpoint import FolderWeights
@@ -150,8 +150,8 @@ def card_fields(folder: Path) -> dict[str, Any]:
     path = folder / "README.md"
     front = re.match(r"\A---\r?\n(.*?)\r?\n---", read_text(path), re.DOTALL) if path.is_file() else None
     try:
-        fields = yaml.safe_load(front[1]) if front else None
-    except yaml.YAMLError:
+        fields = parse_yaml(front[1], str(path)).value if front else None
+    except UsageError:
         return {}
     return fields if isinstance(fields, dict) else {}
 

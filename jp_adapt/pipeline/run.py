@@ -20,7 +20,7 @@ from jp_adapt.core.launch import refuse_accelerates_own, several_processes
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import say
 from jp_adapt.core.suggest import did_you_mean
-from jp_adapt.model.sources import check_hash, folder_files, package_file
+from jp_adapt.model.sources import check_hash, folder_files, gguf_file
 from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer
 from jp_adapt.pipeline.inputs import check_base_chats, check_inputs, extends
 from jp_adapt.pipeline.run_folder import RUN, Identity, RunFolder, RunRecord, now
@@ -194,7 +194,7 @@ def _base_files(recipe: Recipe, folder: RunFolder) -> tuple[Path | None, dict[st
         files = folder_files(Path(base.path))
         return None, {path.name: digest for path, digest in folder.hash_inputs(files).items()}
     assert base.file is not None
-    gguf = package_file(base.package, base.file, base.version) if base.package is not None else Path(base.file)
+    gguf = gguf_file(base.package, base.file, base.version)
     digest = folder.hash_inputs([gguf])[gguf]
     check_hash(gguf, digest, base.sha256)
     return gguf, {"gguf": digest}

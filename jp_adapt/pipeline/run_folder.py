@@ -10,14 +10,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import yaml
-
 from jp_adapt.core.claim import refuse_other_work
 from jp_adapt.core.documents import Document
-from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import read_json, read_text, write_json, write_text
+from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.files import read_json, write_json, write_text
 from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.core.hashes import sha256_file, sha256_json
+from jp_adapt.core.yaml_lines import load_yaml
 
 RUN, STAGE = "run.json", "stage.json"
 
@@ -214,9 +213,9 @@ def resolved_recipe(path: Path) -> dict[str, Any]:
     run_record(path)
     file = path / "resolved.yaml"
     try:
-        recipe = yaml.safe_load(read_text(file))
-    except yaml.YAMLError as error:
-        raise InputError(f"{file}: not valid YAML ({' '.join(str(error).split())[:200]})") from error
+        recipe = load_yaml(file).value
+    except UsageError as error:
+        raise InputError(str(error)) from error
     stages = recipe.get("stages") if isinstance(recipe, dict) else None
     if not isinstance(stages, list) or not all(isinstance(stage, dict) and {"id", "kind"} <= stage.keys() for stage in stages):
         raise InputError(f"{file}: not the recipe of a run (it lists no stages with an id and a kind); run the recipe again with another --out")

@@ -170,16 +170,19 @@ def test_another_tokenizer_is_told(pico: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def extended(pico: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return extended_pico(pico, tmp_path_factory.mktemp("extended"))
+
+
+def extended_pico(pico: Path, folder: Path) -> Path:
     """The pico with 60 Japanese tokens more: a model that its base's tokenizer goes with without an error, and with wrong scores."""
     import torch
     from transformers import AutoModelForCausalLM
 
-    folder = tmp_path_factory.mktemp("extended")
     texts = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in documents("ja_train.jsonl")[:30])
     (folder / "ja.jsonl").write_text(texts, encoding="utf-8")
     corpus, out = str(folder / "ja.jsonl"), str(folder / "model")
     assert main(["tokenizer", "extend", "--base", str(pico), "--corpus", corpus, "--new-tokens", "60", "--out", out]) == 0
-    torch.manual_seed(1)
+    torch.manual_seed(2)
     model = AutoModelForCausalLM.from_pretrained(pico, dtype=torch.float32)
     model.resize_token_embeddings(560, mean_resizing=False)
     model.save_pretrained(out)

@@ -19,7 +19,7 @@ def run_merge(stage: MergeStage, context: Context, folder: StageFolder) -> dict[
     text = yaml.safe_dump(stage.model_dump(mode="json", by_alias=True, exclude_unset=True), sort_keys=False, allow_unicode=True, width=160)
     title = f"{context.recipe.name}, stage {stage.id}"
     record = merge_into(folder.final, folders, stage, stage.models, title=title, text=text, document_start=context.document_start).record
-    return {key: record[key] for key in ("method", "parameters", "vocab_size", "dtype")} | {"rows_filled": record.get("rows_filled", {})}
+    return {key: getattr(record, key) for key in ("method", "parameters", "vocab_size", "dtype", "rows_filled")}
 
 
 def _folders(model: StageModel, context: Context) -> tuple[Path, Path | None]:

@@ -13,7 +13,7 @@ import torch
 from tokenizers import Tokenizer
 
 from jp_adapt.commands.processes import measuring_processes
-from jp_adapt.core.files import new_folder, read_json, write_text
+from jp_adapt.core.files import new_folder, read_json, read_json_lines, write_text
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import progress, say
 from jp_adapt.corpus.conversations import ConversationPlan
@@ -159,7 +159,7 @@ def sampler(
     def watch(step: int, metrics: Metrics) -> None:
         if step % every:
             return
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+        lines = [line for _, line in read_json_lines(path)] if path.is_file() else []
         lines = [line for line in lines if line["step"] < step]
         for prompt in samples.prompts:
             ids = [prefix, *tokenizer.encode(prompt, add_special_tokens=False).ids]
