@@ -20,9 +20,14 @@ done: list[str] = result.stages_done
 scores = jp_adapt.evaluate(Path("model"), Path("scores"), suite="quick")
 values: list[float | None] = [metric.value for entry in scores.benchmarks for metric in entry.metrics.values()]
 comparison = jp_adapt.compare_scores("scores/a", "scores/b")
+verdicts: list[str] = [entry.verdict for pair in comparison.pairs for entry in pair.benchmarks]
+model: str = jp_adapt.read_scores("scores/a").model_name
+bits: float | None = result.summary.headline.bits_per_char_ja.adapted
+finished: list[bool] = [run.done for run in jp_adapt.runs("runs").runs]
 loaded = jp_adapt.load_tokenizer(Path("tokenizer.json"))
 ids: list[int] = loaded.tokenizer.encode("日本語")
 difference: float = jp_adapt.merge_adapter(Path("adapter"), Path("base"), Path("out"))
+merged: Path = jp_adapt.merge_models(Path("merge.yaml"), Path("merged")).folder
 jp_adapt.add_metric("same", jp_adapt.Metric("texts", lambda prediction, answer: float(prediction == answer), share=True))
 try:
     jp_adapt.open_run(Path("runs/typed"))
@@ -32,7 +37,8 @@ except jp_adapt.JpAdaptError as error:
 
 
 def mypy(program: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", "", "--python-version", "3.10", "--follow-imports", "silent", str(program)]
+    # with the settings of this repository, which skip the sources of torch and transformers: reading those would take a minute
+    command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", "--strict", str(program)]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 

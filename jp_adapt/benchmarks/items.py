@@ -15,6 +15,7 @@ from jp_adapt.benchmarks.files import Record, read_split
 from jp_adapt.benchmarks.part import Part
 from jp_adapt.benchmarks.templates import render, value_of
 from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.files import is_file
 from jp_adapt.core.shipped import shipped_benchmarks, shipped_suites
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import load_yaml
@@ -54,7 +55,7 @@ def load_declaration(name: str) -> tuple[Benchmark, Path]:
     """The declaration of a shipped benchmark ("ja/jnli") or of a file, without its items. UsageError with file:line when it is wrong or unknown."""
     shipped = shipped_benchmarks()
     path = shipped.get(name) or Path(name)
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"no benchmark '{name}'{did_you_mean(name, shipped)}; shipped benchmarks: {', '.join(shipped) or 'none'}")
     return _validated(Benchmark, path), path
 
@@ -63,7 +64,7 @@ def load_suite(name: str) -> Suite:
     """A shipped suite ("ja-core"), or a suite file."""
     shipped = shipped_suites()
     path = shipped.get(name) or Path(name)
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"no suite '{name}'{did_you_mean(name, shipped)}; shipped suites: {', '.join(shipped) or 'none'}")
     return _validated(Suite, path)
 
@@ -81,10 +82,10 @@ def load_benchmark(name: str, data: Path | None = None, *, shots: bool = True) -
     folder = path.parent
     if benchmark.data.folder is not None:
         if data is None:
-            raise InputError(f"{name}: its data is not shipped; give with --data the folder that holds '{benchmark.data.folder}' ({benchmark.source})")
+            raise InputError(f"{name}: its data is not shipped; run `jp-adapt data fetch {name} --to DIR` and give --data DIR ({benchmark.source})")
         folder = data / benchmark.data.folder
         if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; clone {benchmark.source} there" + (f" at {benchmark.revision}" if benchmark.revision else ""))
+            raise InputError(f"{folder}: no such folder; run `jp-adapt data fetch {name} --to {data}`, or bring {benchmark.source} there yourself")
     items, sha256 = _items(benchmark, benchmark.data.test, folder)
     examples: list[Item] = []
     read = [(benchmark.data.test, sha256)]

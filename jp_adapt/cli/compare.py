@@ -30,7 +30,7 @@ def main(args: argparse.Namespace) -> int:
         raise UsageError("give at least two runs, the base first")
     report = compare(args.runs, args.html)
     if args.json:
-        print_json(report)
+        print_json(report.as_dict())
         return 0
     print("\n".join(comparison_lines(report)))
     if args.html:

@@ -14,11 +14,31 @@ from jp_adapt.cli.output import StdoutError, drop_stdout, prepare_streams, tell_
 from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.core.suggest import did_you_mean
 
-VERBS = ("run", "check", "plan", "status", "report", "tokenizer", "corpus", "eval", "judge", "merge", "launch", "list", "show", "copy", "env")
+VERBS = (
+    "run",
+    "check",
+    "plan",
+    "status",
+    "report",
+    "tokenizer",
+    "corpus",
+    "data",
+    "eval",
+    "judge",
+    "merge",
+    "export",
+    "chat",
+    "serve",
+    "launch",
+    "list",
+    "show",
+    "copy",
+    "env",
+)
 
 EVAL_ACTIONS = ("compare", "published", "page", "export-lm-eval")  # verbs of their own beneath `eval`, each in the module of its name
 
-RESUMED = (["run"], ["eval"], ["judge"], ["corpus", "prepare"])  # what goes on where it was stopped
+RESUMED = (["run"], ["eval"], ["data", "fetch"], ["judge"], ["corpus", "prepare"])  # what goes on where it was stopped
 
 # what the system says of an input that is missing, closed, or has a name that no file can have
 NO_INPUT = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
@@ -45,7 +65,10 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def joined(arguments: list[str]) -> list[str]:
-    """`eval compare` and the like as one verb: `eval MODEL` has a name where they have theirs."""
+    """`eval compare` and the like as one verb: `eval MODEL` has a name where they have theirs. `merge ADAPTER` is the old name of `export adapter`."""
+    if arguments[:1] == ["merge"] and arguments[1:2] != ["explain"] and any(argument.split("=")[0] == "--base" for argument in arguments):
+        print("jp-adapt merge ADAPTER is now: jp-adapt export adapter ADAPTER", file=sys.stderr)
+        return ["export", "adapter", *arguments[1:]]
     if arguments[:1] == ["eval"] and arguments[1:2] and arguments[1] in EVAL_ACTIONS:
         return [" ".join(arguments[:2]), *arguments[2:]]
     return arguments

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,17 @@ def main(args: argparse.Namespace) -> int:
 
     report = compare_published(read_scores(args.run), load_published())
     if args.json:
-        print_json(report)
+        print_json(asdict(report))
         return 0
-    for entry in report["benchmarks"]:
-        print(f"{entry['name']}: {report['model']} {_figure(entry['value'])}")
-        for row in entry["published"]:
-            assumed = f"  ({row['assumed']})" if row["assumed"] else ""
-            print(f"  {row['value']:7.4f}  {report['model']} {row['verdict']:<22}  {row['model']}{assumed}")
-        for reason in entry["reasons"]:
+    for entry in report.benchmarks:
+        print(f"{entry.name}: {report.model} {_figure(entry.value)}")
+        for row in entry.published:
+            assumed = f"  ({row.assumed})" if row.assumed else ""
+            print(f"  {row.value:7.4f}  {report.model} {row.verdict:<22}  {row.model}{assumed}")
+        for reason in entry.reasons:
             print(f"  not compared: {reason}")
-        if not entry["published"]:
-            others = f"; published with another protocol: {', '.join(entry['not_compared'])}" if entry["not_compared"] else ""
+        if not entry.published:
+            others = f"; published with another protocol: {', '.join(entry.not_compared)}" if entry.not_compared else ""
             print(f"  nothing published with this protocol{others}")
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ def main(args: argparse.Namespace) -> int:
 
     stages = run_status(args.run)
     if args.json:
-        print_json(stages)
+        print_json([asdict(stage) for stage in stages])
     else:
         for stage in stages:
-            took = f"{stage['elapsed_s']:.0f} s" if stage["elapsed_s"] is not None else ""
-            step = f"step {stage['step']}" if stage["state"] == "begun" and stage["step"] else ""
-            print(f"{stage['id']:<12} {stage['kind']:<10} {stage['state']:<8} {took or step}".rstrip())
+            took = f"{stage.elapsed_s:.0f} s" if stage.elapsed_s is not None else ""
+            step = f"step {stage.step}" if stage.state == "begun" and stage.step else ""
+            print(f"{stage.id:<12} {stage.kind:<10} {stage.state:<8} {took or step}".rstrip())
     return 0

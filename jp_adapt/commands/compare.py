@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from jp_adapt.benchmarks.published import load_published
 from jp_adapt.core.files import refuse_existing, write_text
-from jp_adapt.evaluation.compare import compare_runs, load_run
+from jp_adapt.evaluation.compare import Comparison, compare_runs, load_runs
 from jp_adapt.evaluation.published import compare_published
 
 PAGE = "index.html"
-Report = dict[str, Any]
 
 
-def compare(paths: Sequence[Path], page: Path | None = None) -> Report:
+def compare(paths: Sequence[Path], page: Path | None = None) -> Comparison:
     """Compare result folders with the first of them; with `page`, write the comparison there as HTML. UsageError where that file is there already."""
     if page is not None:
         refuse_existing(page, "--html")
-    runs = [load_run(path) for path in paths]
+    runs = load_runs(paths)
     report = compare_runs(runs)
     if page is not None:
         from jp_adapt.report.eval_page import comparison_page
@@ -38,9 +36,8 @@ def write_evaluation_page(path: Path, page: Path | None = None, baseline: Path |
 
     if page is not None:
         refuse_existing(page, "--html")
-    run = load_run(path)
-    base = load_run(baseline) if baseline is not None else None
-    report = compare_runs([base, run]) if base is not None else None
+    *bases, run = load_runs([path] if baseline is None else [baseline, path])
+    base, report = (bases[0], compare_runs([*bases, run])) if bases else (None, None)
     target = page or (path if path.is_dir() else path.parent) / PAGE
     write_text(target, evaluation_page(run, compare_published(run.scores, load_published()), base, report))
     return target

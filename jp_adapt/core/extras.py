@@ -16,6 +16,7 @@ PACKAGES = {
     "wandb": "wandb",
     "trackio": "trackio",
     "vllm": "vllm",
+    "gguf": "xllamacpp",
 }
 
 

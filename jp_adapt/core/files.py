@@ -11,7 +11,7 @@ import platform
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +38,14 @@ def read_text(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise not_utf8(f"{path}:{line}", data[error.start]) from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether `path` is a file. InputError where the system does not say: a name that no file can have, a folder that may not be entered."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InputError(f"{_shown(path)}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
 def not_utf8(place: str, byte: int) -> InputError:
@@ -143,9 +151,52 @@ def new_folder(path: Path) -> Iterator[Path]:
     weights that nobody else may read.
     """
     refuse_existing(path)
+    with _temporary_folder(path, path) as temporary:
+        yield temporary
+        _settle(temporary)
+        try:
+            temporary.rename(path)
+        except OSError as error:
+            refuse_existing(path)
+            raise error from None
+
+
+@contextmanager
+def new_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """Write files of one folder under temporary names; they take the names `paths` only when the block ends well, and all or none. See `new_folder`."""
+    for path in paths:
+        refuse_existing(path)
+    with _temporary_folder(paths[0], paths[0].parent) as folder:
+        temporary = [folder / path.name for path in paths]
+        yield temporary
+        _settle(folder)
+        named: list[Path] = []
+        try:
+            for file, path in zip(temporary, paths, strict=True):
+                _take_name(file, path)
+                named.append(path)
+        except BaseException:
+            for path in named:
+                path.unlink()
+            raise
+        shutil.rmtree(folder)
+
+
+def _take_name(file: Path, path: Path) -> None:
+    """Give `file` the name `path`, which nothing may have. A hard link fails where a name is taken; a rename, for file systems without links, does not."""
+    try:
+        path.hardlink_to(file)
+    except OSError:
+        refuse_existing(path)
+        file.rename(path)
+
+
+@contextmanager
+def _temporary_folder(path: Path, place: Path) -> Iterator[Path]:
+    """A folder beside `path`, removed when the block fails; what a killed process left of the same kind is removed too. Errors name `place`, not it."""
     mine = f".{_short(path.name)}.{platform.node()}-"
     temporary = path.with_name(f"{mine}{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    with _disk_errors(path, temporary):
+    with _disk_errors(place, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
         for stale in path.parent.glob(f"{glob.escape(mine)}*.tmp"):
             process = re.fullmatch(r"(\d+)-\w+\.tmp", stale.name.removeprefix(mine))
@@ -154,20 +205,26 @@ def new_folder(path: Path) -> Iterator[Path]:
         temporary.mkdir()
         try:
             yield temporary
-            mode = temporary.stat().st_mode & 0o666
-            for file in sorted(temporary.rglob("*")):
-                if file.is_file() and not file.is_symlink():
-                    file.chmod(mode)
-                    _sync_file(file)
-            try:
-                temporary.rename(path)
-            except OSError as error:
-                refuse_existing(path)
-                raise error from None
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _sync_folder(path.parent)
+
+
+def move_file(path: Path, target: Path) -> None:
+    """Give a file another name in the same file system; the folder of the new name is made where there is none."""
+    with _disk_errors(target, target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+
+
+def _settle(folder: Path) -> None:
+    """All files get the mode that the user's umask says, and are on the disk."""
+    mode = folder.stat().st_mode & 0o666
+    for file in sorted(folder.rglob("*")):
+        if file.is_file() and not file.is_symlink():
+            file.chmod(mode)
+            _sync_file(file)
 
 
 def _short(name: str) -> str:

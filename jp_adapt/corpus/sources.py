@@ -7,15 +7,16 @@ import glob
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, one_line
 from jp_adapt.core.files import not_utf8
+from jp_adapt.core.unpack import MAX_RATIO
 from jp_adapt.corpus import lines
 from jp_adapt.corpus.json_lines import decoded, iter_records
 from jp_adapt.corpus.lines import OnError, iter_lines, kind_of, refuse, too_long, unreadable
 
-BATCH_ROWS = 256  # rows of a .parquet in memory at a time
+BATCH_ROWS = 4  # rows of a .parquet in memory at a time: each may be a document of 64 MiB that lies in the file once
 BUFFER_BYTES = 2**20  # of a .parquet, for each column chunk
 WRONG_FIELD = "name the right one with 'field:' in the source"
 
@@ -217,6 +218,8 @@ def _parquet(path: Path, field: str, on_error: OnError) -> Iterator[tuple[str, s
 def _parquet_text(place: str, raw: bytes | None, field: str) -> str:
     if raw is None:
         raise InputError(f"{place}: column '{field}' is null, and text is needed; take the row out, or {WRONG_FIELD}")
+    if len(raw) > lines.MAX_DOCUMENT_BYTES:
+        raise InputError(f"{place}: column '{field}' has {len(raw):,} bytes, and a document at most {lines.MAX_DOCUMENT_BYTES:,}; take the row out, or cut it")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -242,18 +245,23 @@ def _parquet_column(path: Path, file: BinaryIO, field: str) -> Iterator[bytes | 
     coded = pyarrow.types.is_dictionary(found)
     if str(found.value_type if coded else found) not in ("string", "large_string", "string_view"):
         raise InputError(f"{path}: column '{field}' holds {found} and not string; {WRONG_FIELD}, or convert the column")
+    if (ratio := _unpack_ratio(table.metadata, field)) > MAX_RATIO:
+        raise InputError(f"{path}: column '{field}' unpacks to {ratio:,.0f} times its size, and no text does; fetch the file again")
     for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=[field], use_threads=False):
         column = batch.column(field)
         yield from (column.dictionary_decode() if coded else column).cast(pyarrow.large_binary()).to_pylist()
 
 
+def _unpack_ratio(metadata: Any, field: str) -> float:
+    """The largest ratio of unpacked to packed bytes of a column's chunks that unpack to more than one document may have."""
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
+    mine = [chunk for chunk in chunks if chunk.path_in_schema == field and chunk.total_uncompressed_size > lines.MAX_DOCUMENT_BYTES]
+    return max((chunk.total_uncompressed_size / max(1, chunk.total_compressed_size) for chunk in mine), default=0.0)
+
+
 def _not_parquet(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: not a parquet file, or damaged ({one_line(error)}); fetch it again, or write it again")
-
-
-def one_line(error: Exception) -> str:
-    """The message of an error of a library, on one line and without its full stop."""
-    return " ".join(str(error).split()).rstrip(".")
 
 
 def first_chars(documents: Iterable[str], chars: int) -> list[str]:

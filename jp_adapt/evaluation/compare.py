@@ -4,38 +4,141 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jp_adapt.benchmarks.metrics import METRICS
+from jp_adapt.core.documents import Tabular
 from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.results import BenchmarkScore, Output, Scores, read_outputs, read_scores
-from jp_adapt.evaluation.scoring import as_number
+from jp_adapt.evaluation.scoring import as_number, degenerate
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 LEVEL = 0.05
+LEAST_ITEMS = 30  # fewer items get no verdict: a handful that fell one way says little about the others
 RESAMPLES = 1000  # of a metric that only a whole set has
-Report = dict[str, Any]
+Outcome = Literal["better", "worse", "no difference", "no verdict"]
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Run:
-    """One evaluation: its folder, scores, and items by benchmark and id."""
+    """One evaluation: its folder, scores, and items by benchmark and id. `label` is the name that it has among others."""
 
     path: Path
     scores: Scores
     items: dict[str, dict[str, Output]]
+    label: str = ""
 
     @property
     def name(self) -> str:
         """Of the model, or of the folder where the model has none."""
-        return str(self.scores.model.get("name") or self.path.name)
+        return self.label or self.scores.model_name or self.path.name
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a test says of two runs, A and B, on the same items: means over them, B - A with its 95 % interval, the test and its p value, and the difference
+    that such a pair would show with 80 % power."""
+
+    a_items: float
+    b_items: float
+    difference: float
+    interval: Interval
+    test: str
+    p: float
+    minimal_detectable_difference: float | None
+
+
+@dataclass(frozen=True)
+class BenchmarkComparison:
+    """One benchmark of two runs, A and B. `outcome` says what B is beside A; there is no verdict where the items are too few, or a side's answers are
+    degenerate: such a pair is not one of the tests either, and `p_holm` is None."""
+
+    id: str
+    name: str
+    title: str
+    metric: str
+    items: int  # that both runs scored
+    only_a: int
+    only_b: int
+    different_prompts: int
+    a: float | None
+    b: float | None
+    chance: float | None
+    a_items: float | None = None
+    b_items: float | None = None
+    difference: float | None = None
+    interval: Interval | None = None
+    test: str | None = None
+    p: float | None = None
+    p_holm: float | None = None
+    minimal_detectable_difference: float | None = None
+    gained: list[str] = field(default_factory=list)  # items that B does better
+    lost: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    degenerate: list[str] = field(default_factory=list)  # alarms on the items compared: "A: ...", "B: ..."
+    outcome: Outcome = "no verdict"
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class TextComparison:
+    """Bits per character of a text that both runs measured."""
+
+    id: str
+    a: float
+    b: float
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A run beside the first one."""
+
+    model: str
+    benchmarks: list[BenchmarkComparison]
+    only_in_one: list[str]
+    texts: list[TextComparison]
+
+
+@dataclass(frozen=True)
+class ComparedModel:
+    """A run that is compared: its name, and the profile that it was measured by."""
+
+    name: str
+    profile: str
+
+
+@dataclass(frozen=True)
+class Comparison(Tabular):
+    """Runs compared with the first of them; p values are corrected for `tests` tests, and `level` is that of all of them together."""
+
+    models: list[ComparedModel]
+    tests: int
+    level: float
+    pairs: list[Pair]
+    format: int = 2
+
+    def as_dict(self) -> dict[str, Any]:
+        """The comparison as JSON values."""
+        return asdict(self)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each pair and benchmark."""
+        left_out = {"gained", "lost", "warnings", "degenerate", "interval"}
+        found = []
+        for pair in self.pairs:
+            for entry in pair.benchmarks:
+                low, high = entry.interval or (None, None)
+                values = {name: value for name, value in asdict(entry).items() if name not in left_out}
+                found.append({"model_a": self.models[0].name, "model_b": pair.model, **values, "low": low, "high": high})
+        return found
 
 
 def load_run(path: Path) -> Run:
@@ -49,61 +152,88 @@ def load_run(path: Path) -> Run:
     return Run(path, scores, items)
 
 
-def compare_scores(first: str | Path, *others: str | Path, seed: int = 0) -> Report:
+def load_runs(paths: Sequence[Path]) -> list[Run]:
+    """Result folders, each under a name of its own: where two models have the same, as much of the path stands behind it as tells them apart."""
+    runs = [load_run(path) for path in paths]
+    counts = Counter(run.name for run in runs)
+    return [replace(run, label=f"{run.name} ({_tail(run.path, paths)})") if counts[run.name] > 1 else run for run in runs]
+
+
+def _tail(path: Path, paths: Sequence[Path]) -> str:
+    """The shortest end of a path that no other of the paths has."""
+    others = [other.resolve().parts for other in paths if other.resolve() != path.resolve()]
+    parts = path.resolve().parts
+    length = next((n for n in range(1, len(parts)) if all(other[-n:] != parts[-n:] for other in others)), len(parts))
+    return "/".join(parts[-length:])
+
+
+def compare_scores(first: str | Path, *others: str | Path, seed: int = 0) -> Comparison:
     """Compare result folders with the first of them, benchmark by benchmark, item by item.
 
     Each pair and benchmark: the primary metric of both, the difference (other - first) with its 95 % bootstrap interval over the items, an exact McNemar
     test where every item is right or wrong and a sign-flip test otherwise, the p value after Holm's correction over all of them, the difference that such a
-    pair of runs would show with 80 % power, a verdict in words, and which items changed.
+    pair of runs would show with 80 % power, a verdict in words, and which items changed. No verdict is given on fewer than 30 items, nor where a run answers
+    the same nearly every time: a constant answer is no evidence.
 
     Raises:
         InputError: a folder is no evaluation; or the runs have no benchmark in common, or one of another version, protocol or data: such scores must not
             be compared.
     """
-    return compare_runs([load_run(Path(path)) for path in (first, *others)], seed)
+    return compare_runs(load_runs([Path(path) for path in (first, *others)]), seed)
 
 
-def compare_runs(runs: Sequence[Run], seed: int = 0) -> Report:
+def compare_runs(runs: Sequence[Run], seed: int = 0) -> Comparison:
     """`compare_scores` of runs that are read already."""
     if len(runs) < 2:
         raise InputError("nothing to compare with: give at least two evaluations")
     base, *rest = runs
     pairs = [_pair(base, run, seed) for run in rest]
-    tests = [entry for pair in pairs for entry in pair["benchmarks"] if entry["p"] is not None]
-    for entry, adjusted in zip(tests, statistics.holm([entry["p"] for entry in tests]), strict=True):
-        entry["p_holm"] = adjusted
-    for run, pair in zip(rest, pairs, strict=True):
-        for entry in pair["benchmarks"]:
-            entry["verdict"] = verdict(entry, base.name, run.name)
-    models = [{"name": run.name, "path": str(run.path), "profile": run.scores.profile} for run in (base, *rest)]
-    return {"format": 1, "models": models, "tests": len(tests), "level": LEVEL, "pairs": pairs}
+    tested = [entry for pair in pairs for entry in pair.benchmarks if entry.p is not None and _reason(entry, "", "") is None]
+    adjusted = dict(zip(map(id, tested), statistics.holm([entry.p for entry in tested if entry.p is not None]), strict=True))
+    judged = [
+        replace(pair, benchmarks=[_judged(replace(entry, p_holm=adjusted.get(id(entry))), base.name, pair.model) for entry in pair.benchmarks])
+        for pair in pairs
+    ]
+    return Comparison([ComparedModel(run.name, run.scores.profile) for run in runs], len(tested), LEVEL, judged)
 
 
-def _pair(base: Run, run: Run, seed: int) -> Report:
+def _pair(base: Run, run: Run, seed: int) -> Pair:
     """Every benchmark that two runs have in common."""
     ours, theirs = ({entry.id: entry for entry in one.scores.benchmarks} for one in (base, run))
     both = [name for name in ours if name in theirs]
     if not both:
         raise InputError(f"{run.path} and {base.path} have no benchmark in common")
     _refuse_mixed(base, run, both)
-    return {
-        "model": run.name,
-        "benchmarks": [_benchmark(ours[name], theirs[name], base, run, seed) for name in both],
-        "only_in_one": sorted(ours.keys() ^ theirs.keys()),
-        "texts": _texts(base, run),
-    }
+    compared = [_benchmark(ours[name], theirs[name], base, run, seed) for name in both]
+    return Pair(run.name, compared, sorted(ours.keys() ^ theirs.keys()), _texts(base, run))
 
 
-def verdict(entry: Report, a: str, b: str) -> str:
-    """One benchmark's comparison in words."""
-    if entry["p_holm"] is None:
-        return "not tested: the runs have no item in common that both scored"
-    difference, mdd = entry["difference"], entry["minimal_detectable_difference"]
-    if entry["p_holm"] < LEVEL:
-        better, worse = (b, a) if difference > 0 else (a, b)
-        return f"{better} is better than {worse} by {_amount(abs(difference), entry)} (p = {_p(entry['p_holm'])})"
-    could = f"; a difference below about {_amount(mdd, entry)} would not show in {entry['items']} items" if mdd else ""
-    return f"{a} and {b} cannot be told apart (p = {_p(entry['p_holm'])}){could}"
+def _judged(entry: BenchmarkComparison, a: str, b: str) -> BenchmarkComparison:
+    """The comparison with its verdict, for models called `a` and `b`."""
+    reason = _reason(entry, a, b)
+    if reason is not None or entry.p_holm is None or entry.difference is None:
+        return replace(entry, outcome="no verdict", verdict=f"no verdict: {reason}")
+    if entry.p_holm < LEVEL:
+        better, worse = (b, a) if entry.difference > 0 else (a, b)
+        verdict = f"{better} is better than {worse} by {_amount(abs(entry.difference), entry)} (p = {_p(entry.p_holm)})"
+        return replace(entry, outcome="better" if entry.difference > 0 else "worse", verdict=verdict)
+    mdd = entry.minimal_detectable_difference
+    could = f"; a difference below about {_amount(mdd, entry)} would not show in {entry.items} items" if mdd else ""
+    return replace(entry, outcome="no difference", verdict=f"{a} and {b} cannot be told apart (p = {_p(entry.p_holm)}){could}")
+
+
+def _reason(entry: BenchmarkComparison, a: str, b: str) -> str | None:
+    """Why there is no verdict; None where there is one."""
+    if entry.items < 2:
+        return "the runs have no two items in common that both scored"
+    if entry.p is None:
+        return "the metric is not defined on these items"
+    if entry.items < LEAST_ITEMS:
+        return f"{entry.items} items are too few; {LEAST_ITEMS} are needed"
+    if entry.degenerate:
+        names = {"A": a, "B": b}
+        return "; ".join(f"{names[alarm[0]]} {alarm[3:]}" for alarm in entry.degenerate)
+    return None
 
 
 def _refuse_mixed(a: Run, b: Run, both: Sequence[str]) -> None:
@@ -123,66 +253,52 @@ def _refuse_mixed(a: Run, b: Run, both: Sequence[str]) -> None:
         raise InputError("these scores measure different things and are not compared:\n  " + "\n  ".join(problems))
 
 
-def _benchmark(x: BenchmarkScore, y: BenchmarkScore, a: Run, b: Run, seed: int) -> Report:
+def _benchmark(x: BenchmarkScore, y: BenchmarkScore, a: Run, b: Run, seed: int) -> BenchmarkComparison:
     ours, theirs = a.items.get(x.id, {}), b.items.get(y.id, {})
     common = [item for item in ours if item in theirs]
     metric = x.primary_metric
     scored = [item for item in common if ours[item].scores.get(metric) is not None and theirs[item].scores.get(metric) is not None]
-    entry: Report = {
-        "id": x.id,
-        "name": x.name,
-        "title": x.title,
-        "metric": metric,
-        "items": len(scored),
-        "only_a": len(ours) - len(common),
-        "only_b": len(theirs) - len(common),
-        "different_prompts": sum(ours[item].prompt != theirs[item].prompt for item in common),
-        "a": x.metrics[metric].value,
-        "b": y.metrics[metric].value,
-        "chance": x.chance,
-        "difference": None,
-        "interval": None,
-        "test": None,
-        "p": None,
-        "p_holm": None,
-        "minimal_detectable_difference": None,
-        "gained": [],
-        "lost": [],
-        "warnings": [f"A: {warning}" for warning in x.warnings] + [f"B: {warning}" for warning in y.warnings],
-    }
+    alarms = [f"{side}: {alarm}" for side, run in (("A", ours), ("B", theirs)) for alarm in degenerate([run[item] for item in scored])]
+    entry = BenchmarkComparison(
+        id=x.id,
+        name=x.name,
+        title=x.title,
+        metric=metric,
+        items=len(scored),
+        only_a=len(ours) - len(common),
+        only_b=len(theirs) - len(common),
+        different_prompts=sum(ours[item].prompt != theirs[item].prompt for item in common),
+        a=x.primary.value,
+        b=y.primary.value,
+        chance=x.chance,
+        warnings=[f"A: {warning}" for warning in x.warnings] + [f"B: {warning}" for warning in y.warnings],
+        degenerate=alarms,
+    )
     if len(scored) < 2:
         return entry
     left, right = [[float(run[item].scores[metric] or 0.0) for item in scored] for run in (ours, theirs)]
-    if METRICS[metric].whole_of in ("labels", "numbers"):
-        return entry | _whole_set([ours[item] for item in scored], [theirs[item] for item in scored], metric, seed) | _changes(scored, left, right)
-    weights = _weights(x, [ours[item].group for item in scored], left)
-    return entry | _tested(left, right, weights, seed) | _changes(scored, left, right)
+    if _whole_of(metric) in ("labels", "numbers"):
+        tested = _whole_set([ours[item] for item in scored], [theirs[item] for item in scored], metric, seed)
+    else:
+        tested = _tested(left, right, _weights(x, [ours[item].group for item in scored], left), seed)
+    gained = [item for item, u, v in zip(scored, left, right, strict=True) if v > u]
+    lost = [item for item, u, v in zip(scored, left, right, strict=True) if v < u]
+    return replace(entry, gained=gained, lost=lost, **({} if tested is None else vars(tested)))
 
 
-def _tested(left: Sequence[float], right: Sequence[float], weights: Sequence[float], seed: int) -> Report:
+def _tested(left: Sequence[float], right: Sequence[float], weights: Sequence[float], seed: int) -> Difference:
     """Difference of the (weighted) means, its interval, test and minimal detectable difference."""
     a, b = [[weight * score for weight, score in zip(weights, scores, strict=True)] for scores in (left, right)]
-    found: Report = {
-        "a_items": sum(a) / len(a),
-        "b_items": sum(b) / len(b),
-        "difference": (sum(b) - sum(a)) / len(a),
-        "interval": statistics.paired_mean_interval(a, b, seed),
-    }
+    difference, interval = (sum(b) - sum(a)) / len(a), statistics.paired_mean_interval(a, b, seed)
     if set(left) | set(right) <= {0.0, 1.0} and len(set(weights)) == 1:
         correct = [score == 1.0 for score in left], [score == 1.0 for score in right]
-        return found | {
-            "test": "McNemar, exact",
-            "p": statistics.mcnemar_p(*correct),
-            "minimal_detectable_difference": statistics.minimal_detectable_difference(*correct),
-        }
-    return found | {
-        "test": "sign flips",
-        "p": statistics.paired_mean_p(a, b, seed),
-        "minimal_detectable_difference": statistics.minimal_detectable_mean_difference(a, b),
-    }
+        test, p, detectable = "McNemar, exact", statistics.mcnemar_p(*correct), statistics.minimal_detectable_difference(*correct)
+        return Difference(sum(a) / len(a), sum(b) / len(b), difference, interval, test, p, detectable)
+    p, least = statistics.paired_mean_p(a, b, seed), statistics.minimal_detectable_mean_difference(a, b)
+    return Difference(sum(a) / len(a), sum(b) / len(b), difference, interval, "sign flips", p, least)
 
 
-def _whole_set(ours: Sequence[Output], theirs: Sequence[Output], name: str, seed: int) -> Report:
+def _whole_set(ours: Sequence[Output], theirs: Sequence[Output], name: str, seed: int) -> Difference | None:
     """A metric that only a whole set has (a correlation, MCC): paired bootstrap of the metric itself, and a test that swaps the two runs' answers."""
     import numpy as np
 
@@ -197,28 +313,30 @@ def _whole_set(ours: Sequence[Output], theirs: Sequence[Output], name: str, seed
     everyone = np.arange(size)[None]
     observed = float(differences(everyone, everyone + size)[0])
     if np.isnan(observed):
-        return {}
+        return None
     drawn = generator.integers(0, size, (RESAMPLES, size))
     flips = generator.integers(0, 2, (RESAMPLES, size)) * size
     known = differences(drawn, drawn + size)
     known = np.sort(known[~np.isnan(known)])
     reached = int((np.abs(differences(everyone + flips, everyone + size - flips)) >= abs(observed) - 1e-12).sum())
-    return {
-        "difference": observed,
-        "interval": (float(known[round(0.025 * (len(known) - 1))]), float(known[round(0.975 * (len(known) - 1))])),
-        "test": "answers swapped at random",
-        "p": (reached + 1) / (RESAMPLES + 1),
-        "minimal_detectable_difference": (statistics.Z95 + statistics.Z80) * float(np.std(known)),
-    }
+    ends = float(known[round(0.025 * (len(known) - 1))]), float(known[round(0.975 * (len(known) - 1))])
+    detectable = (statistics.Z95 + statistics.Z80) * float(np.std(known))
+    a, b = (float(labels.resampled(name, answers, [*gold, *gold], side)[0]) for side in (everyone, everyone + size))
+    return Difference(a, b, observed, ends, "answers swapped at random", (reached + 1) / (RESAMPLES + 1), detectable)
+
+
+def _whole_of(metric: str) -> str | None:
+    """What the metric takes of the whole set; None for a mean over items, as an unknown metric of another program is."""
+    return METRICS[metric].whole_of if metric in METRICS else None
 
 
 def _gold(outputs: Sequence[Output], metric: str) -> list[Any]:
     """Right answers as the metric takes them: numbers for a correlation, labels otherwise."""
-    return [as_number(str(output.gold[0])) for output in outputs] if METRICS[metric].whole_of == "numbers" else [output.gold for output in outputs]
+    return [as_number(str(output.gold[0])) for output in outputs] if _whole_of(metric) == "numbers" else [output.gold for output in outputs]
 
 
 def _answer(output: Output, metric: str) -> Any:
-    return (output.scores[metric] or 0.0) if METRICS[metric].whole_of == "numbers" else output.prediction
+    return (output.scores[metric] or 0.0) if _whole_of(metric) == "numbers" else output.prediction
 
 
 def _weights(entry: BenchmarkScore, groups: Sequence[str], scores: Sequence[float]) -> list[float]:
@@ -233,24 +351,15 @@ def _weights(entry: BenchmarkScore, groups: Sequence[str], scores: Sequence[floa
     return [1.0] * count
 
 
-def _changes(items: Sequence[str], left: Sequence[float], right: Sequence[float]) -> Report:
-    """Items that the second run does better, and those it does worse."""
-    return {
-        "gained": [item for item, x, y in zip(items, left, right, strict=True) if y > x],
-        "lost": [item for item, x, y in zip(items, left, right, strict=True) if y < x],
-    }
-
-
-def _texts(a: Run, b: Run) -> list[Report]:
+def _texts(a: Run, b: Run) -> list[TextComparison]:
     """Bits per character of the texts that both runs measured."""
-    mine = {text["id"]: text for text in b.scores.texts}
-    return [{"id": text["id"], "a": text["bits_per_char"], "b": mine[text["id"]]["bits_per_char"]} for text in a.scores.texts if text["id"] in mine]
+    mine = {text.id: text for text in b.scores.texts}
+    return [TextComparison(text.id, text.bits_per_char, mine[text.id].bits_per_char) for text in a.scores.texts if text.id in mine]
 
 
-def _amount(value: float, entry: Report) -> str:
+def _amount(value: float, entry: BenchmarkComparison) -> str:
     """A difference in the unit of its metric: points of a share, or the metric's own."""
-    facts = METRICS[entry["metric"]]
-    own = facts.whole_of == "numbers" or facts.perfect != 1
+    own = _whole_of(entry.metric) == "numbers" or max(abs(entry.a or 0), abs(entry.b or 0)) > 1
     return f"{value:.3f}" if own else f"{100 * value:.1f} points"
 
 
@@ -258,11 +367,12 @@ def _p(value: float) -> str:
     return f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
 
 
-def notes(entry: Report) -> list[str]:
+def notes(entry: BenchmarkComparison) -> list[str]:
     """What a reader of one comparison must know besides its figures."""
     found = []
-    if entry["only_a"] or entry["only_b"]:
-        found.append(f"{entry['only_a']} items are in A alone and {entry['only_b']} in B alone; only the others are compared")
-    if entry["different_prompts"]:
-        found.append(f"{entry['different_prompts']} items were asked with another prompt")
-    return found + list(entry["warnings"])
+    if entry.only_a or entry.only_b:
+        found.append(f"{entry.only_a} items are in A alone and {entry.only_b} in B alone; only the others are compared")
+    if entry.different_prompts:
+        found.append(f"{entry.different_prompts} items were asked with another prompt")
+    alarms = [f"{alarm[:3]}degenerate: {alarm[3:]}" for alarm in entry.degenerate]
+    return found + list(dict.fromkeys([*entry.warnings, *alarms]))

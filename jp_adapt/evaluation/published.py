@@ -4,71 +4,96 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
 
 from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.benchmarks.published import Column, PublishedTable
 from jp_adapt.evaluation.results import BenchmarkScore, Scores
 from jp_adapt.evaluation.statistics import Z95
 
-Report = dict[str, Any]
+
+@dataclass(frozen=True)
+class PublishedRow:
+    """One published score as a share of a perfect one, and where the model that was measured here stands beside it."""
+
+    model: str
+    value: float
+    source: str
+    table: str
+    assumed: str
+    difference: float | None = None
+    verdict: str = ""
 
 
-def compare_published(scores: Scores, tables: Sequence[PublishedTable]) -> Report:
+@dataclass(frozen=True)
+class BesidePublished:
+    """A benchmark with the published scores of the same name, best first; without any, the names of those that were measured otherwise, and why."""
+
+    id: str
+    name: str
+    title: str
+    metric: str
+    value: float | None
+    interval: tuple[float, float] | None
+    published: list[PublishedRow]
+    not_compared: list[str]
+    reasons: list[str]
+
+
+@dataclass(frozen=True)
+class PublishedComparison:
+    """An evaluation beside published scores."""
+
+    model: str
+    profile: str
+    benchmarks: list[BesidePublished]
+
+
+def compare_published(scores: Scores, tables: Sequence[PublishedTable]) -> PublishedComparison:
     """Each benchmark of `scores` with the published scores of the same name (benchmark, profile, shots, metric), best first, as shares of a perfect score.
 
     A benchmark without any has the names of those that were measured otherwise, for a reader to see what is not compared and why.
     """
-    name = str(scores.model.get("name", "this model"))
-    return {"model": name, "profile": scores.profile, "benchmarks": [_benchmark(entry, name, tables) for entry in scores.benchmarks]}
+    return PublishedComparison(scores.model_name or "this model", scores.profile, [_benchmark(entry, tables) for entry in scores.benchmarks])
 
 
-def _benchmark(entry: BenchmarkScore, name: str, tables: Sequence[PublishedTable]) -> Report:
-    value = entry.metrics[entry.primary_metric].value
-    rows, other, reasons = [], set[str](), set[str]()
+def _benchmark(entry: BenchmarkScore, tables: Sequence[PublishedTable]) -> BesidePublished:
+    rows, other, reasons = list[PublishedRow](), set[str](), set[str]()
     for table in tables:
         for index, column in enumerate(table.columns):
             if column.benchmark != entry.id:
                 continue
             if column.name != entry.name:
                 other.add(column.name)
+            elif entry.sample is not None:
+                reasons.add(f"a sample of {entry.items} of {entry.sample.of} items was measured here")
             elif column.items is not None and column.items != entry.items:
                 reasons.add(f"{entry.items} items were measured here and {column.items} there")
             else:
-                rows += [_row(model, found[index], column, table, entry) for model, found in table.models.items() if found[index] is not None]
-    rows.sort(key=lambda row: (-row["value"], row["model"]))
-    return {
-        "id": entry.id,
-        "name": entry.name,
-        "title": entry.title,
-        "metric": entry.primary_metric,
-        "model": name,
-        "value": value,
-        "interval": entry.metrics[entry.primary_metric].interval,
-        "published": rows if value is not None else [],
-        "not_compared": sorted(other),
-        "reasons": sorted(reasons),
-    }
+                rows += [_row(model, value, column, table, entry) for model, values in table.models.items() if (value := values[index]) is not None]
+    rows.sort(key=lambda row: (-row.value, row.model))
+    return BesidePublished(
+        id=entry.id,
+        name=entry.name,
+        title=entry.title,
+        metric=entry.primary_metric,
+        value=entry.primary.value,
+        interval=entry.primary.interval,
+        published=rows if entry.primary.value is not None else [],
+        not_compared=sorted(other),
+        reasons=sorted(reasons),
+    )
 
 
-def _row(model: str, found: float | None, column: Column, table: PublishedTable, entry: BenchmarkScore) -> Report:
-    assert found is not None
-    published, mine = found / column.scale, entry.metrics[entry.primary_metric]
-    row: Report = {
-        "model": model,
-        "value": published,
-        "source": table.source,
-        "table": table.title,
-        "assumed": table.assumed,
-        "difference": None,
-        "verdict": "",
-    }
+def _row(model: str, score: float, column: Column, table: PublishedTable, entry: BenchmarkScore) -> PublishedRow:
+    published, mine = score / column.scale, entry.primary
+    row = PublishedRow(model, published, table.source, table.title, table.assumed)
     if mine.value is None:
         return row
-    row["difference"] = mine.value - published
-    theirs = math.sqrt(published * (1 - published) / column.items) if column.items and METRICS[column.metric].share else None
+    difference = mine.value - published
     if mine.stderr is None:
-        return row | {"verdict": "no error is known"}
+        return replace(row, difference=difference, verdict="no error is known")
+    theirs = math.sqrt(published * (1 - published) / column.items) if column.items and METRICS[column.metric].share else None
     error = math.hypot(mine.stderr, theirs if theirs is not None else mine.stderr)  # where theirs is unknown, it is taken to be as large as ours
-    near = abs(row["difference"]) <= Z95 * error
-    return row | {"verdict": "cannot be told apart" if near else "above it" if row["difference"] > 0 else "below it"}
+    near = abs(difference) <= Z95 * error
+    return replace(row, difference=difference, verdict="cannot be told apart" if near else "above it" if difference > 0 else "below it")

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Literal
 
-from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import read_json, read_text, write_json, write_text
+from jp_adapt.core.documents import Document, Tabular, record_from
+from jp_adapt.core.files import read_json, read_json_lines, write_text
 
-FORMAT = 1
 SCORES, OUTPUTS = "scores.json", "outputs.jsonl"
-
-Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -25,6 +22,60 @@ class MetricScore:
     value: float | None
     interval: tuple[float, float] | None = None
     stderr: float | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The items were drawn from `of` items by `seed`, which draws the same ones for every model."""
+
+    seed: int
+    of: int
+
+
+@dataclass(frozen=True)
+class PartScore:
+    """The metrics over a part of the items."""
+
+    items: int
+    metrics: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class TouchedScores:
+    """Items of which a training corpus holds at least the share `from_share`, their ids, and the scores of these and of the other items."""
+
+    items: int
+    from_share: float
+    ids: list[str]
+    touched: PartScore | None
+    clean: PartScore | None
+
+
+@dataclass(frozen=True)
+class PromptSet:
+    """A metric under each wording of the prompt, with mean and range over them."""
+
+    metric: str
+    mean: float | None
+    range: tuple[float, float] | None
+    values: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Flips:
+    """Of answers that were asked for again: how many fell otherwise, and by how many nats log-likelihoods differ at most."""
+
+    flips: int
+    largest_difference_nats: float | None
+
+
+@dataclass(frozen=True)
+class BatchCheck:
+    """Items asked again, one request at a time and in batches of their own."""
+
+    answers: int
+    alone: Flips
+    together: Flips
 
 
 @dataclass(frozen=True)
@@ -49,11 +100,31 @@ class BenchmarkScore:
     moved_boundaries: int = 0  # items of which a choice merges with the end of the prompt, so that scoring begins inside the prompt
     truncated_items: int = 0  # items of which tokens were cut off at the left, to fit the model's context
     groups: dict[str, dict[str, float | None]] = field(default_factory=dict)
-    touched: dict[str, Any] | None = None  # overlap with a training corpus: scores of clean and of touched items
+    touched: TouchedScores | None = None  # overlap with a training corpus
     data: str = ""  # "known": the files are those that the declaration was made with; "changed": they are not; "": it does not say which they are
     note: str = ""  # what of a peer's protocol could not be reproduced
-    batch_check: dict[str, Any] | None = None  # answers that flip when they are computed alone, or in other batches
-    prompt_set: dict[str, Any] | None = None  # mean and range of the primary metric over the versions of the prompt
+    batch_check: BatchCheck | None = None
+    prompt_set: PromptSet | None = None
+    sample: Sample | None = None  # None: every item was measured
+    scale: tuple[float, float] | None = None  # worst and best value of the primary metric, where its declaration sets them (a judge's grades)
+
+    @property
+    def primary(self) -> MetricScore:
+        """The score of the primary metric."""
+        return self.metrics[self.primary_metric]
+
+
+@dataclass(frozen=True)
+class TextScore:
+    """How many bits a model needs for a text: -log2 of its probability, by characters and by UTF-8 bytes."""
+
+    id: str
+    documents: int
+    chars: int
+    bytes: int
+    tokens: int
+    bits_per_char: float
+    bits_per_byte: float
 
 
 @dataclass(frozen=True)
@@ -75,20 +146,72 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Scores:
-    """A whole evaluation of one model."""
+class Scores(Document, Tabular):
+    """A whole evaluation of one model: the content of scores.json. `model` holds its name and what else is known of it."""
+
+    WHAT: ClassVar[str] = "the scores of an evaluation"
+    WAY_OUT: ClassVar[str] = "give the folder that `jp-adapt eval` or `jp-adapt judge` wrote"
+    FORMAT: ClassVar[int] = 2
 
     model: dict[str, Any]
     profile: str
     benchmarks: list[BenchmarkScore]
-    texts: list[dict[str, Any]] = field(default_factory=list)
+    texts: list[TextScore] = field(default_factory=list)
     environment: dict[str, Any] = field(default_factory=dict)
-    format: int = FORMAT
+    format: Literal[2] = 2
+
+    @property
+    def model_name(self) -> str:
+        """The model's name; empty where it has none."""
+        return str(self.model.get("name") or "")
+
+    @classmethod
+    def upgraded(cls, value: dict[str, Any]) -> dict[str, Any] | None:
+        """Format 1 differs in the scores of touched and clean items alone."""
+        benchmarks = value.get("benchmarks")
+        if value.get("format") != 1 or not isinstance(benchmarks, list):
+            return None
+        return value | {"format": 2, "benchmarks": [_benchmark_of_format_1(entry) for entry in benchmarks]}
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each metric of each benchmark."""
+        return [_row(self, entry, metric, score) for entry in self.benchmarks for metric, score in entry.metrics.items()]
+
+
+def _row(scores: Scores, entry: BenchmarkScore, metric: str, score: MetricScore) -> dict[str, Any]:
+    low, high = score.interval or (None, None)
+    primary = metric == entry.primary_metric
+    return {
+        "model": scores.model_name,
+        "benchmark": entry.id,
+        "profile": scores.profile,
+        "shots": entry.num_fewshot,
+        "metric": metric,
+        "primary": primary,
+        "value": score.value,
+        "low": low,
+        "high": high,
+        "stderr": score.stderr,
+        "items": entry.items,
+        "chance": entry.chance if primary else None,
+        "majority": entry.majority if primary else None,
+        "name": entry.name,
+    }
+
+
+def _benchmark_of_format_1(entry: Any) -> Any:
+    if not isinstance(entry, dict) or not isinstance(entry.get("touched"), dict):
+        return entry
+    parts = {}
+    for name in ("touched", "clean"):
+        part = entry["touched"].get(name)
+        parts[name] = {"items": part.get("items"), "metrics": {key: part[key] for key in part if key != "items"}} if isinstance(part, dict) else None
+    return entry | {"touched": entry["touched"] | parts}
 
 
 def write_scores(folder: Path, scores: Scores) -> None:
     """Write scores.json, whole or not at all."""
-    write_json(folder / SCORES, asdict(scores))
+    scores.write(folder / SCORES)
 
 
 def write_outputs(path: Path, outputs: Iterable[Output]) -> None:
@@ -96,45 +219,25 @@ def write_outputs(path: Path, outputs: Iterable[Output]) -> None:
     write_text(path, "".join(json.dumps(asdict(output), ensure_ascii=False, allow_nan=False) + "\n" for output in outputs))
 
 
-def read_scores(path: Path) -> Scores:
-    """The scores of a result folder, or of a scores.json. InputError when it is none, or of a newer format."""
-    path = path / SCORES if path.is_dir() else path
-    value = read_json(path)
-    if not isinstance(value, dict) or value.get("format") != FORMAT or not isinstance(value.get("benchmarks"), list):
-        raise InputError(f"{path}: not the scores of an evaluation in format {FORMAT}; give the folder that `jp-adapt eval` wrote")
-    return _record(Scores, value | {"benchmarks": [score_from(entry, path) for entry in value["benchmarks"]]}, str(path))
+def read_scores(path: str | Path) -> Scores:
+    """The scores of a result folder, or of a scores.json. InputError when it is none, of a newer format, or has a value of another type."""
+    path = Path(path)
+    return Scores.read(path / SCORES if path.is_dir() else path)
 
 
-def score_from(value: Any, path: Path) -> BenchmarkScore:
-    """A benchmark's score as scores.json holds it."""
-    try:
-        metrics = {name: _metric(metric) for name, metric in value["metrics"].items()}
-    except (TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{path}: a benchmark without metrics; the file was not written by this program") from error
-    return _record(BenchmarkScore, value | {"metrics": metrics}, str(path))
+def read_benchmark_score(path: Path) -> BenchmarkScore:
+    """A single benchmark's score, as `jp-adapt eval` keeps it of a finished part."""
+    return record_from(BenchmarkScore, read_json(path), str(path))
 
 
-def read_outputs(path: Path) -> Iterator[Output]:
-    """The items of a result folder, or of an outputs.jsonl, in order."""
+def text_scores(entries: Iterable[Mapping[str, Any]], place: str) -> list[TextScore]:
+    """Bits of texts from JSON values. InputError at `place` where one does not fit."""
+    return [record_from(TextScore, entry, place) for entry in entries]
+
+
+def read_outputs(path: str | Path) -> Iterator[Output]:
+    """The items of a result folder, or of an outputs.jsonl, in order. InputError at file:line for a line that is none."""
+    path = Path(path)
     path = path / OUTPUTS if path.is_dir() else path
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if line:
-            try:
-                value = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(f"{path}:{number}: not valid JSON ({error.msg})") from error
-            yield _record(Output, value, f"{path}:{number}")
-
-
-def _metric(value: dict[str, Any]) -> MetricScore:
-    interval = value["interval"]
-    return MetricScore(value["value"], (interval[0], interval[1]) if interval is not None else None, value["stderr"])
-
-
-def _record(kind: type[Record], value: Any, place: str) -> Record:
-    """A dataclass from a JSON mapping; keys of a later version are let go, a missing one is an error."""
-    names = {entry.name for entry in fields(kind)}  # type: ignore[arg-type]
-    try:
-        return kind(**{name: entry for name, entry in value.items() if name in names})
-    except (TypeError, AttributeError) as error:
-        raise InputError(f"{place}: not a {kind.__name__} of an evaluation ({error})") from error
+    for place, line in read_json_lines(path):
+        yield record_from(Output, line, f"{place}: not an item of an evaluation")

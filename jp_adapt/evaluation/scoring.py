@@ -22,6 +22,7 @@ from jp_adapt.text.numerals import first_number
 RESAMPLES = 1000
 NO_NUMBER = -2.0  # llm-jp-eval's value for an answer without a number, kept so that such answers count against a model
 DOMINANT_SHARE = 0.9
+LEAST_ALARMING = 10  # items, from which one answer to nearly all of them is an alarm
 
 
 def item_scores(output: Output, protocol: Protocol, answers: Sequence[str]) -> dict[str, float | None]:
@@ -170,24 +171,37 @@ def majority(metric: str, outputs: Sequence[Output], protocol: Protocol) -> floa
 
 def alarms(outputs: Sequence[Output]) -> list[str]:
     """What in the answers says that the score is not a measure of the task: one label always, one text always, empty answers, swapped labels."""
-    if len(outputs) < 10:
+    if len(outputs) < LEAST_ALARMING:
         return []
-    found = []
-    if outputs[0].choices is not None:
-        found += _choice_alarms(outputs)
-    else:
-        given = Counter(str(output.prediction) for output in outputs)
-        text, count = given.most_common(1)[0]
-        right = max(Counter(str(answer) for output in outputs for answer in set(output.gold)).values(), default=0)
-        empty = sum(not str(output.prediction).strip() for output in outputs)
-        if text.strip() and count > DOMINANT_SHARE * len(outputs) and count > right:
-            found.append(f"degenerate: answers {text[:30]!r} on {count} of {len(outputs)} items")
-        if empty > 0.1 * len(outputs):
-            found.append(f"degenerate: {empty} of {len(outputs)} answers are empty")
-    return found
+    found, choices = [f"degenerate: {alarm}" for alarm in degenerate(outputs)], outputs[0].choices
+    if choices is None:
+        empty = sum(not _given(output).strip() for output in outputs)
+        return found or ([f"degenerate: {empty} of {len(outputs)} answers are empty"] if empty > 0.1 * len(outputs) else [])
+    return found + (_swapped(*_label_texts(outputs), choices) if all(output.choices == choices for output in outputs) else [])
 
 
-def _choice_alarms(outputs: Sequence[Output]) -> list[str]:
+def degenerate(outputs: Sequence[Output]) -> list[str]:
+    """What a model does on nearly every item, whatever is asked: one label, one text, nothing. Said of the model: "answers ... on 12 of 12 items"."""
+    if len(outputs) < LEAST_ALARMING:
+        return []
+    labels = all(type(output.prediction) is int and 0 <= output.prediction < len(output.choices or ()) for output in outputs)
+    return _one_label(outputs) if labels else _one_text(outputs)
+
+
+def _one_text(outputs: Sequence[Output]) -> list[str]:
+    text, count = Counter(_given(output).strip() for output in outputs).most_common(1)[0]
+    right = Counter(answer for output in outputs if isinstance(output.gold, list) for answer in {str(answer) for answer in output.gold})
+    if count <= DOMINANT_SHARE * len(outputs) or count <= max(right.values(), default=0):
+        return []
+    return [f"answers {text[:30]!r} on {count} of {len(outputs)} items" if text else f"leaves {count} of {len(outputs)} answers empty"]
+
+
+def _given(output: Output) -> str:
+    """The text that was taken for the answer; of a judged answer, all of it."""
+    return output.prediction if isinstance(output.prediction, str) else str(output.prediction) if output.generation is None else output.generation
+
+
+def _one_label(outputs: Sequence[Output]) -> list[str]:
     given, gold = _label_texts(outputs)
     choices = outputs[0].choices or []
     shared = all(output.choices == choices for output in outputs)
@@ -196,12 +210,9 @@ def _choice_alarms(outputs: Sequence[Output]) -> list[str]:
     share_right = gold.count(label) / len(gold)
     plausible = max(DOMINANT_SHARE, share_right + 3 * float(np.sqrt(0.25 / len(gold))))  # where one label is right nearly always, it is no alarm
     constant = count == len(given) and len(set(gold)) > 1
-    found = []
     if constant or count > plausible * len(given) or (not shared and count > 2 * len(given) / len(choices)):
-        found.append(f"degenerate: answers {name} on {count} of {len(given)} items; that alone scores {share_right:.4f}")
-    if shared:
-        found += _swapped(given, gold, choices)
-    return found
+        return [f"answers {name} on {count} of {len(given)} items; that alone scores {share_right:.4f}"]
+    return []
 
 
 def _swapped(given: Sequence[int], gold: Sequence[int], choices: Sequence[str]) -> list[str]:

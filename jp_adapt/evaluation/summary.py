@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from jp_adapt.benchmarks.benchmark import Protocol
 from jp_adapt.benchmarks.items import LoadedBenchmark
 from jp_adapt.benchmarks.profiles import score_name
-from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output
+from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output, PartScore, PromptSet, TouchedScores
 from jp_adapt.evaluation.scoring import alarms, chance, majority, metric_score
 
 TOUCHED_FROM = 0.5  # share of an item's text that a training corpus holds, from which the item counts as touched
@@ -25,8 +24,8 @@ def score_benchmark(
         groups.setdefault(output.group, []).append(output)
     touched = None if overlap is None else touched_scores(outputs, protocol, overlap)
     warnings = alarms(outputs) + [f"{metric} is not defined: the answers are all the same" for metric, score in metrics.items() if score.value is None]
-    if touched is not None and touched["items"]:
-        warnings.append(f"contamination: {touched['items']} of {len(outputs)} items stand in the training corpus; see their scores apart")
+    if touched is not None and touched.items:
+        warnings.append(f"contamination: {touched.items} of {len(outputs)} items stand in the training corpus; see their scores apart")
     if loaded.changed:
         warnings.append(f"data: {', '.join(loaded.changed)} is not the file that the declaration was made with; scores of other data are not comparable")
     return BenchmarkScore(
@@ -58,27 +57,17 @@ def _values(outputs: Sequence[Output], protocol: Protocol) -> dict[str, float | 
     return {metric: metric_score(metric, outputs, protocol).value for metric in protocol.metrics}
 
 
-def touched_scores(outputs: Sequence[Output], protocol: Protocol, overlap: Mapping[str, float]) -> dict[str, Any]:
+def touched_scores(outputs: Sequence[Output], protocol: Protocol, overlap: Mapping[str, float]) -> TouchedScores:
     """Scores of the items that a training corpus holds, and of the others."""
-    parts: dict[str, list[Output]] = {"touched": [], "clean": []}
-    for output in outputs:
-        parts["touched" if overlap.get(output.item, 0.0) >= TOUCHED_FROM else "clean"].append(output)
-    return {
-        "items": len(parts["touched"]),
-        "from_share": TOUCHED_FROM,
-        "ids": [output.item for output in parts["touched"]],
-        **{name: {"items": len(members), **_values(members, protocol)} if members else None for name, members in parts.items()},
-    }
+    touched = [output for output in outputs if overlap.get(output.item, 0.0) >= TOUCHED_FROM]
+    clean = [output for output in outputs if overlap.get(output.item, 0.0) < TOUCHED_FROM]
+    scores = [PartScore(len(members), _values(members, protocol)) if members else None for members in (touched, clean)]
+    return TouchedScores(len(touched), TOUCHED_FROM, [output.item for output in touched], *scores)
 
 
-def prompt_set(scores: Mapping[str, BenchmarkScore]) -> dict[str, Any]:
+def prompt_set(scores: Mapping[str, BenchmarkScore]) -> PromptSet:
     """Mean and range of the primary metric over the wordings of a prompt; the first of them is the protocol's own."""
     primary = next(iter(scores.values())).primary_metric
-    values: dict[str, MetricScore] = {name: score.metrics[primary] for name, score in scores.items()}
-    known = [score.value for score in values.values() if score.value is not None]
-    return {
-        "metric": primary,
-        "mean": sum(known) / len(known) if known else None,
-        "range": [min(known), max(known)] if known else None,
-        "values": {name: score.value for name, score in values.items()},
-    }
+    values = {name: score.metrics[primary].value for name, score in scores.items()}
+    known = [value for value in values.values() if value is not None]
+    return PromptSet(primary, sum(known) / len(known) if known else None, (min(known), max(known)) if known else None, values)

@@ -1,1 +1,1 @@
-"""What leaves: a plain folder with its proof and card."""
+"""What leaves: a plain folder with its proof and card, GGUF, a place on the hub."""

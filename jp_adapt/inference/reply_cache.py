@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from jp_adapt.core.errors import InputError, JpAdaptError
+from jp_adapt.core.files import MAX_TEXT_BYTES
+from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.core.hashes import sha256_json
 
 
@@ -27,7 +30,7 @@ class ReplyCache:
         self._lock = threading.Lock()
         self._held: dict[str, threading.Lock] = {}
         self._load()
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)  # a buffer would be written again when the file is closed, on a disk that is full
 
     def __enter__(self) -> ReplyCache:
         return self
@@ -61,11 +64,15 @@ class ReplyCache:
         with self._lock:
             if key in self._entries:
                 return
+            size = os.fstat(self._file.fileno()).st_size
             try:
-                self._file.write(line)
-                self._file.flush()
+                written = 0
+                while written < len(line):
+                    written += self._file.write(line[written:])
                 os.fsync(self._file.fileno())
             except OSError as error:
+                with suppress(OSError):
+                    os.ftruncate(self._file.fileno(), size)  # no half line before one that another worker writes
                 raise JpAdaptError(f"{self.path}: cannot be written ({error.strerror}); free some space, then run the same command again") from error
             self._entries[key] = value
 
@@ -77,8 +84,8 @@ class ReplyCache:
             os.truncate(self.path, whole)
         for number, line in enumerate(data[:whole].split(b"\n")[:-1], start=1):
             try:
-                value = json.loads(line)
+                value = parse_json(line, f"{self.path}:{number}", max_bytes=MAX_TEXT_BYTES)
                 key = value.pop("key")
-            except (ValueError, KeyError, AttributeError, TypeError) as error:
+            except (InputError, KeyError, AttributeError, TypeError) as error:
                 raise InputError(f"{self.path}:{number}: no reply that this program stored; move the file away, and everything is asked for anew") from error
             self._entries.setdefault(key, value)

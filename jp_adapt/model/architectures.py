@@ -98,23 +98,17 @@ def from_folder(folder: Path) -> Architecture:
 
 def from_gguf(path: Path) -> Architecture:
     """The sizes in the header of a GGUF file."""
-    from gguf import GGUFReader
+    from jp_adapt.model.gguf_file import GgufFile  # numpy comes with it
 
-    reader = GGUFReader(path)
-
-    def field(name: str) -> Any:
-        if name not in reader.fields:
-            raise InputError(f"{path}: the header has no '{name}', so this is no GGUF of a Llama-family model")
-        return reader.fields[name].contents()
-
-    heads, hidden = int(field("llama.attention.head_count")), int(field("llama.embedding_length"))
+    file = GgufFile(path)
+    heads, hidden = file.get("llama.attention.head_count", int), file.get("llama.embedding_length", int)
     return Architecture(
         hidden_size=hidden,
-        intermediate_size=int(field("llama.feed_forward_length")),
-        num_layers=int(field("llama.block_count")),
+        intermediate_size=file.get("llama.feed_forward_length", int),
+        num_layers=file.get("llama.block_count", int),
         num_heads=heads,
-        num_kv_heads=int(field("llama.attention.head_count_kv")),
-        head_dim=hidden // heads,
-        vocab_size=len(reader.fields["tokenizer.ggml.tokens"].data),
-        tied=all(tensor.name != "output.weight" for tensor in reader.tensors),
+        num_kv_heads=file.get("llama.attention.head_count_kv", int, heads),
+        head_dim=file.get("llama.attention.key_length", int, hidden // max(heads, 1)),
+        vocab_size=len(file.get("tokenizer.ggml.tokens", list)),
+        tied="output.weight" not in file.tensors,
     )

@@ -22,7 +22,7 @@ from jp_adapt.cli.main import main
 from jp_adapt.commands import evaluate as evaluate_module
 from jp_adapt.commands.evaluate import EvalOptions, evaluate
 from jp_adapt.core.errors import InputError, RunFolderError, UsageError
-from jp_adapt.evaluation.results import Output, Scores, read_outputs, read_scores
+from jp_adapt.evaluation.results import BatchCheck, Flips, Output, Sample, Scores, read_outputs, read_scores
 from jp_adapt.inference import model_source
 from jp_adapt.inference.backend import Ask, Chosen, Written
 from jp_adapt.report.tables import summary_table
@@ -93,7 +93,7 @@ def test_a_base_brings_the_comparison(pico: Path, tmp_path: Path, capsys: pytest
     assert main([*common, "--out", base]) == 0
     assert main([*common, "--out", str(tmp_path / "adapted"), "--baseline", base]) == 0
     printed = capsys.readouterr().out
-    assert "cannot be told apart (p = 1.000)" in printed
+    assert "no verdict: 12 items are too few; 30 are needed" in printed
     assert "Against " in (tmp_path / "adapted" / "index.html").read_text(encoding="utf-8")
     assert main([*common, "--prompt-set", "--out", str(tmp_path / "set"), "--baseline", str(tmp_path / "nothing")]) == 3
     assert "nothing: no such file" in capsys.readouterr().err
@@ -138,7 +138,7 @@ def test_another_evaluation_in_the_same_folder_is_refused(pico: Path, tmp_path: 
     options = EvalOptions(benchmarks=(mine(tmp_path),), dtype="float32")
     evaluate(pico, tmp_path / "out", options, limit=3)
     before = (tmp_path / "out" / "scores.json").read_bytes()
-    with pytest.raises(RunFolderError, match=r"holds another evaluation \(differing: limit\); give another --out"):
+    with pytest.raises(RunFolderError, match=r"holds another evaluation; these settings differ:\n  limit: .* now\nGive another --out"):
         evaluate(pico, tmp_path / "out", options)
     mine(tmp_path, [{"id": "x", "question": "?", "choices": ["a", "b"], "answer": 0}])
     with pytest.raises(RunFolderError, match=r"differing: benchmarks"):
@@ -148,6 +148,24 @@ def test_another_evaluation_in_the_same_folder_is_refused(pico: Path, tmp_path: 
     (tmp_path / "other" / "thesis.txt").write_text("x", encoding="utf-8")
     with pytest.raises(RunFolderError, match="is not empty, and holds no evaluation"):
         evaluate(pico, tmp_path / "other", options)
+
+
+def test_a_limit_draws_a_sample_with_a_seed_and_says_so(pico: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    items = [{"id": f"m{n}", "question": f"{n}?", "choices": ["はい", "いいえ"], "answer": int(n >= 9)} for n in range(12)]
+    name = mine(tmp_path, items)
+    arguments = ["eval", str(pico), "--benchmarks", name, "--dtype", "float32", "--limit", "4"]
+    assert main([*arguments, "--out", str(tmp_path / "a")]) == 0
+    assert f"{name}: a sample of 4 of 12 items, drawn with seed 0" in capsys.readouterr().out
+    (score,) = read_scores(tmp_path / "a").benchmarks
+    assert (score.items, score.sample) == (4, Sample(0, 12))
+    first = [output.item for output in read_outputs(tmp_path / "a")]
+    assert sum(output.gold == 1 for output in read_outputs(tmp_path / "a")) == 1, "labels in their shares; the first four items have one label"
+    assert main([*arguments, "--seed", "1", "--out", str(tmp_path / "a")]) == 5
+    assert "holds another evaluation; these settings differ:\n  seed: " in capsys.readouterr().err
+    assert main([*arguments, "--seed", "1", "--out", str(tmp_path / "b")]) == 0
+    assert [output.item for output in read_outputs(tmp_path / "b")] != first
+    whole = evaluate(pico, tmp_path / "c", benchmarks=(name,), limit=12, dtype="float32").benchmarks[0]
+    assert whole.sample is None
 
 
 def test_a_killed_evaluation_goes_on(pico: Path, data: Path, tmp_path: Path) -> None:
@@ -176,7 +194,7 @@ def test_a_prompt_set_measures_every_wording(pico: Path, tmp_path: Path, capsys:
     assert main(["eval", str(pico), "--benchmarks", mine(tmp_path), "--prompt-set", "--out", str(tmp_path / "out"), "--dtype", "float32"]) == 0
     (score,) = read_scores(tmp_path / "out").benchmarks
     assert score.prompt_set is not None
-    assert score.prompt_set["values"].keys() == {"default", "short"}
+    assert score.prompt_set.values.keys() == {"default", "short"}
     assert "accuracy over 2 prompts: mean" in capsys.readouterr().out
 
 
@@ -191,7 +209,7 @@ def test_contamination_is_told(pico: Path, tmp_path: Path, capsys: pytest.Captur
     assert "contamination: 3 of 12 items stand in the training corpus" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
     (score,) = read_scores(tmp_path / "out").benchmarks
     assert score.touched is not None
-    assert score.touched["clean"]["items"] == 9
+    assert score.touched.clean.items == 9
 
 
 def test_data_that_changed_and_what_is_not_reproduced_are_told(pico: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -290,7 +308,7 @@ def test_texts_are_measured_in_bits(pico: Path, tmp_path: Path) -> None:
     text.write_text("日本語の文です。", encoding="utf-8")
     scores = evaluate(pico, tmp_path / "out", benchmarks=(mine(tmp_path),), texts=(str(text),), dtype="float32")
     (entry,) = scores.texts
-    assert (entry["chars"], entry["bytes"]) == (8, 24)
+    assert (entry.chars, entry.bytes) == (8, 24)
     assert entry["bits_per_char"] == pytest.approx(3 * entry["bits_per_byte"])
 
 
@@ -352,8 +370,12 @@ def test_a_context_that_is_too_long_is_counted(pico: Path, tmp_path: Path) -> No
         (["--suite", "ja-cor"], 2, "no suite 'ja-cor' (did you mean 'ja-core'?)"),
         (["--benchmarks", "ja/jnl"], 2, "no benchmark 'ja/jnl' (did you mean 'ja/jnli'?)"),
         (["--profile", "stability"], 2, "no profile 'stability'; profiles: jp-adapt, stability-0.2.1"),
-        (["--benchmarks", "ja/jnli"], 3, "ja/jnli: its data is not shipped; give with --data the folder that holds 'jglue'"),
-        (["--benchmarks", "ja/jnli", "--data", "nowhere"], 3, "nowhere/jglue: no such folder; clone https://github.com/yahoojapan/JGLUE there at 6f071c"),
+        (["--benchmarks", "ja/jnli"], 3, "ja/jnli: its data is not shipped; run `jp-adapt data fetch ja/jnli --to DIR` and give --data DIR"),
+        (
+            ["--benchmarks", "ja/jnli", "--data", "nowhere"],
+            3,
+            "nowhere/jglue: no such folder; run `jp-adapt data fetch ja/jnli --to nowhere`, or bring https://github.com/yahoojapan/JGLUE there",
+        ),
         (["--benchmarks", "quickstart/ja-everyday-100", "--shots", "2"], 2, "--shots 2, and the benchmark has no examples to show"),
         (["--overlap", "nothing.jsonl"], 3, "nothing.jsonl: no such file"),
     ],
@@ -394,10 +416,11 @@ def test_answers_are_asked_again_in_other_batches(
     assert main([*arguments, "--check-batches", "4", "--out", str(tmp_path / "out")]) == 0
     chose, wrote = (score.batch_check for score in read_scores(tmp_path / "out").benchmarks)
     assert chose is not None
-    assert chose["answers"] == 4
-    assert (chose["alone"]["flips"], chose["together"]["flips"]) == (0, 0)
-    assert chose["alone"]["largest_difference_nats"] < 1e-4
-    assert wrote == {"answers": 4, **{name: {"flips": 0, "largest_difference_nats": None} for name in ("alone", "together")}}
+    assert chose.answers == 4
+    assert (chose.alone.flips, chose.together.flips) == (0, 0)
+    assert chose.alone.largest_difference_nats is not None
+    assert chose.alone.largest_difference_nats < 1e-4
+    assert wrote == BatchCheck(4, Flips(0, None), Flips(0, None))
     assert "ja/jcommonsenseqa: of 4 answers asked again fell otherwise: 0 one at a time (up to " in capsys.readouterr().out
 
     score, write = LocalEngine.log_likelihoods, LocalEngine.continue_prompts
@@ -414,8 +437,8 @@ def test_answers_are_asked_again_in_other_batches(
     chose, wrote = (score.batch_check for score in read_scores(tmp_path / "other").benchmarks)
     assert chose is not None
     assert wrote is not None
-    assert chose["alone"]["largest_difference_nats"] == pytest.approx(3.0, abs=1e-3)
-    assert (wrote["alone"]["flips"], wrote["together"]["flips"]) == (4, 4)
+    assert chose.alone.largest_difference_nats == pytest.approx(3.0, abs=1e-3)
+    assert (wrote.alone.flips, wrote.together.flips) == (4, 4)
 
 
 def test_memory_that_ran_out_is_told(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

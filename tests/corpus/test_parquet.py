@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from itertools import islice
 from pathlib import Path
 
@@ -10,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.corpus.sources import iter_documents, read_documents
+from jp_adapt.corpus import lines
+from jp_adapt.corpus.sources import iter_documents, iter_placed, read_documents
 from tests.corpus.files import LINE, hash_text, parquet
 
 
@@ -85,3 +89,52 @@ def test_a_damaged_parquet_is_refused(tmp_path: Path, part: str) -> None:
     with pytest.raises(InputError, match=r"x\.parquet: not a parquet file, or damaged \(.+\); fetch it again, or write it again") as caught:
         list(iter_documents(path))
     assert "\n" not in str(caught.value)
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30))
+import pyarrow.parquet
+from jp_adapt.corpus.sources import iter_placed
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+errors = []
+read = sum(len(text) for _, text in iter_placed(Path(sys.argv[1]), on_error=lambda error: errors.append(str(error))))
+print(read, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, *errors)
+"""
+
+
+def read_apart(path: Path) -> tuple[int, int, str]:
+    """In a process of its own: characters that were read, KiB that it grew by, and the errors."""
+    root = Path(__file__).resolve().parents[2]
+    ended = subprocess.run([sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, cwd=root, timeout=60, check=True)
+    read, grown, *errors = ended.stdout.split(" ", 2)
+    return int(read), int(grown), "".join(errors).strip()
+
+
+def test_rows_that_share_one_long_value_are_in_memory_a_few_at_a_time(tmp_path: Path) -> None:
+    """A dictionary-coded column: 1 MB in the file for 250 MB of text."""
+    table = pa.table({"text": pa.DictionaryArray.from_arrays(pa.array([0] * 250, pa.int32()), pa.array(["a" * 1_000_000]))})
+    pq.write_table(table.cast(pa.schema([("text", pa.string())])), tmp_path / "x.parquet", dictionary_pagesize_limit=2**30)
+    read, grown, errors = read_apart(tmp_path / "x.parquet")
+    assert (read, errors) == (250_000_000, "")
+    assert grown < 100_000
+
+
+def test_a_column_that_unpacks_to_far_more_than_text_does_is_refused(tmp_path: Path) -> None:
+    table = pa.table({"meta": [{"text": "x", "more": 1}], "text": ["a" * 80_000_000]})
+    path = tmp_path / "x.parquet"
+    pq.write_table(table, path, compression="zstd", use_dictionary=False)
+    assert path.stat().st_size < 100_000
+    read, grown, errors = read_apart(path)
+    assert read == 0
+    assert re.fullmatch(rf"{path}: column 'text' unpacks to [0-9,]+ times its size, and no text does; fetch the file again", errors)
+    assert grown < 100_000
+
+
+def test_a_row_of_more_bytes_than_a_document_may_have_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MAX_DOCUMENT_BYTES", 10)
+    errors: list[str] = []
+    path = parquet(tmp_path / "x.parquet", ["a" * 10, "b" * 11, "c"], compression="none")
+    assert [text for _, text in iter_placed(path, on_error=lambda error: errors.append(str(error)))] == ["a" * 10, "c"]
+    assert errors == [f"{path}:row 2: column 'text' has 11 bytes, and a document at most 10; take the row out, or cut it"]

@@ -16,7 +16,7 @@ from jp_adapt.evaluation.extract import STEPS, extract
 from jp_adapt.evaluation.lm_eval_scores import SCORING, process_results
 from jp_adapt.evaluation.metrics.functions import item_function, whole_function
 from jp_adapt.evaluation.prompts import build_prompts
-from jp_adapt.evaluation.results import Output
+from jp_adapt.evaluation.results import Output, PartScore, PromptSet
 from jp_adapt.evaluation.scoring import alarms, chance, item_scores, majority, metric_score, score_text
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
 from tests.data import SHARED
@@ -190,10 +190,10 @@ def test_planted_contamination_is_named_and_told_apart(benchmark_data: Path) -> 
     score = score_benchmark(loaded, "jp-adapt", protocol, outputs, overlap)
     assert score.name == "ja/jcommonsenseqa@jp-adapt/3-shot/accuracy"
     assert score.touched is not None
-    assert score.touched["items"] == 6
-    assert score.touched["touched"] == {"items": 6, "accuracy": 1.0}
-    assert score.touched["clean"] == {"items": 6, "accuracy": 0.0}
-    assert score.touched["ids"] == [prompt.item.id for prompt in prompts[:6]]
+    assert score.touched.items == 6
+    assert score.touched.touched == PartScore(6, {"accuracy": 1.0})
+    assert score.touched.clean == PartScore(6, {"accuracy": 0.0})
+    assert score.touched.ids == [prompt.item.id for prompt in prompts[:6]]
     assert any(warning.startswith("contamination: 6 of 12 items stand in the training corpus") for warning in score.warnings)
 
 
@@ -215,7 +215,7 @@ def test_a_prompt_set_has_mean_and_range(benchmark_data: Path) -> None:
     scores = {
         name: score_benchmark(loaded, "jp-adapt", protocol, chosen([0] * right + [1] * (4 - right), [0] * 4)) for name, right in (("default", 2), ("bare", 4))
     }
-    assert prompt_set(scores) == {"metric": "accuracy", "mean": 0.75, "range": [0.5, 1.0], "values": {"default": 0.5, "bare": 1.0}}
+    assert prompt_set(scores) == PromptSet("accuracy", 0.75, (0.5, 1.0), {"default": 0.5, "bare": 1.0})
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""`merge` and `open_run`: an adapter becomes a plain model, and a run can be read from Python."""
+"""`export adapter` and `open_run`: an adapter becomes a plain model, and a run can be read from Python."""
 
 from __future__ import annotations
 
@@ -33,10 +33,14 @@ def logits(model, ids):
         return model(input_ids=ids).logits
 
 
-def test_merge_gives_the_model_that_the_export_stage_gives(run, pico, tmp_path, capsys):
+@pytest.mark.parametrize("verb", [["export", "adapter"], ["merge"]])
+def test_the_command_gives_the_model_that_the_export_stage_gives(verb, run, pico, tmp_path, capsys):
+    """`merge ADAPTER` is the old name; it says what the new one is, on stderr."""
     out = tmp_path / "merged"
-    assert main(["merge", str(run.result("cpt")), "--base", str(pico), "--out", str(out)]) == 0
-    assert capsys.readouterr().out.strip() == str(out)
+    assert main([*verb, str(run.result("cpt")), "--base", str(pico), "--out", str(out)]) == 0
+    written = capsys.readouterr()
+    assert written.out.strip() == str(out)
+    assert ("jp-adapt merge ADAPTER is now: jp-adapt export adapter ADAPTER" in written.err) == (verb == ["merge"])
     exported, merged = (load_file(folder / "model.safetensors") for folder in (run.result("model"), out))
     assert all(torch.equal(merged[name], weight) for name, weight in exported.items())
     assert AutoTokenizer.from_pretrained(out).encode("今日は雨です。") == AutoTokenizer.from_pretrained(run.result("model")).encode("今日は雨です。")
@@ -83,7 +87,7 @@ def test_open_run_reads_metrics_and_names_what_is_not_there(run, tmp_path):
     steps = [line["step"] for line in run.metrics("rows")]
     assert steps == list(range(len(steps)))
     assert run.metrics("rows")[-1]["row_norm_new"] > 0
-    assert json.dumps(run.summary)
+    assert json.dumps(run.summary.as_dict())
     with pytest.raises(InputError, match="no stage 'ctp'"):
         run.result("ctp")
     with pytest.raises(InputError, match="no run folder"):

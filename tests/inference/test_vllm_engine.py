@@ -21,7 +21,7 @@ class LLM:
     """What the engine uses of vllm.LLM."""
 
     def __init__(self, model: str, dtype: str, max_model_len: int, trust_remote_code: bool) -> None:
-        assert (dtype, max_model_len, trust_remote_code) == ("float32", 513, False)
+        assert (dtype, max_model_len, trust_remote_code) == ("float32", 512, False), "no more positions than the model has"
         self.model = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
 
     def generate(self, prompts, settings, use_tqdm):

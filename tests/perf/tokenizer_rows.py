@@ -14,9 +14,9 @@ from pathlib import Path
 
 from jp_adapt.corpus.mixture import plan_training
 from jp_adapt.corpus.pack import Plan
+from jp_adapt.export.gguf_folder import convert_gguf
 from jp_adapt.inference.bits import score_texts
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, resolve_precision
-from jp_adapt.model.gguf import convert_gguf
 from jp_adapt.model.rows import init_new_rows
 from jp_adapt.model.sources import package_file
 from jp_adapt.tokenizer.bpe import BpeTokenizer

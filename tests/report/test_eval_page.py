@@ -19,7 +19,20 @@ from jp_adapt.commands.compare import compare, write_evaluation_page
 from jp_adapt.core.errors import UsageError
 from jp_adapt.evaluation.compare import compare_runs, load_run
 from jp_adapt.evaluation.published import compare_published
-from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output, Scores, read_outputs, read_scores, write_outputs, write_scores
+from jp_adapt.evaluation.results import (
+    BenchmarkScore,
+    MetricScore,
+    Output,
+    PartScore,
+    PromptSet,
+    Scores,
+    TextScore,
+    TouchedScores,
+    read_outputs,
+    read_scores,
+    write_outputs,
+    write_scores,
+)
 from jp_adapt.report import eval_items
 from jp_adapt.report.eval_page import comparison_page, evaluation_page
 from jp_adapt.report.svg_radar import Polygon, radar
@@ -188,7 +201,7 @@ def test_the_page_of_a_run_beside_its_base(tmp_path: Path) -> None:
     html = write_evaluation_page(adapted, baseline=base).read_text(encoding="utf-8")
     words = " ".join(Page(html).text.split())
     assert "Against base" in words
-    assert "base and adapted cannot be told apart (p = 0.750)" in words
+    assert "no verdict: 6 items are too few; 30 are needed" in words
     data = data_of(html)
     assert [key for key, _ in data["outcomes"]] == ["", "lost1", "gained1", "right", "wrong", "differ"]
     assert [[answer["model"] for answer in item["answers"]] for item in data["items"]] == [["base", "adapted"]] * 18
@@ -200,10 +213,10 @@ def test_parts_of_a_benchmark_are_told(tmp_path: Path) -> None:
     first = replace(
         scores.benchmarks[0],
         groups={"解剖学": {"accuracy": 0.25}, "歴史": {"accuracy": 0.75}},
-        touched={"items": 2, "from_share": 0.5, "ids": ["0", "1"], "touched": {"items": 2, "accuracy": 1.0}, "clean": {"items": 4, "accuracy": 0.125}},
-        prompt_set={"metric": "accuracy", "mean": 0.5, "range": [0.375, 0.625], "values": {"default": 0.375, "short": 0.625}},
+        touched=TouchedScores(2, 0.5, ["0", "1"], PartScore(2, {"accuracy": 1.0}), PartScore(4, {"accuracy": 0.125})),
+        prompt_set=PromptSet("accuracy", 0.5, (0.375, 0.625), {"default": 0.375, "short": 0.625}),
     )
-    write_scores(run, replace(scores, benchmarks=[first], texts=[{"id": "t", "bits_per_char": 4.5, "bits_per_byte": 1.5, "chars": 10, "tokens": 7}]))
+    write_scores(run, replace(scores, benchmarks=[first], texts=[TextScore("t", 1, 10, 30, 7, 4.5, 1.5)]))
     words = " ".join(Page(write_evaluation_page(run).read_text(encoding="utf-8")).text.split())
     for said in ("items in the training corpus1.00002", "the other items0.12504", "prompt “short”0.6250", "解剖学0.2500", "t4.50001.5000107"):
         assert said in words
@@ -213,7 +226,7 @@ def test_a_page_is_written_whole_and_overwrites_nothing(tmp_path: Path) -> None:
     a, b = write_run(tmp_path / "a", 2), write_run(tmp_path / "b", 5)
     page = tmp_path / "page.html"
     report = compare([a, b], page)
-    assert report["pairs"][0]["benchmarks"][0]["gained"] == ["2", "3", "4"]
+    assert report.pairs[0].benchmarks[0].gained == ["2", "3", "4"]
     assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     with pytest.raises(UsageError, match="exists already; give another --html"):
         compare([a, b], page)
@@ -233,6 +246,83 @@ def test_a_radar_needs_three_axes_and_whole_polygons() -> None:
     assert y[2] - y[0] == 120  # the first axis is at the rim, the third in the middle
     assert x[1] - 230 == 60
     assert 230 - x[3] == 120  # what is beyond the rim stays on it
+
+
+def judged(folder: Path, grades: list[float], scale: tuple[float, float] | None = (1.0, 5.0)) -> Path:
+    """What `judge` writes of one model."""
+    folder.mkdir()
+    score = BenchmarkScore(
+        id="ja/elyza-tasks-100",
+        name="ja/elyza-tasks-100@judge:j/0-shot/judge_score",
+        title="ELYZA",
+        version="1",
+        licence="CC-BY-SA-4.0",
+        source="here",
+        revision=None,
+        sha256={},
+        num_fewshot=0,
+        items=len(grades),
+        primary_metric="judge_score",
+        metrics={"judge_score": MetricScore(sum(grades) / len(grades))},
+        chance=None,
+        majority=None,
+        scale=scale,
+    )
+    write_scores(folder, Scores({"name": folder.name}, "judge:j", [score]))
+    said = [[{"turn": 1, "take": 1, "score": grade, "judgement": "なるほど"}] for grade in grades]
+    outputs = [Output(score.id, str(n), "", f"問{n}", None, None, f"答{n}", said[n], None, {"judge_score": grade}) for n, grade in enumerate(grades)]
+    write_outputs(folder / "outputs.jsonl", outputs)
+    return folder
+
+
+def test_a_grade_of_1_is_the_worst_and_shown_so(tmp_path: Path) -> None:
+    runs = [load_run(judged(tmp_path / "a", [1, 5, 1, 3])), load_run(judged(tmp_path / "b", [1, 5, 5, 4]))]
+    data = eval_items.browser_data(runs)
+    marks = [[(answer["score"], answer["mark"]) for answer in item["answers"]] for item in data["items"]]
+    assert marks == [[("1", "wrong")] * 2, [("5", "right")] * 2, [("1", "wrong"), ("5", "right")], [("3", ""), ("4", "")]]
+    assert [item["outcomes"] for item in data["items"]] == [["wrong"], ["right"], ["gained1", "differ"], ["gained1", "differ"]]
+    assert data["outcomes"][-3:] == [("right", "all best grade"), ("wrong", "all worst grade"), ("differ", "different scores")]
+    unknown = eval_items.browser_data([load_run(judged(tmp_path / "c", [1, 5], scale=None))])
+    assert [(item["outcomes"], item["answers"][0]["mark"]) for item in unknown["items"]] == [([], ""), ([], "")], "of an unknown scale nothing is said"
+
+
+@pytest.mark.parametrize(
+    ("metric", "scores", "marks"), [("pearson", [1.0, 0.0], ["", ""]), ("bleu", [100.0, 1.0], ["right", ""]), ("mcc", [1.0, 0.0], ["right", "wrong"])]
+)
+def test_what_is_right_comes_from_the_scale_of_the_metric(tmp_path: Path, metric: str, scores: list[float], marks: list[str]) -> None:
+    folder = judged(tmp_path / "a", scores, scale=None)
+    (score,) = read_scores(folder).benchmarks
+    write_scores(folder, Scores({"name": "a"}, "p", [replace(score, primary_metric=metric, metrics={metric: MetricScore(0.5)})]))
+    write_outputs(folder / "outputs.jsonl", [replace(output, scores={metric: scores[n]}) for n, output in enumerate(list(read_outputs(folder)))])
+    assert [item["answers"][0]["mark"] for item in eval_items.browser_data([load_run(folder)])["items"]] == marks
+
+
+def test_choices_are_cut_as_prompts_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = write_run(tmp_path / "run", 2)
+    outputs = [replace(output, prompt="問" * 3000, choices=["選" * 600] * 4, log_likelihoods=[-1.0] * 4) for output in read_outputs(run)]
+    write_outputs(run / "outputs.jsonl", outputs)
+    whole = eval_items.browser_data([load_run(run)])
+    assert whole["items"][0]["choices"] == ["選" * 600] * 4
+    monkeypatch.setattr(eval_items, "PAGE_CHARS", 18 * 400)
+    cut = eval_items.browser_data([load_run(run)])
+    assert cut["items"][0]["choices"] == ["選" * 100 + "\u2026"] * 4
+    assert sum(len(item["prompt"]) + sum(map(len, item["choices"])) for item in cut["items"]) < 2.1 * 18 * 400
+
+
+def test_what_is_not_compared_is_said_once(tmp_path: Path) -> None:
+    words = Page(pages(tmp_path)["several"]).text
+    assert words.count("Not compared:") <= 1
+    runs = [load_run(judged(tmp_path / name, [1.0, 5.0] * 20)) for name in "ab"]
+    alone = comparison_page(compare_runs(runs), runs, [compare_published(run.scores, []) for run in runs])
+    assert "With published scores" not in alone
+    assert "published" not in Page(alone).text
+
+
+def test_bars_of_a_share_end_at_a_perfect_score(tmp_path: Path) -> None:
+    html = pages(tmp_path)["several"]
+    bars = re.findall(r'<rect class="jc-d[0-9]" fill="[^"]+" x="([0-9.]+)" y="[^"]+" width="([0-9.]+)"', html)
+    shares = [float(width) / (400 - float(left)) for left, width in bars]  # the scale ends 60 pixels before the drawing's 460
+    assert max(shares) == pytest.approx(0.935, abs=0.006), "the best published score, not the whole width"
 
 
 BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)

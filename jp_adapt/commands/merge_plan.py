@@ -1,0 +1,81 @@
+"""What a merge will do: which layers, whose rows, which tensors with which parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from jp_adapt.commands.merge_parents import OpenModel
+from jp_adapt.core.errors import InputError
+from jp_adapt.merging.config import check_configs
+from jp_adapt.merging.plan import Job, Parent, Slice, plan, whole_models
+from jp_adapt.merging.table import METHODS
+from jp_adapt.merging.vocabulary import Alignment, align
+from jp_adapt.recipe.merge import MergeSettings, ModelSettings
+
+
+@dataclass(frozen=True)
+class MergePlan:
+    """A merge before anything is computed; `alignment` is None where no model has a tokenizer."""
+
+    parents: dict[str, Parent]
+    alignment: Alignment | None
+    jobs: list[Job]
+
+
+def plan_merge(models: Mapping[str, OpenModel], merge: MergeSettings, settings: Mapping[str, ModelSettings]) -> MergePlan:
+    """Plan a merge of opened models.
+
+    Raises:
+        InputError: the models do not match. UsageError: a parameter is missing for a tensor, or a slice has layers that a model lacks.
+    """
+    check_configs({name: model.config for name, model in models.items()}, merge.config)
+    parents = {name: model.parent for name, model in models.items()}
+    slices = _slices(merge, parents)
+    alignment = _alignment(merge, models, slices)
+    jobs = plan(
+        METHODS[merge.method],
+        parents,
+        slices,
+        base=merge.base,
+        rows=len(alignment.names) if alignment is not None else next(iter(models.values())).rows,
+        settings={name: one.given() for name, one in settings.items()},
+        shared=merge.shared(),
+        dtype=None if merge.dtype is None else getattr(torch, merge.dtype),
+    )
+    return MergePlan(parents, alignment, jobs)
+
+
+def _slices(merge: MergeSettings, parents: Mapping[str, Parent]) -> list[Slice]:
+    if merge.slices is None:
+        return whole_models(parents)
+    return [Slice({name: one.layers for name, one in part.models.items()}, {name: one.given() for name, one in part.models.items()}) for part in merge.slices]
+
+
+def _alignment(merge: MergeSettings, models: Mapping[str, OpenModel], slices: Sequence[Slice]) -> Alignment | None:
+    """How the rows of the models come into one order; None where no model has a tokenizer."""
+    known = {name: vocabulary for name, model in models.items() if (vocabulary := model.vocabulary) is not None}
+    if not known:
+        return None
+    leading = merge.base if merge.base in known else next(iter(known))
+    for name, model in models.items():
+        if name not in known and model.rows != known[leading].rows:
+            raise InputError(
+                f"'{name}' has no tokenizer in its folder, and {model.rows:,} rows where '{leading}' has {known[leading].rows:,}; put its tokenizer.json there"
+            )
+    alignment = align(
+        {name: known.get(name, known[leading]) for name in models},
+        base=merge.base,
+        output=merge.tokenizer,
+        policy=merge.rows,
+        spell=lambda name, token: models[name].spell(token),
+    )
+    for part in (slices[0], slices[-1]):
+        moved = [name for name in part.layers if not alignment.in_order(name)]
+        if moved and set(part.layers) != set(models):
+            raise InputError(
+                f"'{moved[0]}' has another vocabulary than '{alignment.output}': its rows can be aligned only where the first and last slices merge all models"
+            )
+    return alignment

@@ -1,0 +1,130 @@
+"""Typed documents: JSON files of this program, each a frozen dataclass with a `format`; what does not fit is refused with the key, the value and a way out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.files import read_json, write_json
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+    from pydantic import TypeAdapter, ValidationError
+    from typing_extensions import Self
+
+Record = TypeVar("Record")
+MOST_TOLD = 3  # of the keys that are wrong in one file
+_NEEDED = {
+    "missing": "the key is missing",
+    "int_type": "a whole number is needed",
+    "int_from_float": "a whole number is needed",
+    "float_type": "a number is needed",
+    "finite_number": "a finite number is needed",
+    "string_type": "a text is needed",
+    "bool_type": "true or false is needed",
+    "list_type": "a list is needed",
+    "tuple_type": "a list is needed",
+    "dict_type": "an object is needed",
+    "dataclass_type": "an object is needed",
+}
+
+
+@dataclass(frozen=True)
+class Document:
+    """A JSON file that this program writes and reads: a frozen dataclass whose field `format` says which version of it the file is."""
+
+    WHAT: ClassVar[str] = "a document"
+    WAY_OUT: ClassVar[str] = ""
+    FORMAT: ClassVar[int] = 1
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"allow_inf_nan": False}
+
+    @classmethod
+    def upgraded(cls, value: dict[str, Any]) -> dict[str, Any] | None:
+        """The content of an older file in today's format; None where that cannot be had."""
+        return None
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """The document in a file. InputError where it is missing, not JSON, of another kind or format, or has a value of another type."""
+        value = read_json(path)
+        given = value.get("format") if isinstance(value, dict) else None
+        if isinstance(value, dict) and given != cls.FORMAT:
+            older = None if type(given) is int and given > cls.FORMAT else cls.upgraded(value)
+            if older is None:
+                told = "it names none" if given is None else f"its format is {json.dumps(given)[:40]}"
+                raise InputError(f"{path}: not {cls.WHAT} in format {cls.FORMAT} ({told}){_tail(cls.WAY_OUT)}")
+            value = older
+        return record_from(cls, value, f"{path}: not {cls.WHAT} in format {cls.FORMAT}", cls.WAY_OUT)
+
+    def write(self, path: Path) -> None:
+        """Write the document as indented JSON, whole or not at all; NaN is refused."""
+        write_json(path, self.as_dict())
+
+    def as_dict(self) -> dict[str, Any]:
+        """The content as JSON values."""
+        return asdict(self)
+
+
+class Tabular:
+    """What can be handed to a notebook as a table."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One mapping a row, all with the same keys."""
+        raise NotImplementedError
+
+    def to_arrow(self) -> pyarrow.Table:
+        """The rows as an Arrow table."""
+        import pyarrow
+
+        return pyarrow.Table.from_pylist(self.rows())
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """The rows as a pandas data frame. InputError where pandas is not installed."""
+        try:
+            import pandas
+        except ImportError as error:
+            raise InputError("pandas is not installed: pip install pandas; to_arrow() needs none") from error
+        return pandas.DataFrame(self.rows())
+
+
+def record_from(kind: type[Record], value: Any, place: str, way_out: str = "") -> Record:
+    """A dataclass from JSON values; keys of a later version are ignored. InputError, which begins with `place`, where a key is missing or of another type."""
+    from pydantic import ValidationError
+
+    text = json.dumps(value)  # as JSON: a strict check of Python values takes no list for a pair
+    try:
+        record: Record = _adapter(cast(Hashable, kind)).validate_json(text, strict=True)
+    except ValidationError as error:
+        raise InputError(f"{place}: {_told(error)}{_tail(way_out)}") from error
+    return record
+
+
+@lru_cache(maxsize=64)
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cast(Any, kind))
+
+
+def _told(error: ValidationError) -> str:
+    """Which keys are wrong, and how; the first of them."""
+    details = error.errors(include_url=False)
+    lines = []
+    for detail in details[:MOST_TOLD]:
+        key = ".".join(map(str, detail["loc"]))
+        kind = detail["type"]
+        needed = _NEEDED.get(kind, detail["msg"])
+        shown = "" if kind == "missing" else f", not {json.dumps(detail['input'], ensure_ascii=True, default=str)[:40]}"
+        lines.append(f"{key + ': ' if key else ''}{needed}{shown}")
+    more = f" (and {len(details) - MOST_TOLD} more)" if len(details) > MOST_TOLD else ""
+    return "; ".join(lines) + more
+
+
+def _tail(way_out: str) -> str:
+    return f"; {way_out}" if way_out else ""

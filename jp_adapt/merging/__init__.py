@@ -1,0 +1,1 @@
+"""Tensors of several models into one; search over a callable score."""

@@ -1,0 +1,79 @@
+"""What a parameter is for one tensor: a number, numbers spread over the layers, or the first of several conditions that holds. Nothing here imports torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tensor of the merged model stands.
+
+    Attributes:
+        name: of the tensor in the merged model.
+        layer: its layer there; None for embedding, last norm and head.
+        depth: from 0 for the first layer of its slice to 1 for the last; 0 outside of layers.
+    """
+
+    name: str
+    layer: int | None
+    depth: float
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A value for the tensors whose name contains `module` and whose layer is in `layers` (first, and first no more); None: any."""
+
+    value: float | tuple[float, ...]
+    module: str | None = None
+    layers: tuple[int, int] | None = None
+
+    def holds(self, place: Place) -> bool:
+        if self.layers is not None and (place.layer is None or not self.layers[0] <= place.layer < self.layers[1]):
+            return False
+        return self.module is None or self.module in place.name
+
+
+Setting = float | tuple[float, ...] | tuple[Condition, ...]
+
+
+def value_at(setting: Setting, place: Place) -> float | None:
+    """The value for a tensor; None where no condition holds. Several numbers are values at even distances of depth, with lines between them."""
+    if isinstance(setting, (int, float)):
+        return float(setting)
+    if isinstance(setting[0], Condition):
+        condition = next((one for one in setting if isinstance(one, Condition) and one.holds(place)), None)
+        return None if condition is None else value_at(condition.value, place)
+    return _between([float(one) for one in setting if not isinstance(one, Condition)], place.depth)
+
+
+def _between(values: Sequence[float], depth: float) -> float:
+    position = depth * (len(values) - 1)
+    first = min(int(position), len(values) - 1)
+    after = min(first + 1, len(values) - 1)
+    share = position - first
+    return values[first] if share == 0 else (1 - share) * values[first] + share * values[after]
+
+
+def layer_of(name: str) -> int | None:
+    """The number of the layer in a tensor's name."""
+    match = LAYER.search(name)
+    return int(match.group(1)) if match else None
+
+
+def in_layer(name: str, layer: int) -> str:
+    """The name that the tensor has in another layer."""
+    match = LAYER.search(name)
+    assert match is not None, name
+    return name[: match.start(1)] + str(layer) + name[match.end(1) :]
+
+
+def numbers_in(setting: Setting) -> list[float]:
+    """Every number of a setting."""
+    if isinstance(setting, (int, float)):
+        return [float(setting)]
+    return [number for one in setting for number in (numbers_in(one.value) if isinstance(one, Condition) else [float(one)])]

@@ -1,0 +1,215 @@
+"""`data fetch` against a real HTTP server on loopback that stalls, truncates, lies and disappears: nothing wrong is kept, and the same command goes on."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from jp_adapt.cli.main import main
+from jp_adapt.commands import data as module
+from jp_adapt.commands.data import fetch_data, list_data
+from jp_adapt.core.errors import InputError, UsageError
+
+FILES = {
+    "toy/items.jsonl": b'{"q": "\xe6\x97\xa5"}\n' * 2000,
+    "toy/parts/a.csv": b"1,2\n",
+    "toy/parts/b.csv": b"3,4\n",
+    "toy/index.txt": b"parts/a.csv\nparts/b.csv\nx.md\n",
+}
+DECLARATION = """\
+format: 1
+kind: generate
+version: "1"
+title: Toy
+licence: CC0-1.0
+source: https://github.com/somebody/toy
+revision: {revision}
+language: ja
+data:
+  folder: toy
+  test: {{files: [items.jsonl], reader: jsonl, sha256: {items}}}
+  shots: {{files: ["parts/*.csv"], reader: csv, sha256: {parts}}}
+id: "{{{{ _index }}}}"
+answers: ["{{{{ q }}}}"]
+protocols:
+  jp-adapt: {{prompt: "{{{{ q }}}}", max_chars: 9, metrics: [exact_match]}}
+"""
+
+
+class Server(ThreadingHTTPServer):
+    """Serves FILES; `misbehave` may answer a request in another way, and says whether it did."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests: list[tuple[str, str]] = []
+        self.misbehave: Callable[[Handler, int], bool] = lambda handler, count: False
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self.server.requests.append((self.path, self.headers.get("range", "")))
+        if self.server.misbehave(self, len(self.server.requests)):
+            return
+        body = FILES.get(self.path.lstrip("/"))
+        if body is None:
+            self.send_error(404)
+            return
+        start = int(self.headers.get("range", "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        if start and start >= len(body):
+            self.send_error(416)
+            return
+        self.send_response(206 if start else 200)
+        self.send_header("content-length", str(len(body) - start))
+        self.end_headers()
+        self.wfile.write(body[start:])
+
+    def send_half(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body[: len(body) // 2])
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FIRST_WAIT_S", 0.01)
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> str:
+    """Path of a declaration whose data the server has."""
+    parts = "".join(f"{hashlib.sha256(FILES[f'toy/{name}']).hexdigest()}  {name}\n" for name in ("parts/a.csv", "parts/b.csv"))
+    hashes = {"items": hashlib.sha256(FILES["toy/items.jsonl"]).hexdigest(), "parts": hashlib.sha256(parts.encode()).hexdigest()}
+    (tmp_path / "toy.yaml").write_text(DECLARATION.format(revision="a" * 40, **hashes), encoding="utf-8")
+    return str(tmp_path / "toy.yaml")
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+WHOLE = {name: body for name, body in FILES.items() if name != "toy/index.txt"}
+
+
+def test_files_come_once(toy: str, server: Server, tmp_path: Path) -> None:
+    assert [row.data for row in list_data(tmp_path / "data", [toy])] == ["missing"]
+    assert fetch_data([toy], tmp_path / "data", mirror=server.address) == ["toy/items.jsonl", "toy/parts/a.csv", "toy/parts/b.csv"]
+    assert files_in(tmp_path / "data") == WHOLE
+    asked = len(server.requests)
+    assert fetch_data([toy], tmp_path / "data", mirror=server.address) == []
+    assert len(server.requests) == asked
+    assert [row.data for row in list_data(tmp_path / "data", [toy])] == ["present"]
+    assert fetch_data([toy], tmp_path / "again", mirror=str(tmp_path / "data")) == ["toy/items.jsonl", "toy/parts/a.csv", "toy/parts/b.csv"]
+    assert files_in(tmp_path / "again") == WHOLE
+
+
+def test_a_body_that_is_cut_short_goes_on_where_it_was(toy: str, server: Server, tmp_path: Path) -> None:
+    def cut(handler: Handler, count: int) -> bool:
+        if count == 1:
+            handler.send_half(FILES["toy/items.jsonl"])
+        return count == 1
+
+    server.misbehave = cut
+    fetch_data([toy], tmp_path / "data", mirror=server.address)
+    assert files_in(tmp_path / "data") == WHOLE
+    assert server.requests[1] == ("/toy/items.jsonl", f"bytes={len(FILES['toy/items.jsonl']) // 2}-")
+
+
+def test_a_server_that_disappears_leaves_the_same_command_to_go_on(toy: str, server: Server, tmp_path: Path) -> None:
+    def gone(handler: Handler, count: int) -> bool:
+        if count > 1:
+            handler.connection.close()
+            return True
+        handler.send_half(FILES["toy/items.jsonl"])
+        return True
+
+    server.misbehave = gone
+    with pytest.raises(InputError, match=r"items\.jsonl: .*, 4 times; whole files are kept, and the same command goes on"):
+        fetch_data([toy], tmp_path / "data", mirror=server.address)
+    assert [*files_in(tmp_path / "data")] == ["toy/items.jsonl.part"]
+    server.misbehave = lambda handler, count: False
+    fetch_data([toy], tmp_path / "data", mirror=server.address)
+    assert files_in(tmp_path / "data") == WHOLE
+
+
+def test_a_server_that_lies_leaves_nothing(toy: str, server: Server, tmp_path: Path) -> None:
+    def lie(handler: Handler, count: int) -> bool:
+        if not handler.path.endswith("b.csv"):
+            return False
+        handler.send_response(200)
+        handler.send_header("content-length", "4")
+        handler.end_headers()
+        handler.wfile.write(b"5,6\n")
+        return True
+
+    server.misbehave = lie
+    with pytest.raises(InputError, match=r"the files that came are not the pinned ones .*; nothing of them was kept"):
+        fetch_data([toy], tmp_path / "data", mirror=server.address)
+    assert [*files_in(tmp_path / "data")] == ["toy/items.jsonl"], "what was whole before stays"
+    server.misbehave = lambda handler, count: False
+    assert fetch_data([toy], tmp_path / "data", mirror=server.address) == ["toy/parts/a.csv", "toy/parts/b.csv"]
+
+
+def test_a_server_that_stalls_is_asked_again(toy: str, server: Server, tmp_path: Path) -> None:
+    released = threading.Event()
+
+    def stall(handler: Handler, count: int) -> bool:
+        if count == 1:
+            released.wait(5)
+        return count == 1
+
+    server.misbehave = stall
+    fetch_data([toy], tmp_path / "data", mirror=server.address, timeout_s=0.3)
+    released.set()
+    assert files_in(tmp_path / "data") == WHOLE
+
+
+def test_a_users_own_file_in_the_way_is_kept(toy: str, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "data" / "toy").mkdir(parents=True)
+    (tmp_path / "data" / "toy" / "items.jsonl").write_text("mine\n", encoding="utf-8")
+    assert [row.data for row in list_data(tmp_path / "data", [toy])] == ["missing"]
+    fetch_data([toy], tmp_path / "data", mirror=server.address)
+    assert files_in(tmp_path / "data") == WHOLE | {"toy/items.jsonl.old": b"mine\n"}
+
+
+def test_refusals_say_what_to_do(toy: str, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(InputError, match=r"HTTP 404"):
+        fetch_data([toy], tmp_path / "data", mirror=f"{server.address}/nowhere")
+    with pytest.raises(UsageError, match=r"ja/jmmlu: .*if you accept these terms: --accept ja/jmmlu"):
+        fetch_data(["ja/jmmlu"], tmp_path / "data", mirror=server.address)
+    with pytest.raises(InputError, match=r"en/arc-easy: the declaration pins no SHA-256 of its files"):
+        fetch_data(["en/arc-easy"], tmp_path / "data")
+    assert main(["data", "fetch", "--to", str(tmp_path / "data")]) == 2
+    assert "name benchmarks, or a suite with --suite" in capsys.readouterr().err
+    assert main(["eval", str(tmp_path), "--benchmarks", "ja/jnli", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 3
+    assert f"run `jp-adapt data fetch ja/jnli --to {tmp_path}`" in capsys.readouterr().err
+
+
+def test_the_list_shows_licences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "list", "--suite", "ja-core", "--data", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    assert "ja/jcommonsenseqa" in out
+    assert "CC-BY-SA-4.0" in out
+    assert "missing" in out
