@@ -146,7 +146,9 @@ def _read_adapter(folder: Path) -> Adapter:
     if not files:
         raise InputError(f"{folder}: no adapter here ({ADAPTER_FILE}, {ROWS_FILE} or {WEIGHTS_FILE}); runs/NAME/stages/ID/final is one")
     if quantization := _metadata(folder).get("quantization"):
-        raise InputError(f"{folder}: trained on a base in {quantization}, whose rounding belongs to the model; export it first: jp-adapt export adapter {folder}")
+        raise InputError(
+            f"{folder}: trained on a base in {quantization}, whose rounding belongs to the model; export it first: jp-adapt export adapter {folder}"
+        )
     rows = {{"input": EMBEDDING, "output": HEAD}[name]: tensor for name, tensor in files.get(ROWS_FILE, {}).items()}
     if ADAPTER_FILE not in files:
         return Adapter(folder, 0, {}, dict(files.get(WEIGHTS_FILE, {})), rows)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.core.documents import Tabular
 from jp_adapt.core.errors import InputError
+from jp_adapt.core.names import distinct_tails
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.results import BenchmarkScore, Output, Scores, read_outputs, read_scores
@@ -156,15 +157,8 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
     """Result folders, each under a name of its own: where two models have the same, as much of the path stands behind it as tells them apart."""
     runs = [load_run(path) for path in paths]
     counts = Counter(run.name for run in runs)
-    return [replace(run, label=f"{run.name} ({_tail(run.path, paths)})") if counts[run.name] > 1 else run for run in runs]
-
-
-def _tail(path: Path, paths: Sequence[Path]) -> str:
-    """The shortest end of a path that no other of the paths has."""
-    others = [other.resolve().parts for other in paths if other.resolve() != path.resolve()]
-    parts = path.resolve().parts
-    length = next((n for n in range(1, len(parts)) if all(other[-n:] != parts[-n:] for other in others)), len(parts))
-    return "/".join(parts[-length:])
+    tails = distinct_tails([str(run.path.resolve()) for run in runs])
+    return [replace(run, label=f"{run.name} ({tail})") if counts[run.name] > 1 else run for run, tail in zip(runs, tails, strict=True)]
 
 
 def compare_scores(first: str | Path, *others: str | Path, seed: int = 0) -> Comparison:
