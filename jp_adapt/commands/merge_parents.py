@@ -93,12 +93,16 @@ class OpenModel:
         return [piece for piece in bpe.split([token])[0] if piece < self.rows]
 
 
-def open_model(name: str, path: Path, adapter: Path | None) -> OpenModel:
-    """Open a model folder, or an adapter on the model folder `path`.
+def open_models(folders: Mapping[str, tuple[Path, Path | None]]) -> dict[str, OpenModel]:
+    """Open models: of each the folder of the model, and that of an adapter on it, if there is one.
 
     Raises:
         InputError: a folder is missing or holds no model or adapter that can be merged.
     """
+    return {name: _open_model(name, folder, adapter) for name, (folder, adapter) in folders.items()}
+
+
+def _open_model(name: str, path: Path, adapter: Path | None) -> OpenModel:
     if not (path / "config.json").is_file():
         raise InputError(f"'{name}': {path} has no config.json; give the folder of a Hugging Face model")
     weights: Weights = FolderWeights(path)

@@ -308,15 +308,14 @@ def _whole_set(ours: Sequence[Output], theirs: Sequence[Output], name: str, seed
     observed = float(differences(everyone, everyone + size)[0])
     if np.isnan(observed):
         return None
-    drawn = generator.integers(0, size, (RESAMPLES, size))
+    spread = statistics.bootstrap(lambda drawn: differences(drawn, drawn + size), [size], generator, RESAMPLES)
+    if spread.interval is None or spread.stderr is None:
+        return None
     flips = generator.integers(0, 2, (RESAMPLES, size)) * size
-    known = differences(drawn, drawn + size)
-    known = np.sort(known[~np.isnan(known)])
     reached = int((np.abs(differences(everyone + flips, everyone + size - flips)) >= abs(observed) - 1e-12).sum())
-    ends = float(known[round(0.025 * (len(known) - 1))]), float(known[round(0.975 * (len(known) - 1))])
-    detectable = (statistics.Z95 + statistics.Z80) * float(np.std(known))
+    detectable = (statistics.Z95 + statistics.Z80) * spread.stderr
     a, b = (float(labels.resampled(name, answers, [*gold, *gold], side)[0]) for side in (everyone, everyone + size))
-    return Difference(a, b, observed, ends, "answers swapped at random", (reached + 1) / (RESAMPLES + 1), detectable)
+    return Difference(a, b, observed, spread.interval, "answers swapped at random", (reached + 1) / (RESAMPLES + 1), detectable)
 
 
 def _whole_of(metric: str) -> str | None:

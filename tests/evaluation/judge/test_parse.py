@@ -96,7 +96,7 @@ def test_a_choice(text: str, score: float) -> None:
     ("text", "why"),
     [
         ("", "an empty answer"),
-        ("1\n良い", "the last line is \"良い\", not one of 1, 2 and 3 alone"),
+        ("1\n良い", 'the last line is "良い", not one of 1, 2 and 3 alone'),
         ("1か2", "not one of 1, 2 and 3 alone"),
         ("12", "not one of"),
         ("4", "not one of"),
@@ -115,7 +115,7 @@ def test_no_choice_and_why(text: str, why: str) -> None:
 
 
 THOUGHTS = [
-    "<think>\n1点か、{\"grade\": 1}か。\n</think>\n\n%s",
+    '<think>\n1点か、{"grade": 1}か。\n</think>\n\n%s',
     "1点か、[[1]]か。\n</think>\n%s",  # the chat template of DeepSeek-R1 writes the opening mark
     "<thinking>3</thinking>%s",
     "[THINK]2[/THINK]\n%s",
