@@ -5,12 +5,12 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.core.errors import UsageError
+from jp_adapt.core.errors import UsageError, one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jp_adapt.benchmarks.template_bounds import BoundedEnvironment
+    from jp_adapt.text.template_bounds import BoundedEnvironment
 
 Fields = dict[str, Any]
 MAX_SHOWN = 200  # characters of a template in a message
@@ -19,7 +19,7 @@ MAX_SHOWN = 200  # characters of a template in a message
 @cache
 def environment() -> BoundedEnvironment:
     """The one environment; Jinja is loaded with the first template."""
-    from jp_adapt.benchmarks.template_bounds import BoundedEnvironment
+    from jp_adapt.text.template_bounds import BoundedEnvironment
 
     return BoundedEnvironment()
 
@@ -47,7 +47,7 @@ def checked_expression(text: str) -> str:
 
 
 def _checked(text: str, compile_text: Callable[[str], Any], what: str) -> str:
-    from jp_adapt.benchmarks.template_bounds import MAX_TEMPLATE
+    from jp_adapt.text.template_bounds import MAX_TEMPLATE
 
     if len(text) > MAX_TEMPLATE:
         raise ValueError(f"a Jinja {what} of {len(text):,} characters; at most {MAX_TEMPLATE:,} are read")
@@ -60,9 +60,7 @@ def _checked(text: str, compile_text: Callable[[str], Any], what: str) -> str:
 
 def render(template: str, fields: Fields) -> str:
     """A template filled in. UsageError for a template that cannot be filled from these fields."""
-    from jp_adapt.benchmarks.template_bounds import fill_purse
-
-    fill_purse()
+    environment().fill_purse()
     try:
         return str(_template(template).render(fields))
     except Exception as error:  # what an expression raises is anything that Python raises: ZeroDivisionError, LookupError, OverflowError, ...
@@ -73,9 +71,7 @@ def value_of(expression: str, fields: Fields) -> Any:
     """Value of a Jinja expression over the fields. UsageError where it has none."""
     from jinja2 import Undefined
 
-    from jp_adapt.benchmarks.template_bounds import fill_purse
-
-    fill_purse()
+    environment().fill_purse()
     try:
         value = _expression(expression)(fields)
     except Exception as error:  # as in `render`
@@ -88,7 +84,7 @@ def value_of(expression: str, fields: Fields) -> Any:
 def _reason(error: Exception) -> str:
     if isinstance(error, RecursionError):
         return "nested too deeply"
-    text = " ".join((getattr(error, "message", None) or str(error) or type(error).__name__).split())
+    text = one_line(error)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 

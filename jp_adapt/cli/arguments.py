@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 
+LARGEST = 2**31 - 1
+MOST_PROCESSES = 1_024
+
 
 def names(text: str) -> tuple[str, ...]:
     """Names with commas between them."""
@@ -13,9 +16,28 @@ def names(text: str) -> tuple[str, ...]:
     return found
 
 
+def amount(text: str) -> float:
+    """A number from 0 to `LARGEST`."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= LARGEST:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of at least 0 and at most {LARGEST:,}")
+    return number
+
+
+def processes(text: str) -> int:
+    """A number of processes: a mistyped one must not fill the machine."""
+    number = positive(text)
+    if number > MOST_PROCESSES:
+        raise argparse.ArgumentTypeError(f"'{text}' processes are more than {MOST_PROCESSES:,}")
+    return number
+
+
 def positive(text: str) -> int:
-    """A whole number of at least 1."""
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+    """A whole number from 1 to `LARGEST`."""
+    number = int(text) if text.isdecimal() and len(text) <= 20 else 0
+    if not 1 <= number <= LARGEST:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1 and at most {LARGEST:,}")
     return number

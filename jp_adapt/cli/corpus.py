@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.arguments import processes
 from jp_adapt.cli.output import print_json
 
 
@@ -18,7 +18,7 @@ def add_parser(verbs: Any) -> None:
     )
     prepare.add_argument("recipe", help="name of a shipped corpus recipe, or path of one")
     prepare.add_argument("--out", type=Path, required=True, help="new folder for the corpus; unfinished work lies in OUT.partial")
-    prepare.add_argument("--processes", type=positive, default=1, metavar="N", help="worker processes (default: 1); the result is the same for any number")
+    prepare.add_argument("--processes", type=processes, default=1, metavar="N", help="worker processes (default: 1); the result is the same for any number")
     prepare.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. tokenizer=runs/mine/stages/tok/final")
     prepare.set_defaults(main=_prepare)
     stats = actions.add_parser("stats", help="what a prepared corpus holds", description="Documents, characters, tokens, lengths and scripts of each source.")

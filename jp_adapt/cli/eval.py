@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.cli.arguments import names, positive
+from jp_adapt.cli.arguments import names, positive, processes
 from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 
@@ -45,7 +45,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--check-batches", type=positive, metavar="N", help="ask N items of each benchmark again, alone and in other batches: answers that flip"
     )
-    parser.add_argument("--processes", type=positive, metavar="N", help="measure with N processes of this machine (one per GPU)")
+    parser.add_argument("--processes", type=processes, metavar="N", help="measure with N processes of this machine (one per GPU)")
     parser.add_argument("--backend", default="local", metavar="NAME", help="what computes: local, vllm, or an engine of a plugin (default: local)")
     parser.add_argument("--plugin", action="append", default=[], metavar="NAME", help="use an installed plugin: its metrics and engines")
     parser.add_argument("--endpoint", metavar="URL", help="ask a model behind an OpenAI-compatible address, ending in /v1")

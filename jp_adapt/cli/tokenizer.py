@@ -1,8 +1,9 @@
-"""`jp-adapt tokenizer`: extend a vocabulary, verify an extension, compare tokenizers."""
+"""`jp-adapt tokenizer`: extend a vocabulary, verify an extension, compare tokenizers, repair a tokenizer's folder."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,9 @@ EPILOG = """A tokenizer is a folder, a tokenizer.json, a SentencePiece tokenizer
 
 
 def add_parser(verbs: Any) -> None:
-    parser = verbs.add_parser("tokenizer", help="extend, verify and compare tokenizers", description="Extend, verify and compare tokenizers.", epilog=EPILOG)
+    parser = verbs.add_parser(
+        "tokenizer", help="extend, verify, compare and repair tokenizers", description="Extend, verify, compare and repair tokenizers.", epilog=EPILOG
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_extend(actions)
     verify = actions.add_parser("verify", help="check every criterion on a base and its extension", epilog=EPILOG)
@@ -32,6 +35,8 @@ def add_parser(verbs: Any) -> None:
         action.add_argument("--out", type=Path, help="new folder for report.json and report.html")
     for action in actions.choices.values():
         action.add_argument("--field", default="text", help="field of the text in .jsonl and .parquet (default: text)")
+    _add_repair(actions)
+    for action in actions.choices.values():
         action.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -51,13 +56,27 @@ def _add_extend(actions: Any) -> None:
     extend.set_defaults(main=_extend)
 
 
+def _add_repair(actions: Any) -> None:
+    repair = actions.add_parser(
+        "repair",
+        help="let AutoTokenizer give the ids of a folder's tokenizer.json",
+        description="Mend the configuration of a tokenizer's or a model's folder, so that whatever reads it by AutoTokenizer gets the ids of its "
+        "tokenizer.json. Files that change are kept under other names. Exit code 4 where it cannot be mended.",
+    )
+    repair.add_argument("folder", type=Path, metavar="DIR")
+    repair.add_argument("--out", type=Path, help="new folder for the mended tokenizer files; DIR stays as it is")
+    repair.set_defaults(main=_repair)
+
+
 def _weight(text: str) -> float:
+    from jp_adapt.tokenizer.words import MAX_WEIGHT  # numpy comes with it
+
     try:
         number = float(text)
     except ValueError:
         number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0")
+    if not 0 < number <= MAX_WEIGHT:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0 and up to {MAX_WEIGHT:g}")
     return number
 
 
@@ -82,6 +101,8 @@ def _extend(args: argparse.Namespace) -> int:
     print(f"{base.family}: {base.vocab_size:,} + {added.new_tokens:,} tokens = {added.vocab_size:,}; all criteria hold.")
     for measure in report.measures:
         print(f"  {measure.base.chars_per_token:6.3f} -> {measure.extended.chars_per_token:6.3f} chars/token  {measure.source}")
+    if base.unused_rows:
+        print(f"{base.unused_rows:,} embedding rows of the base belong to none of its tokens: the first new tokens have their ids.")
     print(f"Tokenizer: {args.out}\nReport: {args.out / 'report.html'}")
     return 0
 
@@ -105,7 +126,28 @@ def _verify(args: argparse.Namespace) -> int:
             for example in one.examples:
                 print(f"  {one.name} ({one.runtime}): {example!r}")
         print("All criteria hold." if report.holds else "Not a safe extension: each number must be 0 (llama_cpp_check_string apart).")
+        if any(one.name == "auto_tokenizer_disagrees" and one.failures for one in report.criteria):
+            print(f"AutoTokenizer does not run tokenizer.json as it is; to mend the folder: jp-adapt tokenizer repair {args.extended}")
     return 0 if report.holds else 4
+
+
+def _repair(args: argparse.Namespace) -> int:
+    from jp_adapt.core.files import refuse_existing
+    from jp_adapt.tokenizer.repair import repair_tokenizer
+
+    if args.out:
+        refuse_existing(args.out)
+    repair = repair_tokenizer(args.folder, args.out)
+    if args.json:
+        print_json({"format": 1, **asdict(repair), "folder": str(repair.folder), "kept": [str(path) for path in repair.kept]})
+        return 0
+    print(f"AutoTokenizer gave other ids than tokenizer.json for {repair.disagreed:,} of {repair.compared:,} texts.")
+    for line in repair.changes:
+        print(f"  {line}")
+    print(f"Mended: {repair.folder}; 0 of {repair.compared:,} now." if repair.changes else "Nothing had to be mended.")
+    for path in repair.kept:
+        print(f"Kept as it was: {path}")
+    return 0
 
 
 def _compare(args: argparse.Namespace) -> int:

@@ -25,12 +25,13 @@ from jp_adapt.corpus.prepare import SourceReader, prepare_corpus
 from jp_adapt.corpus.shards import TokenShards, token_dtype
 from jp_adapt.corpus.sources import expand_paths, iter_placed
 from jp_adapt.corpus.steps import Step
+from jp_adapt.inference.text_side import end_of_documents
 from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
 from jp_adapt.recipe.load import STEP_PATHS
 from jp_adapt.recipe.load_corpus import LoadedCorpus
 from jp_adapt.report.corpus_page import corpus_page
 from jp_adapt.report.corpus_report import CorpusReport, SourceReport
-from jp_adapt.tokenizer.encoder import FileEncoder, load_encoder
+from jp_adapt.tokenizer.encoder import load_encoder
 
 DEDUPLICATE: dict[str, tuple[Fingerprint | None, FindDuplicates | None]] = {
     "none": (None, None),
@@ -53,9 +54,9 @@ def corpus_job(loaded: LoadedCorpus) -> CorpusJob:
     recipe, steps = loaded.recipe, build_steps(loaded)
     work, tokenizer = _work(recipe, steps)
     readers, hashes = _find_inputs(recipe)
-    declared = recipe.model_dump(mode="json", exclude={"sources": {"__all__": {"path"}}, "tokenizer": True})
+    declared = recipe.model_dump(mode="json", exclude={"sources": {"__all__": {"path"}}, "tokenizer": True, "document_end": True})
     declared["steps"] = [{name: value for name, value in step.items() if name not in STEP_PATHS} for step in declared["steps"]]
-    return CorpusJob(readers, work, {"recipe": declared, "inputs": hashes, "step_inputs": step_inputs(steps), "tokenizer": tokenizer})
+    return CorpusJob(readers, work, {"recipe": declared, "inputs": hashes, "step_inputs": step_inputs(steps), **tokenizer})
 
 
 def check_corpus(loaded: LoadedCorpus) -> None:
@@ -122,7 +123,8 @@ def _every_now_and_then() -> Callable[[int], None]:
 def stats(folder: Path) -> CorpusReport:
     """What a prepared corpus holds. InputError where its files are not those of its index."""
     shards = TokenShards(folder)
-    return replace(summary(declared_recipe(shards), CorpusFigures.read(folder / REPORT)), shards=len(shards.shards), dtype=shards.index["dtype"])
+    figures = CorpusFigures.read(folder / REPORT)
+    return replace(summary(declared_recipe(shards), figures), shards=len(shards.shards), dtype=shards.index["dtype"])
 
 
 def declared_recipe(shards: TokenShards) -> CorpusRecipe:
@@ -146,7 +148,7 @@ def summary(recipe: CorpusRecipe, figures: CorpusFigures) -> CorpusReport:
         )
         for source in figures.sources
     ]
-    return CorpusReport(recipe.name, recipe.title, sources, figures.steps)
+    return CorpusReport(recipe.name, recipe.title, sources, figures.steps, document_end=figures.document_end)
 
 
 def mixture_shares(recipe: CorpusRecipe, tokens: dict[str, int]) -> dict[str, float]:
@@ -196,11 +198,18 @@ def _first(number: int | None, documents: Iterator[tuple[str, str]]) -> Iterator
         yield placed
 
 
-def _work(recipe: CorpusRecipe, steps: tuple[Step, ...]) -> tuple[Work, str | None]:
-    """What every part goes through, and the hash of the tokenizer."""
-    encode: FileEncoder | None = None
-    digest, dtype = None, "<u2"
-    if recipe.tokenizer is not None:
-        encode = load_encoder(Path(recipe.tokenizer))
-        digest, dtype = sha256_file(encode.path), token_dtype(encode.vocab_size).str
-    return Work(tuple(recipe.sources), steps, encode, dtype, DEDUPLICATE[recipe.deduplicate][0]), digest
+def _work(recipe: CorpusRecipe, steps: tuple[Step, ...]) -> tuple[Work, dict[str, Any]]:
+    """What every part goes through, and what decides its tokens: the hash of the tokenizer, and the token that ends a document."""
+    fingerprint = DEDUPLICATE[recipe.deduplicate][0]
+    if recipe.tokenizer is None:
+        return Work(tuple(recipe.sources), steps, None, "<u2", fingerprint), {"tokenizer": None}
+    folder = Path(recipe.tokenizer)
+    encode = load_encoder(folder)
+    end = recipe.document_end or end_of_documents(folder, encode.special_ids)
+    if end is None:
+        raise InputError(f"{folder}: the tokenizer names no token that ends a document; say it in the recipe: document_end")
+    if end not in encode.special_ids:
+        known = ", ".join(encode.special_ids) or "none"
+        raise InputError(f"document_end is '{end}', which is no special token of the tokenizer in {folder}; its special tokens: {known}")
+    work = Work(tuple(recipe.sources), steps, encode, token_dtype(encode.vocab_size).str, fingerprint, encode.special_ids[end])
+    return work, {"tokenizer": sha256_file(encode.path), "document_end": end}

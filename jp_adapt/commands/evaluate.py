@@ -14,6 +14,7 @@ from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_decl
 from jp_adapt.benchmarks.profiles import PROFILES, score_name
 from jp_adapt.commands.compare import write_evaluation_page
 from jp_adapt.commands.processes import follow, led
+from jp_adapt.core.claim import refuse_other_work
 from jp_adapt.core.environment import environment
 from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
 from jp_adapt.core.files import new_folder, read_json, refuse_unwritable, write_json
@@ -187,9 +188,7 @@ def _refuse_other_work(out: Path, identity: dict[str, Any]) -> None:
         raise RunFolderError(f"{out}: is not empty, and holds no evaluation; give another --out")
     if state.is_file() and (out / PARTS).is_dir():
         claimed = read_json(state)
-        differing = [key for key in identity if not isinstance(claimed, dict) or claimed.get(key) != identity[key]]
-        if differing:
-            raise RunFolderError(f"{out}: holds another evaluation (differing: {', '.join(differing)}); give another --out")
+        refuse_other_work(out, claimed if isinstance(claimed, dict) else {}, identity, "evaluation")
 
 
 def _part(out: Path, name: str) -> Path:

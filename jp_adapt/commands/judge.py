@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.benchmarks.judge import JudgeTask, load_judge_task
-from jp_adapt.core.errors import InputError, RunFolderError, UsageError
+from jp_adapt.core.claim import refuse_other_work
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import MAX_NAME_BYTES, read_json, refuse_unwritable, write_json, write_text
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
@@ -197,9 +198,7 @@ def _claim(out: Path, settings: Report) -> None:
     if path.exists() and cache.exists() and cache.stat().st_size:
         claimed = read_json(path)
         hashes = claimed.get("sha256") if isinstance(claimed, dict) else None
-        other = [name for name, value in hashes.items() if value != parts.get(name)] if isinstance(hashes, dict) else ["program"]
-        if other:
-            raise RunFolderError(f"{out}: holds judgements with another {' and '.join(other)}; give another --out")
+        refuse_other_work(out, hashes if isinstance(hashes, dict) else {}, parts, "judging")
     write_json(path, {"format": 1, "identity": settings["judge"], "sha256": parts})
 
 

@@ -14,6 +14,7 @@ from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.names import distinct_tails
 from jp_adapt.corpus.hub import iter_hub_documents
 from jp_adapt.corpus.sources import expand_paths, first_chars, iter_documents
+from jp_adapt.model.embedding_rows import check_embedding_rows
 from jp_adapt.model.sources import TOKENIZER_FILES, download
 from jp_adapt.report.tokenizer_page import comparison_page, extension_page, verification_page
 from jp_adapt.report.tokenizer_report import (
@@ -37,10 +38,10 @@ from jp_adapt.report.tokenizer_report import (
 )
 from jp_adapt.text.scripts import script_of
 from jp_adapt.tokenizer.bpe import text_of
-from jp_adapt.tokenizer.extend import Boundaries, Extension, extend_tokenizer
-from jp_adapt.tokenizer.load import LoadedTokenizer, load_tokenizer
+from jp_adapt.tokenizer.extend import Boundaries, Extension, check_extendable, extend_tokenizer
+from jp_adapt.tokenizer.load import SPEC, LoadedTokenizer, load_tokenizer
 from jp_adapt.tokenizer.measure import Measure, measure_tokenizer, segment, token_script
-from jp_adapt.tokenizer.save import extended_tokenizer, save_tokenizer
+from jp_adapt.tokenizer.save import extended_config, save_tokenizer
 from jp_adapt.tokenizer.verify import Criterion, check_criteria, verify_tokenizer
 from jp_adapt.tokenizer.words import Corpus
 
@@ -80,6 +81,10 @@ def extend(base: str, corpora: Sequence[str], num_tokens: int, out: Path, option
     """Extend a tokenizer, check every criterion, and write the folder `out`; GateError, and no folder, where one does not hold."""
     refuse_existing(out)
     loaded, path = load_base(base)
+    base_folder = loaded.folder or (path.parent if path.name == SPEC else None)
+    check_extendable(loaded.tokenizer, str(path), num_tokens)
+    extended_config(loaded, 0, base_folder)  # what is wrong with it is said before the work
+    unused_rows = 0 if base_folder is None else check_embedding_rows(base_folder, loaded.tokenizer.vocab_size)
     sources = expand_corpora(corpora)
     weights = options.weights or (1.0,) * len(sources)
     if len(weights) != len(sources):
@@ -100,11 +105,11 @@ def extend(base: str, corpora: Sequence[str], num_tokens: int, out: Path, option
         cover=options.cover,
     )
     japanese = [text for head in kept.values() for text in head]
-    criteria = verify_tokenizer(loaded, extended_tokenizer(loaded, extension), japanese=japanese, unchanged=unchanged)
-    check_criteria(criteria)
-    report = _extension_report(loaded, path, corpus, extension, criteria, kept, options)
     with new_folder(out) as target:
-        save_tokenizer(loaded, extension, path if path.is_dir() else path.parent if path.name == "tokenizer.json" else None, target)
+        save_tokenizer(loaded, extension, base_folder, target)
+        criteria = verify_tokenizer(loaded, load_tokenizer(target), japanese=japanese, unchanged=unchanged)  # what was written is what is checked
+        check_criteria(criteria)
+        report = _extension_report(loaded, path, corpus, extension, criteria, kept, options, unused_rows)
         _write(report, extension_page(report), target)
     return report
 
@@ -199,18 +204,20 @@ def _extension_report(
     criteria: Sequence[Criterion],
     kept: dict[str, list[str]],
     options: ExtendOptions,
+    unused_rows: int,
 ) -> ExtensionReport:
     size = extension.vocab_size
+    rows = max(size, base.tokenizer.vocab_size + unused_rows)
     learned = list(zip(extension.tokens, extension.counts, extension.sources, strict=True))[len(base.tokenizer.missing_bytes) :]
     names = dict(zip(kept, _source_names(list(kept)), strict=True))
     sources = zip(corpus.names, corpus.documents, corpus.chars, corpus.repeated_lines, corpus.weights, strict=True)
     return ExtensionReport(
-        base=BaseFacts(distinct_tails([str(path)])[0], base.tokenizer.family, base.tokenizer.vocab_size, sha256_file(base.files[0])),
+        base=BaseFacts(distinct_tails([str(path)])[0], base.tokenizer.family, base.tokenizer.vocab_size, sha256_file(base.files[0]), unused_rows),
         extension=ExtensionFacts(
             new_tokens=len(learned),
             added_bytes=len(base.tokenizer.missing_bytes),
             vocab_size=size,
-            padded_vocab_size=-(-size // options.pad_to) * options.pad_to,
+            padded_vocab_size=-(-rows // options.pad_to) * options.pad_to,
             boundaries=options.boundaries,
             max_token_chars=options.max_token_chars,
             min_count=options.min_count,

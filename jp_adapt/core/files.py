@@ -40,6 +40,14 @@ def read_text(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
         raise not_utf8(f"{path}:{line}", data[error.start]) from error
 
 
+def is_file(path: Path) -> bool:
+    """Whether `path` is a file. InputError where the system does not say: a name that no file can have, a folder that may not be entered."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InputError(f"{_shown(path)}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
 def not_utf8(place: str, byte: int) -> InputError:
     """The error for a byte that is not UTF-8, at `place` (file:line)."""
     return InputError(f"{place}: byte 0x{byte:02X} is not UTF-8; convert the file (for example: iconv -f CP932 -t UTF-8) and run again")
@@ -201,6 +209,13 @@ def _temporary_folder(path: Path, place: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _sync_folder(path.parent)
+
+
+def move_file(path: Path, target: Path) -> None:
+    """Give a file another name in the same file system; the folder of the new name is made where there is none."""
+    with _disk_errors(target, target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
 
 
 def _settle(folder: Path) -> None:

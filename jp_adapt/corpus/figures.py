@@ -41,4 +41,5 @@ class CorpusFigures(Document):
 
     sources: list[SourceFigures]
     steps: dict[str, dict[str, StepCounts]]
+    document_end: str | None = None  # the token that ends each document
     format: Literal[1] = 1

@@ -9,8 +9,9 @@ from functools import partial as partial_call
 from pathlib import Path
 from typing import Any
 
+from jp_adapt.core.claim import refuse_other_work
 from jp_adapt.core.documents import record_from
-from jp_adapt.core.errors import InputError, RunFolderError, UsageError
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import new_folder, read_json, write_json
 from jp_adapt.core.hashes import sha256_json
 from jp_adapt.core.lock import folder_lock
@@ -19,9 +20,11 @@ from jp_adapt.corpus.figures import REPORT, CorpusFigures, Problems
 from jp_adapt.corpus.json_lines import ShapeError
 from jp_adapt.corpus.lines import OnError
 from jp_adapt.corpus.parts import Task, Work, do_tasks, iter_parts, part_file
+from jp_adapt.corpus.shards import FORMAT
 from jp_adapt.corpus.steps import Document
 
 MAX_PROBLEMS = 20  # named of each source; all are counted
+MOVE = "give another --out, or move it away"
 
 
 Read = Callable[[OnError], Iterator[tuple[str, str]]]  # what gives the (place, text) of each document of a unit
@@ -77,9 +80,10 @@ def prepare_corpus(
             if not any(stats.documents for stats in made.stats.values()):
                 raise InputError("no document is left after the steps; look at their counts: run with fewer steps, or softer ones")
             figures = [{"name": name, **asdict(stats), "problems": asdict(problems[name])} for name, stats in made.stats.items()]
-            report = record_from(CorpusFigures, {"sources": figures, "steps": made.counts.to_json()}, REPORT)
+            content = {"sources": figures, "steps": made.counts.to_json(), "document_end": identity.get("document_end")}
+            report = record_from(CorpusFigures, content, REPORT)
             named = [{"name": name, "documents": stats.documents, "characters": stats.characters, "tokens": stats.tokens} for name, stats in made.stats.items()]
-            index = {"format": 1, "dtype": work.dtype, "identity_sha256": sha256_json(identity), "identity": identity}
+            index = {"format": FORMAT, "dtype": work.dtype, "document_end": work.document_end, "identity_sha256": sha256_json(identity), "identity": identity}
             write_json(target / "index.json", index | {"sources": named, "shards": made.shards})
             report.write(target / REPORT)
             for name, text in (describe(report) if describe else {}).items():
@@ -145,32 +149,16 @@ def _finished(out: Path, identity: dict[str, Any]) -> CorpusFigures | None:
         return None
     if not (out / "index.json").is_file():
         raise UsageError(f"{out}: exists already and is no prepared corpus; give another --out")
-    _compare(out, read_json(out / "index.json")["identity"], identity)
+    refuse_other_work(out, read_json(out / "index.json")["identity"], identity, "corpus", MOVE)
     return CorpusFigures.read(out / REPORT)
 
 
 def _refuse_other_work(partial: Path, identity: dict[str, Any]) -> None:
     path = partial / "identity.json"
     if path.is_file():
-        _compare(partial, read_json(path), identity)
+        refuse_other_work(partial, read_json(path), identity, "corpus", MOVE)
     else:
         write_json(path, identity)
-
-
-def _compare(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    differing = list(_differing(old, new))
-    if differing:
-        raise RunFolderError(f"{folder}: was made from another recipe or other inputs ({', '.join(differing)} differ); give another --out, or move it away")
-
-
-def _differing(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """Dotted keys of what is not the same."""
-    for key in {**old, **new}:
-        mine, other = old.get(key), new.get(key)
-        if isinstance(mine, dict) and isinstance(other, dict):
-            yield from _differing(mine, other, f"{prefix}{key}.")
-        elif mine != other:
-            yield f"{prefix}{key}"
 
 
 def _read(source: SourceReader, read: Read, problems: Problems) -> Iterator[Document]:

@@ -40,7 +40,11 @@ def export_gguf(model: Path, out: Path, types: Sequence[str] = ("auto",), *, nam
         InputError: the folder is not whole, not of one model, or of a kind that llama.cpp does not run as a Llama.
         GateError: a file does not hold, or llama.cpp does not compute, what the folder does. No file was kept.
     """
-    source = read_source(model, name)
+    return write_gguf(read_source(model, name), out, types)
+
+
+def write_gguf(source: GgufSource, out: Path, types: Sequence[str]) -> list[GgufExport]:
+    """`export_gguf` of a folder that has been read."""
     wanted = file_types(types, source.stored_type(source.tensors[0]))
     paths = [out if len(wanted) == 1 else out.with_name(f"{out.stem}-{kind.name}{out.suffix}") for kind in wanted]
     _check_space(source, wanted, out)

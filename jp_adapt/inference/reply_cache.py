@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Any
 
 from jp_adapt.core.errors import InputError, JpAdaptError
+from jp_adapt.core.files import MAX_TEXT_BYTES
+from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.core.hashes import sha256_json
 
 
@@ -82,8 +84,8 @@ class ReplyCache:
             os.truncate(self.path, whole)
         for number, line in enumerate(data[:whole].split(b"\n")[:-1], start=1):
             try:
-                value = json.loads(line)
+                value = parse_json(line, f"{self.path}:{number}", max_bytes=MAX_TEXT_BYTES)
                 key = value.pop("key")
-            except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+            except (InputError, KeyError, AttributeError, TypeError) as error:
                 raise InputError(f"{self.path}:{number}: no reply that this program stored; move the file away, and everything is asked for anew") from error
             self._entries.setdefault(key, value)

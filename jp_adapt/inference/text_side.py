@@ -7,7 +7,7 @@ and no torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -19,6 +19,7 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, read_text, write_json
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.text.chat import TEMPLATES, with_defaults
+from jp_adapt.text.document_ends import document_end as default_end
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.load import load_tokenizer
 
@@ -79,6 +80,7 @@ class TextSide:
     Attributes:
         stop_ids: every token that ends an answer, the one that begins the next document among them.
         generation_stops: those at which transformers' `generate` stops.
+        document_end: the token that ends every document in training; None where the folder names none.
         max_tokens: the longest text that is scored or continued in one piece, at most LONGEST_CONTEXT.
         positions: tokens that the model was made for; None where config.json does not say.
     """
@@ -92,6 +94,7 @@ class TextSide:
     chat: ChatFormat
     max_tokens: int
     positions: int | None
+    document_end: int | None = None
 
     @property
     def document_start(self) -> str:
@@ -110,13 +113,15 @@ class Facts:
 
     document_start: str | None = None
     template_date: str | None = None
+    document_end: str | None = None
 
 
-def text_side(folder: Path, document_start: str | None = None) -> TextSide:
+def text_side(folder: Path, document_start: str | None = None, document_end: str | None = None) -> TextSide:
     """The text side of a model folder.
 
     Args:
         document_start: the token before every document; by default what jp_adapt.json names, else BOS, else EOS.
+        document_end: the token that ends one; by default what jp_adapt.json names, else see `text/document_ends.py`.
 
     Raises:
         InputError: no tokenizer, a token that it lacks, or a jp_adapt.json of another format.
@@ -131,12 +136,15 @@ def text_side(folder: Path, document_start: str | None = None) -> TextSide:
         raise InputError(f"{folder}: the tokenizer has no token '{named}', which is to stand before every text")
     if start is None:
         raise InputError(f"{folder}: the tokenizer names no bos_token and no eos_token, so that nothing can stand before a text")
+    end = _id(runtime, document_end or end_of_documents(folder, loaded.tokenizer.special_texts))
+    if end is None and document_end:
+        raise InputError(f"{folder}: the tokenizer has no token '{document_end}', which is to end every text")
     template = own_template(folder)
     bos_in_chat = (bos_text or "") if template else str(runtime.id_to_token(start))
     jinja = with_defaults(template or TEMPLATES["alpaca-ja"].jinja, bos=bos_in_chat, eos=eos_text or "", system=None)
     chat = ChatFormat(jinja, facts.template_date or TEMPLATE_DATE)
     generation = _ids(_optional_json(folder / GENERATION).get("eos_token_id")) or _ids(config.get("eos_token_id"))
-    stops = [start, *generation, *_ids(config.get("eos_token_id")), eos, _end_of_turn(chat, loaded.tokenizer)]
+    stops = [start, *generation, *_ids(config.get("eos_token_id")), eos, end, _end_of_turn(chat, loaded.tokenizer)]
     positions = config.get("max_position_embeddings") or (config.get("text_config") or {}).get("max_position_embeddings")
     return TextSide(
         folder,
@@ -148,14 +156,20 @@ def text_side(folder: Path, document_start: str | None = None) -> TextSide:
         chat,
         min(int(positions or LONGEST_CONTEXT), LONGEST_CONTEXT),
         int(positions) if positions else None,
+        end,
     )
 
 
-def write_text_side(folder: Path, document_start: str) -> None:
+def end_of_documents(folder: Path, special_texts: Collection[str]) -> str | None:
+    """The token that ends every document, by what a folder says: jp_adapt.json, else its EOS and special tokens."""
+    return read_facts(folder).document_end or default_end(special_token(folder, "eos_token"), special_texts)
+
+
+def write_text_side(folder: Path, document_start: str, document_end: str | None = None) -> None:
     """Complete the text side of a folder that holds a tokenizer's files: jp_adapt.json, and in generation_config.json the tokens at which an answer ends."""
     write_json(
         folder / FACTS,
-        {"format": FACTS_FORMAT, "jp_adapt": metadata.version("jp-adapt"), "document_start": document_start, "template_date": TEMPLATE_DATE},
+        {"format": FACTS_FORMAT, "jp_adapt": metadata.version("jp-adapt"), "document_start": document_start, "document_end": document_end, "template_date": TEMPLATE_DATE},
     )
     side, config = text_side(folder), _optional_json(folder / GENERATION)
     stops = list(dict.fromkeys([*side.generation_stops, *side.stop_ids]))
@@ -168,7 +182,7 @@ def read_facts(folder: Path) -> Facts:
     if not path.is_file():
         return Facts()
     value = read_json(path)
-    values = [value.get(name) for name in ("document_start", "template_date")] if isinstance(value, dict) else [0]
+    values = [value.get(name) for name in ("document_start", "template_date", "document_end")] if isinstance(value, dict) else [0]
     if not isinstance(value, dict) or value.get("format") != FACTS_FORMAT or not all(one is None or isinstance(one, str) for one in values):
         raise InputError(f"{path}: not in format {FACTS_FORMAT} of jp-adapt {metadata.version('jp-adapt')}; export the model again with this version")
     return Facts(*values)

@@ -9,19 +9,19 @@ from typing import Any, Literal
 
 import torch
 from accelerate import init_empty_weights
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, one_line
 from jp_adapt.core.extras import require_extra
 from jp_adapt.core.files import read_json, write_json
 from jp_adapt.core.progress import say
 from jp_adapt.model.attention import DOCUMENT_ATTENTION, documents_in
 from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters, lora_settings, plain_name
-from jp_adapt.model.rows import ExtendedEmbedding
+from jp_adapt.model.rows import ExtendedEmbedding, RowOrder, take_rows
+from jp_adapt.model.weight_files import read_metadata, read_tensors
 
 CHUNK_LOGITS = 16_000_000  # logits held at once while scoring: 64 MB in float32
 ADAPTER_FILE, ADAPTER_CONFIG, ROWS_FILE = "adapter_model.safetensors", "adapter_config.json", "new_rows.safetensors"
@@ -29,15 +29,21 @@ WEIGHTS_FILE = "trained_weights.safetensors"  # of the base, those that trained,
 transformers_logging.disable_progress_bar()  # progress is ours to show
 
 Quantization = Literal["nf4"]
+FIRST_NEW_ID = "first_new_id"
 PEFT_PREFIX = "base_model.model.model."  # peft's name for the body of a causal model
 
 
 @dataclass
 class NewRows:
-    """Rows of the new tokens: input [W, H], and output [W, H] where the base's head is not tied to its embedding."""
+    """Rows of the new tokens: input [W, H], and output [W, H] where the base's head is not tied to its embedding.
+
+    Attributes:
+        first: id of the first of them. None, as in adapters written before it was kept: after all rows of the base.
+    """
 
     input: Tensor
     output: Tensor | None
+    first: int | None = None
 
 
 class CausalModel(nn.Module):
@@ -48,6 +54,7 @@ class CausalModel(nn.Module):
     Attributes:
         dtype: type of the computation, and of the weights that do not train.
         compiled: whether torch compiles the body, for which the documents of each batch must not be Python numbers.
+        order: where the rows of ids stand.
         trained: names of the base's own weights that train, or did in an earlier stage: what an adapter folder must hold beside LoRA and new rows.
     """
 
@@ -68,7 +75,9 @@ class CausalModel(nn.Module):
             if rows.output is None:
                 raise InputError("the base's head is not tied to its embedding, and the new rows hold no output rows; make them again with the rows stage")
             self.new_output = nn.Parameter(rows.output.clone())
-        self.embedding = ExtendedEmbedding(base.get_input_embeddings(), self.new_input)
+        num_rows = int(base.get_input_embeddings().weight.shape[0])
+        self.order = take_rows(base, num_rows if rows.first is None else rows.first, len(rows.input)) if rows else RowOrder(num_rows)
+        self.embedding = ExtendedEmbedding(base.get_input_embeddings(), self.new_input, self.order)
 
     @property
     def quantized(self) -> bool:
@@ -77,7 +86,7 @@ class CausalModel(nn.Module):
 
     @property
     def base_head(self) -> Tensor:
-        """[V, H] head rows of the base; they train only where `unfreeze` said so, and are float32 then."""
+        """[V, H] head rows of the base without those that new rows took; they train only where `unfreeze` said so, and are float32 then."""
         weight: Tensor = self.base.get_output_embeddings().weight
         return weight
 
@@ -105,7 +114,7 @@ class CausalModel(nn.Module):
         """[N, vocab_size] in float32, of hidden states [N, H]."""
         logits = hidden @ self.base_head.to(hidden.dtype).t()
         if self.new_output is not None:
-            logits = torch.cat([logits, hidden @ self.new_output.to(hidden.dtype).t()], dim=1)
+            logits = self.order.join(logits, hidden @ self.new_output.to(hidden.dtype).t(), dim=1)
         return logits.float()
 
     @torch.inference_mode()
@@ -173,8 +182,8 @@ def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | 
             model.tie_weights()
             return model
         model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, **config)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"{folder}: no model that transformers can load ({error})") from error
+    except Exception as error:  # for a config.json or weights that it does not take, transformers raises errors of a dozen kinds
+        raise InputError(f"{folder}: no model that transformers can load ({one_line(error)})") from error
     for module in model.modules() if quantization is not None else ():
         # On a CPU with AVX512-BF16, bitsandbytes 0.50 lays the weights out anew in a forward pass without gradients (a held-out measurement, say), in a
         # way that passes with gradients and `dequantize` then read wrongly, and that fails for layers narrower than 64.
@@ -192,20 +201,43 @@ def load_causal(folder: Path, dtype: torch.dtype, adapter: Path | None = None, *
 def attach(base: Any, adapter: Path) -> CausalModel:
     """The transformers model `base` with what an adapter folder holds. Of a base without values only the shapes are attached."""
     empty = base.get_input_embeddings().weight.is_meta
-    tensors = load_file(adapter / ROWS_FILE) if (adapter / ROWS_FILE).is_file() else {}
-    model = CausalModel(base, NewRows(tensors["input"], tensors.get("output")) if tensors else None)
+    model = CausalModel(base, load_new_rows(adapter))
     if (adapter / WEIGHTS_FILE).is_file():
-        weights = load_file(adapter / WEIGHTS_FILE)
-        for name, weight in weights.items() if not empty else ():
-            base.get_parameter(name).data = weight
+        weights = read_tensors(adapter / WEIGHTS_FILE)
+        _put(weights, dict(base.named_parameters(remove_duplicate=False)), adapter / WEIGHTS_FILE, empty=empty)
         model.trained = set(weights)
     if (adapter / ADAPTER_FILE).is_file():
         config = read_json(adapter / ADAPTER_CONFIG)
-        model.add_lora(lora_settings(config), seed=0)
-        saved = load_file(adapter / ADAPTER_FILE)
-        for name, parameter in lora_parameters(model.body).items() if not empty else ():
-            parameter.data = saved[PEFT_PREFIX + name]
+        model.add_lora(lora_settings(config, str(adapter / ADAPTER_CONFIG)), seed=0)
+        saved = read_tensors(adapter / ADAPTER_FILE)
+        parameters = {PEFT_PREFIX + name: parameter for name, parameter in lora_parameters(model.body).items()}
+        if missing := sorted(parameters.keys() - saved.keys()):
+            raise InputError(f"{adapter / ADAPTER_FILE}: lacks '{missing[0]}', which its {ADAPTER_CONFIG} tells of; it belongs to another model")
+        _put({name: saved[name] for name in parameters}, parameters, adapter / ADAPTER_FILE, empty=empty)
     return model
+
+
+def _put(weights: dict[str, torch.Tensor], parameters: dict[str, torch.nn.Parameter], path: Path, *, empty: bool) -> None:
+    """Put the weights of a file into the parameters of their names. InputError where a model lacks one, or has it in another shape."""
+    for name, weight in weights.items():
+        if name not in parameters:
+            raise InputError(f"{path}: holds '{name}', which the base lacks; it belongs to another model")
+        if weight.shape != parameters[name].shape:
+            found, expected = list(weight.shape), list(parameters[name].shape)
+            raise InputError(f"{path}: '{name}' has the shape {found}, and the base takes {expected}; it belongs to another model")
+        if not empty:
+            parameters[name].data = weight
+
+
+def load_new_rows(adapter: Path) -> NewRows | None:
+    """The new rows of an adapter folder, None where it has none."""
+    if not (adapter / ROWS_FILE).is_file():
+        return None
+    tensors = read_tensors(adapter / ROWS_FILE)
+    first = read_metadata(adapter / ROWS_FILE).get(FIRST_NEW_ID)
+    if "input" not in tensors or (first is not None and not first.isdecimal()):
+        raise InputError(f"{adapter / ROWS_FILE}: no rows that jp-adapt saved")
+    return NewRows(tensors["input"], tensors.get("output"), None if first is None else int(first))
 
 
 def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> None:
@@ -215,7 +247,7 @@ def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> Non
         facts["quantization"] = "nf4"
     rows = {name: parameter.detach().contiguous() for name, parameter in model.new_row_parameters().items()}
     if rows:
-        save_file(rows, folder / ROWS_FILE, metadata=facts)
+        save_file(rows, folder / ROWS_FILE, metadata=facts | {FIRST_NEW_ID: str(model.order.first)})
     if model.trained:
         named = {plain_name(name): parameter for name, parameter in model.base.named_parameters()}
         save_file({name: named[name].detach().contiguous() for name in sorted(model.trained)}, folder / WEIGHTS_FILE, metadata=facts)
@@ -229,8 +261,7 @@ def adapter_metadata(folder: Path) -> dict[str, str]:
     """What `save_adapter` noted: tokenizer_sha256, the dtype that the base trained in, and its quantization. InputError when `folder` is no adapter of ours."""
     for name in (ROWS_FILE, ADAPTER_FILE, WEIGHTS_FILE):
         if (folder / name).is_file():
-            with safe_open(folder / name, "pt") as file:
-                facts = dict(file.metadata() or {})
+            facts = read_metadata(folder / name)
             if "tokenizer_sha256" in facts:
                 return facts
     raise InputError(

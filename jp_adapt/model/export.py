@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from jp_adapt.core.errors import GateError
 from jp_adapt.model.causal import CausalModel, Quantization, attach, load_base
 from jp_adapt.model.lora import merge_lora
+from jp_adapt.model.rows import RowOrder, set_rows
 
 MAX_LOGIT_DIFFERENCE = 5e-3  # float32 rounding of W x + B A x against (W + B A) x; measured about 1e-4 on SmolLM2-135M
 
@@ -66,23 +67,21 @@ def _logits(model: CausalModel, ids: Tensor) -> Tensor:
 
 
 def merge(model: CausalModel) -> Any:
-    """The transformers model with LoRA merged and the new rows appended; `model` is used up."""
+    """The transformers model with LoRA merged and the new rows in the places of their ids; `model` is used up."""
     merge_lora(model.body)
     base, vocab_size = model.base, model.vocab_size
     if model.new_input is not None and model.new_output is not None:
-        base.set_input_embeddings(_extend(base.get_input_embeddings(), model.new_input))
+        base.set_input_embeddings(_extend(base.get_input_embeddings(), model.new_input, model.order))
         if model.tied:
             base.tie_weights()
         else:
-            base.set_output_embeddings(_extend(base.get_output_embeddings(), model.new_output))
+            base.set_output_embeddings(_extend(base.get_output_embeddings(), model.new_output, model.order))
         base.config.vocab_size = vocab_size
     return base
 
 
-def _extend(layer: Any, new: Tensor) -> Any:
-    """The embedding or linear layer `layer` with rows `new` after its own, old rows unchanged."""
-    layer.weight = nn.Parameter(torch.cat([layer.weight.detach(), new.detach().to(layer.weight.dtype)]), requires_grad=False)
-    for name in ("num_embeddings", "out_features"):
-        if hasattr(layer, name):
-            setattr(layer, name, layer.weight.shape[0])
+def _extend(layer: Any, new: Tensor, order: RowOrder) -> Any:
+    """The embedding or linear layer `layer` with the rows `new` among its own, old rows unchanged."""
+    old = layer.weight.detach()
+    set_rows(layer, order.join(old, new.detach().to(old.dtype)))
     return layer

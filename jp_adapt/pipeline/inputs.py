@@ -6,15 +6,20 @@ from pathlib import Path
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.extras import require_extra
+from jp_adapt.core.hashes import sha256_file
 from jp_adapt.corpus.sources import read_documents
+from jp_adapt.model.sources import check_hash, folder_files, gguf_file
 from jp_adapt.pipeline.stages.prepared import is_prepared
 from jp_adapt.recipe.load import LoadedRecipe
+from jp_adapt.recipe.schema import Recipe, TokenizerStage
 
+HASHED_BYTES = 1_000_000_000  # a pinned file of at most so many is compared with its hash at once, others by the run
 READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
 
 
 def check_inputs(loaded: LoadedRecipe) -> None:
-    """InputError, with everything that is wrong, when a source of at most `READ_WHOLE_BYTES` cannot be read or holds no text.
+    """InputError, with everything that is wrong: a source of at most `READ_WHOLE_BYTES` cannot be read or holds no text, the base's tokenizer does not
+    fit its model or cannot be extended as the recipe wants.
 
     UsageError when an optional package that the recipe needs is not installed.
     """
@@ -41,8 +46,31 @@ def check_inputs(loaded: LoadedRecipe) -> None:
                     read_documents(path, source.field)
         except InputError as error:
             problems.append(str(error))
+    try:
+        _check_base(loaded.recipe)
+    except InputError as error:
+        problems.append(str(error))
     for stage in loaded.recipe.stages:
         if stage.needs is not None:
             require_extra(stage.needs, f"stage '{stage.id}' ({stage.kind})")
     if problems:
         raise InputError("\n".join(problems))
+
+
+def _check_base(recipe: Recipe) -> None:
+    """What the run would refuse of the base: files that are missing, damaged by their headers, or not the pinned ones, and a tokenizer that does not fit."""
+    base = recipe.base
+    if base.path is not None:
+        from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer  # tokenizers and numpy come with it
+
+        folder_files(Path(base.path))
+        check_base_tokenizer(Path(base.path), extended=extends(recipe))
+    elif base.file is not None:
+        gguf = gguf_file(base.package, base.file, base.version)
+        if base.sha256 is not None and gguf.stat().st_size <= HASHED_BYTES:
+            check_hash(gguf, sha256_file(gguf), base.sha256)
+
+
+def extends(recipe: Recipe) -> bool:
+    """Whether a stage of the recipe extends the base's tokenizer."""
+    return any(isinstance(stage, TokenizerStage) for stage in recipe.stages)

@@ -20,14 +20,15 @@ from jp_adapt.core.launch import refuse_accelerates_own, several_processes
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import say
 from jp_adapt.core.suggest import did_you_mean
-from jp_adapt.model.sources import check_hash, folder_files, package_file
-from jp_adapt.pipeline.inputs import check_inputs
+from jp_adapt.model.sources import check_hash, folder_files, gguf_file
+from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer
+from jp_adapt.pipeline.inputs import check_inputs, extends
 from jp_adapt.pipeline.run_folder import RUN, Identity, RunFolder, RunRecord, now
 from jp_adapt.pipeline.stages.prepared import hashed_file
 from jp_adapt.pipeline.stages.trackers import check_trackers
 from jp_adapt.recipe.checks import named_sources
 from jp_adapt.recipe.load import LoadedRecipe, stage_benchmarks
-from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage
+from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage, TokenizerStage
 
 if TYPE_CHECKING:
     from jp_adapt.report.run_summary import RunSummary
@@ -118,6 +119,7 @@ def _identities(recipe: Recipe, folder: RunFolder) -> tuple[Path | None, dict[st
 def _run_stages(recipe: Recipe, folder: RunFolder, gguf: Path | None, identities: dict[str, Identity], trackers: tuple[str, ...]) -> list[str]:
     done: list[str] = []
     base = _run_base(folder, identities["base"], gguf, recipe, done)
+    check_base_tokenizer(base, extended=extends(recipe))
     for stage in recipe.stages:
         stage_folder = folder.stage(stage.id)
         if stage_folder.done:
@@ -189,7 +191,7 @@ def _base_files(recipe: Recipe, folder: RunFolder) -> tuple[Path | None, dict[st
         files = folder_files(Path(base.path))
         return None, {path.name: digest for path, digest in folder.hash_inputs(files).items()}
     assert base.file is not None
-    gguf = package_file(base.package, base.file, base.version) if base.package is not None else Path(base.file)
+    gguf = gguf_file(base.package, base.file, base.version)
     digest = folder.hash_inputs([gguf])[gguf]
     check_hash(gguf, digest, base.sha256)
     return gguf, {"gguf": digest}
@@ -230,6 +232,11 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
     if isinstance(stage, EvaluateStage):  # by what they are; where they lie makes no difference
         settings = stage.model_dump(mode="json", exclude={"data", "benchmarks"})
         benchmarks = {Path(one.id).name if one.path == Path(one.id) else one.id: one.sha256 for one in stage_benchmarks(stage)}
+    for key in stage.outside:
+        part: Any = settings
+        for name in key[:-1]:
+            part = part[name]
+        del part[key[-1]]
     return Identity(
         {
             "stage": settings,
@@ -237,8 +244,19 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
             "precision": recipe.precision,
             "quantization": recipe.quantization,
             "document_start": recipe.base.document_start,
+            **({} if isinstance(stage, TokenizerStage) else {"document_end": recipe.base.document_end or "the base's own"}),
             "upstream": {name: fingerprints[name] for name in stage.upstream},
-            "inputs": {name: hashes[path] for name, path in paths.items()},
+            "inputs": {name: hashes[path] for name, path in paths.items()} | _outside_files(stage, folder),
             "benchmarks": benchmarks,
         }
     )
+
+
+def _outside_files(stage: Stage, folder: RunFolder) -> dict[str, str]:
+    """Hashes of the files of models and adapters that a stage takes from outside of the run."""
+    files: dict[str, Path] = {}
+    for key, place in stage.outside.items():
+        listed = [path for pattern in ("*.safetensors", "*.json") for path in sorted(Path(place).glob(pattern))]
+        files |= {"/".join([*map(str, key), path.name]): path for path in listed}
+    hashes = folder.hash_inputs(list(files.values()))
+    return {name: hashes[path] for name, path in files.items()}

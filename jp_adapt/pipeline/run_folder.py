@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-import yaml
-
+from jp_adapt.core.claim import refuse_other_work
 from jp_adapt.core.documents import Document
-from jp_adapt.core.errors import InputError, RunFolderError
-from jp_adapt.core.files import read_json, read_text, write_json, write_text
+from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.files import read_json, write_json, write_text
 from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.core.hashes import sha256_file, sha256_json
+from jp_adapt.core.yaml_lines import load_yaml
 
 RUN, STAGE = "run.json", "stage.json"
 
@@ -89,14 +88,11 @@ class StageFolder:
         return StageRecord.read(path) if path.is_file() else None
 
     def refuse_other_work(self, identity: Identity) -> None:
-        """RunFolderError, with the keys that differ, when what lies here is another stage than `identity`."""
+        """RunFolderError, with the keys that differ, when this folder holds another stage than `identity`."""
         record = self.record()
         if record is not None and record.fingerprint != identity.fingerprint:
-            lines = [f"  {key}: {old!r} there, {new!r} now" for key, old, new in differences(record.identity, _as_json(identity.parts))]
-            raise RunFolderError(
-                f"{self.path}: holds the stage of another recipe or other inputs:\n" + "\n".join(lines) + "\n"
-                f"Give another --out, or redo from here and keep what lies there: --from {self.path.name}"
-            )
+            way_out = f"give another --out, or redo from here and keep what lies there: --from {self.path.name}"
+            refuse_other_work(self.path, record.identity, identity.parts, "stage, of another recipe or of other inputs", way_out)
 
     def begin(self, identity: Identity) -> None:
         """Begin the stage, or go on with it; a result that was never marked done is removed (its maker was killed between the two)."""
@@ -200,22 +196,9 @@ def _set_aside(path: Path) -> None:
     path.rename(kept)
 
 
-def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(dotted key, old value, new value) of every leaf that differs."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in sorted(old.keys() | new.keys()):
-            yield from differences(old.get(name), new.get(name), f"{key}.{name}" if key else name)
-    elif old != new:
-        yield key, old, new
-
-
 def now() -> str:
     """The time in UTC, to the second, ISO 8601."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
-
-
-def _as_json(value: Any) -> Any:
-    return json.loads(json.dumps(value))
 
 
 def run_record(path: Path) -> RunRecord:
@@ -230,9 +213,9 @@ def resolved_recipe(path: Path) -> dict[str, Any]:
     run_record(path)
     file = path / "resolved.yaml"
     try:
-        recipe = yaml.safe_load(read_text(file))
-    except yaml.YAMLError as error:
-        raise InputError(f"{file}: not valid YAML ({' '.join(str(error).split())[:200]})") from error
+        recipe = load_yaml(file).value
+    except UsageError as error:
+        raise InputError(str(error)) from error
     stages = recipe.get("stages") if isinstance(recipe, dict) else None
     if not isinstance(stages, list) or not all(isinstance(stage, dict) and {"id", "kind"} <= stage.keys() for stage in stages):
         raise InputError(f"{file}: not the recipe of a run (it lists no stages with an id and a kind); run the recipe again with another --out")

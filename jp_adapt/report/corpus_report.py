@@ -36,6 +36,7 @@ class CorpusReport:
     steps: dict[str, dict[str, StepCounts]]
     shards: int | None = None
     dtype: str | None = None
+    document_end: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON values."""

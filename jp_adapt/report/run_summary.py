@@ -33,6 +33,7 @@ class TextFigures:
     tokens_per_word: float | None
     bits_per_char: float
     bits_per_byte: float
+    bits_per_end: float | None = None
 
 
 @dataclass(frozen=True)

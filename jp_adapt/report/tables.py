@@ -100,6 +100,9 @@ def corpus_table(report: CorpusReport) -> str:
         for source in report.sources
     ]
     lines = terminal.table(("source", "documents", "characters", "tokens", "chars/token", "share"), rows)
+    if any(source.tokens for source in report.sources):
+        end = report.document_end
+        lines.append(f"documents end with the token {end}" if end else "no token ends the documents (prepared by an earlier version)")
     for source in report.sources:
         if source.problems.count:
             lines.append(f"{source.name}: {source.problems.count:,} documents could not be read, the first: {source.problems.first[0]}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-RUNTIMES = {"all": "all runtimes", "tokenizers": "Hugging Face tokenizers", "sentencepiece": "SentencePiece", "tiktoken": "tiktoken"}
+RUNTIMES = {"all": "all runtimes", "tokenizers": "Hugging Face tokenizers", "sentencepiece": "SentencePiece"}
 SCRIPT_NAMES = {"partial": "part of a character (bytes)", "mixed": "several scripts", "punct": "punctuation", "width": "full-width forms"}
 
 
@@ -15,6 +15,10 @@ CRITERIA = {
     "longer_inputs": ("Lines that take more tokens than before", "An extension may shorten an input or leave it alone, but never make it longer."),
     "round_trip_failures": ("Texts that do not decode back to themselves", "Encoding and then decoding a text must lose and change nothing."),
     "runtimes_disagree": ("Texts on which the runtimes disagree", "Every program that reads the tokenizer must give the same ids for the same text."),
+    "auto_tokenizer_disagrees": (
+        "Texts of which AutoTokenizer gives other ids",
+        "Most programs load a folder by AutoTokenizer, and must get the ids that the model was trained with.",
+    ),
     "llama_cpp_check_string": (
         "llama.cpp check strings that are cut differently",
         "llama.cpp recognises a tokenizer by the ids of one fixed string, so the extension must leave that string as it was.",

@@ -23,9 +23,10 @@ class TokenizerFacts:
 
 @dataclass(frozen=True)
 class BaseFacts(TokenizerFacts):
-    """The tokenizer that was extended, with the SHA-256 of its file."""
+    """The tokenizer that was extended, with the SHA-256 of its file, and the embedding rows of its model that belong to none of its tokens."""
 
     sha256: str = ""
+    unused_rows: int = 0
 
 
 @dataclass(frozen=True)

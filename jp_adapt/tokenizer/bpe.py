@@ -10,7 +10,8 @@ Three families share one idea, merge the adjacent pair of lowest rank, and diffe
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from typing import Any, Literal
 from tokenizers import Tokenizer, models
 
 from jp_adapt.core.errors import InputError
+from jp_adapt.text.scripts import JAPANESE
 from jp_adapt.tokenizer import byte_level, sentencepiece
 from jp_adapt.tokenizer.merges import Pair, is_rank_keyed
 
@@ -35,7 +37,8 @@ class BpeTokenizer:
 
     @cached_property
     def runtime(self) -> Tokenizer:
-        return Tokenizer.from_str(json.dumps(self.spec, ensure_ascii=False))
+        """What cuts a text as users' programs do: normalizer, added tokens, pre-tokenizer, model, decoder. No text is cut short or filled up."""
+        return Tokenizer.from_str(json.dumps(self.spec | {"truncation": None, "padding": None}, ensure_ascii=False))
 
     @cached_property
     def bare(self) -> Tokenizer:
@@ -105,11 +108,21 @@ class BpeTokenizer:
         return sentencepiece.to_bytes(text) if self.is_sentencepiece else byte_level.to_bytes(text)
 
     def words(self, run: str) -> list[str]:
-        """The pre-tokens of a run of text, in vocabulary form: no token ever crosses from one to the next."""
-        if self.is_sentencepiece:
-            return [run.replace(" ", sentencepiece.SPACE)]
-        normalizer = self.runtime.normalizer
-        return [piece for piece, _ in self.runtime.pre_tokenizer.pre_tokenize_str(normalizer.normalize_str(run) if normalizer is not None else run)]
+        """The pre-tokens of a run of text, in vocabulary form: no token ever crosses from one to the next, nor over an added token."""
+        parts = [run] if self._added_japanese is None else [part for part in self._added_japanese.split(run) if part]
+        if not self.is_sentencepiece:
+            return [piece for part in parts for piece, _ in self.runtime.pre_tokenizer.pre_tokenize_str(part)]
+        parts = [part.replace(" ", sentencepiece.SPACE) for part in parts]
+        kind = (self.spec.get("pre_tokenizer") or {}).get("type", "Metaspace")
+        if kind == "Metaspace":  # it puts a space before a text and cuts at spaces, of which a run holds none inside
+            return parts
+        return [piece for part in parts for piece, _ in self.runtime.pre_tokenizer.pre_tokenize_str(part)]
+
+    @cached_property
+    def _added_japanese(self) -> re.Pattern[str] | None:
+        """Added tokens that may stand in Japanese text: they are taken out of it before it is cut."""
+        texts = sorted((text for text in self.special_texts if JAPANESE.search(text)), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, texts))) if texts else None
 
     def split(self, words: Sequence[str]) -> list[list[int]]:
         """Ids of pre-tokens in vocabulary form, by the BPE model alone."""
@@ -160,13 +173,67 @@ def family_of(spec: dict[str, Any]) -> str:
         return str(kind or "unknown")
     if model.get("byte_fallback"):
         return "SentencePiece BPE"
-    outer = spec.get("pre_tokenizer")
-    parts = [outer, *(outer.get("pretokenizers") or [])] if isinstance(outer, dict) else []
-    return "byte-level BPE" if any(isinstance(part, dict) and part.get("type") == "ByteLevel" for part in parts) else "BPE without bytes"
+    cuts = [part.get("type") for part in _parts(spec.get("pre_tokenizer"), "pretokenizers")]
+    return "byte-level BPE" if "ByteLevel" in cuts else "BPE without bytes"
+
+
+def check_normalizer(spec: dict[str, Any], place: str) -> None:
+    """InputError where the tokenizer changes a text before it cuts it (NFKC, lower case, ...): new tokens would never come out, and no text comes back.
+
+    What SentencePiece itself does is no change: a space before the text, and U+2581 for a space.
+    """
+    for part in _parts(spec.get("normalizer"), "normalizers"):
+        kind = part.get("type")
+        marks_spaces = kind == "Replace" and part.get("pattern") == {"String": " "} and part.get("content") == sentencepiece.SPACE
+        begins_with_space = kind == "Prepend" and part.get("prepend") == sentencepiece.SPACE
+        if spec["model"].get("byte_fallback") and (marks_spaces or begins_with_space):
+            continue
+        raise InputError(
+            f"{place}: its normalizer ({kind}) changes a text before it is cut, which cannot be undone: tokens learned from the text would never come out; "
+            "only tokenizers that take the text as it is can be extended"
+        )
+
+
+def _parts(part: Any, name: str) -> Iterator[dict[str, Any]]:
+    """The parts of a normalizer, pre-tokenizer or post-processor, sequences taken apart."""
+    if not isinstance(part, dict):
+        return
+    if part.get("type") == "Sequence" and isinstance(part.get(name), list):
+        for inner in part[name]:
+            yield from _parts(inner, name)
+    else:
+        yield part
 
 
 def _is_id(value: Any) -> bool:
     return type(value) is int and 0 <= value <= MAX_ID
+
+
+def _check_settings(spec: dict[str, Any], place: str) -> None:
+    """InputError for settings on which `tokenizers` panics, and for one by which no text is cut the same way twice."""
+    model = spec["model"]
+    for name in ("continuing_subword_prefix", "end_of_word_suffix"):
+        if model.get(name):
+            raise InputError(f"{place}: 'model' has a {name} ('{model[name]}'), which no tokenizer of a Llama has; fetch the file again")
+    if model.get("dropout"):
+        raise InputError(f"{place}: 'model' has a dropout of {model['dropout']}, by which a text is cut at random; set it to null")
+    for part in _parts(spec.get("post_processor"), "processors"):
+        known = part.get("special_tokens")
+        lacking = [token for token in _template_tokens(part) if not isinstance(known, dict) or token not in known]
+        if lacking:
+            raise InputError(f"{place}: 'post_processor' names the special token '{lacking[0]}' and does not describe it; fetch the file again")
+
+
+def _template_tokens(part: dict[str, Any]) -> list[str]:
+    """The special tokens that a TemplateProcessing puts around a text."""
+    named: list[str] = []
+    for template in (part.get("single"), part.get("pair")):
+        if isinstance(template, str):  # "[CLS] $A:0 [SEP]"
+            named += [piece.split(":")[0] for piece in template.split() if not piece.startswith("$")]
+        elif isinstance(template, list):
+            tokens = [piece["SpecialToken"] for piece in template if isinstance(piece, dict) and isinstance(piece.get("SpecialToken"), dict)]
+            named += [str(token.get("id")) for token in tokens]
+    return named
 
 
 def check_spec(spec: Any, place: str) -> None:
@@ -188,6 +255,7 @@ def check_spec(spec: Any, place: str) -> None:
         if by_id.get(token_id, text) != text:
             raise InputError(f"{place}: '{by_id[token_id]}' and '{text}' have the same id {token_id}; fetch the file again")
         by_id[token_id] = text
+    _check_settings(spec, place)
     if family == "SentencePiece BPE":
         sentencepiece.check_byte_pieces(vocab, place)
     texts = {token["content"] for token in added}

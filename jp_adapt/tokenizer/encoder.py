@@ -14,6 +14,8 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json
 from jp_adapt.tokenizer.bpe import BpeTokenizer, family_of
 from jp_adapt.tokenizer.byte_level import is_byte_text
+from jp_adapt.tokenizer.hub_config import token_ids
+from jp_adapt.tokenizer.load import PROBE, runnable
 from jp_adapt.tokenizer.merges import splits
 from jp_adapt.tokenizer.tiktoken import pattern_of
 
@@ -25,10 +27,12 @@ MAX_CHARS = 100_000  # of a text that tiktoken gets: on a million spaces its reg
 
 def plain_tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer.json of a folder for plain text: no text makes a special token, and the file's truncation and padding are off."""
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    tokenizer.encode_special_tokens = True
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
+    with runnable(folder / "tokenizer.json"):
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer.encode_special_tokens = True
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        tokenizer.encode(PROBE, add_special_tokens=False)
     return tokenizer
 
 
@@ -44,6 +48,7 @@ class FileEncoder:
 
     Attributes:
         vocab_size: one more than the highest id.
+        special_ids: text -> id of the special tokens.
     """
 
     def __init__(self, path: Path, spec: Mapping[str, Any] | None = None) -> None:
@@ -51,7 +56,8 @@ class FileEncoder:
         self.path = path
         spec = read_json(path) if spec is None else spec
         self.ranks = _ranks(spec)
-        self.vocab_size = 1 + max([*vocab_of(spec).values(), *(token["id"] for token in spec.get("added_tokens") or ())], default=-1)
+        self.vocab_size = 1 + max(token_ids(spec).values(), default=-1)
+        self.special_ids = {str(token["content"]): int(token["id"]) for token in spec.get("added_tokens") or () if token.get("special")}
         self._tokenizer: Tokenizer | None = None
         self._encoding: Encoding | None = None
 

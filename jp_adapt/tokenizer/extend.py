@@ -9,13 +9,15 @@ from typing import Any, Literal
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.text.morphology import phrases, words
-from jp_adapt.tokenizer.bpe import BpeTokenizer
+from jp_adapt.tokenizer.bpe import MAX_ID, BpeTokenizer, check_normalizer
 from jp_adapt.tokenizer.learn import learn_tokens
 from jp_adapt.tokenizer.merges import append_merges
 from jp_adapt.tokenizer.words import Corpus, count_words
 
 Boundaries = Literal["none", "phrase", "word"]
 _CUTS = {"none": None, "phrase": phrases, "word": words}
+# Ordinary text of which a tokenizer that normalises, strips or drops gives something else back: half and full width, marks, composed and decomposed kana.
+PLAIN_TEXT = "ﾊﾟｿｺﾝ①㌔１２３ Ａｂ  か\u3099が、\u3000é and e\u0301.\n  1 2\tend"
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,10 @@ def extend_tokenizer(
         cover: add everyday characters that the base spells with three tokens or more even where the corpus lacks them.
 
     Raises:
-        InputError: the corpus is empty, holds no Japanese, or cannot give `num_tokens` tokens.
+        InputError: the base changes its text or loses some of it; `num_tokens` is more than a vocabulary holds; the corpus is empty, holds no Japanese, or
+            cannot give `num_tokens` tokens.
     """
+    check_extendable(base, "the base tokenizer", num_tokens)
     if not isinstance(corpus, Corpus):
         texts, corpus = corpus, Corpus()
         corpus.add("corpus", texts)
@@ -79,6 +83,16 @@ def extend_tokenizer(
         sources=base.split([base.to_text(token) for token in tokens]),
         counts=[0] * len(missing) + [round(use) for use in uses.tolist()],
     )
+
+
+def check_extendable(base: BpeTokenizer, place: str, num_tokens: int = 1) -> None:
+    """InputError, with the reason, where `base` cannot be given `num_tokens` more tokens."""
+    check_normalizer(base.spec, place)
+    again = base.decode(base.encode(PLAIN_TEXT))
+    if again != PLAIN_TEXT:
+        raise InputError(f"{place}: gives {again!r} back of {PLAIN_TEXT!r}; only tokenizers that lose nothing of a text can be extended")
+    if base.vocab_size + num_tokens > MAX_ID + 1:
+        raise InputError(f"{num_tokens:,} new tokens after {base.vocab_size:,}: no vocabulary holds more than {MAX_ID + 1:,}; ask for fewer")
 
 
 def append_tokens(base: BpeTokenizer, missing: Sequence[bytes], learned: Sequence[bytes]) -> BpeTokenizer:

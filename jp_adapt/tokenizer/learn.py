@@ -33,6 +33,7 @@ from jp_adapt.tokenizer.words import Words
 CANDIDATES = 1.5  # times the tokens asked for; 2.2 gave the same within 0.1 %
 KEPT_SHARE = 0.5  # at most this share of the new tokens goes to characters that no pruning takes away
 PRUNE_SHARE = 0.5  # of the tokens in one round
+LARGEST = 2**31 - 1  # what the trainer's numbers hold
 FIRST_UNIT = 0x10000  # code points of the recoded base tokens: past the surrogates, 983,040 of them
 
 
@@ -194,8 +195,8 @@ def _train(segments: Counter[str], token_of: dict[str, bytes], wanted: int, min_
     """Byte-pair encoding of the recoded segments by the Rust trainer; a fifth more rules than wanted, since some of them spell the same string twice."""
     trainer = trainers.BpeTrainer(
         vocab_size=len(token_of) + ceil(1.2 * wanted) + 100,
-        min_frequency=min_count,
-        max_token_length=max_chars + 1,
+        min_frequency=min(min_count, LARGEST),
+        max_token_length=min(max_chars + 1, LARGEST),
         initial_alphabet=[],
         show_progress=False,
     )

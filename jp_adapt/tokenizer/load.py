@@ -5,26 +5,33 @@ The family is told by the content of the file, never by its name: Llama-2's and 
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jp_adapt.core.errors import InputError
+from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.tokenizer import sentencepiece, tiktoken
 from jp_adapt.tokenizer.bpe import BpeTokenizer, check_spec
 
-SPEC, NATIVE = "tokenizer.json", ("tokenizer.model", "original/tokenizer.model")
+SPEC = "tokenizer.json"
+SENTENCEPIECE_MODEL = "tokenizer.model"
+RANK_FILE = "original/tokenizer.model"  # where Meta's Llama-3 folders have it: in the folder itself llama.cpp's converter takes it for a SentencePiece model
+PROBE = "日本語 and 12\n"  # cut once where a tokenizer is loaded, since some malformed files load and cannot cut
+NATIVE = (SENTENCEPIECE_MODEL, RANK_FILE)
 
 
 @dataclass(frozen=True)
 class LoadedTokenizer:
-    """A tokenizer with its native model, where there is one, and the files that it came from."""
+    """A tokenizer with its native model, where there is one, the files that it came from, and the folder of a Hugging Face tokenizer."""
 
     tokenizer: BpeTokenizer
     files: list[Path]
     sentencepiece: Any = None  # the parsed tokenizer.model of a SentencePiece tokenizer
     ranks: dict[bytes, int] | None = None  # the rank file of a tiktoken one
+    folder: Path | None = None  # with tokenizer.json in it; None where single files were given
 
 
 def load_tokenizer(path: Path) -> LoadedTokenizer:
@@ -60,7 +67,7 @@ def _load(path: Path) -> LoadedTokenizer:
 def _load_both(spec_file: Path, native_file: Path | None) -> LoadedTokenizer:
     tokenizer = _parse_spec(_read(spec_file), spec_file)
     if native_file is None:
-        return LoadedTokenizer(tokenizer, [spec_file])
+        return LoadedTokenizer(tokenizer, [spec_file], folder=spec_file.parent)
     model, ranks = _parse_native(_read(native_file), native_file)
     if ranks is None:
         pieces = {piece.piece: token_id for token_id, piece in enumerate(model.pieces) if piece.type != sentencepiece.UNUSED}
@@ -70,11 +77,12 @@ def _load_both(spec_file: Path, native_file: Path | None) -> LoadedTokenizer:
     differing = [text for text, token_id in pieces.items() if vocab.get(text) != token_id]
     differing += [text for text in vocab if text not in pieces and text not in tokenizer.special_texts]
     if differing:
+        every = vocab.keys() | pieces
         raise InputError(
-            f"{spec_file.parent}: {spec_file.name} and {native_file.name} are two different tokenizers ({len(differing):,} of {len(vocab):,} tokens stand at "
+            f"{spec_file.parent}: {spec_file.name} and {native_file.name} are two different tokenizers ({len(differing):,} of {len(every):,} tokens stand at "
             f"another id or in one of them only, '{differing[0]}' for example); find out which one the model was trained with, and give that file"
         )
-    return LoadedTokenizer(tokenizer, [spec_file, native_file], model, ranks)
+    return LoadedTokenizer(tokenizer, [spec_file, native_file], model, ranks, spec_file.parent)
 
 
 def _parse_native(data: bytes, path: Path) -> tuple[Any, dict[bytes, int] | None]:
@@ -82,6 +90,12 @@ def _parse_native(data: bytes, path: Path) -> tuple[Any, dict[bytes, int] | None
     if _looks_like_ranks(data):
         return None, tiktoken.read_ranks(data, str(path))
     return sentencepiece.read_model(data, str(path)), None
+
+
+def holds_ranks(path: Path) -> bool:
+    """Whether a native model is a tiktoken rank file, and not a SentencePiece model."""
+    with path.open("rb") as file:
+        return _looks_like_ranks(file.read(4096))
 
 
 def _looks_like_ranks(data: bytes) -> bool:
@@ -92,16 +106,25 @@ def _looks_like_ranks(data: bytes) -> bool:
 
 def _parse_spec(data: bytes, path: Path) -> BpeTokenizer:
     try:
-        spec = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a readable tokenizer.json ({error}); fetch the file again") from error
+        spec = parse_json(data, "JSON")
+    except InputError as error:
+        raise InputError(f"{path}: not a readable tokenizer.json ({str(error).removeprefix('JSON: ')}); fetch the file again") from error
     check_spec(spec, str(path))
     tokenizer = BpeTokenizer(spec)
-    try:
-        _ = tokenizer.runtime
-    except Exception as error:  # `tokenizers` raises Exception itself where a part of the file is not what it must be
-        raise InputError(f"{path}: not a tokenizer.json that `tokenizers` can run ({' '.join(str(error).split())}); fetch the file again") from error
+    with runnable(path):
+        tokenizer.runtime.decode(tokenizer.runtime.encode(PROBE).ids)
     return tokenizer
+
+
+@contextmanager
+def runnable(path: Path) -> Iterator[None]:
+    """InputError where `tokenizers` cannot run a tokenizer.json: it raises Exception itself, or panics, which is no Exception."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise InputError(f"{path}: not a tokenizer.json that `tokenizers` can run ({' '.join(str(error).split())}); fetch the file again") from error
 
 
 def _read(path: Path) -> bytes:

@@ -1,24 +1,23 @@
-"""Write an extended tokenizer: the Hugging Face files, and the native model of its family made from the same list of tokens."""
+"""Write a tokenizer's folder: the Hugging Face files, and for an extension the native model of its family, made from the same list of tokens."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from jp_adapt.core.files import write_bytes, write_json
+from jp_adapt.core.files import read_json, write_bytes, write_json
 from jp_adapt.tokenizer import sentencepiece, tiktoken
 from jp_adapt.tokenizer.extend import Extension
-from jp_adapt.tokenizer.load import LoadedTokenizer
+from jp_adapt.tokenizer.hub_config import ADDED_TOKENS, CONFIG, KEEPING_CLASS, MODEL_INPUTS, SPECIAL_TOKENS_MAP, keeping_config, refuse_conflicts
+from jp_adapt.tokenizer.load import NATIVE, RANK_FILE, SENTENCEPIECE_MODEL, SPEC, LoadedTokenizer, holds_ranks
 
-if TYPE_CHECKING:
-    pass
-
-COPIED = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "generation_config.json", "jp_adapt.json")
+EXTENSION = "extension.json"
+COPIED = (SPECIAL_TOKENS_MAP, ADDED_TOKENS, "chat_template.jinja", "generation_config.json", "jp_adapt.json")
 
 
 def native_model(base: LoadedTokenizer, extension: Extension) -> bytes | None:
-    """The `tokenizer.model` of the extension: a SentencePiece model or a tiktoken rank file; None where the base has none.
+    """The native model of the extension: a SentencePiece model or a tiktoken rank file; None where the base has none.
 
     In the rank file the new ranks begin after the special tokens (128,256 in Llama-3), as the ids do: a loader that puts the special tokens after
     the last rank, as Meta's does, must be told their ids.
@@ -36,22 +35,57 @@ def extended_tokenizer(base: LoadedTokenizer, extension: Extension) -> LoadedTok
     """The extension with its native model, read back from the bytes that `save_tokenizer` writes."""
     data = native_model(base, extension)
     if base.sentencepiece is not None and data is not None:
-        return LoadedTokenizer(extension.tokenizer, [], sentencepiece=sentencepiece.read_model(data, "tokenizer.model"))
-    return LoadedTokenizer(extension.tokenizer, [], ranks=None if data is None else tiktoken.read_ranks(data, "tokenizer.model"))
+        return LoadedTokenizer(extension.tokenizer, [], sentencepiece=sentencepiece.read_model(data, SENTENCEPIECE_MODEL))
+    return LoadedTokenizer(extension.tokenizer, [], ranks=None if data is None else tiktoken.read_ranks(data, RANK_FILE))
 
 
 def save_tokenizer(base: LoadedTokenizer, extension: Extension, base_folder: Path | None, folder: Path) -> None:
-    """Write tokenizer.json, the native model and extension.json; configuration, special tokens and chat template come over from the base's folder."""
-    write_json(folder / "tokenizer.json", extension.tokenizer.spec)
+    """Write tokenizer.json, the native model and extension.json; configuration, special tokens and chat template come over from the base's folder.
+
+    The configuration names a class that runs tokenizer.json as it is (`keeping_config`).
+
+    Raises:
+        InputError: the base's configuration names tokens that its tokenizer.json lacks.
+    """
+    config = extended_config(base, extension.vocab_size, base_folder)
+    write_json(folder / SPEC, extension.tokenizer.spec)
     data = native_model(base, extension)
     if data is not None:
-        write_bytes(folder / "tokenizer.model", data)
-    for name in COPIED:
-        if base_folder is not None and (base_folder / name).is_file():
-            shutil.copyfile(base_folder / name, folder / name)
-    if not (folder / "tokenizer_config.json").is_file():
-        write_json(folder / "tokenizer_config.json", _config(base))
-    write_json(folder / "extension.json", extension_record(extension))
+        write_bytes(folder / (SENTENCEPIECE_MODEL if base.sentencepiece is not None else RANK_FILE), data)
+    if base_folder is not None:
+        _copy(COPIED, base_folder, folder)
+    write_json(folder / CONFIG, config)
+    write_json(folder / EXTENSION, extension_record(extension))
+
+
+def extended_config(base: LoadedTokenizer, vocab_size: int, base_folder: Path | None) -> dict[str, Any]:
+    """The tokenizer_config.json of an extension of `vocab_size` tokens. InputError where the base's names tokens that its tokenizer.json lacks."""
+    config = None if base_folder is None else keeping_config(base_folder, base.tokenizer.spec)
+    if config is None or base_folder is None:
+        return _config(base)
+    refuse_conflicts(config, base_folder)
+    return config.fields | ({"vocab_size": vocab_size} if "vocab_size" in config.fields else {})
+
+
+def copy_tokenizer(source: Path, target: Path) -> None:
+    """The files of a tokenizer's folder. All are as they are, but for a configuration whose class would not run tokenizer.json as it is: that is mended."""
+    _copy((SPEC, *COPIED), source, target)
+    for name in NATIVE:
+        if (source / name).is_file():
+            place = target / (RANK_FILE if holds_ranks(source / name) else name)
+            place.parent.mkdir(exist_ok=True)
+            shutil.copyfile(source / name, place)
+    config = keeping_config(source, read_json(source / SPEC)) if (source / SPEC).is_file() else None
+    if config is not None and config.changes:
+        write_json(target / CONFIG, config.fields)
+    else:
+        _copy((CONFIG,), source, target)
+
+
+def _copy(names: tuple[str, ...], source: Path, target: Path) -> None:
+    for name in names:
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
 
 
 def _config(base: LoadedTokenizer) -> dict[str, Any]:
@@ -59,7 +93,7 @@ def _config(base: LoadedTokenizer) -> dict[str, Any]:
     texts = base.tokenizer.special_texts
     bos = next((text for text in ("<s>", "<|begin_of_text|>") if text in texts), None)
     eos = next((text for text in ("</s>", "<|end_of_text|>") if text in texts), None)
-    config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": bos, "eos_token": eos, "clean_up_tokenization_spaces": False}
+    config = {"tokenizer_class": KEEPING_CLASS, "bos_token": bos, "eos_token": eos, "clean_up_tokenization_spaces": False, "model_input_names": MODEL_INPUTS}
     return config | ({"unk_token": "<unk>"} if "<unk>" in texts else {})
 
 
@@ -70,13 +104,3 @@ def extension_record(extension: Extension) -> dict[str, Any]:
         for index, (token, sources, count) in enumerate(zip(extension.tokens, extension.sources, extension.counts, strict=True))
     ]
     return {"first_new_id": extension.first_new_id, "tokens": tokens}
-
-
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", *COPIED)
-
-
-def copy_tokenizer(source: Path, target: Path) -> None:
-    """The files of a tokenizer, as they are."""
-    for name in TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)

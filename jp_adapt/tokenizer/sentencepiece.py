@@ -104,7 +104,7 @@ def spec_of(model: Any) -> dict[str, Any]:
         "added_tokens": added,
         "normalizer": {"type": "Sequence", "normalizers": [*prefix, {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}]},
         "pre_tokenizer": None,
-        "post_processor": _begin_with(bos["content"], bos["id"]) if bos else None,
+        "post_processor": begin_with(bos["content"], bos["id"]) if bos else None,
         "decoder": {
             "type": "Sequence",
             "decoders": [{"type": "Replace", "pattern": {"String": SPACE}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"}, *strip],
@@ -123,7 +123,8 @@ def spec_of(model: Any) -> dict[str, Any]:
     }
 
 
-def _begin_with(text: str, token_id: int) -> dict[str, Any]:
+def begin_with(text: str, token_id: int) -> dict[str, Any]:
+    """The post-processor of a tokenizer.json that puts one special token before a text."""
     token = {"SpecialToken": {"id": text, "type_id": 0}}
     return {
         "type": "TemplateProcessing",

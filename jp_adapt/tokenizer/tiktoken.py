@@ -11,6 +11,7 @@ from typing import Any
 from jp_adapt.core.errors import InputError
 from jp_adapt.tokenizer.byte_level import to_text
 from jp_adapt.tokenizer.merges import splits
+from jp_adapt.tokenizer.sentencepiece import begin_with
 
 # Llama-3's pattern and special tokens stand in no rank file: meta-llama/llama-models, models/llama3/tokenizer.py.
 LLAMA3_PATTERN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -56,7 +57,7 @@ def spec_of(ranks: Mapping[bytes, int], place: str) -> dict[str, Any]:
         )
     reserved = (f"<|reserved_special_token_{number}|>" for number in count())
     special = [LLAMA3_NAMED.get(place) or next(reserved) for place in range(LLAMA3_NUM_SPECIAL)]
-    return spec_with(ranks, special)
+    return spec_with(ranks, special) | {"post_processor": begin_with(special[0], len(ranks))}  # as in the hub's folders
 
 
 def spec_with(ranks: Mapping[bytes, int], special: Sequence[str]) -> dict[str, Any]:

@@ -7,11 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from jp_adapt.core.errors import GateError, InputError
 from jp_adapt.text.scripts import JAPANESE
+from jp_adapt.tokenizer.auto import DEFAULT_MODEL, MODEL_CONFIG, disagreements
 from jp_adapt.tokenizer.bpe import BLOCK, BpeTokenizer, text_of
+from jp_adapt.tokenizer.hub_config import read_config
 from jp_adapt.tokenizer.load import LoadedTokenizer
 from jp_adapt.tokenizer.runtimes import Runtime, runtimes_of
 
@@ -35,6 +38,7 @@ LLAMA_CPP_CHECK = (
     "3.3 3..3 3...3 កាន់តែពិសេសអាច😁 ?我想在apple工作1314151天～ ------======= нещо на Български ''''''```````\"\"\"\"......!!!!!!?????? "
     "I've been 'told he's there, 'RE you sure? 'M not sure I'll make it, 'D you like some tea? We'Ve a'lL"
 )
+CONTEXTS = ("", "\n", "a")  # what may stand before a token: no token crosses from them into Japanese
 NOTES = frozenset({"llama_cpp_check_string"})  # said, and no reason to fail: a converter takes the pre-tokenizer's name by hand
 
 
@@ -63,7 +67,8 @@ def verify_tokenizer(
     """Count what an extension breaks; every number must be 0 (those of `NOTES` apart).
 
     Args:
-        base, extended: tokenizers as `load_tokenizer` gives them; with a native model (`tokenizer.model`) its runtime is checked too.
+        base, extended: tokenizers as `load_tokenizer` gives them; with a native model (`tokenizer.model`) its runtime is checked too. Where `extended` is a
+            folder, what AutoTokenizer makes of it is compared with its tokenizer.json, beside the config.json of the folder or of the base's.
         japanese: texts in the new language; no line of them may take more tokens than before.
         unchanged: texts (English, code) of which no line may change its ids, unless it holds Japanese characters or the ideographic space.
 
@@ -83,6 +88,7 @@ def verify_tokenizer(
         _criterion("base_ids_changed", "all", _changed_ids(old, new), len(old.token_bytes)),
         *_reachability(old, new, extended),
         _llama_cpp(old, new),
+        *_as_loaded(extended, base.files[0].parent if base.files else None, texts),
         *(_criterion(name, runtime, failures, pairs.checked[name, runtime]) for (name, runtime), failures in pairs.failures.items()),
     ]
 
@@ -153,15 +159,17 @@ def _reachability(base: BpeTokenizer, extended: BpeTokenizer, loaded: LoadedToke
     old = [(token_id, token) for token, token_id in base.ids.items()]
     alive = [item for item, ids in zip(old, base.split([base.to_text(token) for _, token in old]), strict=True) if ids == [item[0]]]
 
-    def dead(tokens: Sequence[tuple[int, bytes | None]]) -> list[str]:
-        there = [(token_id, token) for token_id, token in tokens if token is not None and extended.ids.get(token) == token_id]
-        spelled = extended.split([extended.to_text(token) for _, token in there])
-        reached = {token_id for (token_id, _), ids in zip(there, spelled, strict=True) if ids == [token_id]}
-        return [_name(token_id, token) for token_id, token in tokens if token_id not in reached]
+    def dead(tokens: Sequence[tuple[int, bytes | None]], in_texts: set[int]) -> list[str]:
+        present = [(token_id, token) for token_id, token in tokens if token is not None and extended.ids.get(token) == token_id]
+        spelled = extended.split([extended.to_text(token) for _, token in present])
+        reached = {token_id for (token_id, _), ids in zip(present, spelled, strict=True) if ids == [token_id]}
+        lost = in_texts - _come_out(extended, [(token_id, token) for token_id, token in present if token_id in in_texts])
+        return [_name(token_id, token) for token_id, token in tokens if token_id not in reached or token_id in lost]
 
+    whole = {token_id for token_id, token in new if token is not None and text_of(token) is not None}
     criteria = [
-        _criterion("unreachable_new_tokens", "tokenizers", dead(new), len(new)),
-        _criterion("dead_base_tokens", "tokenizers", dead(alive), len(alive)),
+        _criterion("unreachable_new_tokens", "tokenizers", dead(new, whole), len(new)),
+        _criterion("dead_base_tokens", "tokenizers", dead(alive, _come_out(base, alive)), len(alive)),
     ]
     if loaded.sentencepiece is not None:
         criteria += [
@@ -175,6 +183,30 @@ def _reachability(base: BpeTokenizer, extended: BpeTokenizer, loaded: LoadedToke
                 _criterion("dead_base_tokens", "tiktoken", _not_whole(runtime, alive), len(alive)),
             ]
     return criteria
+
+
+def _come_out(tokenizer: BpeTokenizer, tokens: Sequence[tuple[int, bytes]]) -> set[int]:
+    """Ids of the tokens that the whole runtime (normalizer, added tokens, pre-tokenizer, model) produces where their text stands after one of `CONTEXTS`.
+
+    A SentencePiece tokenizer puts a space before a text, so that a token that begins with one is looked for without it there.
+    """
+    reached: set[int] = set()
+    for context in CONTEXTS:
+        before = tokenizer.encode(context)
+        left = [(token_id, text) for token_id, token in tokens if token_id not in reached and (text := text_of(token)) is not None]
+        texts = [text.removeprefix(" ") if tokenizer.is_sentencepiece and not context else text for _, text in left]
+        cut = tokenizer.encode_batch(context + text for text in texts)
+        reached |= {token_id for (token_id, _), ids in zip(left, cut, strict=True) if ids == [*before, token_id]}
+    return reached
+
+
+def _as_loaded(extended: LoadedTokenizer, base_folder: Path | None, texts: Sequence[str]) -> list[Criterion]:
+    """What AutoTokenizer makes of the folder, with the config.json that its users will have beside it; nothing where there is no folder."""
+    if extended.folder is None:
+        return []
+    config = (None if base_folder is None else read_config(base_folder, MODEL_CONFIG)) or DEFAULT_MODEL
+    failures, checked = disagreements(extended.folder, config, texts)
+    return [_criterion("auto_tokenizer_disagrees", "transformers", failures, checked)]
 
 
 def _not_whole(runtime: Runtime, tokens: Sequence[tuple[int, bytes | None]]) -> list[str]:

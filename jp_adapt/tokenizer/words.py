@@ -15,9 +15,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from jp_adapt.core.errors import InputError
 from jp_adapt.text.scripts import JAPANESE_CLASS
 
 _RUN = re.compile(f" ?[{JAPANESE_CLASS}]+")
+MAX_WEIGHT = 1000.0  # counts are repeated so often for the trainer
 MAX_RUN_CHARS = 1000  # a longer run is cut: a megabyte without a space teaches nothing that its parts do not
 
 
@@ -37,7 +39,9 @@ class Corpus:
     _seen: set[int] = field(default_factory=set)
 
     def add(self, name: str, texts: Iterable[str], weight: float = 1.0) -> None:
-        """Count one source; `weight` multiplies its counts."""
+        """Count one source; `weight` (above 0, up to `MAX_WEIGHT`) multiplies its counts. InputError for another weight."""
+        if not 0 < weight <= MAX_WEIGHT:
+            raise InputError(f"the weight of corpus '{name}' is {weight:g}; it must be above 0 and at most {MAX_WEIGHT:g}")
         counts: Counter[str] = Counter()
         documents = chars = repeated = 0
         for text in texts:

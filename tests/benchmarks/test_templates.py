@@ -75,11 +75,11 @@ TOO_MUCH = [
     "{{ range(9999) | join(long) }}",
     "{{ ([long] * 9999) | join }}",
     "{{ ([[0] * 9999] * 9999) | sum(start=[]) }}",
-    "{% set a = long %}" + "".join(f"{{% set a = a ~ a %}}" for _ in range(60)) + "{{ a }}",
-    "{% set a = long %}" + "".join(f"{{% set a = a + a %}}" for _ in range(60)) + "{{ a }}",
-    "{% set a = [long] %}" + "".join(f"{{% set a = [a, a] %}}" for _ in range(60)) + "{{ a }}",
-    "{% set a = [long] %}" + "".join(f"{{% set a = [a, a] %}}" for _ in range(60)) + "{{ a | string | length }}",
-    "{% set a = [long] %}" + "".join(f"{{% set a = [a, a] %}}" for _ in range(60)) + "{{ a == [a] }}",
+    "{% set a = long %}" + "".join("{% set a = a ~ a %}" for _ in range(60)) + "{{ a }}",
+    "{% set a = long %}" + "".join("{% set a = a + a %}" for _ in range(60)) + "{{ a }}",
+    "{% set a = [long] %}" + "".join("{% set a = [a, a] %}" for _ in range(60)) + "{{ a }}",
+    "{% set a = [long] %}" + "".join("{% set a = [a, a] %}" for _ in range(60)) + "{{ a | string | length }}",
+    "{% set a = [long] %}" + "".join("{% set a = [a, a] %}" for _ in range(60)) + "{{ a == [a] }}",
     "{% set b %}{{ long }}{% endset %}" + "".join("{% set b %}{{ b }}{{ b }}{% endset %}" for _ in range(60)),
     "{% set ns = namespace(a=long) %}{% for i in range(99) %}{% set ns.a = ns.a ~ ns.a %}{% endfor %}",
     "{% set ns = namespace(a=2) %}{% for i in range(99) %}{% set ns.a = ns.a * ns.a %}{% endfor %}{{ ns.a }}",
@@ -171,7 +171,25 @@ def test_an_expression_without_a_value(expression: str) -> None:
 
 PART = st.sampled_from(["x", "n", "texts", "long", "record", "missing", "1", "'a'", "10**9", "[]", "none", "1e308", "true", "range(9)", "json"])
 JOIN = st.sampled_from(["+", "*", "**", "%", "~", "-", "/", "//", "==", "<", "in", "and", "if n else"])
-AFTER = st.sampled_from(["", "[0]", "[1:]", "[::-1]", " | list", " | join", " | string", " | sum", ".x", "()", ".join(texts)", ".replace('a', long)", " | replace('', 'b')", " | sort", " | tojson"])
+AFTER = st.sampled_from(
+    [
+        "",
+        "[0]",
+        "[1:]",
+        "[::-1]",
+        " | list",
+        " | join",
+        " | string",
+        " | sum",
+        ".x",
+        "()",
+        ".join(texts)",
+        ".replace('a', long)",
+        " | replace('', 'b')",
+        " | sort",
+        " | tojson",
+    ]
+)
 EXPRESSION = st.recursive(PART, lambda inner: st.tuples(inner, JOIN, inner, AFTER).map(lambda t: f"({t[0]} {t[1]} {t[2]}){t[3]}"), max_leaves=8)
 
 

@@ -22,6 +22,7 @@ from tests.tokenizer.conftest import load_sentencepiece, naive_merge
 JA, JA_HELDOUT, EN = (str(QUICKSTART / name) for name in ("ja_train.jsonl", "ja_heldout.jsonl", "en_heldout.jsonl"))
 FAMILIES = {"small": "byte-level BPE", "sp": "SentencePiece BPE", "tik": "tiktoken BPE"}
 SIZES = {"small": 600, "sp": 800, "tik": 854}
+NATIVE = {"small": set(), "sp": {"tokenizer.model"}, "tik": {"original/tokenizer.model"}}
 FILES = {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "extension.json", "report.json", "report.html"}
 
 Extended = dict[str, tuple[Path, str]]
@@ -65,7 +66,7 @@ every_family = pytest.mark.parametrize("name", FAMILIES)
 @every_family
 def test_extend_writes_a_whole_folder(extended: Extended, name: str) -> None:
     folder, printed = extended[name]
-    assert {path.name for path in folder.iterdir()} == FILES | ({"tokenizer.model"} if name != "small" else set())
+    assert {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()} == FILES | NATIVE[name]
     assert [path for path in folder.parent.iterdir() if path.name not in FAMILIES] == [], "no temporary folder is left"
     lines = printed.splitlines()
     assert lines[0] == f"{FAMILIES[name]}: {SIZES[name]:,} + 600 tokens = {SIZES[name] + 600:,}; all criteria hold."
@@ -111,7 +112,7 @@ def test_the_report_says_what_was_done(extended: Extended, bases: dict[str, Path
     assert len(report["most_used"]) == 60
     assert all(c["failures"] == 0 for c in report["criteria"] if c["name"] != "llama_cpp_check_string")
     natives = {"small": set(), "sp": {"sentencepiece"}, "tik": {"tiktoken"}}[name]
-    assert {c["runtime"] for c in report["criteria"]} == {"all", "tokenizers"} | natives
+    assert {c["runtime"] for c in report["criteria"]} == {"all", "tokenizers", "transformers"} | natives
     measure = report["measures"][0]
     assert measure["extended"]["chars_per_token"] > 1.5 * measure["base"]["chars_per_token"]
     assert report["samples"]
@@ -200,9 +201,9 @@ def test_verify_holds(extended: Extended, bases: dict[str, Path], name: str, cap
     assert lines[-1] == "All criteria hold."
     assert lines[0].split() == ["criterion", "runtime", "failures", "checked"]
     rows = [line.split() for line in lines[1:-1] if not line.startswith("  ")]
-    assert {row[1] for row in rows} == {"all", "tokenizers"} | {"small": set(), "sp": {"sentencepiece"}, "tik": {"tiktoken"}}[name]
+    assert {row[1] for row in rows} == {"all", "tokenizers", "transformers"} | {"small": set(), "sp": {"sentencepiece"}, "tik": {"tiktoken"}}[name]
     assert {row[2] for row in rows if row[0] != "llama_cpp_check_string"} == {"0"}
-    assert len({row[0] for row in rows}) == (7 if name == "small" else 8)
+    assert len({row[0] for row in rows}) == (8 if name == "small" else 9)
 
 
 def test_verify_fails_on_a_naive_merge_and_says_why(bases: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

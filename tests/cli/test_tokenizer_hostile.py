@@ -445,6 +445,10 @@ FLAGS: dict[str, list[object]] = {
     "weight of NaN": ["--weights", "nan"],
     "weight without end": ["--weights", "inf"],
     "weight in words": ["--weights", "heavy"],
+    "weight that no count can bear": ["--weights", "1e308"],
+    "new tokens of 20 digits": ["--new-tokens", "9" * 20],
+    "least of 20 digits": ["--min-count", "9" * 20],
+    "pad to 5,000 digits": ["--pad-to", "9" * 5000],
     "weights without one": ["--weights"],
     "boundaries": ["--boundaries", "sentence"],
     "longest of zero": ["--max-token-chars", "0"],
@@ -542,7 +546,13 @@ def test_what_may_not_be_read(bases: dict[str, Path], tmp_path: Path, refuse: Re
 @AS_ROOT
 def test_where_nothing_may_be_written(bases: dict[str, Path], tmp_path: Path, refuse: Refuse) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
-    refuse(*extend(bases["small"], tmp_path / "locked" / "out"), code=1)
+    refuse(*extend(bases["small"], tmp_path / "locked" / "out"), code=2)
+
+
+def test_where_nothing_may_be_written_is_said_before_the_work(tmp_path: Path, refuse: Refuse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the base is looked for. Root may write everywhere, so that the system's answer is put in its mouth."""
+    monkeypatch.setattr("jp_adapt.core.files.os.access", lambda *_, **__: False)
+    assert f"{tmp_path}: cannot be written (Permission denied)" in refuse(*extend(tmp_path / "no-base", tmp_path / "out"), code=2)
 
 
 # Gates.

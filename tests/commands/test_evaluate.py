@@ -138,7 +138,7 @@ def test_another_evaluation_in_the_same_folder_is_refused(pico: Path, tmp_path: 
     options = EvalOptions(benchmarks=(mine(tmp_path),), dtype="float32")
     evaluate(pico, tmp_path / "out", options, limit=3)
     before = (tmp_path / "out" / "scores.json").read_bytes()
-    with pytest.raises(RunFolderError, match=r"holds another evaluation \(differing: limit\); give another --out"):
+    with pytest.raises(RunFolderError, match=r"holds another evaluation; these settings differ:\n  limit: .* now\nGive another --out"):
         evaluate(pico, tmp_path / "out", options)
     mine(tmp_path, [{"id": "x", "question": "?", "choices": ["a", "b"], "answer": 0}])
     with pytest.raises(RunFolderError, match=r"differing: benchmarks"):
@@ -161,7 +161,7 @@ def test_a_limit_draws_a_sample_with_a_seed_and_says_so(pico: Path, tmp_path: Pa
     first = [output.item for output in read_outputs(tmp_path / "a")]
     assert sum(output.gold == 1 for output in read_outputs(tmp_path / "a")) == 1, "labels in their shares; the first four items have one label"
     assert main([*arguments, "--seed", "1", "--out", str(tmp_path / "a")]) == 5
-    assert "holds another evaluation (differing: seed)" in capsys.readouterr().err
+    assert "holds another evaluation; these settings differ:\n  seed: " in capsys.readouterr().err
     assert main([*arguments, "--seed", "1", "--out", str(tmp_path / "b")]) == 0
     assert [output.item for output in read_outputs(tmp_path / "b")] != first
     whole = evaluate(pico, tmp_path / "c", benchmarks=(name,), limit=12, dtype="float32").benchmarks[0]

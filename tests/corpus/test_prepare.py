@@ -298,7 +298,7 @@ def test_another_corpus_is_never_touched(tmp_path: Path) -> None:
     prepare(tmp_path / "out", texts)
     before = content(tmp_path / "out")
     work = Work(tuple(texts), (), encode, "<u2", None)
-    with pytest.raises(RunFolderError, match=r"out: was made from another recipe or other inputs \(recipe differ\)"):
+    with pytest.raises(RunFolderError, match=r"out: holds another corpus; these settings differ:\n  recipe: "):
         prepare_corpus(tmp_path / "out", readers(texts), work, Output(), identity={"recipe": "other"})
     assert prepare(tmp_path / "out", texts) == CorpusFigures.read(tmp_path / "out" / "report.json"), "the same one is done already"
     assert content(tmp_path / "out") == before

@@ -115,7 +115,7 @@ def test_stabilitys_other_tasks(benchmark_data: Path) -> None:
     protocol, jsquad = build_prompts(load_benchmark("ja/jsquad", benchmark_data), "stability-0.2.1", shots=0)
     assert jsquad[0].text == (
         "質問に対する回答を文章から一言で抽出してください。回答は名詞で答えてください。\n\n"
-        f"文章:動物園の動物。\n質問:{jsquad[0].item.fields['question']}\n回答:"
+        f"文章:{jsquad[0].item.fields['passage']}\n質問:{jsquad[0].item.fields['question']}\n回答:"
     )
     assert (protocol.stop, protocol.max_tokens) == (["\n"], "longest_answer")
     _, mgsm = build_prompts(load_benchmark("ja/mgsm-ja", benchmark_data), "stability-0.3", shots=1)

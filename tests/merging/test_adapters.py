@@ -79,7 +79,7 @@ def test_adapters_merged_in_their_own_space_are_the_dense_merge(kind, folder, re
     assert any(not torch.allclose(dense[name], weight, atol=1e-3) for name, weight in expected.items())
     again = exported(small.folder, base, tmp_path / "again")
     assert all(torch.allclose(again[name], weight, rtol=1e-5, atol=1e-6) for name, weight in dense.items())
-    assert small.record["rank"] == 4 + KINDS[kind].rank
+    assert small.record.rank == 4 + KINDS[kind].rank
     assert not (small.folder / "model.safetensors").exists()
 
 

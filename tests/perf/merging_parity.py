@@ -57,7 +57,8 @@ def configurations(base: str, models: list[str], dtype: str) -> dict[str, dict[s
 
 def timed(command: list[str]) -> Done:
     """Run a command under GNU time's numbers, taken from the child's own record."""
-    code = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:], stdout=2); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024); sys.exit(code)"
+    code = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:], stdout=2); "
+    code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024); sys.exit(code)"
     started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -76,7 +77,9 @@ def compare(ours: Path, theirs: Path) -> str:
         largest, beyond = max(largest, float(difference.max())), beyond + int((difference > 1e-6).sum())
         elements, equal = elements + difference.numel(), equal + int(torch.equal(a, b))
     missing = sorted(one.tensors.keys() ^ other.tensors.keys())
-    return f"largest {largest:.1e}   beyond 1e-6: {beyond:,} of {elements:,}   equal tensors {equal}/{len(names)}" + (f"   in one only: {missing}" if missing else "")
+    return f"largest {largest:.1e}   beyond 1e-6: {beyond:,} of {elements:,}   equal tensors {equal}/{len(names)}" + (
+        f"   in one only: {missing}" if missing else ""
+    )
 
 
 def main() -> None:

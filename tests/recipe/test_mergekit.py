@@ -7,7 +7,7 @@ import pytest
 from jp_adapt.cli.main import main
 from jp_adapt.core.errors import UsageError
 from jp_adapt.merging.settings import Condition
-from jp_adapt.recipe.merge import load_merge
+from jp_adapt.recipe.load_merge import load_merge
 from jp_adapt.recipe.mergekit import recipe_from_mergekit
 
 TIES = """\

@@ -22,7 +22,8 @@ def base_folder(trio: Trio, folder: Path, template_file: bool = False) -> Path:
     folder.mkdir()
     (folder / "tokenizer.json").write_text(json.dumps(trio.base.tokenizer.spec), encoding="utf-8")
     if trio.base.ranks is not None:
-        (folder / "tokenizer.model").write_bytes(write_ranks(trio.base.ranks))
+        (folder / "original").mkdir()
+        (folder / "original" / "tokenizer.model").write_bytes(write_ranks(trio.base.ranks))
     if trio.base.sentencepiece is not None:
         (folder / "tokenizer.model").write_bytes(trio.base.sentencepiece.SerializeToString())
     config = {key: value for key, value in CONFIG.items() if not template_file or key != "chat_template"}
@@ -43,8 +44,9 @@ def save(trio: Trio, base: Path | None, folder: Path) -> Path:
 
 def test_the_folder_is_complete(trio: Trio, tmp_path: Path) -> None:
     folder = save(trio, base_folder(trio, tmp_path / "base"), tmp_path / "out")
-    native = {"tokenizer.model"} if trio.base.ranks or trio.base.sentencepiece else set()
-    assert {path.name for path in folder.iterdir()} == {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "extension.json"} | native
+    native = {"original/tokenizer.model"} if trio.base.ranks else {"tokenizer.model"} if trio.base.sentencepiece else set()
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert names == {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "extension.json"} | native
     assert "model.safetensors" not in COPIED
     assert json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))["chat_template"] == TEMPLATE
 
@@ -108,7 +110,7 @@ def test_tiktoken_reads_the_ranks_from_the_disk(tik_trio: Trio, tmp_path: Path, 
 
     folder = save(tik_trio, None, tmp_path / "out")
     special = {token["content"]: token["id"] for token in tik_trio.base.tokenizer.spec["added_tokens"]}
-    encoding = Encoding("x", pat_str=LLAMA3_PATTERN, mergeable_ranks=load_tiktoken_bpe(str(folder / "tokenizer.model")), special_tokens=special)
+    encoding = Encoding("x", pat_str=LLAMA3_PATTERN, mergeable_ranks=load_tiktoken_bpe(str(folder / "original" / "tokenizer.model")), special_tokens=special)
     assert encoding.encode_batch(japanese[55:75]) == tik_trio.extended.tokenizer.encode_batch(japanese[55:75])
     assert encoding.n_vocab == tik_trio.extension.vocab_size
 
@@ -126,8 +128,8 @@ def test_the_record_names_every_new_token(trio: Trio, tmp_path: Path) -> None:
 
 def test_the_files_are_the_same_each_time(trio: Trio, tmp_path: Path) -> None:
     first, second = (save(trio, None, tmp_path / name) for name in ("a", "b"))
-    for path in first.iterdir():
-        assert path.read_bytes() == (second / path.name).read_bytes()
+    for path in (path for path in first.rglob("*") if path.is_file()):
+        assert path.read_bytes() == (second / path.relative_to(first)).read_bytes()
 
 
 def test_a_base_from_a_file_alone_has_no_configuration_to_copy(small_trio: Trio, tmp_path: Path) -> None:

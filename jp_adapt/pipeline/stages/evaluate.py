@@ -90,8 +90,8 @@ class _ScoredModel:
 
         folder = context.model_folder(name)
         self.tokenizer = load_tokenizer(folder).tokenizer
-        start = context.document_start
-        source = FolderSource(folder, context.recipe.precision, out, name=_model_name(name, context), document_start=start)
+        start, end = context.document_start, context.document_end
+        source = FolderSource(folder, context.recipe.precision, out, name=_model_name(name, context), document_start=start, document_end=end)
         self.run: Run | None = None
         if _has_benchmarks(stage):
             options = EvalOptions(
@@ -144,7 +144,7 @@ def _held_out(source: str, context: Context, documents: list[str], scored: dict[
     for role, model in scored.items():
         measure, score = measures[role], model.texts[source]
         words = measure.tokens_per_word if language == "ja" else None
-        figures[role] = TextFigures(measure.tokens, measure.chars_per_token, words, score.bits_per_char, score.bits_per_byte)
+        figures[role] = TextFigures(measure.tokens, measure.chars_per_token, words, score.bits_per_char, score.bits_per_byte, score.bits_per_end)
     difference = None
     if len(scored) == 2:
         base, adapted = (model.texts[source] for model in scored.values())

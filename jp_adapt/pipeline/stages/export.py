@@ -35,7 +35,7 @@ def run_export(stage: ExportStage, context: Context, folder: StageFolder) -> Res
         write_card(target, f"{context.recipe.name}, stage {stage.id}", export_facts(context.recipe, records, difference, stage.dtype))
         if (sft := last_sft(stage, context)) is not None:
             write_chat_template(sft, context, target)
-        write_text_side(target, context.document_start)
+        write_text_side(target, context.document_start, context.document_end)
         files = _write_gguf(stage, target, context.recipe.name) if "gguf" in stage.formats else []
     return {"largest_logit_difference": difference} | ({"gguf": files} if files else {})
 

@@ -77,7 +77,9 @@ def _trainer(stage: PreferenceStage, context: Context, start: Path, dtype: torch
 
     disable_progress_bar()  # progress is ours to show
     try:
-        tokenizer = AutoTokenizer.from_pretrained(start, trust_remote_code=False)
+        with tempfile.TemporaryDirectory(prefix="jp-adapt-") as plain:  # the base's own class may build another tokenizer than its tokenizer.json
+            copy_tokenizer(start, Path(plain))
+            tokenizer = AutoTokenizer.from_pretrained(plain, trust_remote_code=False)
     except (OSError, ValueError) as error:  # ValueError: its tokenizer is code of its own
         raise InputError(f"stage '{stage.id}': {start} has no tokenizer that transformers can load ({error})") from error
     if tokenizer.chat_template is None:
@@ -164,7 +166,7 @@ def _export(trainer: Any, stage: PreferenceStage, context: Context, folder: Stag
         trainer.accelerator.unwrap_model(trainer.model).save_pretrained(adapter, save_embedding_layers=False)
         difference = export_model(start, Path(adapter), dtype, target, probe)
         copy_tokenizer(start, target)
-        write_text_side(target, context.document_start)
+        write_text_side(target, context.document_start, context.document_end)
         records = context.records(stage.id)
         write_card(target, f"{context.recipe.name}, stage {stage.id}", export_facts(context.recipe, records, difference, "float32"))
     return difference

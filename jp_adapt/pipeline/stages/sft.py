@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -160,5 +159,5 @@ def write_chat_template(stage: SftStage, context: Context, folder: Path) -> None
     if end not in stops:
         write_json(path, config | {"eos_token_id": [end, *stops]})
     tokenizer_config = folder / "tokenizer_config.json"
-    if tokenizer_config.is_file() and "chat_template" in (config := json.loads(tokenizer_config.read_text(encoding="utf-8"))):
+    if tokenizer_config.is_file() and "chat_template" in (config := read_json(tokenizer_config)):
         write_json(tokenizer_config, {key: value for key, value in config.items() if key != "chat_template"})

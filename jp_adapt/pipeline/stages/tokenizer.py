@@ -8,7 +8,7 @@ from jp_adapt.pipeline.stages.context import Context, Results
 from jp_adapt.recipe.schema import TokenizerStage
 from jp_adapt.tokenizer.extend import extend_tokenizer
 from jp_adapt.tokenizer.load import load_tokenizer
-from jp_adapt.tokenizer.save import extended_tokenizer, save_tokenizer
+from jp_adapt.tokenizer.save import save_tokenizer
 from jp_adapt.tokenizer.verify import NOTES, check_criteria, verify_tokenizer
 from jp_adapt.tokenizer.words import Corpus
 
@@ -32,9 +32,9 @@ def run_tokenizer(stage: TokenizerStage, context: Context, folder: StageFolder) 
         boundaries=stage.boundaries,
         cover=stage.cover,
     )
-    criteria = verify_tokenizer(base, extended_tokenizer(base, extension), japanese=japanese, unchanged=unchanged)
-    check_criteria(criteria)
     with new_folder(folder.final) as target:
         save_tokenizer(base, extension, context.base, target)
+        criteria = verify_tokenizer(base, load_tokenizer(target), japanese=japanese, unchanged=unchanged)  # what was written is what is checked
+        check_criteria(criteria)
         write_json(target / "criteria.json", {criterion.label: criterion.failures for criterion in criteria if criterion.name not in NOTES})
     return {"new_tokens": len(extension.tokens), "vocab_size": extension.vocab_size}

@@ -1,0 +1,106 @@
+"""The tokenizer of a folder as its users load it, by `AutoTokenizer` of transformers, against its tokenizer.json.
+
+The only module of this room that imports transformers (and torch with it), and only inside of functions: whether a folder's configuration lets its
+tokenizer.json be run as it is can only be seen by loading it as TRL, peft, lm-eval and vLLM do.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer
+
+from jp_adapt.core.files import read_json
+from jp_adapt.tokenizer.bpe import BLOCK
+from jp_adapt.tokenizer.fuzz import SPECIAL, fuzz_strings
+
+MODEL_CONFIG = "config.json"
+DEFAULT_MODEL = {"model_type": "llama"}  # where no config.json says what the model is
+WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".gguf"})
+NUM_FUZZ = 2000
+NUM_WITH_SPECIAL = 500  # texts that are also compared with what the tokenizer puts around a text
+# What chats begin with, and leading spaces before each kind of character: where a class that builds the pre-tokenizer anew goes another way.
+PROMPTS = (
+    "<s>[INST] 日本",
+    "<s>[INST] <<SYS>>\nあなたは誠実です。\n<</SYS>>\n\n日本の首都は？ [/INST]",
+    "<|im_start|>user\n日本<|im_end|>\n<|im_start|>assistant\n",
+    "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\n日本<|eot_id|>",
+    "### 指示:\n日本\n\n### 応答:\n",
+    *(f"{spaces}{text}" for spaces in ("", " ", "  ", "\t\t", "\n ", "\u3000") for text in ("日本", "one", "12", "a  12", "▁", "")),
+)
+
+
+def disagreements(folder: Path, model_config: Mapping[str, Any] | None, texts: Sequence[str]) -> tuple[list[str], int]:
+    """Texts of which AutoTokenizer on `folder` gives other ids than tokenizer.json, run by `tokenizers`; and how many texts were compared.
+
+    Args:
+        folder: holds tokenizer.json and, as a user has them, its configuration and native model.
+        model_config: what config.json says, where the folder has none yet: transformers chooses the class by `model_type` too. The folder is tried as it is
+            and with it.
+        texts: compared beside prompts, the texts of all added tokens and `NUM_FUZZ` strings of `fuzz_strings`.
+    """
+    spec = read_json(folder / "tokenizer.json")
+    added = [str(token["content"]) for token in spec.get("added_tokens") or ()]
+    marked = [text for token in added for text in (token, f" {token} ", f"a{token}b", f"{token} 日本")]
+    every = list(dict.fromkeys(chain(PROMPTS, marked, texts, fuzz_strings(NUM_FUZZ, added or SPECIAL))))
+    plain = Tokenizer.from_str(json.dumps(spec | {"truncation": None, "padding": None}))
+    failed: dict[str, None] = dict.fromkeys(_failed(folder, plain, every))
+    if model_config is not None and not (folder / MODEL_CONFIG).is_file():
+        with linked(folder, {MODEL_CONFIG: json.dumps(model_config)}) as place:
+            failed |= dict.fromkeys(_failed(place, plain, every))
+    return list(failed), len(every)
+
+
+def _failed(folder: Path, plain: Tokenizer, texts: list[str]) -> Iterator[str]:
+    try:
+        tokenizer = load_auto(folder)
+    except Exception as error:  # a configuration can name any class, and each raises errors of its own
+        yield from (f"AutoTokenizer cannot load the folder ({type(error).__name__}: {' '.join(str(error).split())})" for _ in texts[:1])
+        return
+    plain.encode_special_tokens = bool(getattr(tokenizer, "split_special_tokens", False))
+    for start in range(0, len(texts), BLOCK):
+        block = texts[start : start + BLOCK]
+        ids = tokenizer(block, add_special_tokens=False, verbose=False)["input_ids"]
+        expected = plain.encode_batch_fast(block, add_special_tokens=False)
+        yield from (text for text, one, other in zip(block, ids, expected, strict=True) if one != other.ids)
+    head = texts[:NUM_WITH_SPECIAL]
+    ids = tokenizer(head, verbose=False)["input_ids"]
+    yield from (text for text, one, other in zip(head, ids, plain.encode_batch_fast(head), strict=True) if one != other.ids)
+
+
+def load_auto(folder: Path) -> Any:
+    """`AutoTokenizer` on a local folder, without remote code and without a look at the hub."""
+    from transformers import AutoTokenizer
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        return AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    finally:
+        logging.set_verbosity(level)
+
+
+@contextmanager
+def linked(folder: Path, files: Mapping[str, str]) -> Iterator[Path]:
+    """A temporary folder with links to what is in `folder`, but for weights, and with the texts `files` by name, which stand for files of that name."""
+    with tempfile.TemporaryDirectory(prefix="jp-adapt-") as temporary:
+        place = Path(temporary)
+        for path in folder.iterdir():
+            if path.name in files or path.suffix in WEIGHTS:
+                continue
+            try:
+                (place / path.name).symlink_to(path.resolve())
+            except OSError:  # a system without links
+                if path.is_file():
+                    shutil.copyfile(path, place / path.name)
+        for name, text in files.items():
+            (place / name).write_text(text, encoding="utf-8")
+        yield place
