@@ -19,6 +19,7 @@ BENCHMARKS = (
     "eval_boundaries",
     "plan_memory",
     "tokenizer_build",
+    "tokenizer_auto",
     "tokenizer_criteria",
     "tokenizer_rows",
     "tokenizer_rivals",
