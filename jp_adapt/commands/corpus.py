@@ -30,7 +30,7 @@ from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
 from jp_adapt.recipe.load import STEP_PATHS
 from jp_adapt.recipe.load_corpus import LoadedCorpus
 from jp_adapt.report.corpus_page import corpus_page
-from jp_adapt.tokenizer.encoder import FileEncoder, load_encoder
+from jp_adapt.tokenizer.encoder import load_encoder
 
 Report = dict[str, Any]
 DEDUPLICATE: dict[str, tuple[Fingerprint | None, FindDuplicates | None]] = {
