@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from jp_adapt.core.errors import InputError
@@ -27,35 +27,23 @@ def read_row(record: Mapping[str, Any], place: str, fields: Fields) -> tuple[lis
     Raises:
         InputError: at `place`, for a row that is of no known shape, holds a field that is neither used nor a note, or whose messages are out of turn.
     """
-    shape: Callable[[Mapping[str, Any], str, Fields], list[Message]]
+    own: tuple[str, ...]
     if "messages" in record:
-        shape, own = _messages, ("messages",)
+        own, messages = ("messages",), read_turns(record["messages"], "role", "content", place, fields)
     elif "conversations" in record:
-        shape, own = _conversations, ("conversations",)
+        own, messages = ("conversations",), read_turns(record["conversations"], "from", "value", place, fields)
     elif "instruction" in record and "output" in record:
-        shape, own = _alpaca, ("instruction", "input", "output", "history")
+        answer = {"role": "assistant", "content": text_of(record, "output", place)}
+        own, messages = ("instruction", "input", "output", "history"), [*history_of(record, place), asked(record, place), answer]
     else:
         raise InputError(f"{place}: no conversation; a line has {SHAPES}, and this one has {', '.join(map(repr, record)) or 'nothing'}")
-    messages = with_system(record, shape(record, place, fields), place)
+    messages = with_system(record, messages, place)
     repeated = tuple(name for name in ("prompt", "instruction") if record.get(name) in [message["content"] for message in messages])  # as UltraChat has it
     fields.check(record, (*own, *repeated, *ROW_FIELDS), place)
     if not is_trained(record, ("weight", "train"), place):
         messages = [message | {"weight": 0} if message["role"] == "assistant" else message for message in messages]
     check_turns(messages, place)
     return messages, tools_of(record, place)
-
-
-def _messages(record: Mapping[str, Any], place: str, fields: Fields) -> list[Message]:
-    return read_turns(record["messages"], "role", "content", place, fields)
-
-
-def _conversations(record: Mapping[str, Any], place: str, fields: Fields) -> list[Message]:
-    return read_turns(record["conversations"], "from", "value", place, fields)
-
-
-def _alpaca(record: Mapping[str, Any], place: str, fields: Fields) -> list[Message]:
-    answer = {"role": "assistant", "content": text_of(record, "output", place)}
-    return [*history_of(record, place), asked(record, place), answer]
 
 
 def asked(record: Mapping[str, Any], place: str) -> Message:

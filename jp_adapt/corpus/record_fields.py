@@ -14,6 +14,11 @@ from typing import Any
 
 from jp_adapt.core.errors import InputError
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 OTHER_SHAPE = "says something beside the conversation; keep one of the two"
 MEDIA = "pictures, sounds and films are not trained on here; take the record out"
 PASSAGE = "is text that the answer needs; put it into a message"
@@ -36,23 +41,24 @@ REFUSED = {
     "developer": "is a system prompt; write it as 'system'",
     "system_prompt": "is a system prompt; write it as 'system'",
 }
-NOTES = frozenset(
-    "annotations annotator author authors category categories channel_name comment comments config content_type conv country create created creator data_source "
-    "dataset date difficulty domain email engine file filename finish_reason genre guid hash id ids idx index info instance_type intent keyword keywords kind "
-    "lang language level licence license link locale logprobs md5 memo meta metadata method model moderation name_of_dataset note notes num number openai_moderation "
-    "origin parallel_tool_calls path perplexity ppl priority provider quality rank rating ratings redacted region remarks revision score scores seed sha1 sha256 "
-    "skill skills source sources split src state stats status style subcategory subject subset subtask tag tags task task_type temperature time timestamp title "
-    "topic topics toxic toxicity type uid updated url urls usage user_id uuid version".split()
+NOTES = _words(
+    "annotations annotator author authors category categories channel_name comment comments config content_type conv country create created creator "
+    "data_source dataset date difficulty domain email engine file filename finish_reason genre guid hash id ids idx index info instance_type intent "
+    "keyword keywords kind lang language level licence license link locale logprobs md5 memo meta metadata method model moderation name_of_dataset "
+    "note notes num number openai_moderation origin parallel_tool_calls path perplexity ppl priority provider quality rank rating ratings redacted "
+    "region remarks revision score scores seed sha1 sha256 skill skills source sources split src state stats status style subcategory subject subset "
+    "subtask tag tags task task_type temperature time timestamp title topic topics toxic toxicity type uid updated url urls usage user_id uuid version"
 )
 NOTE_STARTS = ("num", "n", "is", "has", "score", "meta", "metadata", "stat", "stats", "")
-NOTE_ENDS = frozenset(
-    "id ids idx index uuid hash url urls score scores rating ratings count counts tokens at date time lang language source license licence model name type version "
-    "category tag tags length len".split()
+NOTE_ENDS = _words(
+    "id ids idx index uuid hash url urls score scores rating ratings count counts tokens at date time lang language source license licence model name "
+    "type version category tag tags length len"
 )
 MEDIA_WORDS = frozenset(("image", "images", "video", "videos", "audio", "audios", "pixel", "picture", "pictures"))
-MEANING_WORDS = frozenset(
-    "system prompt prompts instruction instructions history tool tools context contexts message messages question questions answer answers response responses input "
-    "inputs output outputs conversation conversations document documents passage passages reasoning thinking thought thoughts rationale function functions".split()
+MEANING_WORDS = _words(
+    "system prompt prompts instruction instructions history tool tools context contexts message messages question questions answer answers response "
+    "responses input inputs output outputs conversation conversations document documents passage passages reasoning thinking thought thoughts "
+    "rationale function functions"
 )
 LABEL_CHARS, LABEL_SPACES, LABELS = 64, 3, 50
 

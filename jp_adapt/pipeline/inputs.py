@@ -14,7 +14,6 @@ from jp_adapt.pipeline.stages.prepared import is_prepared
 from jp_adapt.recipe.load import LoadedRecipe
 from jp_adapt.recipe.schema import PreferenceStage, Recipe, SftStage, TokenizerStage
 
-
 HASHED_BYTES = 1_000_000_000  # a pinned file of at most so many is compared with its hash at once, others by the run
 READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
 

@@ -120,9 +120,9 @@ def _run_stages(recipe: Recipe, folder: RunFolder, gguf: Path | None, identities
     done: list[str] = []
     base = _run_base(folder, identities["base"], gguf, recipe, done)
     check_base_tokenizer(base, extended=extends(recipe))
-    if recipe.base.path is None and not all(folder.stage(stage.id).done for stage in recipe.stages):  # a base with a path was looked at before
-        if problems := check_base_chats(recipe, base):
-            raise InputError("\n".join(problems))
+    unseen = recipe.base.path is None and not all(folder.stage(stage.id).done for stage in recipe.stages)  # a base with a path was looked at before
+    if unseen and (problems := check_base_chats(recipe, base)):
+        raise InputError("\n".join(problems))
     for stage in recipe.stages:
         stage_folder = folder.stage(stage.id)
         if stage_folder.done:

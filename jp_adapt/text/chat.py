@@ -26,7 +26,7 @@ __all__ = ["TEMPLATES", "TEMPLATE_DATE", "ChatError", "ChatTemplate", "Message",
 
 # role, content; for Alpaca data `input`; of an assistant also `reasoning_content`, `tool_calls`, and `weight`: 0, if it is not trained on
 Message = dict[str, Any]
-Render = Callable[[Sequence[Message], bool], str]  # (messages, whether the prompt of the next answer follows) -> text
+Render = Callable[..., str]  # (messages, whether the prompt of the next answer follows, tools where there are some) -> text
 
 WITH_INPUT = "以下は、タスクを説明する指示と、文脈のある入力の組み合わせです。要求を適切に満たす応答を書きなさい。"
 WITHOUT_INPUT = "以下は、タスクを説明する指示です。要求を適切に満たす応答を書きなさい。"

@@ -23,8 +23,8 @@ from jp_adapt.model.export import export_model
 from jp_adapt.model.lora import target_names
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.preference_watch import PreferenceWatch, last_whole
-from jp_adapt.pipeline.stages.trackers import open_tracker
 from jp_adapt.pipeline.stages.sft import own_chat
+from jp_adapt.pipeline.stages.trackers import open_tracker
 from jp_adapt.pipeline.stages.training import lora_of
 from jp_adapt.recipe.schema import PreferenceStage
 from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
@@ -99,7 +99,7 @@ def _trainer(stage: PreferenceStage, context: Context, start: Path, dtype: torch
     )
     arguments = _arguments(stage, checkpoints, context.recipe.seed, dtype)
 
-    class Trainer(DPOTrainer):
+    class Trainer(DPOTrainer):  # type: ignore[misc]
         """TRL's, on pairs that are encoded already: its own encoding takes the day's date, and special tokens that a user wrote."""
 
         def _prepare_dataset(self, dataset: Any, *arguments: Any, **options: Any) -> Any:
