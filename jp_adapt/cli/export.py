@@ -93,7 +93,7 @@ def _tell(exports: Sequence[GgufExport]) -> None:
         say(f"{export.path.name}: {export.bytes / 1e6:,.0f} MB")
         for line in export.proven:
             say(f"  {line}")
-    for note in exports[0].notes:
+    for note in dict.fromkeys(note for export in exports for note in export.notes):
         say(f"note: {note}")
 
 
@@ -147,7 +147,7 @@ def _add_hub(actions: Any) -> None:
     parser = actions.add_parser(
         "hub",
         help="a model folder to the hub, with its card",
-        description="Send a model folder to the Hugging Face hub in one commit: weights, tokenizer, GGUF files that lie in it, and a card in English and Japanese "
+        description="Send a model folder to the Hugging Face hub in one commit: weights, tokenizer, its GGUF files, and a card in English and Japanese "
         "with scores, criteria of the tokenizer, and the licence of the base.",
     )
     parser.add_argument("model", type=Path, help="folder of a Hugging Face model, such as runs/NAME/stages/model/final")
