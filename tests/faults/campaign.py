@@ -6,6 +6,7 @@ import random
 import shutil
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,10 +25,12 @@ class Tally:
     slowest: float = 0.0
     largest: float = 0.0
     seconds: float = 0.0
+    codes: Counter[int] = field(default_factory=Counter)
 
     def add(self, what: str, outcomes: list[Outcome], wrong: list[str]) -> None:
         """Count one case."""
         self.tried += 1
+        self.codes.update(outcome.code for outcome in outcomes)
         self.slowest = max([self.slowest, *(outcome.seconds for outcome in outcomes)])
         self.largest = max([self.largest, *(outcome.megabytes for outcome in outcomes)])
         if wrong:
@@ -38,10 +41,11 @@ class Tally:
         return (
             f"{self.name:<28} {self.tried:>6,} {self.tried - len(self.lost):>9,} {len(self.lost):>5}"
             f"  {self.slowest:6.1f} s {self.largest:7,.0f} MB {self.seconds:7.0f} s"
+            f"  {', '.join(f'{code}: {number}' for code, number in sorted(self.codes.items()))}"
         )
 
 
-HEADER = f"{'kind':<28} {'tried':>6} {'survived':>9} {'lost':>5}  {'slowest':>8} {'memory':>10} {'all':>9}"
+HEADER = f"{'kind':<28} {'tried':>6} {'survived':>9} {'lost':>5}  {'slowest':>8} {'memory':>10} {'all':>9}  exit codes"
 
 
 def try_inputs(world: World, scratch: Path, *, share: float = 1.0, seed: int = 0, only: str = "") -> list[Tally]:

@@ -16,17 +16,42 @@ Kind = Callable[[random.Random, World, Path], list[str]]
 
 TEMPLATES = [
     *("{{ 1/0 }}", "{{ x", "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", "{{ 'a' * 10**9 }}", "{{ missing }}", "{{ a.b.c }}"),
-    *("{{ range(10**9) | list }}", "{{ ('a' * 9999) | replace('a', 'a' * 9999) }}", "{{ 10 ** (10 ** 9) }}", "{{ a | center(10**9) }}", "{{ a.center(10**9) }}"),
+    *(
+        "{{ range(10**9) | list }}",
+        "{{ ('a' * 9999) | replace('a', 'a' * 9999) }}",
+        "{{ 10 ** (10 ** 9) }}",
+        "{{ a | center(10**9) }}",
+        "{{ a.center(10**9) }}",
+    ),
     *("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", "{{ " + "(" * 2_000 + "}}", "{{ a.encode('foo') }}", "{{ 1e400 | int }}", "{{ '%999999999d' % 1 }}"),
-    *("{% include 'x' %}", "{{ self }}", "{{ a.__class__ }}", "{{ a() }}", "{{ a ~ missing }}", "{{ a | fromjson }}", "{{ ('[' * 999) | fromjson }}", "\x00", "{# "),
-    *("{% set x = a %}" + "{% set x = x ~ x %}" * 60 + "{{ x }}", "{{ [a] | map('nothing') | list }}", "{{ a | sum }}", "{{ lipsum() }}", "{{ cycler }}", "{% raw %}"),
+    *(
+        "{% include 'x' %}",
+        "{{ self }}",
+        "{{ a.__class__ }}",
+        "{{ a() }}",
+        "{{ a ~ missing }}",
+        "{{ a | fromjson }}",
+        "{{ ('[' * 999) | fromjson }}",
+        "\x00",
+        "{# ",
+    ),
+    *(
+        "{% set x = a %}" + "{% set x = x ~ x %}" * 60 + "{{ x }}",
+        "{{ [a] | map('nothing') | list }}",
+        "{{ a | sum }}",
+        "{{ lipsum() }}",
+        "{{ cycler }}",
+        "{% raw %}",
+    ),
 ]
 
 
 def _recipe(rng: random.Random, text: str, folder: Path) -> Path:
     path = folder / "odd.yaml"
     how = rng.randrange(4)
-    changed = change_line_value(rng, text) if how < 2 else change_text(rng, text, YAML_VALUES) if how == 2 else change_line_value(rng, change_line_value(rng, text))
+    changed = (
+        change_line_value(rng, text) if how < 2 else change_text(rng, text, YAML_VALUES) if how == 2 else change_line_value(rng, change_line_value(rng, text))
+    )
     path.write_bytes(changed.encode("utf-8", "surrogatepass") if rng.random() < 0.95 else change_bytes(rng, changed.encode("utf-8", "surrogatepass")))
     return path
 
@@ -43,7 +68,18 @@ def corpus_recipes(rng: random.Random, world: World, folder: Path) -> list[str]:
 
 
 def settings(rng: random.Random, world: World, folder: Path) -> list[str]:
-    keys = ["seed", "name", "title", "base", "base.path", "sources.ja.path", "stages.tok.new_tokens", "stages.cpt.budget", "stages.cpt.optimizer.lr", "stages.²"]
+    keys = [
+        "seed",
+        "name",
+        "title",
+        "base",
+        "base.path",
+        "sources.ja.path",
+        "stages.tok.new_tokens",
+        "stages.cpt.budget",
+        "stages.cpt.optimizer.lr",
+        "stages.²",
+    ]
     keys += ["stages.rows.data", "stages.eval.benchmarks", "stages.eval.data", "stages.eval.suite", "stages.0.id", "stages.99.id", "x.y.z", "", ".", "a." * 99]
     chosen = [f"{rng.choice(keys)}={rng.choice(YAML_VALUES)}" for _ in range(rng.randint(1, 3))]
     return ["check", str(world.recipe), *(part for one in chosen for part in ("-s", one))]
@@ -80,14 +116,20 @@ def data_files(rng: random.Random, world: World, folder: Path) -> list[str]:
     elif kind == "xml":
         content, reader, rows = change_bytes(rng, b"<r>" + b"<q id='1'><a>x</a><b/></q>" * 9 + b"</r>"), "xml", "rows: [q], "
     elif kind == "python":
-        content, reader, rows = change_bytes(rng, b"X = {'a': [1, 'b', None, {'c': (1.5, -2)}]}\n" + b"-" * rng.choice([0, 9_000]) + b"1"), "python", "rows: [X], "
+        content, reader, rows = (
+            change_bytes(rng, b"X = {'a': [1, 'b', None, {'c': (1.5, -2)}]}\n" + b"-" * rng.choice([0, 9_000]) + b"1"),
+            "python",
+            "rows: [X], ",
+        )
     else:
         content = change_bytes(rng, _packed(kind, text))
         reader = kind if kind in ("parquet", "lines") else "jsonl"
     (folder / name).write_bytes(content)
     bench = folder / "bench.yaml"
     file = f"{name}!items.jsonl" if kind == "zip" else name
-    bench.write_text(bench.read_text(encoding="utf-8").replace("{files: [items.jsonl], reader: jsonl}", f"{{files: [{file}], {rows}reader: {reader}}}"), encoding="utf-8")
+    bench.write_text(
+        bench.read_text(encoding="utf-8").replace("{files: [items.jsonl], reader: jsonl}", f"{{files: [{file}], {rows}reader: {reader}}}"), encoding="utf-8"
+    )
     return ["check", "./evaluation.yaml"]
 
 
@@ -126,7 +168,9 @@ def results(rng: random.Random, world: World, folder: Path) -> list[str]:
         path.write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
     if rng.random() < 0.15:
         path.write_bytes(change_bytes(rng, path.read_bytes()))
-    return rng.choice([["eval", "compare", "a", "b"], ["eval", "compare", "a", "b", "--json"], ["eval", "page", "a", "--baseline", "b"], ["eval", "published", "a"]])
+    return rng.choice(
+        [["eval", "compare", "a", "b"], ["eval", "compare", "a", "b", "--json"], ["eval", "page", "a", "--baseline", "b"], ["eval", "published", "a"]]
+    )
 
 
 def run_folders(rng: random.Random, world: World, folder: Path) -> list[str]:
@@ -136,7 +180,9 @@ def run_folders(rng: random.Random, world: World, folder: Path) -> list[str]:
     if path.suffix in (".json", ".yaml") and rng.random() < 0.7:
         path.write_bytes(change_json(rng, json.loads(data)).encode("utf-8", "surrogatepass"))
     else:
-        path.write_bytes(change_bytes(rng, data) if rng.random() < 0.7 else data + rng.choice([b"\0" * 60, b'{"step": 9', b"\n\n", b"[]\n", b'{"step": "x"}\n']))
+        path.write_bytes(
+            change_bytes(rng, data) if rng.random() < 0.7 else data + rng.choice([b"\0" * 60, b'{"step": 9', b"\n\n", b"[]\n", b'{"step": "x"}\n'])
+        )
     return [rng.choice(["status", "report", "status"]), "run", *rng.choice([[], ["--json"]])]
 
 
@@ -192,12 +238,42 @@ def answer_files(rng: random.Random, world: World, folder: Path) -> list[str]:
 def names(rng: random.Random, world: World, folder: Path) -> list[str]:
     odd, other = rng.choice(NAMES), rng.choice(NAMES)
     commands = [
-        *(["check", odd], ["plan", odd], ["show", odd], ["copy", "quickstart", odd], ["copy", odd, "new"], ["status", odd], ["report", odd], ["corpus", "stats", odd]),
-        *(["corpus", "prepare", str(world.corpus), "--out", odd], ["corpus", "prepare", odd, "--out", "out"], ["eval", "compare", odd, other], ["eval", "page", odd]),
-        *(["eval", "page", str(world.runs[0]), "--html", odd], ["tokenizer", "compare", odd, "--texts", str(world.recipe.parent / "en.jsonl")], ["launch", odd, "--slurm"]),
-        *(["judge", odd, "--benchmark", other, "--dry-run"], ["tokenizer", "verify", str(world.base), str(world.base), "--texts", odd], [odd], ["eval", odd, other]),
-        *(["tokenizer", "extend", "--base", odd, "--corpus", other, "--new-tokens", "9", "--out", "out"], ["list", odd], ["check", str(world.recipe), "-s", odd]),
-        *(["tokenizer", "extend", "--base", str(world.base), "--corpus", odd, "--new-tokens", "9", "--out", other], ["check", str(world.recipe), "-s", f"name={odd}"]),
+        *(
+            ["check", odd],
+            ["plan", odd],
+            ["show", odd],
+            ["copy", "quickstart", odd],
+            ["copy", odd, "new"],
+            ["status", odd],
+            ["report", odd],
+            ["corpus", "stats", odd],
+        ),
+        *(
+            ["corpus", "prepare", str(world.corpus), "--out", odd],
+            ["corpus", "prepare", odd, "--out", "out"],
+            ["eval", "compare", odd, other],
+            ["eval", "page", odd],
+        ),
+        *(
+            ["eval", "page", str(world.runs[0]), "--html", odd],
+            ["tokenizer", "compare", odd, "--texts", str(world.recipe.parent / "en.jsonl")],
+            ["launch", odd, "--slurm"],
+        ),
+        *(
+            ["judge", odd, "--benchmark", other, "--dry-run"],
+            ["tokenizer", "verify", str(world.base), str(world.base), "--texts", odd],
+            [odd],
+            ["eval", odd, other],
+        ),
+        *(
+            ["tokenizer", "extend", "--base", odd, "--corpus", other, "--new-tokens", "9", "--out", "out"],
+            ["list", odd],
+            ["check", str(world.recipe), "-s", odd],
+        ),
+        *(
+            ["tokenizer", "extend", "--base", str(world.base), "--corpus", odd, "--new-tokens", "9", "--out", other],
+            ["check", str(world.recipe), "-s", f"name={odd}"],
+        ),
     ]
     return [argument.replace("\0", "") for argument in rng.choice(commands)]
 
@@ -208,8 +284,18 @@ def numbers(rng: random.Random, world: World, folder: Path) -> list[str]:
     judge = ["judge", str(world.answers), "--benchmark", "ja/elyza-tasks-100", "--data", str(world.judge_data), "--dry-run"]
     commands = [
         *([*extend, "--new-tokens", odd], [*extend, "--new-tokens", "9", "--min-count", odd], [*extend, "--new-tokens", "9", "--weights", odd]),
-        *([*extend, "--new-tokens", "9", "--max-token-chars", odd], [*extend, "--new-tokens", "9", "--pad-to", odd], [*judge, "--takes", odd], [*judge, "--price-in", odd]),
-        *([*judge, "--max-cost", odd, "--price-in", "1", "--price-out", odd], [*judge, "--temperature", odd], [*judge, "--max-tokens", odd], [*judge, "--turns", odd]),
+        *(
+            [*extend, "--new-tokens", "9", "--max-token-chars", odd],
+            [*extend, "--new-tokens", "9", "--pad-to", odd],
+            [*judge, "--takes", odd],
+            [*judge, "--price-in", odd],
+        ),
+        *(
+            [*judge, "--max-cost", odd, "--price-in", "1", "--price-out", odd],
+            [*judge, "--temperature", odd],
+            [*judge, "--max-tokens", odd],
+            [*judge, "--turns", odd],
+        ),
         *(["plan", str(world.recipe), "--devices", odd], ["plan", str(world.recipe), "--price", odd], ["launch", "quickstart", "--slurm", "--nodes", odd]),
         *(["run", str(world.recipe), "--processes", odd, "--from", odd], ["eval", "nothing", "--limit", odd], ["eval", "nothing", "--shots", odd]),
     ]
@@ -234,7 +320,9 @@ def texts(rng: random.Random, world: World, folder: Path) -> list[str]:
     (folder / name).write_bytes(data if kind == "jsonl" else change_bytes(rng, data))
     extend = ["tokenizer", "extend", "--base", str(world.base), "--corpus", name, "--new-tokens", "20", "--out", "out"]
     recipe = folder / "corpus.yaml"
-    recipe.write_text(f"format: 1\nname: odd\ntexts: true\nsources:\n  ja: {{path: {name}, language: ja, licence: x, on_error: {rng.choice(['skip', 'refuse'])}}}\n")
+    recipe.write_text(
+        f"format: 1\nname: odd\ntexts: true\nsources:\n  ja: {{path: {name}, language: ja, licence: x, on_error: {rng.choice(['skip', 'refuse'])}}}\n"
+    )
     return rng.choice([extend, ["corpus", "prepare", "./corpus.yaml", "--out", "out"], ["tokenizer", "compare", str(world.base), "--texts", name]])
 
 

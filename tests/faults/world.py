@@ -131,7 +131,9 @@ def _run_folder(folder: Path) -> Path:
         _json(stage / "stage.json", {"id": name, "fingerprint": "ab", "identity": {"seed": 1}, "kind": name, "elapsed_s": 3.5, "results": {}, "format": 1})
         (stage / "metrics.jsonl").write_text("".join(json.dumps({"step": n, "loss": 5.0 - n}) + "\n" for n in range(4)), encoding="utf-8")
     (folder / "stages" / "tok" / "DONE").write_text("ab\n", encoding="utf-8")
-    _json(folder / "run.json", {"format": 1, "name": "small", "created": "2026-01-01T00:00:00+00:00", "jp_adapt": "0.1.0", "recipe": "small.yaml", "command": []})
+    _json(
+        folder / "run.json", {"format": 1, "name": "small", "created": "2026-01-01T00:00:00+00:00", "jp_adapt": "0.1.0", "recipe": "small.yaml", "command": []}
+    )
     _json(folder / "resolved.yaml", {"format": 1, "name": "small", "stages": stages})
     return folder
 
