@@ -1,7 +1,7 @@
 """Peak memory and time of writing a large model: a random bfloat16 one of the shape of Llama-2-7B, or of --layers of its blocks.
 
-`python -m tests.perf export_memory --work=DIR [--layers=32] [--types=BF16,Q8_0,Q4_K_M]`. The model takes 13.5 GB of disk, a file as much again. Each type is written in
-a process of its own, without llama.cpp; the copy of the weights' files beside it says what the disk can do.
+`python -m tests.perf export_memory --work=DIR [--layers=32] [--types=BF16,Q8_0,Q4_K_M]`. The model takes 13.5 GB of disk, a file as much again. Each type is
+written in a process of its own, without llama.cpp; the copy of the weights' files beside it says what the disk can do.
 """
 
 from __future__ import annotations

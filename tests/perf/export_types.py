@@ -1,7 +1,7 @@
 """What each GGUF type costs: KL and bits per character against float32, of SmolLM2-135M-Instruct and of the same extended by 1,000 tokens; and largest errors.
 
-`python -m tests.perf export_types [--work=DIR] [--model=DIR] [--chars=6000] [--types=F16,Q8_0]`. Weights are expanded from the file and computed in float32; what
-llama.cpp's own kernels round on top stands in the lines that `export gguf` prints.
+`python -m tests.perf export_types [--work=DIR] [--model=DIR] [--chars=6000] [--types=F16,Q8_0]`. Weights are expanded from the file and computed in float32;
+what llama.cpp's own kernels round on top stands in the lines that `export gguf` prints.
 """
 
 from __future__ import annotations
