@@ -186,8 +186,8 @@ def next_log_probabilities(folder: Path, ids: Sequence[int]) -> Array:
 def compare_likelihoods(client: httpx2.Client, prompts: Sequence[Sequence[int]], reference: Array, harmless: int) -> Likelihoods:
     """The next token's log-probabilities after each prompt, in llama.cpp and in `reference` [prompts, V], among those that are most likely there.
 
-    The server tells none where the token that it takes ends the answer or is a part of a character. So it is made to take the token `harmless`; what it tells are
-    the model's own probabilities all the same (post_sampling_probs: false).
+    The server tells none where the token that it takes ends the answer or is a part of a character. So it is made to take the token `harmless`; what it
+    tells are the model's own probabilities all the same (post_sampling_probs: false).
     """
     settings = {"n_predict": 1, "temperature": 0, "cache_prompt": True, "post_sampling_probs": False, "logit_bias": [[harmless, 1000.0]]}
     ours, theirs = [], []

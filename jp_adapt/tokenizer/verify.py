@@ -235,7 +235,7 @@ def _dead_pieces(model: Any, tokens: Sequence[tuple[int, bytes | None]]) -> list
 
 def _llama_cpp(base: BpeTokenizer, extended: BpeTokenizer) -> Criterion:
     changed = not base.is_sentencepiece and base.encode(LLAMA_CPP_CHECK) != extended.encode(LLAMA_CPP_CHECK)
-    say = ["its ids differ: llama.cpp's own converter does not recognise it; use jp-adapt export gguf"]
+    say = ["its ids differ: llama.cpp's own converter fails; use jp-adapt export gguf"]
     return _criterion("llama_cpp_check_string", "tokenizers", say if changed else [], 1)
 
 
