@@ -130,6 +130,14 @@ def test_a_padding_token_that_only_the_configuration_knows_is_left_out(tmp_path:
     assert config.fields["pad_token"] is None
 
 
+def test_special_tokens_get_the_name_that_every_version_knows(tmp_path: Path) -> None:
+    given = {"tokenizer_class": "Qwen2Tokenizer", "extra_special_tokens": ["<s>", "</s>"], "additional_special_tokens": ["<s>"]}
+    config = made_of(tmp_path, given)
+    assert "extra_special_tokens" not in config.fields
+    assert config.fields["additional_special_tokens"] == ["<s>", "</s>"]
+    assert made_of(tmp_path, given | {"extra_special_tokens": {"x_token": "<s>"}}).fields["extra_special_tokens"] == {"x_token": "<s>"}
+
+
 def test_an_empty_special_token_is_none(tmp_path: Path) -> None:
     config = made_of(tmp_path, {"tokenizer_class": "LlamaTokenizer", "bos_token": "", "eos_token": ""})
     assert (config.fields["bos_token"], config.conflicts) == (None, [])
