@@ -160,7 +160,7 @@ def _parquet(path: Path) -> Iterator[tuple[int, Record]]:
                 raise InputError(f"{path}: unpacks to more than {MAX_DATA_BYTES:,} bytes; a benchmark is read in one piece")
             yield from ((0, record) for record in batch.to_pylist())
     except (ArrowException, OSError, ValueError, OverflowError) as error:
-        raise InputError(f"{path}: not a parquet file that can be read ({error})") from error
+        raise InputError(f"{path}: not a parquet file that can be read ({one_line(error)})") from error
 
 
 def _parallel(files: list[tuple[Path, str]], split: Split) -> Iterator[tuple[int, Record]]:

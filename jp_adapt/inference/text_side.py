@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,8 @@ from tokenizers import Tokenizer
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, read_text, write_json
 from jp_adapt.core.hashes import sha256_file
-from jp_adapt.text.chat import TEMPLATE_DATE, TEMPLATES, ChatError, Message, render, with_defaults
+from jp_adapt.text.chat import TEMPLATES, Message, with_defaults
+from jp_adapt.text.chat_jinja import DATE_FORMAT, TEMPLATE_DATE, ChatError, render
 from jp_adapt.text.document_ends import document_end as default_end
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.load import load_tokenizer
@@ -59,20 +61,17 @@ class ChatFormat:
     def render(self, turns: Sequence[tuple[str, str]], user: str) -> str:
         """The text of a conversation, turns of (user, answer) and what the user says next, up to the answer that is asked for.
 
-        It is whole: the template says which token begins it, and nothing is put before it.
+        It is whole: the template says which token begins it, and nothing is put before it. InputError where the template does not take the conversation.
         """
         messages = [message for said, answer in turns for message in ({"role": "user", "content": said}, {"role": "assistant", "content": answer})]
         return self.render_messages([*messages, {"role": "user", "content": user}], prompt=True)
 
     def render_messages(self, messages: Sequence[Message], *, prompt: bool) -> str:
-        """The text of messages; with `prompt` also what stands before the answer that is asked for.
-
-        InputError, with the template's own words, where it refuses the conversation or fails.
-        """
+        """The text of messages; with `prompt` also what stands before the answer that is asked for. InputError as above."""
         try:
             return render(self.template, messages, prompt=prompt, date=self.date)
         except ChatError as error:
-            raise InputError(f"the chat template cannot be used here: {error}") from error
+            raise InputError(f"the model's chat template cannot be used: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,12 @@ def read_facts(folder: Path) -> Facts:
     values = [value.get(name) for name in ("document_start", "template_date", "document_end")] if isinstance(value, dict) else [0]
     if not isinstance(value, dict) or value.get("format") != FACTS_FORMAT or not all(one is None or isinstance(one, str) for one in values):
         raise InputError(f"{path}: not in format {FACTS_FORMAT} of jp-adapt {metadata.version('jp-adapt')}; export the model again with this version")
-    return Facts(*values)
+    facts = Facts(*values)
+    try:
+        datetime.strptime(facts.template_date or TEMPLATE_DATE, DATE_FORMAT)
+    except ValueError as error:
+        raise InputError(f"{path}: template_date is '{facts.template_date}', and a date as '{TEMPLATE_DATE}' is needed") from error
+    return facts
 
 
 def special_token(folder: Path, name: str) -> str | None:

@@ -83,6 +83,26 @@ def test_a_prefix_space_is_that_of_the_file(tmp_path: Path, file: bool, given: b
 
 
 @pytest.mark.parametrize(
+    ("parts", "given", "written"),
+    [
+        ({"normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}]}}, False, True),
+        ({"normalizer": None}, True, False),
+        ({"normalizer": None}, None, None),
+        ({"pre_tokenizer": {"type": "Metaspace", "prepend_scheme": "first"}}, False, True),
+        ({"pre_tokenizer": {"type": "Metaspace", "prepend_scheme": "never"}}, True, False),
+    ],
+)
+def test_a_prefix_space_of_a_sentencepiece_tokenizer_is_that_of_the_file(
+    tmp_path: Path, parts: dict[str, Any], given: bool | None, written: bool | None
+) -> None:
+    """llama.cpp's converter believes the configuration."""
+    spec = spec_of(**parts)
+    spec["model"]["byte_fallback"] = True
+    config = made_of(tmp_path, {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": given}, spec)
+    assert config.fields["add_prefix_space"] is written
+
+
+@pytest.mark.parametrize(
     ("config", "files", "message"),
     [
         ({"eos_token": "<end>"}, {}, "eos_token names '<end>', and tokenizer.json has no such added token"),
