@@ -45,7 +45,14 @@ def _jglue(root: Path) -> None:
             }
             for n in rows
         ]
-        data = {"data": [{"title": "動物", "paragraphs": [{"context": "動物 [SEP] 動物園の動物。 ", "qas": questions}]}]}
+        # The answer of every other question stands in the title alone, as some of the real ones do.
+        pages = [(WORDS[n % 12], "動物園の動物。") if n % 2 == 0 else ("動物", f"{WORDS[n % 12]}がいる。") for n in rows]
+        data = {
+            "data": [
+                {"title": title, "paragraphs": [{"context": f"{title} [SEP] {passage} ", "qas": [question]}]}
+                for (title, passage), question in zip(pages, questions, strict=True)
+            ]
+        }
         _text(base / "jsquad-v1.3" / f"{split}-v1.3.json", json.dumps(data, ensure_ascii=False))
 
 

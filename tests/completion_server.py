@@ -17,7 +17,8 @@ from tests.judge_server import JudgeServer, _Handler, served
 
 
 class CompletionServer(JudgeServer):
-    """`kind`: "vllm" knows `prompt_logprobs`; "openai" refuses it and echoes; "deaf" gives no log-probabilities of a prompt. `bos`: put before a text."""
+    """`kind`: "vllm" knows `prompt_logprobs`; "openai" refuses it and echoes; "deaf" gives no log-probabilities of a prompt,
+    "mute" no counts of tokens either. `bos`: put before a text."""
 
     def __init__(self, folder: Path, script: list[str] | None = None, *, kind: str = "vllm", bos: bool = True) -> None:
         super().__init__(script)
@@ -58,8 +59,10 @@ class _CompletionHandler(_Handler):
             ids = prompt if isinstance(prompt, list) else [*server.bos, *server.tokenizer.encode(prompt).ids]
             new, text = self._generated(ids, body)
             choice: dict[str, Any] = {"text": text, "finish_reason": "length", "logprobs": None}
-            if body.get("echo") and server.kind != "deaf":
+            if body.get("echo") and server.kind not in ("deaf", "mute"):
                 choice |= self._echo(ids, new, body)
+        if server.kind == "mute":
+            return 200, {"choices": [choice]}
         return 200, {"choices": [choice], "usage": {"prompt_tokens": len(ids), "completion_tokens": len(new)}}
 
     def _generated(self, ids: list[int], body: dict[str, Any]) -> tuple[list[int], str]:

@@ -16,7 +16,7 @@ def documents(name: str) -> list[str]:
     return [json.loads(line)["text"] for line in (QUICKSTART / name).read_text(encoding="utf-8").splitlines()]
 
 
-def make_pico(folder: Path, *, tied: bool = True, hidden_size: int = 32, special: tuple[str, ...] = ("<|endoftext|>",)) -> Path:
+def make_pico(folder: Path, *, tied: bool = True, hidden_size: int = 32, special: tuple[str, ...] = ("<|endoftext|>",), positions: int = 512) -> Path:
     """A randomly initialised Llama of 2 layers with a byte-level tokenizer of 500 English tokens, as a Hugging Face folder. The first of `special` is BOS and
     EOS."""
     import torch
@@ -41,7 +41,7 @@ def make_pico(folder: Path, *, tied: bool = True, hidden_size: int = 32, special
         num_hidden_layers=2,
         num_attention_heads=4,
         num_key_value_heads=2,
-        max_position_embeddings=512,
+        max_position_embeddings=positions,
         tie_word_embeddings=tied,
         bos_token_id=0,
         eos_token_id=0,

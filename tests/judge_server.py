@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import threading
@@ -29,6 +30,7 @@ class JudgeServer(ThreadingHTTPServer):
         self.script, self.key, self.pause_s = list(script or []), key, pause_s
         self.lock = threading.Lock()
         self.bodies: list[dict[str, Any]] = []
+        self.headers: list[dict[str, str]] = []
         self.behaviours: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         self.retries_after: list[float] = []
@@ -72,7 +74,7 @@ def grade_of(prompt: str) -> int:
 
 def verdict_of(body: dict[str, Any]) -> str:
     """What a good judge says, in the form that the prompt asks for."""
-    prompt = body["messages"][-1]["content"]
+    prompt = next(message["content"] for message in body["messages"] if message["role"] == "user")
     grade = grade_of(prompt)
     if "評価フォーマット" in prompt:
         return json.dumps({"reason": "理由", "grade": grade}, ensure_ascii=False)
@@ -94,6 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, {"error": f"wrong key {self.headers.get('Authorization')}"})
             return
         time.sleep(self.server.pause_s)
+        self.server.headers.append(dict(self.headers))
         getattr(self, "_" + self.server.next(body).replace("-", "_"))(body)
 
     def _send(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
@@ -151,6 +154,84 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             time.sleep(0.05)
         self.close_connection = True
+
+    def _drip_headers(self, body: dict[str, Any]) -> None:
+        """A header now and then, and never the last."""
+        self._now_and_then(b"HTTP/1.1 200 OK\r\n", b"X-Wait: 1\r\n")
+
+    def _continue(self, body: dict[str, Any]) -> None:
+        """An interim answer now and then, and never the final one."""
+        self._now_and_then(b"", b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _now_and_then(self, first: bytes, then: bytes) -> None:
+        self.wfile.write(first)
+        for _ in range(40):
+            self.wfile.write(then)
+            self.wfile.flush()
+            time.sleep(0.05)
+        self.close_connection = True
+
+    def _packed(self, body: dict[str, Any]) -> None:
+        self._send(200, gzip.compress(json.dumps(self._chat(verdict_of(body), body)).encode()), {"Content-Encoding": "gzip"})
+
+    def _endless(self, body: dict[str, Any]) -> None:
+        """A body without a length, larger than the bound that the test sets."""
+        self.send_response(200)
+        self.end_headers()
+        for _ in range(64):
+            self.wfile.write(b" " * 1024)
+        self.close_connection = True
+
+    def _repeats_the_key(self, body: dict[str, Any]) -> None:
+        verdict = json.loads(verdict_of(body))
+        said = json.dumps(verdict | {"reason": f"鍵は{self.headers.get('Authorization')}"}, ensure_ascii=False)
+        self._send(200, self._chat(said, body) | {"id": self.headers.get("Authorization")})
+
+    def _odd_finish(self, body: dict[str, Any]) -> None:
+        """Half a surrogate pair where the reason of the end is told."""
+        reply = self._chat(verdict_of(body), body) | {"choices": [{"message": {"content": verdict_of(body)}, "finish_reason": "\ud800"}]}
+        self._send(200, json.dumps(reply).encode())
+
+    def _odd_counts(self, body: dict[str, Any]) -> None:
+        self._send(200, self._chat(verdict_of(body), body) | {"usage": {"prompt_tokens": 10**200, "completion_tokens": 2**53}})
+
+    def _longest_count(self, body: dict[str, Any]) -> None:
+        """A number that JSON may hold and nothing reads."""
+        self._send(200, json.dumps(self._chat(verdict_of(body), body)).replace('"completion_tokens": 7', f'"completion_tokens": {"9" * 400}').encode())
+
+    def _digits(self, body: dict[str, Any]) -> None:
+        """A judge that fell into a loop of digits."""
+        self._send(200, self._chat('{"grade": ' + "4" * 4301 + "}", body))
+
+    def _nested(self, body: dict[str, Any]) -> None:
+        self._send(200, self._chat('{"grade": ' + "[" * 3000, body))
+
+    def _thought(self, body: dict[str, Any]) -> None:
+        self._send(200, self._chat(f"<think>\n1か。\n</think>\n\n{verdict_of(body)}", body))
+
+    def _cut_in_thought(self, body: dict[str, Any]) -> None:
+        """What OpenAI's and vLLM's reasoning models give where max_tokens ends within the thought."""
+        message = {"role": "assistant", "content": None, "reasoning_content": "1か。"}
+        self._send(200, {"choices": [{"message": message, "finish_reason": "length"}], "usage": {"prompt_tokens": 9, "completion_tokens": 5}})
+
+    def _refuses_to_say(self, body: dict[str, Any]) -> None:
+        message = {"role": "assistant", "content": None, "refusal": "I cannot help with that."}
+        self._send(200, {"choices": [{"message": message, "finish_reason": "stop"}]})
+
+    def _parts(self, body: dict[str, Any]) -> None:
+        """Mistral's reasoning models answer in parts."""
+        parts = [{"type": "thinking", "thinking": [{"type": "text", "text": "1か。"}]}, {"type": "text", "text": verdict_of(body)}]
+        self._send(200, self._chat(parts, body))
+
+    def _wants_max_completion_tokens(self, body: dict[str, Any]) -> None:
+        if "max_tokens" in body:
+            said = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+            self._send(400, {"error": {"message": said, "type": "invalid_request_error", "param": "max_tokens", "code": "unsupported_parameter"}})
+        else:
+            self._ok(body)
+
+    def _own_temperature(self, body: dict[str, Any]) -> None:
+        self._send(400, {"error": {"message": "Unsupported value: 'temperature' does not support 0 with this model.", "param": "temperature"}})
 
     def _malformed(self, body: dict[str, Any]) -> None:
         self._send(200, b'{"choices": [{"message": {"content": "{\\"grade\\": 5')

@@ -124,7 +124,7 @@ def test_killed_in_every_stage_and_gone_on_with_gives_the_same_weights_bit_for_b
     assert weights(out) == weights(finished)
     steps = [json.loads(line)["step"] for line in (out / "stages" / "cpt" / "metrics.jsonl").read_text().splitlines()]
     assert steps == list(range(1, len(steps) + 1))
-    scores = [json.loads((run / "stages" / "eval" / "final" / "scores.json").read_text(encoding="utf-8")) for run in (out, finished)]
+    scores = [json.loads((run / "stages" / "eval" / "final" / "evaluation.json").read_text(encoding="utf-8")) for run in (out, finished)]
     assert scores[0] == scores[1]
     assert not list(out.rglob("*.tmp"))
 
@@ -151,7 +151,7 @@ def test_from_redoes_and_keeps_the_old_folder(recipe, finished, tmp_path):
     out = tmp_path / "copy"
     shutil.copytree(finished, out)
     assert run_recipe(load_recipe(recipe), out, redo_from="eval").stages_done == ["eval"]
-    assert (out / "stages" / "eval.old-1" / "final" / "scores.json").is_file()
+    assert (out / "stages" / "eval.old-1" / "final" / "evaluation.json").is_file()
 
 
 def test_a_folder_with_other_files_is_refused(recipe, tmp_path, capsys):

@@ -116,7 +116,7 @@ def test_it_runs_from_end_to_end(name, bases, texts, tmp_path):
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     ids = tokenizer("今日は雨です。", return_tensors="pt").input_ids
     assert torch.isfinite(model(ids).logits).all()
-    scores = json.loads((tmp_path / "run" / "stages" / "eval" / "final" / "scores.json").read_text(encoding="utf-8"))
+    scores = json.loads((tmp_path / "run" / "stages" / "eval" / "final" / "evaluation.json").read_text(encoding="utf-8"))
     assert [text["id"] for text in scores["texts"]] == ["ja_heldout", "en_heldout"]
     sft = next((stage for stage in loaded.recipe.stages if isinstance(stage, SftStage)), None)
     if sft is not None:

@@ -20,6 +20,10 @@ done: list[str] = result.stages_done
 scores = jp_adapt.evaluate(Path("model"), Path("scores"), suite="quick")
 values: list[float | None] = [metric.value for entry in scores.benchmarks for metric in entry.metrics.values()]
 comparison = jp_adapt.compare_scores("scores/a", "scores/b")
+verdicts: list[str] = [entry.verdict for pair in comparison.pairs for entry in pair.benchmarks]
+model: str = jp_adapt.read_scores("scores/a").model_name
+bits: float | None = result.summary.headline.bits_per_char_ja.adapted
+finished: list[bool] = [run.done for run in jp_adapt.runs("runs").runs]
 loaded = jp_adapt.load_tokenizer(Path("tokenizer.json"))
 ids: list[int] = loaded.tokenizer.encode("日本語")
 difference: float = jp_adapt.merge_adapter(Path("adapter"), Path("base"), Path("out"))

@@ -33,6 +33,18 @@ class Split(Part):
         None, pattern=r"^[0-9a-f]{64}$", description="of the file as it is at `revision`; of several, of the lines that `sha256sum FILES` prints for them"
     )
 
+    @model_validator(mode="after")
+    def _inside(self) -> Split:
+        for file in self.files:
+            parts = file.partition("!")[0].split("/")
+            if file.startswith("/") or ".." in parts:
+                raise ValueError(f"files: {file[:80]!r} leads out of the data folder; name what lies in it")
+            if parts.count("**") > 1 or any("**" in part and part != "**" for part in parts):
+                raise ValueError(f"files: {file[:80]!r}: '**' stands once, and alone between two slashes")
+        if self.reader in ("xml", "python") and not self.rows:
+            raise ValueError(f"reader {self.reader} needs 'rows': the tag of a record, or the constant and the keys below it")
+        return self
+
 
 class Data(Part):
     """Where the items are. Without `folder` the files lie beside the declaration; with it, in that folder of `--data DIR`."""

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import ast
 import csv
+import glob
 import gzip
 import io
-import json
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 from xml.etree import ElementTree
 
 from jp_adapt.benchmarks.benchmark import Split
-from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import not_utf8
+from jp_adapt.core.errors import InputError, one_line
+from jp_adapt.core.files import is_file, not_utf8
+from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.core.hashes import sha256_file
 
 Record = dict[str, Any]
 BOM = "\ufeff"
+MAX_DATA_BYTES = 128 * 2**20  # of a file, unpacked: the largest one of a shipped declaration has 47 MB
+MAX_RECORDS = 1_000_000
+MAX_PYTHON = 2**20
+BATCH_ROWS = 16  # of a parquet file in memory at a time
 
 
 @dataclass(frozen=True)
@@ -43,6 +52,8 @@ def read_split(split: Split, folder: Path) -> Records:
         sha256[path.relative_to(folder).as_posix()] = sha256_file(path)
     for (path, _), part in zip(files, parts, strict=False):
         for number, record in part:
+            if len(records) == MAX_RECORDS:
+                raise InputError(f"{path}: more than {MAX_RECORDS:,} records; a benchmark is read in one piece")
             records.append(record | {"_file": path.name.split(".")[0], "_line": number, "_index": len(records)})
             places.append(f"{path}:{number}" if number else f"{path}: record {len(records)}")
     return Records(records, places, sha256)
@@ -52,11 +63,11 @@ def _expand(folder: Path, pattern: str) -> list[tuple[Path, str]]:
     """(file, member of the zip or "") of a path or pattern inside `folder`."""
     name, _, member = pattern.partition("!")
     if any(char in name for char in "*?["):
-        found = sorted(folder.glob(name))
+        found = sorted(glob.glob(name, root_dir=folder, recursive=True))  # noqa: PTH207 (Path.glob refuses `a**b`, and matches hidden files)
         if not found:
             raise InputError(f"{folder / name}: no such file; is the benchmark's repository complete there?")
-        return [(path, member) for path in found]
-    if not (folder / name).is_file():
+        return [(folder / path, member) for path in found]
+    if not is_file(folder / name):
         raise InputError(f"{folder / name}: no such file; give with --data the folder that holds the benchmark's repository")
     return [(folder / name, member)]
 
@@ -64,17 +75,23 @@ def _expand(folder: Path, pattern: str) -> list[tuple[Path, str]]:
 def _read(path: Path, member: str) -> str:
     """The text of a file, unpacked. A byte order mark at its beginning is dropped: spreadsheets write it, and it belongs to no field."""
     try:
-        if member:
-            with zipfile.ZipFile(path) as archive:
-                data = archive.read(member)
-        else:
-            data = path.read_bytes()
-        if path.suffix == ".gz":
-            data = gzip.decompress(data)
+        with ExitStack() as stack:
+            file: IO[bytes]
+            if member:
+                archive = stack.enter_context(zipfile.ZipFile(path))
+                file = stack.enter_context(archive.open(member))
+            else:
+                file = stack.enter_context(path.open("rb"))
+            if path.suffix == ".gz":
+                file = cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=file)))
+            data = file.read(MAX_DATA_BYTES + 1)
     except KeyError:
         raise InputError(f"{path}: no member '{member}' in this archive") from None
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, ValueError, struct.error) as error:
+        # zipfile: RuntimeError for a password and, as NotImplementedError, for a packing that it does not know; ValueError and struct.error where it is damaged
+        raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
+    if len(data) > MAX_DATA_BYTES:
+        raise InputError(f"{path}: holds more than {MAX_DATA_BYTES:,} bytes; a benchmark is read in one piece")
     try:
         return data.decode("utf-8").removeprefix(BOM)
     except UnicodeDecodeError as error:
@@ -100,20 +117,14 @@ def _records(path: Path, member: str, split: Split) -> Iterator[tuple[int, Recor
             raise InputError(f"{path}:{error.position[0]}: not valid XML ({error})") from error
         yield from ((0, _element(node)) for node in root.iter(split.rows[-1]))
     else:
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}:{error.lineno}: not valid JSON ({error.msg})") from error
+        value = parse_json(text, str(path), number_lines=True)
         yield from ((0, record) for record in _descend(value, split.rows, path))
 
 
 def _jsonl(text: str, path: Path) -> Iterator[tuple[int, Record]]:
     for number, line in enumerate(text.split("\n"), start=1):  # not splitlines: U+2028 may stand inside a text
         if line.strip():
-            try:
-                value = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise InputError(f"{path}:{number}: not valid JSON ({error.msg})") from error
+            value = parse_json(line, f"{path}:{number}")
             if not isinstance(value, dict):
                 raise InputError(f"{path}:{number}: not a JSON object")
             yield number, value
@@ -141,11 +152,15 @@ def _parquet(path: Path) -> Iterator[tuple[int, Record]]:
     import pyarrow.parquet as parquet
     from pyarrow import ArrowException
 
+    size = 0
     try:
-        for batch in parquet.ParquetFile(path).iter_batches():
+        for batch in parquet.ParquetFile(path).iter_batches(batch_size=BATCH_ROWS):
+            size += batch.nbytes
+            if size > MAX_DATA_BYTES:
+                raise InputError(f"{path}: unpacks to more than {MAX_DATA_BYTES:,} bytes; a benchmark is read in one piece")
             yield from ((0, record) for record in batch.to_pylist())
-    except (ArrowException, OSError) as error:
-        raise InputError(f"{path}: not a parquet file that can be read ({error})") from error
+    except (ArrowException, OSError, ValueError, OverflowError) as error:
+        raise InputError(f"{path}: not a parquet file that can be read ({one_line(error)})") from error
 
 
 def _parallel(files: list[tuple[Path, str]], split: Split) -> Iterator[tuple[int, Record]]:
@@ -159,12 +174,14 @@ def _parallel(files: list[tuple[Path, str]], split: Split) -> Iterator[tuple[int
 
 def _constant(text: str, name: str, path: Path) -> Any:
     """The value of a constant of a Python file, parsed and never run (MGSM's examples are published so)."""
+    if len(text) > MAX_PYTHON:
+        raise InputError(f"{path}: has more than {MAX_PYTHON:,} characters, too many for a file of constants")
     try:
         for statement in ast.parse(text).body:
             if isinstance(statement, ast.Assign) and any(isinstance(target, ast.Name) and target.id == name for target in statement.targets):
                 return ast.literal_eval(statement.value)
-    except (SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: '{name}' is no constant that can be read ({error})") from error
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:  # the last two: Python's parser, of deep nesting
+        raise InputError(f"{path}: '{name}' is no constant that can be read ({one_line(error)})") from error
     raise InputError(f"{path}: no constant '{name}'")
 
 
@@ -178,7 +195,7 @@ def _descend(value: Any, keys: list[str], path: Path) -> Iterator[Record]:
     elif not keys:
         yield from (value.values() if value and all(isinstance(entry, dict) for entry in value.values()) else [value])
     elif keys[0] not in value:
-        raise InputError(f"{path}: an object has no '{keys[0]}'; it has: {', '.join(value)}")
+        raise InputError(f"{path}: an object has no '{keys[0]}'; it has: {', '.join(map(str, value))}")
     else:
         above = {key: entry for key, entry in value.items() if key != keys[0]}
         yield from (above | record for record in _descend(value[keys[0]], keys[1:], path))

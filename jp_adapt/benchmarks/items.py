@@ -15,6 +15,7 @@ from jp_adapt.benchmarks.files import Record, read_split
 from jp_adapt.benchmarks.part import Part
 from jp_adapt.benchmarks.templates import render, value_of
 from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.files import is_file
 from jp_adapt.core.shipped import shipped_benchmarks, shipped_suites
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import load_yaml
@@ -54,7 +55,7 @@ def load_declaration(name: str) -> tuple[Benchmark, Path]:
     """The declaration of a shipped benchmark ("ja/jnli") or of a file, without its items. UsageError with file:line when it is wrong or unknown."""
     shipped = shipped_benchmarks()
     path = shipped.get(name) or Path(name)
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"no benchmark '{name}'{did_you_mean(name, shipped)}; shipped benchmarks: {', '.join(shipped) or 'none'}")
     return _validated(Benchmark, path), path
 
@@ -63,7 +64,7 @@ def load_suite(name: str) -> Suite:
     """A shipped suite ("ja-core"), or a suite file."""
     shipped = shipped_suites()
     path = shipped.get(name) or Path(name)
-    if not path.is_file():
+    if not is_file(path):
         raise UsageError(f"no suite '{name}'{did_you_mean(name, shipped)}; shipped suites: {', '.join(shipped) or 'none'}")
     return _validated(Suite, path)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,7 @@ from jp_adapt.core.suggest import did_you_mean
 
 SLOTS = ("question_1", "question_2", "answer_1", "answer_2", "reference_1", "reference_2", "criteria", "answer_a", "answer_b")
 _SLOT = re.compile(r"\{(" + "|".join(SLOTS) + r")\}")
+Grade = Annotated[int, Field(ge=-1000, le=1000)]
 AnswerFormat = Literal["json_grade", "bracketed_rating", "last_line_choice"]
 
 
@@ -57,12 +58,12 @@ class JudgeTask(Part):
     source: str
     kind: Literal["score", "pair"] = Field(description="score: one answer gets a number; pair: two answers side by side, one wins or it is a tie")
     answer_format: AnswerFormat
-    scale: tuple[int, int] | None = Field(None, strict=False, description="lowest and highest score")
-    empty_answer: int | None = Field(None, description="score of an empty answer, which is then not sent to the judge")
+    scale: tuple[Grade, Grade] | None = Field(None, strict=False, description="lowest and highest score")
+    empty_answer: int | None = Field(None, ge=-1000, le=1000, description="score of an empty answer, which is then not sent to the judge")
     response_format: Literal["json_object"] | None = None
-    temperature: float = Field(0.0, ge=0)
-    max_tokens: int = Field(gt=0, description="most tokens of a judgement")
-    typical_output_chars: int = Field(gt=0, description="characters of a usual judgement, for the estimate of the cost")
+    temperature: float = Field(0.0, ge=0, le=100)
+    max_tokens: int = Field(gt=0, le=2**20, description="most tokens of a judgement")
+    typical_output_chars: int = Field(gt=0, le=10**6, description="characters of a usual judgement, for the estimate of the cost")
     items: JudgeItems
     references: str | None = Field(None, description="file of reference answers, relative to the folder of the data")
     prompts: list[JudgePrompt] = Field(min_length=1)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field, model_validator
 
 from jp_adapt.benchmarks.declaration import load_declaration
-from jp_adapt.benchmarks.part import Part
+from jp_adapt.benchmarks.part import Count, Part, Positive
 from jp_adapt.benchmarks.profiles import score_name
 from jp_adapt.core.shipped import shipped_published
+
+Score = Annotated[float, Field(ge=-1e9, le=1e9)]
 
 
 class Column(Part):
@@ -15,10 +19,10 @@ class Column(Part):
 
     benchmark: str = Field(description="id of the benchmark here")
     profile: str = Field(description="profile that measures it in the same way")
-    shots: int = Field(ge=0)
+    shots: int = Field(ge=0, le=1000)
     metric: str
-    scale: float = Field(1.0, gt=0, description="the table's value for a perfect score: 100 for per cent")
-    items: int | None = Field(None, gt=0, description="number of items that were measured, where it is known: it gives the interval of a share")
+    scale: Positive = Field(1.0, description="the table's value for a perfect score: 100 for per cent")
+    items: Count | None = Field(None, description="number of items that were measured, where it is known: it gives the interval of a share")
 
     @property
     def name(self) -> str:
@@ -36,7 +40,7 @@ class PublishedTable(Part):
     note: str = ""
     assumed: str = Field("", description="what of the protocol the source does not say, and is taken for granted here")
     columns: list[Column] = Field(min_length=1)
-    models: dict[str, list[float | None]] = Field(description="model -> its scores, one for each column; null where there is none")
+    models: dict[str, list[Score | None]] = Field(description="model -> its scores, one for each column; null where there is none")
 
     @model_validator(mode="after")
     def _rectangular(self) -> PublishedTable:

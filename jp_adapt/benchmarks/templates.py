@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.core.errors import UsageError
+from jp_adapt.core.errors import UsageError, one_line
 
 if TYPE_CHECKING:
-    from jinja2.sandbox import SandboxedEnvironment
+    from collections.abc import Callable
+
+    from jp_adapt.text.template_bounds import BoundedEnvironment
 
 Fields = dict[str, Any]
+MAX_SHOWN = 200  # characters of a template in a message
 
 
 @cache
-def environment() -> SandboxedEnvironment:
-    """The sandbox. Text is taken as it is: trailing newlines stay, nothing is escaped. `fromjson` parses a field that holds JSON."""
-    from jinja2 import StrictUndefined
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+def environment() -> BoundedEnvironment:
+    """The one environment; Jinja is loaded with the first template."""
+    from jp_adapt.text.template_bounds import BoundedEnvironment
 
-    sandbox = ImmutableSandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
-    sandbox.filters["fromjson"] = json.loads
-    return sandbox
+    return BoundedEnvironment()
 
 
 @cache
@@ -47,34 +46,52 @@ def checked_expression(text: str) -> str:
     return _checked(text, _expression, "expression")
 
 
-def _checked(text: str, compile_text: Any, what: str) -> str:
-    from jinja2 import TemplateSyntaxError
+def _checked(text: str, compile_text: Callable[[str], Any], what: str) -> str:
+    from jp_adapt.text.template_bounds import MAX_TEMPLATE
 
+    if len(text) > MAX_TEMPLATE:
+        raise ValueError(f"a Jinja {what} of {len(text):,} characters; at most {MAX_TEMPLATE:,} are read")
     try:
         compile_text(text)
-    except TemplateSyntaxError as error:
-        raise ValueError(f"not a Jinja {what} ({error.message})") from error
+    except Exception as error:  # Jinja's own, and Python's for what Jinja makes of it: nesting is RecursionError, MemoryError or SyntaxError by its kind
+        raise ValueError(f"not a Jinja {what} ({_reason(error)})") from error
     return text
 
 
 def render(template: str, fields: Fields) -> str:
     """A template filled in. UsageError for a template that cannot be filled from these fields."""
-    from jinja2 import TemplateError
-
+    environment().fill_purse()
     try:
         return str(_template(template).render(fields))
-    except (TemplateError, TypeError, ValueError) as error:
-        raise UsageError(f"template {template!r} cannot be filled in ({error}); fields: {', '.join(sorted(fields))}") from error
+    except Exception as error:  # what an expression raises is anything that Python raises: ZeroDivisionError, LookupError, OverflowError, ...
+        raise UsageError(f"template {_shown(template)} cannot be filled in ({_reason(error)}); fields: {_shown_names(fields)}") from error
 
 
 def value_of(expression: str, fields: Fields) -> Any:
     """Value of a Jinja expression over the fields. UsageError where it has none."""
-    from jinja2 import TemplateError, Undefined
+    from jinja2 import Undefined
 
+    environment().fill_purse()
     try:
         value = _expression(expression)(fields)
-    except (TemplateError, TypeError, ValueError, KeyError) as error:
-        raise UsageError(f"expression {expression!r} has no value ({error}); fields: {', '.join(sorted(fields))}") from error
+    except Exception as error:  # as in `render`
+        raise UsageError(f"expression {_shown(expression)} has no value ({_reason(error)}); fields: {_shown_names(fields)}") from error
     if isinstance(value, Undefined):
-        raise UsageError(f"expression {expression!r} has no value; fields: {', '.join(sorted(fields))}")
+        raise UsageError(f"expression {_shown(expression)} has no value; fields: {_shown_names(fields)}")
     return value
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    text = one_line(error)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}...")
+
+
+def _shown_names(fields: Fields) -> str:
+    names = ", ".join(sorted(map(str, fields)))
+    return names if len(names) <= MAX_SHOWN else f"{names[:MAX_SHOWN]}..."

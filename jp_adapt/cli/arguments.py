@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 LARGEST = 2**31 - 1
+MOST_PROCESSES = 1_024
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -13,6 +14,25 @@ def names(text: str) -> tuple[str, ...]:
     if not found:
         raise argparse.ArgumentTypeError("nothing is named")
     return found
+
+
+def amount(text: str) -> float:
+    """A number from 0 to `LARGEST`."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= LARGEST:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of at least 0 and at most {LARGEST:,}")
+    return number
+
+
+def processes(text: str) -> int:
+    """A number of processes: a mistyped one must not fill the machine."""
+    number = positive(text)
+    if number > MOST_PROCESSES:
+        raise argparse.ArgumentTypeError(f"'{text}' processes are more than {MOST_PROCESSES:,}")
+    return number
 
 
 def positive(text: str) -> int:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.cli.arguments import names, positive
+from jp_adapt.cli.arguments import names, positive, processes
 from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 
@@ -32,7 +32,8 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the upstream repositories of the benchmarks")
     parser.add_argument("--profile", metavar="P", help="whose prompts and scorers (default: the suite's, else jp-adapt)")
     parser.add_argument("--shots", type=_count, metavar="K", help="examples before each item (default: the protocol's)")
-    parser.add_argument("--limit", type=positive, metavar="N", help="measure the first N items of each benchmark")
+    parser.add_argument("--limit", type=positive, metavar="N", help="measure a sample of N items of each benchmark, categories and labels in their shares")
+    parser.add_argument("--seed", type=_seed, default=0, metavar="S", help="of the sample: the same items for every model (default: 0)")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="arithmetic (default: auto)")
     parser.add_argument("--prompt-set", action="store_true", help="measure every wording of the prompt: mean and range")
     parser.add_argument("--overlap", type=Path, metavar="FILE", help="overlap of items with a training corpus: clean and touched items apart")
@@ -44,7 +45,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--check-batches", type=positive, metavar="N", help="ask N items of each benchmark again, alone and in other batches: answers that flip"
     )
-    parser.add_argument("--processes", type=positive, metavar="N", help="measure with N processes of this machine (one per GPU)")
+    parser.add_argument("--processes", type=processes, metavar="N", help="measure with N processes of this machine (one per GPU)")
     parser.add_argument("--backend", default="local", metavar="NAME", help="what computes: local, vllm, or an engine of a plugin (default: local)")
     parser.add_argument("--plugin", action="append", default=[], metavar="NAME", help="use an installed plugin: its metrics and engines")
     parser.add_argument("--endpoint", metavar="URL", help="ask a model behind an OpenAI-compatible address, ending in /v1")
@@ -60,6 +61,12 @@ def add_parser(verbs: Any) -> None:
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > 64:
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 to 64")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at most 18 digits")
     return int(text)
 
 
@@ -97,6 +104,7 @@ def main(args: argparse.Namespace) -> int:
         profile=args.profile,
         shots=args.shots,
         limit=args.limit,
+        seed=args.seed,
         dtype=args.dtype,
         prompt_set=args.prompt_set,
         allow_code_execution=args.allow_code_execution,

@@ -31,5 +31,7 @@ def main(args: argparse.Namespace) -> int:
         print(f"not exported: {name}: {reason}")
     for name, reason in export.limits:
         print(f"exported with limits: {name}: {reason}")
+    for text in export.not_carried:
+        print(f"no task carries {text}")
     print(f"{len(export.tasks)} tasks in {args.out}; run them with: lm_eval --include_path {args.out} --tasks jp_adapt_{args.profile} ...")
     return 0

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.arguments import amount, positive
 from jp_adapt.cli.output import print_json
 
 EPILOG = """Answers are the outputs.jsonl of an evaluation (or its folder), FastChat's or Rakuda's answer file, or gpt4-autoeval's preds.jsonl. Every
@@ -25,29 +24,19 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the judgements; the same folder again goes on")
     parser.add_argument("--takes", type=positive, default=1, metavar="K", help="judge everything K times (default: 1)")
     parser.add_argument("--parallel", type=positive, default=4, metavar="N", help="requests at a time (default: 4)")
-    parser.add_argument("--timeout", type=_amount, default=120.0, metavar="S", help="seconds for one request (default: 120)")
-    parser.add_argument("--temperature", type=_amount, metavar="T", help="instead of the declaration's")
+    parser.add_argument("--timeout", type=amount, default=120.0, metavar="S", help="seconds for one request (default: 120)")
+    parser.add_argument("--temperature", type=amount, metavar="T", help="instead of the declaration's")
     parser.add_argument("--max-tokens", type=positive, metavar="N", help="most tokens of a judgement, instead of the declaration's")
     parser.add_argument("--turns", type=positive, metavar="N", help="judge the first N turns of each answer alone")
     parser.add_argument("--no-response-format", dest="response_format", action="store_false", help="for endpoints that do not know `response_format`")
-    parser.add_argument("--price-in", type=_amount, metavar="P", help="price of a million tokens in")
-    parser.add_argument("--price-out", type=_amount, metavar="P", help="price of a million tokens out")
-    parser.add_argument("--max-cost", type=_amount, metavar="C", help="ask for nothing once this run has cost so much")
+    parser.add_argument("--price-in", type=amount, metavar="P", help="price of a million tokens in")
+    parser.add_argument("--price-out", type=amount, metavar="P", help="price of a million tokens out")
+    parser.add_argument("--max-cost", type=amount, metavar="C", help="ask for nothing once this run has cost so much")
     parser.add_argument("--calibrate", nargs="+", type=Path, default=[], metavar="FILE", help="recorded judgements, or a ranking, to compare with")
     parser.add_argument("--recorded", nargs="+", type=Path, metavar="FILE", help="summarise recorded judgements instead; nothing is asked")
     parser.add_argument("--dry-run", action="store_true", help="say how many requests and tokens it would take")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(main=main)
-
-
-def _amount(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of at least 0")
-    return number
 
 
 def main(args: argparse.Namespace) -> int:
@@ -81,7 +70,7 @@ def main(args: argparse.Namespace) -> int:
         print_json(report)
     else:
         print("\n".join(_lines(report)))
-    return 1 if report.get("requests_failed") else 0
+    return 1 if report.get("requests_failed") or report.get("models_without_verdict") else 0
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
@@ -123,9 +112,12 @@ def _costs(report: dict[str, Any]) -> list[str]:
     lines.append(
         f"{usage['requests']:,} requests ({usage['fresh_requests']:,} now), {usage['tokens_in']:,} tokens in, {usage['tokens_out']:,} out{unknown}: {cost}"
     )
+    if report["asked_again"]:
+        lines.append(f"{report['asked_again']} of {report['judgements']} judgements were asked for again: the first answer was not in the form asked for")
     if report["without_verdict"]:
         why = "; ".join(sorted({failure["why"] for failure in report["failures"]})[:3])
         lines.append(f"{report['without_verdict']} of {report['judgements']} judgements have no verdict: {why}")
+    lines += [f"no answer of {model} has a verdict" for model in report["models_without_verdict"]]
     return lines
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.core.errors import UsageError
+from jp_adapt.cli.arguments import processes
 
 
 def add_parser(verbs: Any) -> None:
@@ -18,9 +18,9 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("recipe", help="name of a shipped recipe, or path of a recipe file")
     parser.add_argument("--slurm", action="store_true", required=True, help="a script for sbatch (the one kind there is)")
     parser.add_argument("--out", type=Path, help="run folder, on a disk that all nodes see (default: runs/NAME)")
-    parser.add_argument("--nodes", type=int, default=1, help="(default: 1)")
-    parser.add_argument("--gpus", type=int, default=8, help="of each node (default: 8)")
-    parser.add_argument("--cpus", type=int, default=32, help="cores of each node (default: 32)")
+    parser.add_argument("--nodes", type=processes, default=1, help="(default: 1)")
+    parser.add_argument("--gpus", type=processes, default=8, help="of each node (default: 8)")
+    parser.add_argument("--cpus", type=processes, default=32, help="cores of each node (default: 32)")
     parser.add_argument("--time", default="24:00:00", help="(default: 24:00:00)")
     parser.add_argument("--partition", help="Slurm partition")
     parser.add_argument("--account", help="Slurm account")
@@ -31,9 +31,6 @@ def main(args: argparse.Namespace) -> int:
     from jp_adapt.commands.slurm import sbatch_script
     from jp_adapt.recipe.load import load_recipe
 
-    for name in ("nodes", "gpus", "cpus"):
-        if getattr(args, name) < 1:
-            raise UsageError(f"--{name} {getattr(args, name)}: at least 1")
     recipe = load_recipe(args.recipe).recipe
     where = args.recipe if not Path(args.recipe).exists() else str(Path(args.recipe).resolve())
     out = str(args.out or Path("runs") / recipe.name)

@@ -14,7 +14,27 @@ from jp_adapt.cli.output import StdoutError, drop_stdout, prepare_streams, tell_
 from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.core.suggest import did_you_mean
 
-VERBS = ("run", "check", "plan", "status", "report", "tokenizer", "corpus", "data", "eval", "judge", "merge", "export", "launch", "list", "show", "copy", "env")
+VERBS = (
+    "run",
+    "check",
+    "plan",
+    "status",
+    "report",
+    "tokenizer",
+    "corpus",
+    "data",
+    "eval",
+    "judge",
+    "merge",
+    "export",
+    "chat",
+    "serve",
+    "launch",
+    "list",
+    "show",
+    "copy",
+    "env",
+)
 
 EVAL_ACTIONS = ("compare", "published", "page", "export-lm-eval")  # verbs of their own beneath `eval`, each in the module of its name
 
@@ -46,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def joined(arguments: list[str]) -> list[str]:
     """`eval compare` and the like as one verb: `eval MODEL` has a name where they have theirs. `merge ADAPTER` is the old name of `export adapter`."""
-    if arguments[:1] == ["merge"] and any(argument.split("=")[0] == "--base" for argument in arguments):
+    if arguments[:1] == ["merge"] and arguments[1:2] != ["explain"] and any(argument.split("=")[0] == "--base" for argument in arguments):
         print("jp-adapt merge ADAPTER is now: jp-adapt export adapter ADAPTER", file=sys.stderr)
         return ["export", "adapter", *arguments[1:]]
     if arguments[:1] == ["eval"] and arguments[1:2] and arguments[1] in EVAL_ACTIONS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.arguments import amount, positive
 from jp_adapt.cli.output import print_json
 
 EPILOG = """Memory is that of one device at the peak of a step. Hours assume a share of the peak that is printed with them, and count neither communication nor
@@ -22,7 +22,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--micro-rows", type=positive, metavar="N", help="rows that go through a device at once (default: the stage's micro_batch_rows, or as many as fit)"
     )
-    parser.add_argument("--price", type=float, metavar="P", help="of one device for one hour, to get the cost")
+    parser.add_argument("--price", type=amount, metavar="P", help="of one device for one hour, to get the cost")
     parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     parser.add_argument("--json", action="store_true")
     parser.set_defaults(main=main)

@@ -10,7 +10,11 @@ from jp_adapt.cli.output import print_json
 
 
 def add_parser(verbs: Any) -> None:
-    parser = verbs.add_parser("report", help="write a run's report again", description="Build the report of a finished run from what its stages wrote.")
+    parser = verbs.add_parser(
+        "report",
+        help="write a run's report again",
+        description="Build the report of a run from what its stages wrote; of one that is not finished it shows what there is.",
+    )
     parser.add_argument("run", type=Path, help="run folder")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(main=main)
@@ -22,7 +26,7 @@ def main(args: argparse.Namespace) -> int:
 
     summary = rebuild_report(args.run)
     if args.json:
-        print_json(summary)
+        print_json(summary.as_dict())
     else:
         print(f"{headline_table(summary)}\nReport: {args.run / 'report' / 'index.html'}")
     return 0

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from jp_adapt.cli.arguments import processes
 from jp_adapt.cli.output import print_json
-from jp_adapt.core.errors import UsageError
 
 
 def add_parser(verbs: Any) -> None:
@@ -18,7 +18,9 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--out", type=Path, help="run folder (default: runs/NAME)")
     parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting, e.g. stages.cpt.optimizer.lr=2e-4")
     parser.add_argument("--from", dest="redo_from", metavar="ID", help="redo from this stage; what lies there is kept under another name")
-    parser.add_argument("--processes", type=int, metavar="N", help="train with N processes of this machine (one per GPU); the result does not depend on N")
+    parser.add_argument(
+        "--processes", type=processes, metavar="N", help="train with N processes of this machine (one per GPU); the result does not depend on N"
+    )
     parser.add_argument("--log", action="append", default=[], metavar="TRACKER", help="log to tensorboard, wandb or trackio too (may be repeated)")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(main=main)
@@ -40,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
         return 0
     result = run_recipe(loaded, out, redo_from=args.redo_from, trackers=tuple(args.log))
     if args.json:
-        print_json(result.summary)
+        print_json(result.summary.as_dict())
         return 0
     if not result.stages_done:
         print(f"All {len(loaded.recipe.stages)} stages of {loaded.recipe.name} are done already; nothing to do.")
@@ -53,8 +55,6 @@ def _several(args: argparse.Namespace) -> int:
     from jp_adapt.core.launch import run_processes
     from jp_adapt.recipe.load import load_recipe
 
-    if args.processes < 1:
-        raise UsageError(f"--processes {args.processes}: at least 1")
     load_recipe(args.recipe, args.set)  # a wrong recipe is told once, before anything starts
     options = [*(("--log", name) for name in args.log), *(("-s", setting) for setting in args.set)]
     options += [("--out", str(args.out))] if args.out else []

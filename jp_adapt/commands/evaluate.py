@@ -14,6 +14,7 @@ from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_decl
 from jp_adapt.benchmarks.profiles import PROFILES, score_name
 from jp_adapt.commands.compare import write_evaluation_page
 from jp_adapt.commands.processes import follow, led
+from jp_adapt.core.claim import refuse_other_work
 from jp_adapt.core.environment import environment
 from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
 from jp_adapt.core.files import new_folder, read_json, refuse_unwritable, write_json
@@ -29,6 +30,7 @@ from jp_adapt.evaluation.results import (
     BatchCheck,
     BenchmarkScore,
     Output,
+    Sample,
     Scores,
     read_benchmark_score,
     read_outputs,
@@ -41,11 +43,12 @@ from jp_adapt.evaluation.run import run_benchmark
 from jp_adapt.evaluation.sandbox import check_isolation, run_program
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
 from jp_adapt.inference.backend import Backend
-from jp_adapt.inference.model_source import MODEL, Served, Source, open_source
+from jp_adapt.inference.model_source import MODEL, REPLIES, Served, Source, open_source
 from jp_adapt.inference.processes import ALONE, Processes
 
 DEFAULT_SUITE = "quick"
 STATE, PARTS, TEXTS = "eval.json", "parts", "texts.json"
+OWN_FILES = frozenset({STATE, MODEL, REPLIES, ".lock"})  # what an evaluation has that came to no result
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ class EvalOptions:
     profile: str | None = None
     shots: int | None = None
     limit: int | None = None
+    seed: int = 0
     dtype: str = "auto"
     prompt_set: bool = False
     allow_code_execution: bool = False
@@ -102,14 +106,18 @@ def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOption
         return read_scores(out)
     identity = _identity(source, profile, loaded, options)
     with folder_lock(out), closing(source), led(processes) as lead:
-        _claim(out, identity)
+        _refuse_other_work(out, identity)
         for benchmark in loaded:
             part = _part(out, benchmark.id)
             if part.is_dir():
                 say(f"{benchmark.id}: done before")
             else:
                 lead(benchmark.id)
-                _measure(benchmark, profile, options, source, overlap, part)
+                outputs, score = _measure(benchmark, profile, options, source, overlap)
+                write_json(out / STATE, identity)  # the folder is claimed by its first result
+                with new_folder(part) as target:
+                    write_outputs(target / OUTPUTS, outputs)
+                    write_json(target / "score.json", asdict(score))
             scores = _write(out, identity, profile, [entry for entry in loaded if _part(out, entry.id).is_dir()])
         if options.texts and not (out / TEXTS).is_file():
             write_json(out / TEXTS, source.score_texts(options.texts))
@@ -163,6 +171,7 @@ def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], o
         "benchmarks": {entry.id: {"declaration": sha256_file(entry.path), "data": entry.sha256} for entry in loaded},
         "shots": options.shots,
         "limit": options.limit,
+        "seed": None if options.limit is None else options.seed,
         "dtype": options.dtype,
         "prompt_set": options.prompt_set,
         "check_batches": options.check_batches,
@@ -172,18 +181,14 @@ def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], o
     }
 
 
-def _claim(out: Path, identity: dict[str, Any]) -> None:
-    """Take a new folder for this evaluation, or go on in it. RunFolderError where it holds another one."""
+def _refuse_other_work(out: Path, identity: dict[str, Any]) -> None:
+    """RunFolderError where the folder holds other files, or finished benchmarks of another evaluation. One that finished nothing holds no folder."""
     state = out / STATE
-    if state.is_file():
-        there = read_json(state)
-        differing = [key for key in identity if there.get(key) != identity[key]]
-        if differing:
-            raise RunFolderError(f"{out}: holds another evaluation (differing: {', '.join(differing)}); give another --out")
-    elif any(path.name != ".lock" for path in out.iterdir()):
+    if any(path.name not in OWN_FILES for path in out.iterdir()) and not state.is_file():
         raise RunFolderError(f"{out}: is not empty, and holds no evaluation; give another --out")
-    else:
-        write_json(state, identity)
+    if state.is_file() and (out / PARTS).is_dir():
+        claimed = read_json(state)
+        refuse_other_work(out, claimed if isinstance(claimed, dict) else {}, identity, "evaluation")
 
 
 def _part(out: Path, name: str) -> Path:
@@ -192,9 +197,9 @@ def _part(out: Path, name: str) -> Path:
 
 
 def _measure(
-    loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, overlap: Mapping[str, Mapping[str, float]] | None, part: Path
-) -> None:
-    """One benchmark, into a folder that appears when it is whole."""
+    loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, overlap: Mapping[str, Mapping[str, float]] | None
+) -> tuple[list[Output], BenchmarkScore]:
+    """One benchmark: the outputs of its usual wording, and the score."""
     touched = None if overlap is None else overlap.get(loaded.id, {})
     scores: dict[str, BenchmarkScore] = {}
     kept: list[Output] = []
@@ -205,9 +210,7 @@ def _measure(
     score = scores["default"]
     if options.prompt_set:
         score = replace(score, prompt_set=prompt_set(scores))
-    with new_folder(part) as target:
-        write_outputs(target / OUTPUTS, kept)
-        write_json(target / "score.json", asdict(score))
+    return kept, score
 
 
 def _ask(
@@ -215,14 +218,15 @@ def _ask(
 ) -> tuple[list[Output], BenchmarkScore]:
     protocol, outputs, check = _answers(loaded, profile, options, source, variant)
     score = score_benchmark(loaded, profile, protocol, outputs, touched)
-    return outputs, replace(score, warnings=[*score.warnings, *source.backend.take_warnings()], batch_check=check)
+    sample = Sample(options.seed, len(loaded.items)) if options.limit is not None and options.limit < len(loaded.items) else None
+    return outputs, replace(score, warnings=[*score.warnings, *source.backend.take_warnings()], batch_check=check, sample=sample)
 
 
 def _answers(
     loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, variant: str | None, *, follows: bool = False
 ) -> tuple[Protocol, list[Output], BatchCheck | None]:
     """The answers under one wording, and what asking some again gave. A process that `follows` computes its share, says nothing and runs no program."""
-    protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, variant=variant)
+    protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, seed=options.seed, variant=variant)
     rules = next(rules for known, rules in PROFILES.items() if known == profile)
     title = f"{loaded.id}@{profile}" + (f" ({variant})" if variant else "")
 

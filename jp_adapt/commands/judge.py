@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.benchmarks.judge import JudgeTask, load_judge_task
-from jp_adapt.core.errors import InputError, RunFolderError, UsageError
-from jp_adapt.core.files import read_json, refuse_unwritable, write_json, write_text
+from jp_adapt.core.claim import refuse_other_work
+from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.files import MAX_NAME_BYTES, read_json, refuse_unwritable, write_json, write_text
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import progress, say
@@ -22,10 +23,11 @@ from jp_adapt.evaluation.judge.recorded import read_recorded
 from jp_adapt.evaluation.judge.requests import Judgement, build_judgements, estimate_tokens
 from jp_adapt.evaluation.judge.run import Asking, Price, Usage, Verdict, as_record, judge_all
 from jp_adapt.evaluation.judge.scores import calibrate_takes, calibration, summarise_takes, summary_of, write_model_scores
-from jp_adapt.inference.endpoint import EndpointError
 from jp_adapt.inference.reply_cache import ReplyCache
 
 Report = dict[str, Any]
+CLAIM, CACHE, JUDGEMENTS, SUMMARY = "judge.json", "cache.jsonl", "judgements.jsonl", "summary.json"
+OWN_FILES = frozenset({CLAIM, CACHE, JUDGEMENTS, SUMMARY, ".lock"})
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,10 @@ def judge(answers: Sequence[Path], benchmark: str, out: Path | None, options: Ju
             **_outcome(verdicts),
             **summary_of(task, verdicts),
         }
-        report["calibration"] = calibration(task, report, verdicts, options.calibrate) if options.calibrate else None
-        write_text(out / "judgements.jsonl", "".join(json.dumps(as_record(one, task.benchmark), ensure_ascii=False) + "\n" for one in verdicts))
-        write_json(out / "summary.json", report)
+        judged = any(one.score is not None for one in verdicts)
+        report["calibration"] = calibration(task, report, verdicts, options.calibrate) if options.calibrate and judged else None
+        write_text(out / JUDGEMENTS, "".join(json.dumps(as_record(one, task.benchmark), ensure_ascii=False) + "\n" for one in verdicts))
+        write_json(out / SUMMARY, report)
         if task.kind == "score":
             for one in models:
                 write_model_scores(out / one.model, task, asked.identity, one.model, verdicts, hashes)
@@ -135,6 +138,9 @@ def _named(answers: Sequence[Answers]) -> list[Answers]:
             raise UsageError(f"{one.path} and {taken[one.model]} are both answers of '{one.model}' by their names; rename a file or a folder")
         if one.model in ("", ".", "..") or "/" in one.model:
             raise UsageError(f"{one.path}: no name for the model can be told from this path; give the file itself, with a name")
+        if one.model.casefold() in OWN_FILES or len(one.model.encode()) > MAX_NAME_BYTES:
+            why = "is a file of the judging itself" if one.model.casefold() in OWN_FILES else f"is longer than {MAX_NAME_BYTES} bytes"
+            raise UsageError(f"{one.path}: the model's scores go to a folder of its name, and '{one.model[:40]}' {why}; rename the file")
         taken[one.model] = one.path
     return list(answers)
 
@@ -168,12 +174,7 @@ def _judge(options: JudgeOptions, stop: threading.Event) -> Iterator[Judge]:
     if options.endpoint is None:
         yield _local_judge(Path(options.judge_model), options)
         return
-
-    def pause(seconds: float) -> None:
-        if stop.wait(seconds):
-            raise EndpointError("stopped while waiting to try again")
-
-    with HttpJudge(options.endpoint, options.judge_model, key_variable=options.api_key_env, timeout_s=options.timeout_s, sleep=pause) as http:
+    with HttpJudge(options.endpoint, options.judge_model, key_variable=options.api_key_env, timeout_s=options.timeout_s, stopped=stop) as http:
         yield http
 
 
@@ -191,20 +192,20 @@ def _local_judge(folder: Path, options: JudgeOptions) -> Judge:
 
 
 def _claim(out: Path, settings: Report) -> None:
-    """The folder is this judging's, or RunFolderError: another judge, prompt or answers must not be mixed with what is there."""
-    path, parts = out / "judge.json", {name: sha256_json(value) for name, value in settings.items()}
-    if not path.exists():
-        write_json(path, {"format": 1, "identity": settings["judge"], "sha256": parts})
-        return
-    other = [name for name, value in read_json(path)["sha256"].items() if value != parts.get(name)]
-    if other:
-        raise RunFolderError(f"{out}: holds judgements with another {' and '.join(other)}; give another --out")
+    """The folder is this judging's, or RunFolderError: another judge, prompt or answers must not be mixed with what is there. A judging that came to no reply
+    holds no folder."""
+    path, cache, parts = out / CLAIM, out / CACHE, {name: sha256_json(value) for name, value in settings.items()}
+    if path.exists() and cache.exists() and cache.stat().st_size:
+        claimed = read_json(path)
+        hashes = claimed.get("sha256") if isinstance(claimed, dict) else None
+        refuse_other_work(out, hashes if isinstance(hashes, dict) else {}, parts, "judging")
+    write_json(path, {"format": 1, "identity": settings["judge"], "sha256": parts})
 
 
 def _ask(
     task: JudgeTask, asked: Judge, judgements: Sequence[Judgement], out: Path, options: JudgeOptions, stop: threading.Event
 ) -> tuple[list[Verdict], Usage, int]:
-    with ReplyCache(out / "cache.jsonl") as cache, progress("judging", options.takes * len(judgements)) as advance:
+    with ReplyCache(out / CACHE) as cache, progress("judging", options.takes * len(judgements)) as advance:
         asking = Asking(task, asked, cache, options.price, options.max_cost, stopped=stop)
         return judge_all(asking, judgements, options.takes, options.parallel, advance), asking.usage, cache.cut_lines
 
@@ -216,11 +217,15 @@ def _used(usage: Usage, price: Price) -> Report:
 def _outcome(verdicts: Sequence[Verdict]) -> Report:
     """How many judgements there are, and of which there is no verdict."""
     failed = [one for one in verdicts if one.score is None]
+    asked = [one for one in verdicts if one.judgement.settled is None]
+    models = dict.fromkeys(model for one in asked for model in one.judgement.models)
     return {
         "judgements": len(verdicts),
         "empty_answers": sum(one.judgement.settled is not None for one in verdicts),
         "without_verdict": len(failed),
         "requests_failed": sum(one.request_failed for one in failed),
+        "asked_again": sum(one.attempts > 1 for one in verdicts),
+        "models_without_verdict": [model for model in models if all(one.score is None for one in asked if model in one.judgement.models)],
         "failures": [
             {"models": list(v.judgement.models), "item": v.judgement.item, "turn": v.judgement.turn, "take": v.take, "why": v.failure} for v in failed
         ],

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from jp_adapt.commands.merge_record import RECORD, MergeResult, card_facts
-from jp_adapt.core.files import new_folder, refuse_existing, write_json
+from jp_adapt.core.files import new_folder, refuse_existing
 from jp_adapt.export.card import write_card
-from jp_adapt.recipe.merge import LoadedMerge, MergeSettings, ModelSettings, load_merge
-
-if TYPE_CHECKING:
-    from jp_adapt.commands.merge_parents import OpenModel
+from jp_adapt.inference.text_side import write_text_side
+from jp_adapt.recipe.load_merge import LoadedMerge, load_merge
+from jp_adapt.recipe.merge import MergeSettings, ModelSettings
 
 
 def merge_models(recipe: Path | LoadedMerge, out: Path) -> MergeResult:
@@ -26,29 +25,46 @@ def merge_models(recipe: Path | LoadedMerge, out: Path) -> MergeResult:
     refuse_existing(out)
     loaded = recipe if isinstance(recipe, LoadedMerge) else load_merge(recipe)
     merge = loaded.recipe
-    folders = {name: (Path(str(merge.folder_of(name))), model.adapter) for name, model in merge.models.items()}
-    models = open_models({name: (path, Path(adapter) if adapter is not None else None) for name, (path, adapter) in folders.items()})
-    return merge_into(out, models, merge, merge.models, title=merge.name, text=loaded.text)
+    folders = {name: (Path(str(merge.folder_of(name))), _path(model.adapter)) for name, model in merge.models.items()}
+    return merge_into(out, folders, merge, merge.models, title=merge.name, text=loaded.text, write=merge.write)
 
 
-def open_models(folders: Mapping[str, tuple[Path, Path | None]]) -> dict[str, OpenModel]:
-    """Open models: name -> folder of the model and, for an adapter on it, the adapter's."""
-    from jp_adapt.commands.merge_parents import open_model
-
-    return {name: open_model(name, folder, adapter) for name, (folder, adapter) in folders.items()}
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def merge_into(
-    out: Path, models: Mapping[str, OpenModel], merge: MergeSettings, settings: Mapping[str, ModelSettings], *, title: str, text: str
+    out: Path,
+    folders: Mapping[str, tuple[Path, Path | None]],
+    merge: MergeSettings,
+    settings: Mapping[str, ModelSettings],
+    *,
+    title: str,
+    text: str,
+    write: Literal["model", "adapter"] = "model",
+    document_start: str | None = None,
 ) -> MergeResult:
-    """Merge opened models as `merge` and the `settings` of each say, into the new folder `out`; the card quotes `text`."""
-    from jp_adapt.commands.merge_adapters import write_adapter
-    from jp_adapt.commands.merge_folder import write_model
+    """Merge models into the new folder `out`.
+
+    Args:
+        folders: of each model, and of the adapter on it, if there is one.
+        settings: what the method takes from each model.
+        text: what the card quotes.
+        document_start: the token before every document, where the tokenizer's folder does not say.
+    """
+    from jp_adapt.commands.merge_parents import open_models
     from jp_adapt.commands.merge_plan import plan_merge
 
+    if write == "adapter":
+        from jp_adapt.commands.merge_adapters import write_adapter as write_weights
+    else:
+        from jp_adapt.commands.merge_folder import write_model as write_weights
+    models = open_models(folders)
     plan = plan_merge(models, merge, settings)
     with new_folder(out) as target:
-        record = (write_adapter if merge.write == "adapter" else write_model)(target, models, merge, plan)
-        write_json(target / RECORD, record)
+        record = write_weights(target, models, merge, plan)
+        if document_start is not None:
+            write_text_side(target, document_start)
+        record.write(target / RECORD)
         write_card(target, title, card_facts(record, text), tags=("jp-adapt", "merge"))
     return MergeResult(out, record)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from jp_adapt.commands.merge_parents import PEFT, Adapter, OpenModel
 from jp_adapt.commands.merge_plan import MergePlan
-from jp_adapt.commands.merge_record import merge_record
+from jp_adapt.commands.merge_record import MergeRecord, merge_record
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import write_json
 from jp_adapt.core.hashes import sha256_file
@@ -30,7 +29,7 @@ from jp_adapt.tokenizer.load import SPEC
 from jp_adapt.tokenizer.save import copy_tokenizer
 
 
-def write_adapter(target: Path, models: Mapping[str, OpenModel], merge: MergeSettings, plan: MergePlan) -> dict[str, Any]:
+def write_adapter(target: Path, models: Mapping[str, OpenModel], merge: MergeSettings, plan: MergePlan) -> MergeRecord:
     """Merge the adapters into one in `target`, exactly: their ranks are put side by side. Returns the record.
 
     Raises:
@@ -54,7 +53,7 @@ def write_adapter(target: Path, models: Mapping[str, OpenModel], merge: MergeSet
         save_file(rows, target / ROWS_FILE, metadata=facts)
     if folder is not None:
         copy_tokenizer(folder, target)
-    return merge_record(merge, models, plan) | {"written": "adapter", "dtype": "float32", "rank": sum(ranks)}
+    return replace(merge_record(merge, models, plan), written="adapter", dtype="float32", rank=sum(ranks))
 
 
 def _adapters(models: Mapping[str, OpenModel], merge: MergeSettings) -> dict[str, Adapter]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from jp_adapt.core.errors import InputError
@@ -22,8 +20,8 @@ from jp_adapt.merging.config import is_tied
 from jp_adapt.merging.lora import AdaptedWeights, Factors
 from jp_adapt.merging.plan import EMBEDDING, HEAD, Parent
 from jp_adapt.merging.vocabulary import Vocabulary
-from jp_adapt.model.causal import ADAPTER_CONFIG, ADAPTER_FILE, ROWS_FILE, WEIGHTS_FILE, adapter_metadata
 from jp_adapt.tokenizer.bpe import BpeTokenizer, family_of
+from jp_adapt.tokenizer.encoder import vocab_of
 from jp_adapt.tokenizer.load import SPEC, load_tokenizer
 
 PEFT = "base_model.model."  # before the base's own names in the file of an adapter
@@ -77,9 +75,8 @@ class OpenModel:
     def vocabulary(self) -> Vocabulary | None:
         if self.tokenizer is None:
             return None
-        spec = self._spec
-        tokens = Tokenizer.from_str(json.dumps(spec, ensure_ascii=False)).get_vocab(with_added_tokens=True)
-        return Vocabulary(tokens, family_of(spec), self.rows)
+        added = {token["content"]: token["id"] for token in self._spec.get("added_tokens") or ()}
+        return Vocabulary(vocab_of(self._spec) | added, family_of(self._spec), self.rows)
 
     @cached_property
     def _spec(self) -> dict[str, Any]:
@@ -96,12 +93,16 @@ class OpenModel:
         return [piece for piece in bpe.split([token])[0] if piece < self.rows]
 
 
-def open_model(name: str, path: Path, adapter: Path | None) -> OpenModel:
-    """Open a model folder, or an adapter on the model folder `path`.
+def open_models(folders: Mapping[str, tuple[Path, Path | None]]) -> dict[str, OpenModel]:
+    """Open models: of each the folder of the model, and that of an adapter on it, if there is one.
 
     Raises:
         InputError: a folder is missing or holds no model or adapter that can be merged.
     """
+    return {name: _open_model(name, folder, adapter) for name, (folder, adapter) in folders.items()}
+
+
+def _open_model(name: str, path: Path, adapter: Path | None) -> OpenModel:
     if not (path / "config.json").is_file():
         raise InputError(f"'{name}': {path} has no config.json; give the folder of a Hugging Face model")
     weights: Weights = FolderWeights(path)
@@ -121,7 +122,7 @@ def _has_tokenizer(folder: Path) -> bool:
 
 def _adapter_tokenizer(adapter: Path, base: Path) -> Path | None:
     """The folder of the tokenizer that an adapter was trained with: its own, or the base's."""
-    wanted = adapter_metadata(adapter)["tokenizer_sha256"] if _is_ours(adapter) else None
+    wanted = _metadata(adapter).get("tokenizer_sha256")
     for folder in (adapter, base):
         if _has_tokenizer(folder) and (wanted is None or ((folder / SPEC).is_file() and sha256_file(folder / SPEC) == wanted)):
             return folder
@@ -132,31 +133,31 @@ def _adapter_tokenizer(adapter: Path, base: Path) -> Path | None:
     return None
 
 
-def _is_ours(adapter: Path) -> bool:
+def _metadata(adapter: Path) -> dict[str, str]:
+    """What jp-adapt noted in an adapter that it saved; nothing in one of peft."""
+    from jp_adapt.model.causal import adapter_metadata  # transformers comes with it: whole models merge without
+
     try:
-        adapter_metadata(adapter)
+        return adapter_metadata(adapter)
     except InputError:
-        return False
-    return True
+        return {}
 
 
 def _read_adapter(folder: Path) -> Adapter:
+    from jp_adapt.model.causal import ADAPTER_CONFIG, ADAPTER_FILE, ROWS_FILE, WEIGHTS_FILE
+
     files = {name: load_file(folder / name) for name in (ADAPTER_FILE, ROWS_FILE, WEIGHTS_FILE) if (folder / name).is_file()}
     if not files:
         raise InputError(f"{folder}: no adapter here ({ADAPTER_FILE}, {ROWS_FILE} or {WEIGHTS_FILE}); runs/NAME/stages/ID/final is one")
-    if _is_ours(folder) and (quantization := adapter_metadata(folder).get("quantization")):
+    if quantization := _metadata(folder).get("quantization"):
         raise InputError(
             f"{folder}: trained on a base in {quantization}, whose rounding belongs to the model; export it first: jp-adapt export adapter {folder}"
         )
     rows = {{"input": EMBEDDING, "output": HEAD}[name]: tensor for name, tensor in files.get(ROWS_FILE, {}).items()}
-    replaced = dict(files.get(WEIGHTS_FILE, {}))
-    factors: dict[str, Factors] = {}
-    rank = 0
-    if ADAPTER_FILE in files:
-        config = read_json(folder / ADAPTER_CONFIG)
-        rank = int(config["r"])
-        factors = _factors(folder, files[ADAPTER_FILE], config)
-    return Adapter(folder, rank, factors, replaced, rows)
+    if ADAPTER_FILE not in files:
+        return Adapter(folder, 0, {}, dict(files.get(WEIGHTS_FILE, {})), rows)
+    config = read_json(folder / ADAPTER_CONFIG)
+    return Adapter(folder, int(config["r"]), _factors(folder, files[ADAPTER_FILE], config), dict(files.get(WEIGHTS_FILE, {})), rows)
 
 
 def _factors(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, Any]) -> dict[str, Factors]:
@@ -166,7 +167,7 @@ def _factors(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, A
     strange = [key for key in UNSUPPORTED if config.get(key)]
     if strange or config.get("bias", "none") != "none":
         raise InputError(
-            f"{folder}: its {ADAPTER_CONFIG} sets {strange[0] if strange else 'bias'}, which is not merged here; merge it into its base with peft first"
+            f"{folder}: its adapter_config.json sets {strange[0] if strange else 'bias'}, which is not merged here; merge it into its base with peft first"
         )
     scale = config["lora_alpha"] / (math.sqrt(config["r"]) if config.get("use_rslora") else config["r"])
     factors = {}

@@ -10,7 +10,7 @@ from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.architectures import KNOWN, Architecture, from_folder, from_gguf
 from jp_adapt.model.plan import DEVICES, Device, Workload, flops_per_token, hours, memory_by_part, remedies, total
-from jp_adapt.model.sources import package_file
+from jp_adapt.model.sources import gguf_file
 from jp_adapt.recipe.load import LoadedRecipe
 from jp_adapt.recipe.schema import Lora, PretrainStage, Recipe, RowsStage, SftStage, TokenizerStage, TrainingStage
 
@@ -56,7 +56,7 @@ def base_architecture(recipe: Recipe, place: Path) -> Architecture:
     if base.path is not None:
         return from_folder(Path(base.path))
     if base.file is not None:
-        return from_gguf(package_file(base.package, base.file, base.version) if base.package is not None else Path(base.file))
+        return from_gguf(gguf_file(base.package, base.file, base.version))
     if base.model not in KNOWN:
         raise InputError(
             f"{place}: the sizes of {base.model} are not known here{did_you_mean(str(base.model), KNOWN)}; put its config.json into a folder and plan with "

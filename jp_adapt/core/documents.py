@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Hashable
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -96,20 +97,19 @@ def record_from(kind: type[Record], value: Any, place: str, way_out: str = "") -
     """A dataclass from JSON values; keys of a later version are ignored. InputError, which begins with `place`, where a key is missing or of another type."""
     from pydantic import ValidationError
 
+    text = json.dumps(value)  # as JSON: a strict check of Python values takes no list for a pair
     try:
-        record: Record = _adapter(cast("Any", kind)).validate_json(
-            json.dumps(value), strict=True
-        )  # as JSON: a strict check of Python values takes no list for a pair
+        record: Record = _adapter(cast(Hashable, kind)).validate_json(text, strict=True)
     except ValidationError as error:
         raise InputError(f"{place}: {_told(error)}{_tail(way_out)}") from error
     return record
 
 
 @lru_cache(maxsize=64)
-def _adapter(kind: Any) -> TypeAdapter[Any]:
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    return TypeAdapter(cast(Any, kind))
 
 
 def _told(error: ValidationError) -> str:

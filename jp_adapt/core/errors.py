@@ -37,3 +37,8 @@ class Interrupted(JpAdaptError):
     """Stopped by Ctrl-C or SIGTERM after a checkpoint was saved."""
 
     exit_code = 130
+
+
+def one_line(error: Exception) -> str:
+    """The message of an error of a library, on one line and without its full stop; its name where it says nothing."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -40,6 +40,14 @@ def read_text(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
         raise not_utf8(f"{path}:{line}", data[error.start]) from error
 
 
+def is_file(path: Path) -> bool:
+    """Whether `path` is a file. InputError where the system does not say: a name that no file can have, a folder that may not be entered."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InputError(f"{_shown(path)}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
 def not_utf8(place: str, byte: int) -> InputError:
     """The error for a byte that is not UTF-8, at `place` (file:line)."""
     return InputError(f"{place}: byte 0x{byte:02X} is not UTF-8; convert the file (for example: iconv -f CP932 -t UTF-8) and run again")

@@ -1,8 +1,12 @@
-"""YAML with places: every value knows its line, a repeated key is an error, and `1e-3` is a number."""
+"""YAML with places and bounds: every value knows its line, a repeated key is an error, `1e-3` is a number, and what a file of another can do ends soon.
+
+An alias stands for a value of its own, so that a setting that is changed in one place is not changed in another. What aliases of aliases expand to is bounded.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,13 @@ import yaml
 
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import read_text
+
+MAX_BYTES = 2**18  # of a file: PyYAML reads some 40 kB of short values a second
+MAX_DEPTH = 40
+MAX_VALUES = 20_000  # with every alias written out
+MAX_DIGITS = 100  # of a number as it is written
+
+VALUES = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "seq", "map", "merge"))  # what JSON has, too
 
 Place = tuple[str, int]  # file, line
 Key = tuple[str | int, ...]
@@ -32,10 +43,29 @@ class Document:
 
 
 class _Loader(yaml.SafeLoader):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)  # type: ignore[no-untyped-call]
+        self._composed = 0
+        self._around: list[str | None] = []  # the anchors of the values that stand around this one, None for those without
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()  # type: ignore[no-untyped-call]
+        if isinstance(event, yaml.AliasEvent) and event.anchor in self._around:
+            raise yaml.composer.ComposerError(None, None, f"the anchor '{event.anchor}' holds itself", event.start_mark)  # type: ignore[arg-type]
+        if len(self._around) > MAX_DEPTH:
+            raise yaml.composer.ComposerError(None, None, f"nested deeper than {MAX_DEPTH} levels", event.start_mark)  # type: ignore[arg-type]
+        self._composed += 1
+        if self._composed > MAX_VALUES:
+            raise yaml.composer.ComposerError(None, None, f"more than {MAX_VALUES:,} values", event.start_mark)  # type: ignore[arg-type]
+        self._around.append(event.anchor if not isinstance(event, yaml.AliasEvent) else None)
+        node: yaml.Node | None = super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        self._around.pop()
+        return node
+
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)  # type: ignore[no-untyped-call]
-        except ValueError as error:  # a text that looks like a date and is none: 2024-13-45
+        except (ValueError, OverflowError) as error:  # a text that looks like a date and is none: 2024-13-45
             problem = f"{error}; put quotes around a text that looks like a date or a number"
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
@@ -45,8 +75,8 @@ _Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9
 
 
 def load_yaml(path: Path) -> Document:
-    """Parse one YAML file. UsageError with file:line for broken YAML and for repeated keys (all of them)."""
-    return parse_yaml(read_text(path), str(path))
+    """Parse one YAML file. UsageError with file:line for broken YAML, for repeated keys (all of them) and for what is over a bound."""
+    return parse_yaml(read_text(path, MAX_BYTES), str(path))
 
 
 def parse_yaml(text: str, name: str) -> Document:
@@ -54,23 +84,21 @@ def parse_yaml(text: str, name: str) -> Document:
     loader = None
     try:
         loader = _Loader(text)
-        node = loader.get_single_node()
-        document = Document(None)
-        problems: list[str] = []
-        if node is not None:
-            _walk(node, (), name, document.places, problems)
-            if problems:
-                raise UsageError("\n".join(problems))
-            document.value = loader.construct_document(node)  # type: ignore[no-untyped-call]
-        return document
+        try:
+            node = loader.get_single_node()  # type: ignore[no-untyped-call]
+        except (ValueError, OverflowError) as error:  # PyYAML's `chr` of an escape
+            line = loader.get_mark().line + 1  # type: ignore[no-untyped-call]
+            raise UsageError(f"{name}:{line}: not valid YAML (an escape for a character that Unicode does not have)") from error
+        if node is None:
+            return Document(None)
+        places = dict(_places(node, name))
+        return Document(_own(loader.construct_document(node)), places)  # type: ignore[no-untyped-call]
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{name}:{line}: not valid YAML ({error.problem})") from error
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise UsageError(f"{name}:{line}: not valid YAML (character U+{ord(text[error.position]):04X} is not allowed)") from error
-    except RecursionError as error:
-        raise UsageError(f"{name}:1: not valid YAML (an anchor holds itself, or the nesting is too deep)") from error
     finally:
         if loader is not None:
             loader.dispose()  # type: ignore[no-untyped-call]
@@ -84,18 +112,54 @@ def parse_scalar(text: str, name: str) -> Any:
         raise UsageError(f"{name}{str(error).removeprefix(':1')}") from error
 
 
-def _walk(node: yaml.Node, key: Key, name: str, places: dict[Key, Place], problems: list[str]) -> None:
-    places.setdefault(key, (name, node.start_mark.line + 1))
-    if isinstance(node, yaml.MappingNode):
-        first: dict[str, int] = {}
-        for key_node, value_node in node.value:
-            text, line = str(key_node.value), key_node.start_mark.line + 1
-            if text in first:
-                problems.append(f"{name}:{line}: key '{text}' stands here and in line {first[text]}; keep one of them")
-            first.setdefault(text, line)
-            child = (*key, text)
-            places[child] = (name, line)
-            _walk(value_node, child, name, places, problems)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, item in enumerate(node.value):
-            _walk(item, (*key, index), name, places, problems)
+def _places(root: yaml.Node, name: str) -> Iterator[tuple[Key, Place]]:
+    """The place of every value. UsageError with all repeated keys and wrong texts, or where aliases expand to too much."""
+    problems: list[str] = []
+    waiting: list[tuple[yaml.Node, Key]] = [(root, ())]
+    count = 0
+    while waiting:
+        node, key = waiting.pop()
+        count += 1
+        if count > MAX_VALUES:
+            raise UsageError(f"{name}:{node.start_mark.line + 1}: more than {MAX_VALUES:,} values, with every alias written out")
+        if not key or isinstance(key[-1], int):
+            yield key, (name, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            first: dict[str, int] = {}
+            for key_node, value_node in node.value:
+                text, line = str(key_node.value), key_node.start_mark.line + 1
+                if text in first:
+                    problems.append(f"{name}:{line}: key '{text}' stands here and in line {first[text]}; keep one of them")
+                first.setdefault(text, line)
+                problems += _wrong(key_node, name, "the key ")
+                yield (*key, text), (name, line)
+                waiting.append((value_node, (*key, text)))
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += [(item, (*key, index)) for index, item in enumerate(node.value)]
+        problems += _wrong(node, name)
+    if problems:
+        raise UsageError("\n".join(sorted(problems, key=lambda problem: int(problem.removeprefix(f"{name}:").partition(":")[0]))))
+
+
+def _wrong(node: yaml.Node, name: str, what: str = "") -> Iterator[str]:
+    """What is wrong with a single value, or a key, as it is written."""
+    place = f"{name}:{node.start_mark.line + 1}"
+    kind = str(node.tag).removeprefix("tag:yaml.org,2002:")
+    if isinstance(node, yaml.ScalarNode):
+        odd = re.search("[\0\ud800-\udfff]", node.value)
+        if odd is not None:
+            yield f"{place}: holds the character U+{ord(odd.group()):04X}, which stands in no text"
+        if kind in ("int", "float") and len(node.value) > MAX_DIGITS:
+            yield f"{place}: a number of {len(node.value):,} characters; at most {MAX_DIGITS} are read"
+        elif kind == "timestamp" or (what and kind not in ("str", "merge")):
+            read_as = {"timestamp": "date", "int": "number", "float": "number", "bool": "truth value", "null": "nothing"}.get(kind, kind)
+            yield f"{place}: {what}'{node.value}' is read as a {read_as}; put quotes around a text that looks like one"
+    if node.tag not in VALUES and kind != "timestamp":
+        yield f"{place}: not valid YAML ('{node.tag}' is no kind of value that is read here)"
+
+
+def _own(value: Any) -> Any:
+    """The value with each alias a copy of its own."""
+    if isinstance(value, dict):
+        return {key: _own(item) for key, item in value.items()}
+    return [_own(item) for item in value] if isinstance(value, list) else value

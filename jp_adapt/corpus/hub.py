@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, one_line
 from jp_adapt.corpus.lines import OnError, refuse
-from jp_adapt.corpus.sources import WRONG_FIELD, one_line
+from jp_adapt.corpus.sources import WRONG_FIELD
 
 
 def iter_hub_documents(name: str, revision: str, split: str = "train", field: str = "text", config: str | None = None) -> Iterator[str]:

@@ -2,31 +2,53 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from jp_adapt.corpus.steps import Outcome
-from jp_adapt.text.script_counts import SCRIPTS, count_scripts
+from jp_adapt.text.hanzi import SHINJITAI, SIMPLIFIED, TRADITIONAL
+from jp_adapt.text.script_counts import SCRIPTS, script_table
 
 MIN_KANA = 0.01  # of the visible characters: code in a Japanese page leaves at least 0.016 (the React documentation), an English page has none
-MIN_KANA_AMONG_KANJI = 0.06  # of kana and kanji: Japanese documents have at least 0.33 (tables of terms aside), Chinese ones a の at most
+MIN_KANA_AMONG_KANJI = 0.06  # of kana and kanji: Japanese documents have at least 0.33 (tables of terms aside)
+MIN_CHINESE_AMONG_KANJI = 0.04  # Chinese text has at least 0.15 (`jp_adapt.text.hanzi`), Japanese 0.001
+MIN_TRADITIONAL = 3  # different ones; fewer are a rare word of Japanese (輻輳)
+# How much text of its language a character stands for: one of five in Chinese; in Japanese every other is hiragana, one kanji of ten such a one.
+CHINESE_WEIGHT, SHINJITAI_WEIGHT, HIRAGANA_WEIGHT, KATAKANA_WEIGHT = 5, 5, 1, 0.5
 Language = Literal["ja", "en", "zh", "ko", "other"]
-_HANGUL = re.compile("[가-힣]")
-_SPACE = SCRIPTS.index("space")
+CLASSES = (*SCRIPTS, "simplified", "traditional", "shinjitai", "hangul")
+
+
+@cache
+def _table() -> npt.NDArray[np.uint8]:
+    """Class of every code point, as an index into CLASSES."""
+    table: npt.NDArray[np.uint8] = np.array(script_table())
+    for name, chars in (("simplified", SIMPLIFIED), ("traditional", TRADITIONAL - SIMPLIFIED), ("shinjitai", SHINJITAI - TRADITIONAL)):
+        table[[ord(char) for char in chars]] = CLASSES.index(name)
+    table[0xAC00:0xD7A4] = CLASSES.index("hangul")
+    return table
 
 
 def language_of(text: str) -> Language:
     """ "ja", "en", "zh", "ko" or "other"."""
-    counts = dict(zip(SCRIPTS, count_scripts(text).tolist(), strict=True))
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    counts = dict(zip(CLASSES, np.bincount(_table()[codes], minlength=len(CLASSES)).tolist(), strict=True))
     visible = max(1, len(text) - counts["space"])
-    kana, kanji = counts["hiragana"] + counts["katakana"], counts["kanji"]
-    if counts["other"] > 0.2 * visible and len(_HANGUL.findall(text)) > 0.2 * visible:
+    kana, chinese = counts["hiragana"] + counts["katakana"], counts["simplified"] + counts["traditional"]
+    kanji = counts["kanji"] + counts["shinjitai"] + chinese
+    if counts["hangul"] > 0.2 * visible:
         return "ko"
-    if kana >= MIN_KANA * visible and kana >= MIN_KANA_AMONG_KANJI * (kana + kanji):
+    japanese = SHINJITAI_WEIGHT * counts["shinjitai"] + HIRAGANA_WEIGHT * counts["hiragana"] + KATAKANA_WEIGHT * counts["katakana"]
+    is_chinese = chinese > 0 and chinese >= MIN_CHINESE_AMONG_KANJI * kanji and CHINESE_WEIGHT * chinese > japanese
+    is_chinese = is_chinese and (counts["simplified"] > 0 or len(TRADITIONAL.intersection(text)) >= MIN_TRADITIONAL)
+    if not is_chinese and kana >= MIN_KANA * visible and kana >= MIN_KANA_AMONG_KANJI * (kana + kanji):
         return "ja"
     if kanji > 0.1 * visible:
-        return "zh"
+        return "ja" if not is_chinese and japanese > CHINESE_WEIGHT * chinese else "zh"
     return "en" if counts["latin"] > 0.4 * visible else "other"
 
 

@@ -20,6 +20,11 @@ IGNORED = -1  # target of a padded position
 Numbers = npt.NDArray[np.int64]
 
 
+def with_end(ids: list[int], end: int | None) -> list[int]:
+    """A document with the token that ends it, which is a target as any other; a document without a token stays empty."""
+    return [*ids, end] if ids and end is not None else ids
+
+
 class Documents(Protocol):
     """The documents of a source as ids: a list of lists, or `SourceDocuments` of shards."""
 

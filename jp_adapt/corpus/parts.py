@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from jp_adapt.core.errors import JpAdaptError
 from jp_adapt.core.files import write_bytes
+from jp_adapt.corpus.pack import with_end
 from jp_adapt.corpus.steps import Counts, Document, Outcome, Step, run_steps
 from jp_adapt.text.script_counts import SCRIPTS, count_scripts
 
@@ -43,6 +44,7 @@ class Work:
         encode: texts -> ids; None where no tokens are wanted.
         dtype: of the ids.
         fingerprint: texts -> (exact hashes [N], signatures [N, K]); None where repeated documents are kept.
+        document_end: id that ends every document, part of its tokens; None for none.
     """
 
     sources: tuple[str, ...]
@@ -50,6 +52,7 @@ class Work:
     encode: EncodeAll | None
     dtype: str
     fingerprint: Fingerprint | None
+    document_end: int | None = None
 
 
 def iter_parts(documents: Iterable[Document]) -> Iterator[list[Document]]:
@@ -77,7 +80,7 @@ def do_part(work: Work, documents: Sequence[Document], path: Path) -> None:
     texts = [document.text for document in kept]
     ids: list[list[int]] = [[] for _ in kept]
     if work.encode is not None:
-        ids = work.encode(texts)
+        ids = [with_end(encoded, work.document_end) for encoded in work.encode(texts)]
         for document, encoded in zip(kept, ids, strict=True):
             counts.record("encode", document, Outcome(document.text if encoded else None, "no token"))
         kept, texts, ids = map(list, zip(*(row for row in zip(kept, texts, ids, strict=True) if row[2]), strict=True)) if any(ids) else ([], [], [])

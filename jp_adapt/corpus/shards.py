@@ -6,7 +6,8 @@
     sources = np.memmap("corpus/sources-00000.bin", "uint16", "r")  # and comes from index["sources"][sources[i]]["name"]
     chars = np.memmap("corpus/chars-00000.bin", "uint32", "r")      # and was so many characters long
 
-All numbers are little-endian. Documents stand in corpus order: source by source, file by file, as they stand there.
+All numbers are little-endian. Documents stand in corpus order: source by source, file by file, as they stand there. The last token of each is
+index["document_end"], which ends it. In format 1, of versions before December 2026, documents have no such token, and the index no `document_end`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json
 from jp_adapt.corpus.pack import Numbers
 
+FORMAT = 2
+NO_END = "prepared by an earlier version (format 1), so no token ends its documents"
 PARTS: dict[str, np.dtype[Any]] = {"offsets": np.dtype("<u8"), "sources": np.dtype("<u2"), "chars": np.dtype("<u4")}
 
 
@@ -70,7 +73,7 @@ class TokenShards:
     """A prepared corpus, opened for reading.
 
     Raises:
-        InputError: the folder is none, or a file of it is missing or has another size than the index says.
+        InputError: the folder is none or of a later format, or a file of it is missing or has another size than the index says.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -78,12 +81,20 @@ class TokenShards:
             raise InputError(f"{folder}: no prepared corpus (it has no index.json); make one: jp-adapt corpus prepare RECIPE --out {folder}")
         self.folder = folder
         self.index: dict[str, Any] = read_json(folder / "index.json")
+        if self.index["format"] not in range(1, FORMAT + 1):
+            raise InputError(f"{folder}: is of format {self.index['format']}, and this version reads formats 1 to {FORMAT}; install the version that wrote it")
         self.shards = tuple(self._open(number, record) for number, record in enumerate(self.index["shards"]))
 
     @property
     def names(self) -> list[str]:
         """The sources, in their order."""
         return [source["name"] for source in self.index["sources"]]
+
+    @property
+    def document_end(self) -> int | None:
+        """Id of the token that ends every document. None where none does: in format 1, and where there are no tokens."""
+        end = self.index.get("document_end")
+        return None if end is None else int(end)
 
     def documents(self, source: str) -> SourceDocuments:
         """The documents of one source."""

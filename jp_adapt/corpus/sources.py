@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, one_line
 from jp_adapt.core.files import not_utf8
 from jp_adapt.core.unpack import MAX_RATIO
 from jp_adapt.corpus import lines
@@ -262,11 +262,6 @@ def _unpack_ratio(metadata: Any, field: str) -> float:
 
 def _not_parquet(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: not a parquet file, or damaged ({one_line(error)}); fetch it again, or write it again")
-
-
-def one_line(error: Exception) -> str:
-    """The message of an error of a library, on one line and without its full stop."""
-    return " ".join(str(error).split()).rstrip(".")
 
 
 def first_chars(documents: Iterable[str], chars: int) -> list[str]:

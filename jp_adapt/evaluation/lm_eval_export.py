@@ -12,7 +12,7 @@ from typing import Any
 from jp_adapt.benchmarks.benchmark import Kind, Protocol
 from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration
 from jp_adapt.benchmarks.metrics import METRICS
-from jp_adapt.benchmarks.profiles import PROFILES
+from jp_adapt.benchmarks.profiles import PROFILES, Boundary, Start
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import new_folder, write_text
 from jp_adapt.core.shipped import shipped_benchmarks
@@ -20,14 +20,26 @@ from jp_adapt.evaluation.lm_eval_scores import SCORING
 from jp_adapt.evaluation.prompts import Prompt, build_prompts
 from jp_adapt.inference.token_backend import MAX_TOKENS_PER_CHAR
 
+CHOSEN = ("multiple_choice", "acceptability")
+# A task is of no model: what stands before a text, and where a choice begins, is lm-eval's own.
+STARTS: dict[Start, str] = {
+    "document": "the token that begins a document, which this profile puts before every text: lm-eval puts there what the tokenizer itself puts",
+    "nothing": "that nothing stands before a text, as in this profile: lm-eval puts there what the tokenizer itself puts, BOS for Llama",
+}
+BOUNDARIES: dict[Boundary, str] = {
+    "safe": "where a choice begins: lm-eval cuts the tokens of prompt and choice at the length of the prompt's (see moved_boundaries)",
+    "apart": "that prompt and choice are encoded apart: lm-eval encodes them together",
+}
+
 
 @dataclass
 class Export:
-    """Names of the tasks written, the benchmarks that are none, and what of the others is lost: (benchmark, reason)."""
+    """Names of the tasks written, the benchmarks that are none, what of the others is lost: (benchmark, reason), and what no task carries."""
 
     tasks: list[str] = field(default_factory=list)
     left_out: list[tuple[str, str]] = field(default_factory=list)
     limits: list[tuple[str, str]] = field(default_factory=list)
+    not_carried: list[str] = field(default_factory=list)
 
 
 def export_lm_eval(out: Path, *, profile: str = "jp-adapt", benchmarks: Sequence[str] = (), data: Path | None = None) -> Export:
@@ -39,7 +51,8 @@ def export_lm_eval(out: Path, *, profile: str = "jp-adapt", benchmarks: Sequence
     """
     if profile not in PROFILES:
         raise UsageError(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
-    export = Export()
+    rules = next(rules for known, rules in PROFILES.items() if known == profile)
+    export = Export(not_carried=[text for text in (STARTS.get(rules.start), BOUNDARIES.get(rules.boundary)) if text])
     with new_folder(out) as target:
         for name in benchmarks or shipped_benchmarks():
             try:
@@ -59,7 +72,7 @@ def _export(name: str, profile: str, data: Path | None, target: Path, final: Pat
     if protocol is None:
         export.left_out.append((name, f"has no protocol of profile '{profile}'"))
         return
-    chosen = (protocol.kind or benchmark.kind) in ("multiple_choice", "acceptability")
+    chosen = (protocol.kind or benchmark.kind) in CHOSEN
     metrics, missing = _metrics(protocol, chosen)
     reason = _obstacle(protocol, protocol.kind or benchmark.kind, metrics)
     if reason is not None:
@@ -70,7 +83,7 @@ def _export(name: str, profile: str, data: Path | None, target: Path, final: Pat
     task = f"{re.sub(r'[^A-Za-z0-9.-]+', '_', name if name in shipped_benchmarks() else Path(name).stem).strip('_')}_{profile}"
     lines = [_choice_line(prompt) if chosen else _text_line(prompt, protocol) for prompt in prompts]
     write_text(target / f"{task}.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-    write_text(target / f"{task}.yaml", _yaml(task, loaded, profile, protocol, chosen, metrics, final))
+    write_text(target / f"{task}.yaml", _yaml(task, loaded, profile, protocol, metrics, final, export.not_carried))
     export.tasks.append(task)
     if missing:
         export.limits.append((name, f"without {', '.join(missing)}, which lm-eval does not have"))
@@ -107,8 +120,9 @@ def _text_line(prompt: Prompt, protocol: Protocol) -> dict[str, Any]:
     return {"id": prompt.item.id, "group": prompt.item.group, "prompt": prompt.text, "answers": prompt.answers, "scoring": scoring}
 
 
-def _yaml(task: str, loaded: LoadedBenchmark, profile: str, protocol: Protocol, chosen: bool, metrics: Sequence[str], final: Path) -> str:
+def _yaml(task: str, loaded: LoadedBenchmark, profile: str, protocol: Protocol, metrics: Sequence[str], final: Path, not_carried: Sequence[str]) -> str:
     """JSON is YAML; only `!function`, a tag of lm-eval's, has to be written by hand."""
+    chosen = (protocol.kind or loaded.benchmark.kind) in CHOSEN
     config: dict[str, Any] = {
         "task": task,
         "tag": f"jp_adapt_{profile}",
@@ -132,4 +146,8 @@ def _yaml(task: str, loaded: LoadedBenchmark, profile: str, protocol: Protocol, 
     lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in config.items()]
     if not chosen:
         lines.append("process_results: !function jp_adapt.evaluation.lm_eval_scores.process_results")
-    return "\n".join([f"# {benchmark.title}, profile {profile} of jp-adapt; its {protocol.shots} examples stand in the prompts.", *lines, ""])
+    head = [
+        f"# {benchmark.title}, profile {profile} of jp-adapt; its {protocol.shots} examples stand in the prompts.",
+        *(f"# Not carried: {text}." for text in not_carried),
+    ]
+    return "\n".join([*head, *lines, ""])

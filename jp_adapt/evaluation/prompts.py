@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jp_adapt.benchmarks.benchmark import Protocol
 from jp_adapt.benchmarks.items import Item, LoadedBenchmark, protocol_of
 from jp_adapt.benchmarks.profiles import PROFILES
 from jp_adapt.benchmarks.templates import Fields, render
+from jp_adapt.evaluation.sampling import draw_items
 from jp_adapt.evaluation.shots import with_shots
 
 
@@ -23,9 +23,12 @@ class Prompt:
 
 
 def build_prompts(
-    loaded: LoadedBenchmark, profile: str, *, shots: int | None = None, limit: int | None = None, variant: str | None = None
+    loaded: LoadedBenchmark, profile: str, *, shots: int | None = None, limit: int | None = None, seed: int = 0, variant: str | None = None
 ) -> tuple[Protocol, list[Prompt]]:
-    """All prompts of a benchmark under a profile; `shots` and `limit` override the protocol's, `variant` takes another wording."""
+    """The prompts of a benchmark under a profile; `shots` overrides the protocol's, `variant` takes another wording.
+
+    With `limit`, those of a sample of the items that `seed` draws (see `sampling`); each has the examples that it has among all items.
+    """
     protocol = protocol_of(loaded.id, loaded.benchmark, profile)
     if variant is not None:
         other = protocol.variants[variant]
@@ -33,21 +36,10 @@ def build_prompts(
         protocol = protocol.model_copy(update=changes)
     if shots is not None:
         protocol = protocol.model_copy(update={"shots": shots})
-    items: Sequence[Item] = loaded.items
-    if limit is not None and loaded.benchmark.macro:
-        items, limit = of_each_group(items, limit), None
+    sample = None if limit is None else {item.id for item in draw_items(loaded.items, limit, seed, equal_groups=loaded.benchmark.macro)}
     rule = next(rules.shots for known, rules in PROFILES.items() if known == profile)
-    chosen = with_shots(items, loaded.shots, protocol.shots, rule, limit=limit, by_group=protocol.shots_by_group)
-    return protocol, [_prompt(protocol, item, examples) for item, examples in chosen]
-
-
-def of_each_group(items: Sequence[Item], limit: int) -> list[Item]:
-    """At most `limit` items, the same number of each group, so that a mean over groups stays one."""
-    groups: dict[str, list[Item]] = {}
-    for item in items:
-        groups.setdefault(item.group, []).append(item)
-    share = max(1, limit // len(groups))
-    return [item for members in groups.values() for item in members[:share]]
+    chosen = with_shots(loaded.items, loaded.shots, protocol.shots, rule, by_group=protocol.shots_by_group)
+    return protocol, [_prompt(protocol, item, examples) for item, examples in chosen if sample is None or item.id in sample]
 
 
 def _prompt(protocol: Protocol, item: Item, examples: list[Item]) -> Prompt:

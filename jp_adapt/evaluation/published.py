@@ -65,6 +65,8 @@ def _benchmark(entry: BenchmarkScore, tables: Sequence[PublishedTable]) -> Besid
                 continue
             if column.name != entry.name:
                 other.add(column.name)
+            elif entry.sample is not None:
+                reasons.add(f"a sample of {entry.items} of {entry.sample.of} items was measured here")
             elif column.items is not None and column.items != entry.items:
                 reasons.add(f"{entry.items} items were measured here and {column.items} there")
             else:

@@ -13,10 +13,8 @@ HARNESS_SEED = 42  # EleutherAI's harness 0.3 and its forks: one generator shuff
 LM_EVAL_SEED = 1234  # lm-eval 0.4: one generator draws the examples of each item in order
 
 
-def with_shots(
-    items: Sequence[Item], pool: Sequence[Item], count: int, rule: ShotRule, *, limit: int | None = None, by_group: bool = False
-) -> list[tuple[Item, list[Item]]]:
-    """The items to measure, at most `limit`, each with its `count` examples, in the order in which the rule takes them.
+def with_shots(items: Sequence[Item], pool: Sequence[Item], count: int, rule: ShotRule, *, by_group: bool = False) -> list[tuple[Item, list[Item]]]:
+    """All items, each with its `count` examples, in the order in which the rule takes them.
 
     InputError where the pool has too few examples.
     """
@@ -24,13 +22,13 @@ def with_shots(
         generator = random.Random(HARNESS_SEED)
         order = list(items)
         generator.shuffle(order)
-        return [(item, _drawn(generator, pool, count)) for item in order[:limit]]
+        return [(item, _drawn(generator, pool, count)) for item in order]
     if rule == "lm-eval":
         generator = random.Random(LM_EVAL_SEED)
-        return [(item, _drawn(generator, pool, count)) for item in items[:limit]]
+        return [(item, _drawn(generator, pool, count)) for item in items]
     fixed: dict[str, list[Item]] = {}
     chosen = []
-    for item in items[:limit]:
+    for item in items:
         group = item.group if by_group else ""
         if group not in fixed:  # one more than needed, for the item that is itself among the examples
             members = [entry for entry in pool if not by_group or entry.group == group]

@@ -48,9 +48,10 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
         trained, quantization = resolve_precision(facts.get("dtype", "float32")), cast("Quantization | None", facts.get("quantization"))
         difference = export_model(base, adapter, trained, target, probe, dtype=dtype, quantization=quantization)
         copy_tokenizer(folder, target)
-        start = read_facts(adapter).document_start or read_facts(base).document_start
+        mine, parents = read_facts(adapter), read_facts(base)
+        start = mine.document_start or parents.document_start
         if start is not None:  # an adapter of an earlier version does not say
-            write_text_side(target, start)
+            write_text_side(target, start, mine.document_end or parents.document_end)
         lines = [f"- adapter: `{adapter.name}`, trained with a tokenizer of SHA-256 `{facts['tokenizer_sha256']}`", f"- base: `{base.name}`"]
         write_card(target, f"{base.name} with {adapter.name} merged", [*lines, _proof(difference, dtype)])
     return difference

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-from jp_adapt.core.files import read_json, write_text
-
-if TYPE_CHECKING:
-    pass
+from jp_adapt.core.files import write_text
 
 
 def write_card(
@@ -22,24 +20,32 @@ def write_card(
     write_text(folder / "README.md", "\n".join(front + body))
 
 
-def export_facts(recipe: Any, stages: list[dict[str, Any]], difference: float, dtype: str) -> list[str]:
+class StageRecord(Protocol):
+    """What a stage wrote down of itself: stage.json."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def fingerprint(self) -> str: ...
+
+    @property
+    def results(self) -> dict[str, Any]: ...
+
+
+def export_facts(recipe: Any, stages: Sequence[StageRecord], difference: float, dtype: str) -> list[str]:
     """Lines of the card of a model that a recipe made: its base, texts with their licences, stages, settings."""
     base = ", ".join(f"{key} `{value}`" for key, value in recipe.base.model_dump(exclude_none=True).items() if key != "path")
     lines = [f"- recipe: `{recipe.name}`, seed {recipe.seed}", f"- base: {base or 'a local folder'}"]
-    lines += [f"- stage `{stage['id']}`, fingerprint `{stage['fingerprint'][:16]}`: {_tokens(stage)}" for stage in stages]
+    lines += [f"- stage `{stage.id}`, fingerprint `{stage.fingerprint[:16]}`: {_tokens(stage)}" for stage in stages]
     lines += [f"- text `{name}` ({source.language}), licence {source.licence}" for name, source in recipe.sources.items()]
     return [*lines, _proof(difference, dtype), "", "The licence of the base holds for this model too. It was not tested for safety."]
 
 
-def _tokens(stage: dict[str, Any]) -> str:
-    by_source = stage.get("results", {}).get("tokens_by_source", {})
+def _tokens(stage: StageRecord) -> str:
+    by_source = stage.results.get("tokens_by_source", {})
     return ", ".join(f"{tokens:,} tokens of {name}" for name, tokens in by_source.items()) or "no training"
 
 
 def _proof(difference: float, dtype: str) -> str:
     return f"- merged logits and those of the base with the adapter attached differ by at most {difference:.1e} (float32); weights written in {dtype}"
-
-
-def stage_records(folders: list[Path]) -> list[dict[str, Any]]:
-    """What the stages before an export wrote down of themselves."""
-    return [dict(read_json(folder / "stage.json")) for folder in folders]

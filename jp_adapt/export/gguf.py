@@ -40,17 +40,30 @@ def export_gguf(model: Path, out: Path, types: Sequence[str] = ("auto",), *, nam
         InputError: the folder is not whole, not of one model, or of a kind that llama.cpp does not run as a Llama.
         GateError: a file does not hold, or llama.cpp does not compute, what the folder does. No file was kept.
     """
-    source = read_source(model, name)
+    return write_gguf(read_source(model, name), out, types)
+
+
+def write_gguf(source: GgufSource, out: Path, types: Sequence[str]) -> list[GgufExport]:
+    """`export_gguf` of a folder that has been read."""
     wanted = file_types(types, source.stored_type(source.tensors[0]))
     paths = [out if len(wanted) == 1 else out.with_name(f"{out.stem}-{kind.name}{out.suffix}") for kind in wanted]
     _check_space(source, wanted, out)
     with new_files(paths) as temporary:
         write_files(source, dict(zip(wanted, temporary, strict=True)))
-        proven, llama_cpp = [], LlamaCpp(source)
+        proofs, llama_cpp = [], LlamaCpp(source)
         for kind, path in zip(wanted, temporary, strict=True):
             check_file(source, path)
-            proven.append(["fields, tokens and weights, read back", *llama_cpp.check(path, kind.name)])
-    return [GgufExport(path, kind.name, path.stat().st_size, said, source.notes) for path, kind, said in zip(paths, wanted, proven, strict=True)]
+            proofs.append(llama_cpp.check(path, kind.name))
+    return [
+        GgufExport(
+            path,
+            kind.name,
+            path.stat().st_size,
+            ["fields, tokens and weights, read back", *proof.lines],
+            source.notes + ([] if proof.note is None else [proof.note]),
+        )
+        for path, kind, proof in zip(paths, wanted, proofs, strict=True)
+    ]
 
 
 def _check_space(source: GgufSource, wanted: Sequence[FileType], out: Path) -> None:

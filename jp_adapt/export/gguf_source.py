@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import read_json, read_text
+from jp_adapt.core.yaml_lines import parse_yaml
 from jp_adapt.export.gguf_folder import MORE_TEMPLATES
 from jp_adapt.inference.text_side import TextSide, own_template, special_token, text_side
 from jp_adapt.merging.checkpoint import FolderWeights
@@ -109,24 +109,24 @@ def _check_weights(weights: FolderWeights, tensors: list[LlamaTensor], folder: P
 def special_ids(side: TextSide, unk: str | None, pad: str | None) -> tuple[dict[str, int], list[str]]:
     """Ids of the special tokens, and what llama.cpp will not take of them.
 
-    EOS is the tokenizer's; what else ends an answer is EOT, then EOM, the two other end tokens that a GGUF file has. The token that begins the next document
-    comes last among them.
+    EOS is the tokenizer's. Of the two other end tokens that a GGUF file has, EOT is what else ends an answer, and EOM what ends one too, or the token that
+    begins the next document.
 
     InputError: an id that no token has, or no end token at all.
     """
-    runtime, starts = side.tokenizer.runtime, side.starts
-    stops = [token_id for token_id in (*side.generation_stops, *side.stop_ids) if token_id != starts.document]
-    stops = list(dict.fromkeys([*stops, *(token_id for token_id in side.stop_ids if token_id == starts.document)]))
-    eos = starts.eos if starts.eos is not None else next(iter(stops), None)
-    if eos is None or stops == [starts.document] != [eos]:
+    runtime, starts, known = side.tokenizer.runtime, side.starts, side.tokenizer.token_bytes
+    ends = dict.fromkeys(token_id for token_id in (*side.generation_stops, *side.stop_ids) if token_id != starts.document)
+    if starts.eos is None and not ends:
         raise InputError(f"{side.folder}: no file names an end token (eos_token), and a model without one never stops; name it in tokenizer_config.json")
+    eos = starts.eos if starts.eos is not None else next(iter(ends))
     ids = {"bos": eos if starts.bos is None else starts.bos, "eos": eos}  # llama.cpp takes id 11 or 1 where a file names no BOS
     named = {name: runtime.token_to_id(text) for name, text in (("unk", unk), ("pad", pad)) if text}
     ids |= {name: int(token_id) for name, token_id in named.items() if token_id is not None}
-    others = [token_id for token_id in stops if token_id != eos]
+    others = [token_id for token_id in ends if token_id != eos]
     ids |= dict(zip(("eot", "eom"), others, strict=False))
-    known = side.tokenizer.token_bytes
-    for token_id in (*stops, *ids.values()):
+    if starts.document != eos:
+        ids.setdefault("eom", starts.document)
+    for token_id in (*ends, *ids.values()):
         if token_id not in known:
             raise InputError(f"{side.folder}: a special token has the id {token_id:,}, and the tokenizer has no such token; they are of two models")
     texts = [known[token_id].decode("utf-8", errors="replace") for token_id in others[2:]]
@@ -136,9 +136,13 @@ def special_ids(side: TextSide, unk: str | None, pad: str | None) -> tuple[dict[
 
 def chat_templates(folder: Path) -> dict[str, str]:
     """The chat templates of a folder by name, that without a name as "default"."""
+    path = folder / "tokenizer_config.json"
+    listed = _mapping(path).get("chat_template") if path.is_file() else None
+    entries = [entry for entry in listed if isinstance(entry, dict)] if isinstance(listed, list) else []
+    named = {str(entry.get("name")): str(entry.get("template")) for entry in entries}
+    named |= {path.stem: read_text(path) for path in sorted((folder / MORE_TEMPLATES).glob("*.jinja"))}
     default = own_template(folder)
-    others = {path.stem: read_text(path) for path in sorted((folder / MORE_TEMPLATES).glob("*.jinja"))}
-    return ({} if default is None else {"default": default}) | others
+    return named if default is None else named | {"default": default}
 
 
 def card_fields(folder: Path) -> dict[str, Any]:
@@ -146,8 +150,8 @@ def card_fields(folder: Path) -> dict[str, Any]:
     path = folder / "README.md"
     front = re.match(r"\A---\r?\n(.*?)\r?\n---", read_text(path), re.DOTALL) if path.is_file() else None
     try:
-        fields = yaml.safe_load(front[1]) if front else None
-    except yaml.YAMLError:
+        fields = parse_yaml(front[1], str(path)).value if front else None
+    except UsageError:
         return {}
     return fields if isinstance(fields, dict) else {}
 

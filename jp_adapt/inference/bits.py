@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from jp_adapt.corpus.pack import with_end
 from jp_adapt.inference.processes import ALONE, Processes
 from jp_adapt.inference.score import log_likelihoods
 from jp_adapt.inference.trie import Request
@@ -17,12 +18,19 @@ TEXT_WINDOW = 2048  # tokens; the same for every model that takes as many, so th
 
 @dataclass(frozen=True)
 class TextScore:
-    """Cost of one text, document by document."""
+    """Cost of one text, document by document.
 
-    bits: list[float]  # -log2 p of each document
+    Attributes:
+        bits: -log2 p of each document and of the token that ends it, where one does.
+        end_bits: the part of that token in `bits`; None where documents have no end.
+        tokens: of each document, its end among them. An end is no character and no byte.
+    """
+
+    bits: list[float]
     chars: list[int]
     bytes: list[int]
     tokens: list[int]
+    end_bits: list[float] | None = None
 
     @property
     def bits_per_char(self) -> float:
@@ -32,6 +40,11 @@ class TextScore:
     def bits_per_byte(self) -> float:
         return sum(self.bits) / sum(self.bytes)
 
+    @property
+    def bits_per_end(self) -> float | None:
+        """What the end of a document costs on average."""
+        return None if self.end_bits is None else sum(self.end_bits) / len(self.end_bits)
+
 
 def score_texts(
     model: CausalModel,
@@ -40,15 +53,21 @@ def score_texts(
     *,
     prefix: int,
     max_tokens: int,
+    end: int | None = None,
     advance: Callable[[int, str], None] = lambda done, note: None,
     processes: Processes = ALONE,
 ) -> TextScore:
-    """Score whole documents, each by itself after the token `prefix`; `processes` share the work, to the same figures on each."""
-    encoded = [encode(document) for document in documents]
-    nats = log_likelihoods(model, [Request([prefix, *ids]) for ids in encoded], max_tokens=max_tokens, advance=advance, processes=processes)
+    """Score whole documents, each by itself after the token `prefix` and up to the token `end`; `processes` share the work, to the same figures on each."""
+    encoded = [with_end(encode(document), end) for document in documents]
+    requests = [Request([prefix, *ids]) for ids in encoded]
+    if end is not None:  # the same ids again, so that nothing more is computed for them
+        requests += [Request([prefix, *ids], max(1, len(ids))) for ids in encoded]
+    nats = log_likelihoods(model, requests, max_tokens=max_tokens, advance=lambda done, note: advance(min(done, len(encoded)), note), processes=processes)
+    bits = [-value / math.log(2) for value in nats]
     return TextScore(
-        bits=[-value / math.log(2) for value in nats],
+        bits=bits[: len(encoded)],
         chars=[len(document) for document in documents],
         bytes=[len(document.encode("utf-8")) for document in documents],
         tokens=[len(ids) for ids in encoded],
+        end_bits=None if end is None else bits[len(encoded) :],
     )

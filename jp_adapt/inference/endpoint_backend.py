@@ -16,19 +16,21 @@ from jp_adapt.inference.trie import common_prefix
 
 
 class EndpointBackend:
-    """`completions` behind the interface of `run.Backend`; `tokens` is the backend over the same model for what is sent as tokens, None without a tokenizer.
+    """`completions` behind the interface of `backend.Backend`; `tokens` is the backend over the same model for what is sent as tokens, if it can be.
 
     Conversations go to the chat endpoint, which knows the model's template.
     """
 
     def __init__(self, completions: Completions, *, tokens: TokenBackend | None = None, max_tokens: int) -> None:
         self.completions, self.tokens, self.max_tokens = completions, tokens, max_tokens
+        self._asked_in_text = False
 
     def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]:
         if self.tokens is not None:
             return self.tokens.choose(prompts, choices, boundary, advance)
         if boundary != "safe":
             raise _needs_tokenizer("this profile cuts tokens as a peer does")
+        self._asked_in_text = True
         items = [{"prompt": prompt, "choices": list(options)} for prompt, options in zip(prompts, choices, strict=True)]
         total = sum(map(len, choices))
         found = self.completions.each(items, self._choose, lambda count, note: advance(count * total // len(items), note))
@@ -57,6 +59,7 @@ class EndpointBackend:
     def write(self, asks: Sequence[Ask], advance: Advance) -> list[Written]:
         if self.tokens is not None and not any(ask.said for ask in asks):
             return self.tokens.write(asks, advance)
+        self._asked_in_text |= not all(ask.said for ask in asks)
         found = self.completions.each([self._body(ask) for ask in asks], self.completions.write, advance)
         return [Written(cut_off(value["text"], ask.stop, ask.max_chars)) for value, ask in zip(found, asks, strict=True)]
 
@@ -72,7 +75,10 @@ class EndpointBackend:
         return EndpointBackend(self.completions.again(one_at_a_time=one_at_a_time), tokens=tokens, max_tokens=self.max_tokens)
 
     def take_warnings(self) -> list[str]:
-        return []
+        if self.tokens is not None:
+            return self.tokens.take_warnings()
+        asked, self._asked_in_text = self._asked_in_text, False
+        return ["texts were sent, and the endpoint decided which token begins them; with --tokenizer DIR it is the profile's"] if asked else []
 
     def count_tokens(self, text: str) -> int:
         if self.tokens is None:

@@ -5,23 +5,27 @@ A request is sent once: its reply is in the cache (`reply_cache`) before the nex
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
 
-from jp_adapt.core.errors import InputError, JpAdaptError
+from jp_adapt.core.errors import InputError
 from jp_adapt.core.progress import Advance
-from jp_adapt.inference.endpoint import CHAT, COMPLETIONS, Endpoint, EndpointError, RefusedError, chat_completion, whole_characters
+from jp_adapt.inference.endpoint import COMPLETIONS, Endpoint, EndpointError, RefusedError, token_count
 from jp_adapt.inference.generate import Continuation
 from jp_adapt.inference.reply_cache import ReplyCache
+from jp_adapt.inference.text_side import TextSide
 from jp_adapt.inference.trie import Request, sum_over_windows
+from jp_adapt.inference.workers import StoppedError, in_parallel
 
 MOST_STOPS = 4  # of the OpenAI API; what comes after the others is cut off here
 # `prompt_logprobs` is vLLM's, and names the ids; a server that refuses to know it is asked in OpenAI's own way.
+PROBE = (  # read by the server's tokenizer: an extension for Japanese has tokens of its own for some of it
+    "これは、送られた文章をサーバーがどのように区切るかを確かめるための文です。日本の首都は東京であり、多くの人が毎日この町で働いている。"
+    "私たちは新しいモデルについて考え、その結果をまとめました。 The same sentence in English is read here as well."
+)
 WAYS: tuple[dict[str, Any], ...] = ({"echo": True, "logprobs": 1, "prompt_logprobs": 0}, {"echo": True, "logprobs": 1})
 
 
@@ -59,43 +63,24 @@ class Completions:
         self.endpoint, self.model, self.cache, self.parallel = endpoint, model, cache, parallel
         self.stopped = stopped or threading.Event()
         self._way: dict[str, Any] | None = None
-        self._failure: JpAdaptError | None = None
         self._finding = threading.Lock()
 
     def each(self, requests: Sequence[dict[str, Any]], ask: Callable[[dict[str, Any]], dict[str, Any]], advance: Advance) -> list[dict[str, Any]]:
         """`ask` of each request, in the order given; a request that was asked before is taken from the cache."""
-        results: list[dict[str, Any]] = [{}] * len(requests)
-        with ThreadPoolExecutor(self.parallel) as pool:
-            running = {pool.submit(self._once, request, ask): at for at, request in enumerate(requests)}
-            try:
-                for done, future in enumerate(as_completed(running), start=1):
-                    results[running[future]] = future.result()
-                    advance(done, "")
-            except BaseException as error:
-                self.stopped.set()
-                for future in running:
-                    future.cancel()
-                if isinstance(error, JpAdaptError) and self._failure is not None:
-                    raise self._failure from None  # not that of a request which was never sent
-                raise
-        return results
 
-    def _once(self, request: dict[str, Any], ask: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-        asked = {"endpoint": self.endpoint.base, "model": self.model, "request": request}
-        key = self.cache.key(asked | ({"occasion": self.occasion} if self.occasion else {}))
-        with self.cache.held(key):
-            stored = self.cache.get(key)
-            if stored is None:
-                if self.stopped.is_set():
-                    raise EndpointError("stopped")
-                try:
+        def once(request: dict[str, Any]) -> dict[str, Any]:
+            asked = {"endpoint": self.endpoint.base, "model": self.model, "request": request}
+            key = self.cache.key(asked | ({"occasion": self.occasion} if self.occasion else {}))
+            with self.cache.held(key):
+                stored = self.cache.get(key)
+                if stored is None:
+                    if self.stopped.is_set():
+                        raise StoppedError("stopped")
                     stored = ask(request)
-                except JpAdaptError as error:
-                    self._failure = self._failure or error
-                    self.stopped.set()  # here and not in the main thread: another worker may be about to begin
-                    raise
-                self.cache.store(key, stored)
-        return stored
+                    self.cache.store(key, stored)
+            return stored
+
+        return in_parallel(once, requests, parallel=self.parallel, stopped=self.stopped, finished=lambda done, result: advance(done, ""))
 
     def again(self, *, one_at_a_time: bool) -> Completions:
         """The same model, asked anew."""
@@ -107,8 +92,18 @@ class Completions:
         body = {**body, "stop": body["stop"][:MOST_STOPS]} if body.get("stop") else {name: value for name, value in body.items() if name != "stop"}
         body = {"model": self.model, "temperature": 0, **body}
         if "messages" in body:
-            return {"text": self.endpoint.post(CHAT, body, chat_completion).text}
+            return {"text": self.endpoint.chat(body).text}
         return {"text": self.endpoint.post(COMPLETIONS, body, _completed)}
+
+    def tokens_of(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What the server makes of the text in `request["tokens_of"]`: ids (None for one that it does not tell) or None, and their number or None."""
+        body = {"model": self.model, "prompt": request["tokens_of"], "max_tokens": 1, "temperature": 0}
+        try:
+            reply = self.endpoint.post(COMPLETIONS, body | WAYS[0], _reply)
+        except RefusedError:
+            reply = self.endpoint.post(COMPLETIONS, body, _reply)
+        ids = _ids_of(reply)
+        return {"ids": ids or None, "count": len(ids) or token_count(reply["usage"].get("prompt_tokens"))}
 
     def echo(self, prompt: str | list[int]) -> Echo:
         """The tokens of a prompt with their log-probabilities. NoLogProbabilities where the server has none."""
@@ -146,12 +141,38 @@ class Completions:
 
 
 class EndpointEngine:
-    """Given tokens, behind the interface of `token_backend.Engine`. `decode` is of the tokenizer that made them, and must be the server's."""
+    """Given tokens, behind the interface of `token_backend.Engine`. They are of `side`'s tokenizer, which must be the server's."""
 
-    def __init__(self, completions: Completions, decode: Callable[[list[int]], str]) -> None:
-        self.completions, self.decode = completions, decode
+    def __init__(self, completions: Completions, side: TextSide) -> None:
+        self.completions, self.side, self.decode = completions, side, side.tokenizer.runtime.decode
+        self._warnings: list[str] | None = None
+
+    def _check_tokenizer(self) -> None:
+        """InputError where the server reads a text in other tokens. A base model's tokenizer goes with its extension otherwise: its ids are among those of the
+        extended one, and spell the same text."""
+        if self._warnings is not None:
+            return
+        self._warnings = []
+        [told] = self.completions.each([{"tokens_of": PROBE}], self.completions.tokens_of, lambda done, note: None)
+        runtime, bos = self.side.tokenizer.runtime, self.side.starts.bos
+        plain = self.side.tokenizer.encode(PROBE)
+        usual = [plain, runtime.encode(PROBE).ids, [self.side.starts.document if bos is None else bos, *plain]]
+        if told["ids"] is not None:
+            same = any(len(ids) == len(told["ids"]) and all(other in (None, id) for id, other in zip(ids, told["ids"], strict=True)) for ids in usual)
+        elif told["count"] is not None:
+            same = told["count"] in map(len, usual)
+        else:
+            self._warnings.append("the endpoint does not tell what tokens it makes of a text: that --tokenizer is its own could not be checked")
+            return
+        if not same:
+            raise InputError(
+                f"--tokenizer is not that of {self.completions.model}: it makes {len(plain)} tokens of a text of which the endpoint makes "
+                f"{told['count'] or len(told['ids'])} ({'other ones' if told['ids'] else 'by its own count'}); give the folder of the model that is served"
+            )
 
     def log_likelihoods(self, requests: Sequence[Request], max_tokens: int, advance: Advance) -> list[float]:
+        self._check_tokenizer()
+
         def score(windows: list[Request]) -> list[float]:
             found = self.completions.each([{"score": window.ids, "first": window.first} for window in windows], self._score, advance)
             return [value["nats"] for value in found]
@@ -172,15 +193,18 @@ class EndpointEngine:
         return {"nats": sum_of(echo.tokens[first:])}
 
     def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[str]:
+        self._check_tokenizer()
         bodies = [{"prompt": one.ids, "max_tokens": one.max_tokens, "stop": list(one.stop)} for one in requests]
         found = self.completions.each(bodies, self.completions.write, advance)
         return [cut_off(value["text"], one.stop, one.max_chars) for value, one in zip(found, requests, strict=True)]
 
     def again(self, *, one_at_a_time: bool) -> EndpointEngine:
-        return EndpointEngine(self.completions.again(one_at_a_time=one_at_a_time), self.decode)
+        engine = EndpointEngine(self.completions.again(one_at_a_time=one_at_a_time), self.side)
+        engine._warnings = self._warnings  # the server was checked before
+        return engine
 
     def take_warnings(self) -> list[str]:
-        return []
+        return list(self._warnings or ())
 
 
 def cut_off(text: str, stop: Sequence[str], max_chars: int | None) -> str:
@@ -201,22 +225,29 @@ def spells(said: str, written: str) -> bool:
     return re.sub(r"\s", "", written) in re.sub(r"\s", "", said)
 
 
-def _reply(body: bytes) -> dict[str, Any] | None:
+def _reply(value: Any) -> dict[str, Any] | None:
     """The first choice of a reply, with its usage; None where there is none."""
     try:
-        value = json.loads(body)
         choice = value["choices"][0]
         usage, kept = value.get("usage"), value.get("prompt_logprobs")
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError):
+    except (KeyError, IndexError, TypeError, AttributeError):
         return None
     if not isinstance(choice, dict) or not isinstance(choice.get("text"), str):
         return None
     return {"prompt_logprobs": kept, **choice, "usage": usage if isinstance(usage, dict) else {}}
 
 
-def _completed(body: bytes) -> str | None:
-    reply = _reply(body)
-    return None if reply is None else whole_characters(reply["text"])
+def _completed(value: Any) -> str | None:
+    reply = _reply(value)
+    return None if reply is None else str(reply["text"])
+
+
+def _ids_of(reply: dict[str, Any]) -> list[int | None]:
+    """The ids of a prompt, of vLLM's `prompt_logprobs`, which has none for the first token; none at all where the server does not tell them."""
+    try:
+        return [int(next(iter(entry))) if entry and len(entry) == 1 else None for entry in reply.get("prompt_logprobs") or []]
+    except (TypeError, ValueError):
+        return []
 
 
 def _echoed(reply: dict[str, Any], count: int | None) -> Echo | None:
@@ -227,13 +258,11 @@ def _echoed(reply: dict[str, Any], count: int | None) -> Echo | None:
     log: Any = reply.get("logprobs")
     try:
         texts, nats = list(log["tokens"]), list(log["token_logprobs"])
-        entries = reply.get("prompt_logprobs") or []
-        ids = [int(next(iter(entry))) if entry and len(entry) == 1 else None for entry in entries]
-    except (TypeError, KeyError, ValueError, AttributeError):
+    except (TypeError, KeyError):
         return None
+    ids = _ids_of(reply)
     if count is None:
-        told = reply["usage"].get("prompt_tokens")
-        count = len(ids) or (told if isinstance(told, int) else len(texts) - 1)
+        count = len(ids) or token_count(reply["usage"].get("prompt_tokens")) or len(texts) - 1
     if not count <= min(len(texts), len(nats)) <= count + 1 or any(not isinstance(text, str) for text in texts):
         return None
     ids = ids if len(ids) == count else [None] * count

@@ -32,9 +32,9 @@ class EvaluatedModel:
     side: TextSide
 
     def score_documents(self, documents: Sequence[str], advance: Callable[[int, str], None]) -> TextScore:
-        """What whole texts cost, each after the token that begins a document."""
-        window = min(self.side.max_tokens, TEXT_WINDOW)
-        return score_texts(self.model, self.side.tokenizer.encode, documents, prefix=self.side.starts.document, max_tokens=window, advance=advance)
+        """What whole texts cost, each after the token that begins a document, and with the one that ends it."""
+        side, window = self.side, min(self.side.max_tokens, TEXT_WINDOW)
+        return score_texts(self.model, side.tokenizer.encode, documents, prefix=side.starts.document, end=side.document_end, max_tokens=window, advance=advance)
 
     def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
         """Bits per byte and per character of whole text files."""
@@ -52,6 +52,7 @@ class EvaluatedModel:
                     "tokens": sum(score.tokens),
                     "bits_per_char": score.bits_per_char,
                     "bits_per_byte": score.bits_per_byte,
+                    "bits_per_end": score.bits_per_end,
                 }
             )
         return entries
@@ -72,13 +73,19 @@ class EvaluatedModel:
 
 
 def load_model(
-    folder: Path, dtype: str = "auto", processes: Processes = ALONE, *, name: str | None = None, document_start: str | None = None
+    folder: Path,
+    dtype: str = "auto",
+    processes: Processes = ALONE,
+    *,
+    name: str | None = None,
+    document_start: str | None = None,
+    document_end: str | None = None,
 ) -> EvaluatedModel:
-    """A Hugging Face model folder, checked, on the GPU where there is one. `document_start`: see `text_side`.
+    """A Hugging Face model folder, checked, on the GPU where there is one. `document_start` and `document_end`: see `text_side`.
 
     InputError for a folder without a tokenizer, or whose tokenizer has ids that the embedding lacks.
     """
-    side = text_side(folder, document_start)
+    side = text_side(folder, document_start, document_end)
     tokenizer, precision = side.tokenizer, resolve_precision(dtype)
     model = load_causal(folder, precision)
     if tokenizer.vocab_size > model.vocab_size:

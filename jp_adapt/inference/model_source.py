@@ -64,14 +64,25 @@ def open_source(model: str | Path, dtype: str, served: Served | None, out: Path,
 
 
 class FolderSource:
-    """The folder of a Hugging Face model; it is called `name` (its folder's by default), and `document_start` stands before every text (see `load_model`)."""
+    """The folder of a Hugging Face model.
+
+    It is called `name` (its folder's by default); `document_start` and `document_end` stand before and behind every text (see `load_model`).
+    """
 
     def __init__(
-        self, folder: Path, dtype: str, out: Path, processes: Processes = ALONE, *, name: str | None = None, document_start: str | None = None
+        self,
+        folder: Path,
+        dtype: str,
+        out: Path,
+        processes: Processes = ALONE,
+        *,
+        name: str | None = None,
+        document_start: str | None = None,
+        document_end: str | None = None,
     ) -> None:
         _check_folder(folder)
         self.folder, self.dtype, self.out, self.processes = folder, dtype, out, processes
-        self.name, self.document_start = name or folder.resolve().name, document_start
+        self.name, self.document_start, self.document_end = name or folder.resolve().name, document_start, document_end
         self._loaded: EvaluatedModel | None = None
 
     @property
@@ -85,7 +96,9 @@ class FolderSource:
 
             if self.processes.rank == 0:
                 say(f"loading {self.folder}")
-            self._loaded = load_model(self.folder, self.dtype, self.processes, name=self.name, document_start=self.document_start)
+            self._loaded = load_model(
+                self.folder, self.dtype, self.processes, name=self.name, document_start=self.document_start, document_end=self.document_end
+            )
             if self.processes.rank == 0:
                 write_json(self.out / MODEL, self._loaded.description)
         return self._loaded
@@ -151,15 +164,11 @@ class ServedSource:
     """A model behind an endpoint. The key is read from the environment, and stands in no file."""
 
     def __init__(self, name: str, served: Served, out: Path) -> None:
-        from jp_adapt.inference.endpoint import Endpoint, EndpointError
-
-        def pause(seconds: float) -> None:
-            if self._stopped.wait(seconds):
-                raise EndpointError("stopped while waiting to try again")
+        from jp_adapt.inference.endpoint import Endpoint
 
         self.name, self.served, self.out = name, served, out
         self._stopped = threading.Event()
-        self._endpoint = Endpoint(served.endpoint, key_variable=served.api_key_env, timeout_s=served.timeout_s, sleep=pause)
+        self._endpoint = Endpoint(served.endpoint, key_variable=served.api_key_env, timeout_s=served.timeout_s, stopped=self._stopped)
         self._backend: Backend | None = None
 
     @property
@@ -191,7 +200,7 @@ class ServedSource:
         else:
             side = text_side(self.served.tokenizer)
             description |= side.description
-            tokens = TokenBackend.of(EndpointEngine(completions, side.tokenizer.runtime.decode), side)
+            tokens = TokenBackend.of(EndpointEngine(completions, side), side)
             backend = EndpointBackend(completions, tokens=tokens, max_tokens=side.max_tokens)
         write_json(self.out / MODEL, description)
         return backend

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from jp_adapt.core.errors import InputError, JpAdaptError
+from jp_adapt.core.files import MAX_TEXT_BYTES
+from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.core.hashes import sha256_json
+
+OURS = re.compile(rb'\{"key": "[0-9a-f]{64}", .*\}')  # a line that `store` wrote
 
 
 class ReplyCache:
@@ -27,7 +33,7 @@ class ReplyCache:
         self._lock = threading.Lock()
         self._held: dict[str, threading.Lock] = {}
         self._load()
-        self._file = path.open("ab")
+        self._file = path.open("ab", buffering=0)  # a buffer would be written again when the file is closed, on a disk that is full
 
     def __enter__(self) -> ReplyCache:
         return self
@@ -61,11 +67,15 @@ class ReplyCache:
         with self._lock:
             if key in self._entries:
                 return
+            size = os.fstat(self._file.fileno()).st_size
             try:
-                self._file.write(line)
-                self._file.flush()
+                written = 0
+                while written < len(line):
+                    written += self._file.write(line[written:])
                 os.fsync(self._file.fileno())
             except OSError as error:
+                with suppress(OSError):
+                    os.ftruncate(self._file.fileno(), size)  # no half line before one that another worker writes
                 raise JpAdaptError(f"{self.path}: cannot be written ({error.strerror}); free some space, then run the same command again") from error
             self._entries[key] = value
 
@@ -77,8 +87,10 @@ class ReplyCache:
             os.truncate(self.path, whole)
         for number, line in enumerate(data[:whole].split(b"\n")[:-1], start=1):
             try:
-                value = json.loads(line)
+                value = parse_json(line, f"{self.path}:{number}", max_bytes=MAX_TEXT_BYTES)
                 key = value.pop("key")
-            except (ValueError, KeyError, AttributeError, TypeError) as error:
+            except (InputError, KeyError, AttributeError, TypeError) as error:
+                if OURS.fullmatch(line):
+                    continue  # a whole line over a bound, as a number of 400 digits, which an earlier version stored: it is asked for again
                 raise InputError(f"{self.path}:{number}: no reply that this program stored; move the file away, and everything is asked for anew") from error
             self._entries.setdefault(key, value)

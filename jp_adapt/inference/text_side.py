@@ -7,8 +7,9 @@ and no torch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -18,14 +19,15 @@ from tokenizers import Tokenizer
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, read_text, write_json
 from jp_adapt.core.hashes import sha256_file
-from jp_adapt.text.chat import TEMPLATES, with_defaults
+from jp_adapt.text.chat import TEMPLATES, Message, with_defaults
+from jp_adapt.text.chat_jinja import DATE_FORMAT, TEMPLATE_DATE, ChatError, render
+from jp_adapt.text.document_ends import document_end as default_end
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.load import load_tokenizer
 
 FACTS, GENERATION, TEMPLATE = "jp_adapt.json", "generation_config.json", "chat_template.jinja"
 FACTS_FORMAT = 1
 LONGEST_CONTEXT = 4096  # tokens; longer prompts are cut from the left and counted
-TEMPLATE_DATE = "26 Jul 2024"  # Llama-3.1's template writes a date into the system prompt, today's unless told otherwise; this is the one it falls back to
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,17 @@ class ChatFormat:
     def render(self, turns: Sequence[tuple[str, str]], user: str) -> str:
         """The text of a conversation, turns of (user, answer) and what the user says next, up to the answer that is asked for.
 
-        It is whole: the template says which token begins it, and nothing is put before it.
+        It is whole: the template says which token begins it, and nothing is put before it. InputError where the template does not take the conversation.
         """
         messages = [message for said, answer in turns for message in ({"role": "user", "content": said}, {"role": "assistant", "content": answer})]
         return self.render_messages([*messages, {"role": "user", "content": user}], prompt=True)
 
-    def render_messages(self, messages: Sequence[dict[str, str]], *, prompt: bool) -> str:
-        """The text of messages; with `prompt` also what stands before the answer that is asked for."""
-        from transformers.utils.chat_template_utils import render_jinja_template
-
-        rendered, _ = render_jinja_template(conversations=[list(messages)], chat_template=self.template, add_generation_prompt=prompt, date_string=self.date)
-        return str(rendered[0])
+    def render_messages(self, messages: Sequence[Message], *, prompt: bool) -> str:
+        """The text of messages; with `prompt` also what stands before the answer that is asked for. InputError as above."""
+        try:
+            return render(self.template, messages, prompt=prompt, date=self.date)
+        except ChatError as error:
+            raise InputError(f"the model's chat template cannot be used: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class TextSide:
     Attributes:
         stop_ids: every token that ends an answer, the one that begins the next document among them.
         generation_stops: those at which transformers' `generate` stops.
+        document_end: the token that ends every document in training; None where the folder names none.
         max_tokens: the longest text that is scored or continued in one piece, at most LONGEST_CONTEXT.
         positions: tokens that the model was made for; None where config.json does not say.
     """
@@ -92,6 +95,7 @@ class TextSide:
     chat: ChatFormat
     max_tokens: int
     positions: int | None
+    document_end: int | None = None
 
     @property
     def document_start(self) -> str:
@@ -110,13 +114,15 @@ class Facts:
 
     document_start: str | None = None
     template_date: str | None = None
+    document_end: str | None = None
 
 
-def text_side(folder: Path, document_start: str | None = None) -> TextSide:
+def text_side(folder: Path, document_start: str | None = None, document_end: str | None = None) -> TextSide:
     """The text side of a model folder.
 
     Args:
         document_start: the token before every document; by default what jp_adapt.json names, else BOS, else EOS.
+        document_end: the token that ends one; by default what jp_adapt.json names, else see `text/document_ends.py`.
 
     Raises:
         InputError: no tokenizer, a token that it lacks, or a jp_adapt.json of another format.
@@ -131,12 +137,15 @@ def text_side(folder: Path, document_start: str | None = None) -> TextSide:
         raise InputError(f"{folder}: the tokenizer has no token '{named}', which is to stand before every text")
     if start is None:
         raise InputError(f"{folder}: the tokenizer names no bos_token and no eos_token, so that nothing can stand before a text")
+    end = _id(runtime, document_end or end_of_documents(folder, loaded.tokenizer.special_texts))
+    if end is None and document_end:
+        raise InputError(f"{folder}: the tokenizer has no token '{document_end}', which is to end every text")
     template = own_template(folder)
     bos_in_chat = (bos_text or "") if template else str(runtime.id_to_token(start))
     jinja = with_defaults(template or TEMPLATES["alpaca-ja"].jinja, bos=bos_in_chat, eos=eos_text or "", system=None)
     chat = ChatFormat(jinja, facts.template_date or TEMPLATE_DATE)
     generation = _ids(_optional_json(folder / GENERATION).get("eos_token_id")) or _ids(config.get("eos_token_id"))
-    stops = [start, *generation, *_ids(config.get("eos_token_id")), eos, _end_of_turn(chat, loaded.tokenizer)]
+    stops = [start, *generation, *_ids(config.get("eos_token_id")), eos, end, _end_of_turn(chat, loaded.tokenizer)]
     positions = config.get("max_position_embeddings") or (config.get("text_config") or {}).get("max_position_embeddings")
     return TextSide(
         folder,
@@ -148,14 +157,26 @@ def text_side(folder: Path, document_start: str | None = None) -> TextSide:
         chat,
         min(int(positions or LONGEST_CONTEXT), LONGEST_CONTEXT),
         int(positions) if positions else None,
+        end,
     )
 
 
-def write_text_side(folder: Path, document_start: str) -> None:
+def end_of_documents(folder: Path, special_texts: Collection[str]) -> str | None:
+    """The token that ends every document, by what a folder says: jp_adapt.json, else its EOS and special tokens."""
+    return read_facts(folder).document_end or default_end(special_token(folder, "eos_token"), special_texts)
+
+
+def write_text_side(folder: Path, document_start: str, document_end: str | None = None) -> None:
     """Complete the text side of a folder that holds a tokenizer's files: jp_adapt.json, and in generation_config.json the tokens at which an answer ends."""
     write_json(
         folder / FACTS,
-        {"format": FACTS_FORMAT, "jp_adapt": metadata.version("jp-adapt"), "document_start": document_start, "template_date": TEMPLATE_DATE},
+        {
+            "format": FACTS_FORMAT,
+            "jp_adapt": metadata.version("jp-adapt"),
+            "document_start": document_start,
+            "document_end": document_end,
+            "template_date": TEMPLATE_DATE,
+        },
     )
     side, config = text_side(folder), _optional_json(folder / GENERATION)
     stops = list(dict.fromkeys([*side.generation_stops, *side.stop_ids]))
@@ -168,10 +189,15 @@ def read_facts(folder: Path) -> Facts:
     if not path.is_file():
         return Facts()
     value = read_json(path)
-    values = [value.get(name) for name in ("document_start", "template_date")] if isinstance(value, dict) else [0]
+    values = [value.get(name) for name in ("document_start", "template_date", "document_end")] if isinstance(value, dict) else [0]
     if not isinstance(value, dict) or value.get("format") != FACTS_FORMAT or not all(one is None or isinstance(one, str) for one in values):
         raise InputError(f"{path}: not in format {FACTS_FORMAT} of jp-adapt {metadata.version('jp-adapt')}; export the model again with this version")
-    return Facts(*values)
+    facts = Facts(*values)
+    try:
+        datetime.strptime(facts.template_date or TEMPLATE_DATE, DATE_FORMAT)
+    except ValueError as error:
+        raise InputError(f"{path}: template_date is '{facts.template_date}', and a date as '{TEMPLATE_DATE}' is needed") from error
+    return facts
 
 
 def special_token(folder: Path, name: str) -> str | None:
@@ -185,13 +211,19 @@ def special_token(folder: Path, name: str) -> str | None:
 
 
 def own_template(folder: Path) -> str | None:
-    """The chat template of a folder as it is written, or None: chat_template.jinja, else tokenizer_config.json, of several the one named "default"."""
+    """The chat template of a folder as it is written, or None: chat_template.jinja, else tokenizer_config.json, of several the one named "default".
+
+    InputError where there are several and none is the default.
+    """
     if (folder / TEMPLATE).is_file():
         return read_text(folder / TEMPLATE)
     template = _optional_json(folder / "tokenizer_config.json").get("chat_template")
-    if isinstance(template, list):
-        template = next((entry["template"] for entry in template if entry.get("name") == "default"), None)
-    return template
+    if not isinstance(template, list):
+        return template if isinstance(template, str) and template else None
+    named = {entry["name"]: entry["template"] for entry in template if isinstance(entry, dict) and isinstance(entry.get("template"), str) and "name" in entry}
+    if named and "default" not in named:
+        raise InputError(f"{folder}: has chat templates named {', '.join(map(str, named))} and none named default; copy the one to use to {TEMPLATE}")
+    return named.get("default")
 
 
 def _own_start(runtime: Tokenizer) -> tuple[int, ...]:
@@ -201,12 +233,10 @@ def _own_start(runtime: Tokenizer) -> tuple[int, ...]:
 
 def _end_of_turn(chat: ChatFormat, tokenizer: BpeTokenizer) -> int | None:
     """Id of the special token that the template puts behind an answer; None where it puts none, or cannot be rendered."""
-    from jinja2 import TemplateError
-
     answer = "\ue000"
     try:
         text = chat.render_messages([{"role": "user", "content": "a"}, {"role": "assistant", "content": answer}], prompt=False)
-    except (TemplateError, TypeError, ValueError):
+    except InputError:
         return None
     behind = text.partition(answer)[2].lstrip()
     end = max((token for token in tokenizer.special_texts if behind.startswith(token)), key=len, default=None)

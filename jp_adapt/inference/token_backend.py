@@ -115,10 +115,11 @@ class TokenBackend:
         for ask in asks:
             ids = self.encode(ask.text)
             budget = ask.max_tokens or MAX_TOKENS_PER_CHAR * (ask.max_chars or 1)
+            room = max(1, self.max_tokens - min(budget, self.max_tokens // 2))
             start = self._before(ask.start, ids)
-            room = max(1, self.max_tokens - len(start) - min(budget, self.max_tokens // 2))
-            cuts.append(max(0, len(ids) - room))
-            kept = [*start, *ids[cuts[-1] :]]
+            cuts.append(max(0, len(start) + len(ids) - room))
+            # Peers cut what the tokenizer puts before a text with the rest; the token that begins a document stays.
+            kept = [*start, *ids[cuts[-1] :]] if ask.start == "document" else [*start, *ids][cuts[-1] :]
             requests.append(Continuation(kept, max(1, min(budget, self.max_tokens - len(kept))), ask.stop, ask.max_chars))
         answers = self.engine.continue_prompts(requests, advance)
         return [Written(answer, cut) for answer, cut in zip(answers, cuts, strict=True)]

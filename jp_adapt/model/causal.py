@@ -9,19 +9,19 @@ from typing import Any, Literal
 
 import torch
 from accelerate import init_empty_weights
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
 
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, one_line
 from jp_adapt.core.extras import require_extra
 from jp_adapt.core.files import read_json, write_json
 from jp_adapt.core.progress import say
 from jp_adapt.model.attention import DOCUMENT_ATTENTION, documents_in
 from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters, lora_settings, plain_name
 from jp_adapt.model.rows import ExtendedEmbedding, RowOrder, take_rows
+from jp_adapt.model.weight_files import read_metadata, read_tensors
 
 CHUNK_LOGITS = 16_000_000  # logits held at once while scoring: 64 MB in float32
 ADAPTER_FILE, ADAPTER_CONFIG, ROWS_FILE = "adapter_model.safetensors", "adapter_config.json", "new_rows.safetensors"
@@ -182,8 +182,8 @@ def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | 
             model.tie_weights()
             return model
         model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, **config)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise InputError(f"{folder}: no model that transformers can load ({error})") from error
+    except Exception as error:  # for a config.json or weights that it does not take, transformers raises errors of a dozen kinds
+        raise InputError(f"{folder}: no model that transformers can load ({one_line(error)})") from error
     for module in model.modules() if quantization is not None else ():
         # On a CPU with AVX512-BF16, bitsandbytes 0.50 lays the weights out anew in a forward pass without gradients (a held-out measurement, say), in a
         # way that passes with gradients and `dequantize` then read wrongly, and that fails for layers narrower than 64.
@@ -203,26 +203,40 @@ def attach(base: Any, adapter: Path) -> CausalModel:
     empty = base.get_input_embeddings().weight.is_meta
     model = CausalModel(base, load_new_rows(adapter))
     if (adapter / WEIGHTS_FILE).is_file():
-        weights = load_file(adapter / WEIGHTS_FILE)
-        for name, weight in weights.items() if not empty else ():
-            base.get_parameter(name).data = weight
+        weights = read_tensors(adapter / WEIGHTS_FILE)
+        _put(weights, dict(base.named_parameters(remove_duplicate=False)), adapter / WEIGHTS_FILE, empty=empty)
         model.trained = set(weights)
     if (adapter / ADAPTER_FILE).is_file():
         config = read_json(adapter / ADAPTER_CONFIG)
-        model.add_lora(lora_settings(config), seed=0)
-        saved = load_file(adapter / ADAPTER_FILE)
-        for name, parameter in lora_parameters(model.body).items() if not empty else ():
-            parameter.data = saved[PEFT_PREFIX + name]
+        model.add_lora(lora_settings(config, str(adapter / ADAPTER_CONFIG)), seed=0)
+        saved = read_tensors(adapter / ADAPTER_FILE)
+        parameters = {PEFT_PREFIX + name: parameter for name, parameter in lora_parameters(model.body).items()}
+        if missing := sorted(parameters.keys() - saved.keys()):
+            raise InputError(f"{adapter / ADAPTER_FILE}: lacks '{missing[0]}', which its {ADAPTER_CONFIG} tells of; it belongs to another model")
+        _put({name: saved[name] for name in parameters}, parameters, adapter / ADAPTER_FILE, empty=empty)
     return model
+
+
+def _put(weights: dict[str, torch.Tensor], parameters: dict[str, torch.nn.Parameter], path: Path, *, empty: bool) -> None:
+    """Put the weights of a file into the parameters of their names. InputError where a model lacks one, or has it in another shape."""
+    for name, weight in weights.items():
+        if name not in parameters:
+            raise InputError(f"{path}: holds '{name}', which the base lacks; it belongs to another model")
+        if weight.shape != parameters[name].shape:
+            found, expected = list(weight.shape), list(parameters[name].shape)
+            raise InputError(f"{path}: '{name}' has the shape {found}, and the base takes {expected}; it belongs to another model")
+        if not empty:
+            parameters[name].data = weight
 
 
 def load_new_rows(adapter: Path) -> NewRows | None:
     """The new rows of an adapter folder, None where it has none."""
     if not (adapter / ROWS_FILE).is_file():
         return None
-    tensors = load_file(adapter / ROWS_FILE)
-    with safe_open(adapter / ROWS_FILE, "pt") as file:
-        first = (file.metadata() or {}).get(FIRST_NEW_ID)
+    tensors = read_tensors(adapter / ROWS_FILE)
+    first = read_metadata(adapter / ROWS_FILE).get(FIRST_NEW_ID)
+    if "input" not in tensors or (first is not None and not first.isdecimal()):
+        raise InputError(f"{adapter / ROWS_FILE}: no rows that jp-adapt saved")
     return NewRows(tensors["input"], tensors.get("output"), None if first is None else int(first))
 
 
@@ -247,8 +261,7 @@ def adapter_metadata(folder: Path) -> dict[str, str]:
     """What `save_adapter` noted: tokenizer_sha256, the dtype that the base trained in, and its quantization. InputError when `folder` is no adapter of ours."""
     for name in (ROWS_FILE, ADAPTER_FILE, WEIGHTS_FILE):
         if (folder / name).is_file():
-            with safe_open(folder / name, "pt") as file:
-                facts = dict(file.metadata() or {})
+            facts = read_metadata(folder / name)
             if "tokenizer_sha256" in facts:
                 return facts
     raise InputError(

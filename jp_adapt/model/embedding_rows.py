@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json
+from jp_adapt.model.weight_files import read_header
 
 EMBEDDING = "embed_tokens.weight"  # the end of its name in every model that transformers builds like Llama
 INDEX = "model.safetensors.index.json"
-MAX_HEADER_BYTES = 100_000_000  # the format's own bound
 
 
 def embedding_rows(folder: Path) -> int | None:
@@ -21,8 +19,8 @@ def embedding_rows(folder: Path) -> int | None:
         InputError: a file of the folder is damaged.
     """
     for path in _weights(folder):
-        for name, tensor in _header(path).items():
-            if name.endswith(EMBEDDING) and isinstance(tensor, dict) and isinstance(tensor.get("shape"), list) and len(tensor["shape"]) == 2:
+        for name, tensor in read_header(path).items():
+            if name.endswith(EMBEDDING) and len(tensor["shape"]) == 2:
                 return int(tensor["shape"][0])
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     size = config.get("vocab_size") if isinstance(config, dict) else None
@@ -54,18 +52,3 @@ def _weights(folder: Path) -> list[Path]:
         named = [folder / str(file) for name, file in files.items() if name.endswith(EMBEDDING)] if isinstance(files, dict) else []
         return [path for path in named if path.is_file()]
     return sorted(folder.glob("*.safetensors"))
-
-
-def _header(path: Path) -> dict[str, Any]:
-    """The header of a safetensors file: eight bytes of its length, then JSON (github.com/huggingface/safetensors, README, Format)."""
-    try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            if size > MAX_HEADER_BYTES:
-                raise ValueError(f"a header of {size:,} bytes")
-            header = json.loads(file.read(size))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a readable safetensors file ({error}); fetch the file again") from error
-    if not isinstance(header, dict):
-        raise InputError(f"{path}: not a readable safetensors file; fetch the file again")
-    return header

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from gguf.constants import GGMLQuantizationType
 from gguf.quants import dequantize
 
 from jp_adapt.core.errors import InputError
+from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.model.gguf_file import GgufFile
 from jp_adapt.model.gguf_tensors import ROPE_FACTORS, Array, LlamaTensor, llama_tensors, rope_factors
 
@@ -86,9 +86,9 @@ def _llama3_rope(file: GgufFile, theta: float, config: Mapping[str, Any]) -> dic
     rope = {"rope_theta": theta, "rope_type": "llama3", "factor": float(stored.max())} | LLAMA3_ROPE
     if ROPE_FIELD in file.fields:
         try:
-            rope |= json.loads(file.get(ROPE_FIELD, str))
+            rope |= parse_json(file.get(ROPE_FIELD, str), f"{file.path}: '{ROPE_FIELD}'")
             same = np.allclose(rope_factors(rope, config["head_dim"]), stored, rtol=1e-6)
-        except (ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError, RecursionError) as error:
+        except (ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError) as error:
             raise InputError(f"{file.path}: '{ROPE_FIELD}' holds no rope parameters ({error}); fetch the file again") from error
     else:
         same = np.allclose(rope_factors(rope, config["head_dim"]), stored, rtol=1e-5)

@@ -11,9 +11,10 @@ from peft import LoraConfig, inject_adapter_in_model
 from peft.tuners.lora import Linear as PeftLinear
 from torch import Tensor, nn
 
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, one_line
 from jp_adapt.core.suggest import did_you_mean
 
+MAX_RANK = 2**16
 ADAPTER = "default"
 
 
@@ -102,10 +103,17 @@ def adapter_config(settings: LoraSettings, parameters: Iterable[str]) -> dict[st
     }
 
 
-def lora_settings(config: dict[str, Any]) -> LoraSettings:
-    """The settings in an `adapter_config.json`."""
-    targets = tuple(config["target_modules"])
-    return LoraSettings(config["r"], config["lora_alpha"], config["use_rslora"], config.get("use_dora", False), targets)
+def lora_settings(config: Any, place: str) -> LoraSettings:
+    """The settings in an `adapter_config.json`. InputError, which begins with `place`, where it has none that can be read."""
+    try:
+        rank, alpha, targets = config["r"], config["lora_alpha"], config["target_modules"]
+        rslora, dora = config.get("use_rslora", False), config.get("use_dora", False)
+    except (TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"{place}: not the configuration of a LoRA adapter ({one_line(error)} is missing)") from error
+    whole = type(rank) is int and 0 < rank <= MAX_RANK and isinstance(alpha, (int, float)) and isinstance(targets, list)
+    if not whole or not all(isinstance(name, str) for name in targets) or not isinstance(rslora, bool) or not isinstance(dora, bool):
+        raise InputError(f"{place}: not the configuration of a LoRA adapter: r is {rank!r}, lora_alpha {alpha!r}, target_modules {targets!r}"[:300])
+    return LoraSettings(rank, alpha, rslora, dora, tuple(targets))
 
 
 def merge_lora(body: nn.Module) -> None:

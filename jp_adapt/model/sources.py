@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from jp_adapt.core.errors import InputError
+from jp_adapt.core.files import read_json
 from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.model.weight_files import read_header
 
 PACKAGE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")  # PEP 508
 MODEL_FILES = ("*.safetensors", "*.json", "*.model", "*.jinja")
@@ -45,6 +47,19 @@ def package_file(package: str, file: str, version: str | None) -> Path:
     return path
 
 
+def gguf_file(package: str | None, file: str, version: str | None) -> Path:
+    """The GGUF file of a base: inside an installed package, or a path. InputError where it is missing, or no GGUF by its first bytes."""
+    path = Path(file) if package is None else package_file(package, file, version)
+    try:
+        with path.open("rb") as opened:
+            magic = opened.read(4)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if magic != b"GGUF":
+        raise InputError(f"{path}: not a GGUF file; fetch it again")
+    return path
+
+
 def check_hash(path: Path, found: str, expected: str | None) -> None:
     """InputError when the hash of `path` is not the pinned one."""
     if expected is not None and found != expected:
@@ -52,7 +67,10 @@ def check_hash(path: Path, found: str, expected: str | None) -> None:
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """The files of a model folder that decide what the model is. InputError when it has no safetensors (pickled weights are not loaded)."""
+    """The files of a model folder that decide what the model is.
+
+    InputError when it has no safetensors (pickled weights are not loaded), or one that is damaged, by its header.
+    """
     if not (folder / "config.json").is_file():
         raise InputError(f"{folder}: no config.json here; give the folder of a Hugging Face model")
     weights = sorted(folder.glob("*.safetensors"))
@@ -60,6 +78,10 @@ def folder_files(folder: Path) -> list[Path]:
         pickled = sorted(item.name for item in folder.glob("*.bin"))
         reason = f"only pickled weights ({', '.join(pickled)}), which can run code when loaded; convert them to safetensors" if pickled else "no weights"
         raise InputError(f"{folder}: no *.safetensors here, {reason}")
+    for path in weights:
+        read_header(path)
+    if not isinstance(read_json(folder / "config.json", allow_nan=True), dict):
+        raise InputError(f"{folder / 'config.json'}: not the configuration of a model")
     names = ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja"]
     names.append("jp_adapt.json")  # which token begins a document (inference/text_side.py)
     return [folder / name for name in names if (folder / name).is_file()] + weights

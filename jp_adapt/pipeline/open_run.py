@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import read_json
 from jp_adapt.core.suggest import did_you_mean
-from jp_adapt.pipeline.run_folder import RunFolder, resolved_recipe
+from jp_adapt.pipeline.run_folder import RunFolder, RunRecord, resolved_recipe, run_record
+from jp_adapt.report.run_summary import SUMMARY, RunSummary
 
 
 class Run:
@@ -16,16 +16,21 @@ class Run:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.record: RunRecord = run_record(path)
         self.recipe = resolved_recipe(path)
         self.stages: list[str] = [stage["id"] for stage in self.recipe["stages"]]
 
+    def __repr__(self) -> str:
+        done = sum(map(self.done, self.stages))
+        return f"<Run {self.record.name!r} in {self.path}: {done} of {len(self.stages)} stages done>"
+
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> RunSummary:
         """summary.json, the figures of the report; InputError before the run is finished."""
-        path = self.path / "report" / "summary.json"
+        path = self.path / "report" / SUMMARY
         if not path.is_file():
-            raise InputError(f"{self.path}: the run is not finished, it has no report yet; jp-adapt run goes on with it")
-        return dict(read_json(path))
+            raise InputError(f"{self.path}: the run has no report yet; jp-adapt run goes on with it, and jp-adapt report writes one of what is finished")
+        return RunSummary.read(path)
 
     def done(self, stage_id: str) -> bool:
         """Whether a stage is finished."""

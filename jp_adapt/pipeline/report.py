@@ -3,36 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from jp_adapt.core.errors import JpAdaptError
-from jp_adapt.core.files import read_json, write_json, write_text
+from pydantic import ValidationError
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.files import write_text
 from jp_adapt.pipeline.run_folder import RunFolder, resolved_recipe
+from jp_adapt.pipeline.summary import build_summary
 from jp_adapt.recipe.schema import Recipe
+from jp_adapt.report.run_charts import charts
+from jp_adapt.report.run_page import render
+from jp_adapt.report.run_summary import SUMMARY, RunSummary
 
 
-def write_report(folder: RunFolder, recipe: Recipe, *, fresh: bool) -> dict[str, Any]:
-    """Write `report/` unless it is there and nothing new was done. Comes back: the summary."""
+def write_report(folder: RunFolder, recipe: Recipe, *, fresh: bool) -> RunSummary:
+    """Write `report/` unless it is there, of this version, and nothing new was done. Comes back: the summary."""
     report = folder.path / "report"
-    if not fresh and (report / "summary.json").is_file():
-        return dict(read_json(report / "summary.json"))
-    from jp_adapt.pipeline.summary import build_summary
-    from jp_adapt.report.run_charts import charts
-    from jp_adapt.report.run_page import render
-
+    summary: RunSummary | None
+    if not fresh and (report / SUMMARY).is_file():
+        try:
+            summary = RunSummary.read(report / SUMMARY)
+        except InputError:  # of another version: it is made from what the stages wrote, and can be made again
+            summary = None
+        if summary is not None and not summary.waiting:
+            return summary
     summary = build_summary(folder, recipe)
     for name, svg in charts(summary).items():
         write_text(report / f"{name}.svg", svg)
     write_text(report / "index.html", render(summary))
-    write_json(report / "summary.json", summary)
+    summary.write(report / SUMMARY)
     return summary
 
 
-def rebuild_report(path: Path) -> dict[str, Any]:
-    """Write the report of a run again. InputError when `path` is no run folder, JpAdaptError while a stage is not done."""
-    recipe = Recipe.model_validate(resolved_recipe(path))
-    folder = RunFolder(path)
-    waiting = [stage.id for stage in recipe.stages if not folder.stage(stage.id).done]
-    if waiting:
-        raise JpAdaptError(f"{path}: not finished yet ({', '.join(waiting)}); run the recipe again, it goes on from there")
-    return write_report(folder, recipe, fresh=True)
+def rebuild_report(path: Path) -> RunSummary:
+    """Write the report of a run again, of what is finished. InputError when `path` is no run folder."""
+    try:
+        recipe = Recipe.model_validate(resolved_recipe(path))
+    except ValidationError as error:
+        keys = ", ".join(".".join(map(str, detail["loc"])) for detail in error.errors()[:3])
+        raise InputError(f"{path / 'resolved.yaml'}: not a recipe of this version of jp-adapt ({keys}); run the recipe again with another --out") from error
+    return write_report(RunFolder(path), recipe, fresh=True)

@@ -9,26 +9,29 @@ from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from jp_adapt.core.environment import environment, peak_memory_bytes
-from jp_adapt.core.errors import UsageError
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import new_folder, refuse_unwritable
 from jp_adapt.core.launch import refuse_accelerates_own, several_processes
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import say
 from jp_adapt.core.suggest import did_you_mean
-from jp_adapt.model.sources import check_hash, folder_files, package_file
+from jp_adapt.model.sources import check_hash, folder_files, gguf_file
 from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer
-from jp_adapt.pipeline.inputs import check_inputs, extends
-from jp_adapt.pipeline.run_folder import Identity, RunFolder, now
+from jp_adapt.pipeline.inputs import check_base_chats, check_inputs, extends
+from jp_adapt.pipeline.run_folder import RUN, Identity, RunFolder, RunRecord, now
 from jp_adapt.pipeline.stages.prepared import hashed_file
 from jp_adapt.pipeline.stages.trackers import check_trackers
 from jp_adapt.recipe.checks import named_sources
 from jp_adapt.recipe.load import LoadedRecipe, stage_benchmarks
-from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage
+from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage, TokenizerStage
+
+if TYPE_CHECKING:
+    from jp_adapt.report.run_summary import RunSummary
 
 MEMORY_ONLY = {"micro_batch_rows", "activation_checkpointing", "keep_checkpoints"}  # of a stage: what fits, not what comes out
 
@@ -39,7 +42,7 @@ class RunResult:
 
     folder: Path
     stages_done: list[str]
-    summary: dict[str, Any]
+    summary: RunSummary
 
 
 def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None, trackers: tuple[str, ...] = ()) -> RunResult:
@@ -70,7 +73,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
         for stage_id, identity in identities.items():
             folder.stage(stage_id).refuse_other_work(identity)
         folder.sweep()
-        folder.record(_records(loaded))
+        folder.record(_records(loaded, out))
         done = _run_stages(recipe, folder, gguf, identities, trackers)
         from jp_adapt.pipeline.report import write_report
 
@@ -79,21 +82,29 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
 
 def _refuse_foreign_folder(out: Path) -> None:
     refuse_unwritable(out)
-    if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()) and not (out / "run.json").is_file():
+    if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()) and not (out / RUN).is_file():
         raise UsageError(f"{out}: holds other files and is no run folder; give a new folder with --out")
 
 
-def _records(loaded: LoadedRecipe) -> dict[str, str]:
+def _records(loaded: LoadedRecipe, out: Path) -> dict[str, str]:
     """The files at the top of the run folder: the recipe as written, as resolved, and where and when it ran."""
     recipe = loaded.recipe
     resolved = yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True), allow_unicode=True, sort_keys=False, width=160)
-    run = {"format": 1, "name": recipe.name, "created": now(), "jp_adapt": metadata.version("jp-adapt"), "recipe": loaded.path.name}
+    run = RunRecord(recipe.name, now(), metadata.version("jp-adapt"), loaded.path.name, _command(loaded, out))
     return {
         "recipe.yaml": loaded.text,
         "resolved.yaml": resolved,
         "env.json": json.dumps(environment(), indent=2) + "\n",
-        "run.json": json.dumps(run, ensure_ascii=False, indent=2) + "\n",
+        RUN: json.dumps(run.as_dict(), ensure_ascii=False, indent=2) + "\n",
     }
+
+
+def _command(loaded: LoadedRecipe, out: Path) -> list[str]:
+    """The command that does this run, with paths as they were given, or relative to the working folder where they lie in it."""
+    recipe = loaded.asked or str(loaded.path)
+    here = Path.cwd()
+    paths = [str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path for path in (recipe, str(out))]
+    return ["jp-adapt", "run", paths[0], "--out", paths[1], *(part for setting in loaded.overrides for part in ("-s", setting))]
 
 
 def _identities(recipe: Recipe, folder: RunFolder) -> tuple[Path | None, dict[str, Identity]]:
@@ -109,6 +120,9 @@ def _run_stages(recipe: Recipe, folder: RunFolder, gguf: Path | None, identities
     done: list[str] = []
     base = _run_base(folder, identities["base"], gguf, recipe, done)
     check_base_tokenizer(base, extended=extends(recipe))
+    unseen = recipe.base.path is None and not all(folder.stage(stage.id).done for stage in recipe.stages)  # a base with a path was looked at before
+    if unseen and (problems := check_base_chats(recipe, base)):
+        raise InputError("\n".join(problems))
     for stage in recipe.stages:
         stage_folder = folder.stage(stage.id)
         if stage_folder.done:
@@ -166,7 +180,7 @@ def _timed(folder: RunFolder, stage_id: str, kind: str, work: Callable[[], dict[
         folder.log(f"{stage_id}: stopped by {type(error).__name__}: {error}")
         raise
     elapsed_s = round(time.monotonic() - started, 1)
-    folder.stage(stage_id).finish({"kind": kind, "elapsed_s": elapsed_s, "peak_memory_bytes": peak_memory_bytes(), "results": results})
+    folder.stage(stage_id).finish(kind, elapsed_s, peak_memory_bytes(), results)
     folder.log(f"{stage_id}: done in {elapsed_s} s")
     say(f"{stage_id} done in {elapsed_s:.0f} s")
 
@@ -180,7 +194,7 @@ def _base_files(recipe: Recipe, folder: RunFolder) -> tuple[Path | None, dict[st
         files = folder_files(Path(base.path))
         return None, {path.name: digest for path, digest in folder.hash_inputs(files).items()}
     assert base.file is not None
-    gguf = package_file(base.package, base.file, base.version) if base.package is not None else Path(base.file)
+    gguf = gguf_file(base.package, base.file, base.version)
     digest = folder.hash_inputs([gguf])[gguf]
     check_hash(gguf, digest, base.sha256)
     return gguf, {"gguf": digest}
@@ -221,6 +235,11 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
     if isinstance(stage, EvaluateStage):  # by what they are; where they lie makes no difference
         settings = stage.model_dump(mode="json", exclude={"data", "benchmarks"})
         benchmarks = {Path(one.id).name if one.path == Path(one.id) else one.id: one.sha256 for one in stage_benchmarks(stage)}
+    for key in stage.outside:
+        part: Any = settings
+        for name in key[:-1]:
+            part = part[name]
+        del part[key[-1]]
     return Identity(
         {
             "stage": settings,
@@ -228,8 +247,19 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
             "precision": recipe.precision,
             "quantization": recipe.quantization,
             "document_start": recipe.base.document_start,
+            **({} if isinstance(stage, TokenizerStage) else {"document_end": recipe.base.document_end or "the base's own"}),
             "upstream": {name: fingerprints[name] for name in stage.upstream},
-            "inputs": {name: hashes[path] for name, path in paths.items()},
+            "inputs": {name: hashes[path] for name, path in paths.items()} | _outside_files(stage, folder),
             "benchmarks": benchmarks,
         }
     )
+
+
+def _outside_files(stage: Stage, folder: RunFolder) -> dict[str, str]:
+    """Hashes of the files of models and adapters that a stage takes from outside of the run."""
+    files: dict[str, Path] = {}
+    for key, place in stage.outside.items():
+        listed = [path for pattern in ("*.safetensors", "*.json") for path in sorted(Path(place).glob(pattern))]
+        files |= {"/".join([*map(str, key), path.name]): path for path in listed}
+    hashes = folder.hash_inputs(list(files.values()))
+    return {name: hashes[path] for name, path in files.items()}

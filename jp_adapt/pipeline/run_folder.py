@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
-import yaml
-
-from jp_adapt.core.errors import InputError, RunFolderError
+from jp_adapt.core.claim import refuse_other_work
+from jp_adapt.core.documents import Document
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import read_json, write_json, write_text
+from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.core.hashes import sha256_file, sha256_json
+from jp_adapt.core.yaml_lines import load_yaml
+
+RUN, STAGE = "run.json", "stage.json"
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,43 @@ class Identity:
     @property
     def fingerprint(self) -> str:
         return sha256_json(self.parts)
+
+
+@dataclass(frozen=True)
+class RunRecord(Document):
+    """run.json: what the run is, and the command that began it."""
+
+    WHAT: ClassVar[str] = "the record of a run"
+    WAY_OUT: ClassVar[str] = "give a folder that `jp-adapt run` wrote; runs lie in runs/NAME unless --out said otherwise"
+
+    name: str
+    created: str
+    jp_adapt: str
+    recipe: str
+    command: list[str] = field(default_factory=list)  # that repeats the run; empty in runs of earlier versions
+    format: Literal[1] = 1
+
+
+@dataclass(frozen=True)
+class StageRecord(Document):
+    """stage.json: what the stage computes, and, once it is finished, what came out."""
+
+    WHAT: ClassVar[str] = "the record of a stage"
+    WAY_OUT: ClassVar[str] = "redo the stage with `jp-adapt run ... --from ID`; what lies there is kept"
+
+    id: str
+    fingerprint: str
+    identity: dict[str, Any]
+    kind: str = ""
+    elapsed_s: float | None = None
+    peak_memory_bytes: int | None = None
+    results: dict[str, Any] = field(default_factory=dict)
+    format: Literal[1] = 1
+
+    @classmethod
+    def upgraded(cls, value: dict[str, Any]) -> dict[str, Any] | None:
+        """Earlier versions named no format."""
+        return value | {"format": 1} if "format" not in value else None
 
 
 class StageFolder:
@@ -41,32 +82,30 @@ class StageFolder:
     def done(self) -> bool:
         return (self.path / "DONE").is_file()
 
-    def record(self) -> dict[str, Any]:
-        """`stage.json`, or an empty dict before the stage began."""
-        path = self.path / "stage.json"
-        return dict(read_json(path)) if path.is_file() else {}
+    def record(self) -> StageRecord | None:
+        """`stage.json`; None before the stage began. InputError where it is none."""
+        path = self.path / STAGE
+        return StageRecord.read(path) if path.is_file() else None
 
     def refuse_other_work(self, identity: Identity) -> None:
-        """RunFolderError, with the keys that differ, when what lies here is another stage than `identity`."""
+        """RunFolderError, with the keys that differ, when this folder holds another stage than `identity`."""
         record = self.record()
-        if record and record["fingerprint"] != identity.fingerprint:
-            lines = [f"  {key}: {old!r} there, {new!r} now" for key, old, new in differences(record["identity"], _as_json(identity.parts))]
-            raise RunFolderError(
-                f"{self.path}: holds the stage of another recipe or other inputs:\n" + "\n".join(lines) + "\n"
-                f"Give another --out, or redo from here and keep what lies there: --from {self.path.name}"
-            )
+        if record is not None and record.fingerprint != identity.fingerprint:
+            way_out = f"give another --out, or redo from here and keep what lies there: --from {self.path.name}"
+            refuse_other_work(self.path, record.identity, identity.parts, "stage, of another recipe or of other inputs", way_out)
 
     def begin(self, identity: Identity) -> None:
         """Begin the stage, or go on with it; a result that was never marked done is removed (its maker was killed between the two)."""
-        if not self.record():
-            write_json(self.path / "stage.json", {"id": self.path.name, "fingerprint": identity.fingerprint, "identity": identity.parts})
+        if self.record() is None:
+            StageRecord(self.path.name, identity.fingerprint, identity.parts).write(self.path / STAGE)
         if self.final.exists():
             shutil.rmtree(self.final)
 
-    def finish(self, results: dict[str, Any]) -> None:
-        """Record what came out, then mark the stage done and drop its checkpoints."""
-        write_json(self.path / "stage.json", self.record() | results)
-        write_text(self.path / "DONE", f"{self.record()['fingerprint']}\n")
+    def finish(self, kind: str, elapsed_s: float, peak_memory_bytes: int | None, results: dict[str, Any]) -> None:
+        """Record what came out of a stage that began, then mark it done and drop its checkpoints."""
+        record = replace(StageRecord.read(self.path / STAGE), kind=kind, elapsed_s=elapsed_s, peak_memory_bytes=peak_memory_bytes, results=results)
+        record.write(self.path / STAGE)
+        write_text(self.path / "DONE", f"{record.fingerprint}\n")
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def keep_metrics_until(self, step: int) -> None:
@@ -80,11 +119,12 @@ class StageFolder:
             file.write(json.dumps(line) + "\n")
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """All complete lines of metrics.jsonl."""
+        """All whole lines of metrics.jsonl. What a kill or a power cut leaves is passed over: a last line cut short, and NUL bytes in place of what was not
+        on the disk yet. InputError, with file:line, for any other line that is no object with a step."""
         if not self.metrics.is_file():
             return []
-        text = self.metrics.read_text(encoding="utf-8")
-        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        lines = self.metrics.read_bytes().split(b"\n")[:-1]
+        return [_metrics(line, f"{self.metrics}:{number}") for number, line in enumerate(lines, start=1) if line.strip() and b"\0" not in line]
 
 
 class RunFolder:
@@ -141,6 +181,13 @@ class RunFolder:
         return {path: found[str(path.resolve())]["sha256"] for path in paths}
 
 
+def _metrics(line: bytes, place: str) -> dict[str, Any]:
+    value = parse_json(line, place, allow_nan=True)
+    if not isinstance(value, dict) or type(value.get("step")) is not int:
+        raise InputError(f"{place}: not the metrics of a step; every line of this file is an object with a whole number under 'step'")
+    return value
+
+
 def _set_aside(path: Path) -> None:
     """Give `path` the first free name of NAME.old-1, NAME.old-2, ..."""
     number = 1
@@ -149,26 +196,29 @@ def _set_aside(path: Path) -> None:
     path.rename(kept)
 
 
-def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """(dotted key, old value, new value) of every leaf that differs."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in sorted(old.keys() | new.keys()):
-            yield from differences(old.get(name), new.get(name), f"{key}.{name}" if key else name)
-    elif old != new:
-        yield key, old, new
-
-
 def now() -> str:
     """The time in UTC, to the second, ISO 8601."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def _as_json(value: Any) -> Any:
-    return json.loads(json.dumps(value))
+def run_record(path: Path) -> RunRecord:
+    """run.json of the run folder `path`. InputError when it is none."""
+    if not (path / RUN).is_file():
+        raise InputError(f"{path}: no run folder (it has no {RUN}); runs lie in runs/NAME unless --out said otherwise")
+    return RunRecord.read(path / RUN)
 
 
 def resolved_recipe(path: Path) -> dict[str, Any]:
-    """The recipe of a run with all defaults filled in. InputError when `path` is no run folder."""
-    if not (path / "run.json").is_file():
-        raise InputError(f"{path}: no run folder (it has no run.json); runs lie in runs/NAME unless --out said otherwise")
-    return dict(yaml.safe_load((path / "resolved.yaml").read_text(encoding="utf-8")))
+    """The recipe of a run with all defaults filled in. InputError when `path` is no run folder, or its resolved.yaml lists no stages."""
+    run_record(path)
+    file = path / "resolved.yaml"
+    try:
+        recipe = load_yaml(file).value
+    except UsageError as error:
+        raise InputError(str(error)) from error
+    stages = recipe.get("stages") if isinstance(recipe, dict) else None
+    if not isinstance(stages, list) or not all(isinstance(stage, dict) and {"id", "kind"} <= stage.keys() for stage in stages):
+        raise InputError(f"{file}: not the recipe of a run (it lists no stages with an id and a kind); run the recipe again with another --out")
+    if not all(isinstance(stage[key], str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", stage[key]) for stage in stages for key in ("id", "kind")):
+        raise InputError(f"{file}: not the recipe of a run (the id of a stage is no name); run the recipe again with another --out")
+    return dict(recipe)

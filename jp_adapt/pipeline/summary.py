@@ -1,114 +1,128 @@
-"""Every figure of a run in one dict, gathered from what its stages wrote."""
+"""Every figure of a run in one document, gathered from what its stages wrote."""
 
 from __future__ import annotations
 
 import math
+import shlex
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from jp_adapt.core.files import read_json
-from jp_adapt.pipeline.run_folder import RunFolder, StageFolder
+from jp_adapt.pipeline.run_folder import RunFolder, StageFolder, StageRecord, run_record
 from jp_adapt.recipe.schema import EvaluateStage, Recipe, TokenizerStage, TrainingStage
-from jp_adapt.text.scripts import script_of
+from jp_adapt.report.run_summary import (
+    EVALUATION,
+    ROLES,
+    AddedTokens,
+    Figures,
+    Headline,
+    HeldOutFigures,
+    HeldOutText,
+    InputFile,
+    NewToken,
+    Provenance,
+    RunFacts,
+    RunSummary,
+    StageEvaluation,
+    StageFacts,
+    StepFigures,
+    TrainingCurve,
+)
+from jp_adapt.tokenizer.measure import token_script
 
 MOST_USED = 40
 
 
-def build_summary(folder: RunFolder, recipe: Recipe) -> dict[str, Any]:
-    """The content of summary.json; its first key, `headline`, holds the three figures that a run is judged by."""
-    scores = _scores(folder, recipe)
-    run = read_json(folder.path / "run.json")
-    stages = [folder.stage("base"), *(folder.stage(stage.id) for stage in recipe.stages)]
-    records = [stage.record() for stage in stages if stage.done]
-    return {
-        "headline": _headline(scores["texts"]),
-        "run": {
-            "name": recipe.name,
-            "title": recipe.title,
-            "created": run["created"],
-            "jp_adapt": run["jp_adapt"],
-            "seed": recipe.seed,
-            "elapsed_s": sum(record["elapsed_s"] for record in records),
-        },
-        **scores,
-        "training": [_training(folder.stage(stage.id), stage, recipe) for stage in recipe.stages if isinstance(stage, TrainingStage)],
-        "tokenizer": next((_tokenizer(folder.stage(stage.id)) for stage in recipe.stages if isinstance(stage, TokenizerStage)), None),
-        "provenance": _provenance(folder, recipe, records),
-    }
+def build_summary(folder: RunFolder, recipe: Recipe) -> RunSummary:
+    """The content of summary.json, of every stage that is finished or has begun."""
+    run = run_record(folder.path)
+    records = _records(folder, recipe)
+    evaluation = _evaluation(folder, recipe)
+    return RunSummary(
+        headline=_headline(evaluation.texts),
+        run=RunFacts(run.name, recipe.title, run.created, run.jp_adapt, recipe.seed, sum(record.elapsed_s or 0.0 for record in records)),
+        evaluation=evaluation,
+        training=[_training(folder.stage(stage.id), stage, recipe) for stage in recipe.stages if isinstance(stage, TrainingStage)],
+        tokenizer=_tokenizer(folder, recipe),
+        provenance=_provenance(folder, recipe, records, run.command),
+        waiting=[stage.id for stage in recipe.stages if not folder.stage(stage.id).done],
+    )
 
 
-def _scores(folder: RunFolder, recipe: Recipe) -> dict[str, Any]:
-    last = next((stage for stage in reversed(recipe.stages) if isinstance(stage, EvaluateStage)), None)
-    if last is None:
-        return {"models": {}, "texts": [], "benchmarks": [], "segmentation": [], "samples": []}
-    return dict(read_json(folder.stage(last.id).final / "scores.json"))
+def _records(folder: RunFolder, recipe: Recipe) -> list[StageRecord]:
+    """What the finished stages wrote down of themselves."""
+    stages = [folder.stage(stage_id) for stage_id in ("base", *(stage.id for stage in recipe.stages))]
+    return [record for stage in stages if stage.done and (record := stage.record()) is not None]
 
 
-def _headline(texts: list[dict[str, Any]]) -> dict[str, Any]:
-    def pair(language: str, figure: str) -> dict[str, Any]:
-        text = next((entry for entry in texts if entry["language"] == language), {})
-        return {role: text.get(role, {}).get(figure) for role in ("base", "adapted")}
-
-    return {
-        "chars_per_token": pair("ja", "chars_per_token"),
-        "bits_per_char_ja": pair("ja", "bits_per_char"),
-        "bits_per_byte_en": pair("en", "bits_per_byte"),
-    }
+def _evaluation(folder: RunFolder, recipe: Recipe) -> StageEvaluation:
+    """What the last evaluate stage that is finished measured."""
+    done = [folder.stage(stage.id) for stage in recipe.stages if isinstance(stage, EvaluateStage) and folder.stage(stage.id).done]
+    return StageEvaluation.read(done[-1].final / EVALUATION) if done else StageEvaluation()
 
 
-def _training(stage_folder: StageFolder, stage: TrainingStage, recipe: Recipe) -> dict[str, Any]:
-    """Steps and held-out figures of a training stage; losses also in bits per character of the first source, comparable across tokenizers."""
-    chars_per_token = stage_folder.record()["results"]["chars_per_token"]
-    steps, heldout = [], []
+def _headline(texts: list[HeldOutText]) -> Headline:
+    def pair(language: str, figure: str) -> Figures:
+        text = next((entry for entry in texts if entry.language == language), None)
+        return Figures(*(getattr(getattr(text, role), figure, None) for role in ROLES)) if text is not None else Figures()
+
+    return Headline(pair("ja", "chars_per_token"), pair("ja", "bits_per_char"), pair("en", "bits_per_byte"))
+
+
+def _training(stage_folder: StageFolder, stage: TrainingStage, recipe: Recipe) -> TrainingCurve:
+    """Steps and held-out figures of a training stage; losses of a finished one also in bits per character of the first source, comparable across tokenizers."""
+    record = stage_folder.record()
+    chars_per_token = record.results.get("chars_per_token") if record is not None else None
     languages = {source: recipe.sources[source].language for source in stage.heldout}
     japanese = next((source for source, language in languages.items() if language == "ja"), None)
     english = next((source for source, language in languages.items() if language == "en"), None)
+    steps, heldout = [], []
     for line in stage_folder.read_metrics():
+        step, tokens = line["step"], int(line.get("tokens", 0))
         if "loss_nats_per_token" in line:
-            loss = line["loss_nats_per_token"]
-            steps.append(
-                {name: line[name] for name in ("step", "tokens", "elapsed_s", "lr", "grad_norm")}
-                | {"loss_nats_per_token": loss, "loss_bits_per_char": loss / math.log(2) / chars_per_token}
-            )
+            loss = _finite(line["loss_nats_per_token"])
+            bits = None if loss is None or not chars_per_token else loss / math.log(2) / chars_per_token
+            elapsed_s, lr, grad_norm = (_finite(line.get(name)) for name in ("elapsed_s", "lr", "grad_norm"))
+            steps.append(StepFigures(step, tokens, elapsed_s, lr, grad_norm, loss, bits))
         if any(name.startswith("bits_per_byte/") for name in line):
-            heldout.append(
-                {
-                    "step": line["step"],
-                    "tokens": line["tokens"],
-                    "bits_per_char_ja": line.get(f"bits_per_char/{japanese}"),
-                    "bits_per_byte_en": line.get(f"bits_per_byte/{english}"),
-                }
-            )
-    return {"stage": stage.id, "kind": stage.kind, "steps": steps, "heldout": heldout}
+            heldout.append(HeldOutFigures(step, tokens, _finite(line.get(f"bits_per_char/{japanese}")), _finite(line.get(f"bits_per_byte/{english}"))))
+    return TrainingCurve(stage.id, stage.kind, steps, heldout, japanese, english, stage.heldout_chars, stage_folder.done)
 
 
-def _tokenizer(stage_folder: StageFolder) -> dict[str, Any]:
-    tokens = read_json(stage_folder.final / "extension.json")["tokens"]
+def _finite(value: Any) -> float | None:
+    """A number of metrics.jsonl; None for what is missing or no number (a loss may be NaN)."""
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def _tokenizer(folder: RunFolder, recipe: Recipe) -> AddedTokens | None:
+    """What the first tokenizer stage added; None where there is none, or it is not finished."""
+    stage = next((folder.stage(stage.id) for stage in recipe.stages if isinstance(stage, TokenizerStage)), None)
+    if stage is None or not stage.done:
+        return None
+    tokens = read_json(stage.final / "extension.json")["tokens"]
     by_use = sorted(tokens, key=lambda token: -token["count"])
-    return {
-        "new_tokens": len(tokens),
-        "by_script": dict(Counter(_script(bytes.fromhex(token["bytes"])) for token in tokens)),
-        "examples": [{"token": token["token"], "count": token["count"]} for token in by_use if len(token["token"]) > 1][:MOST_USED],
-        "criteria": read_json(stage_folder.final / "criteria.json"),
-    }
+    return AddedTokens(
+        new_tokens=len(tokens),
+        by_script=dict(Counter(token_script(bytes.fromhex(token["bytes"])) for token in tokens)),
+        examples=[NewToken(token["token"], token["count"]) for token in by_use if len(token["token"]) > 1][:MOST_USED],
+        criteria=read_json(stage.final / "criteria.json"),
+    )
 
 
-def _script(token: bytes) -> str:
-    try:
-        scripts = {script_of(char) or "other" for char in token.decode("utf-8")}
-    except UnicodeDecodeError:
-        return "partial"
-    return scripts.pop() if len(scripts) == 1 else "mixed"
+def _provenance(folder: RunFolder, recipe: Recipe, records: list[StageRecord], command: list[str]) -> Provenance:
+    hashes = read_json(folder.path / "inputs.json") if (folder.path / "inputs.json").is_file() else {}
+    precision = next((record.results["precision"] for record in records if "precision" in record.results), recipe.precision)
+    return Provenance(
+        base=recipe.base.model_dump(mode="json", exclude_none=True),
+        inputs=[InputFile(Path(path).name, entry["sha256"], entry["bytes"]) for path, entry in hashes.items()],
+        env=read_json(folder.path / "env.json") | {"precision": precision},
+        stages=[_facts(folder, record) for record in records],
+        repeat=[shlex.join(command)] if command else [],
+    )
 
 
-def _provenance(folder: RunFolder, recipe: Recipe, records: list[dict[str, Any]]) -> dict[str, Any]:
-    hashes = read_json(folder.path / "inputs.json")
-    inputs = [{"path": path.rsplit("/", 1)[-1], "sha256": entry["sha256"], "bytes": entry["bytes"]} for path, entry in hashes.items()]
-    precision = next((record["results"]["precision"] for record in records if "precision" in record["results"]), recipe.precision)
-    return {
-        "base": recipe.base.model_dump(mode="json", exclude_none=True),
-        "inputs": inputs,
-        "env": read_json(folder.path / "env.json") | {"precision": precision},
-        "stages": [{name: record[name] for name in ("id", "kind", "elapsed_s", "fingerprint", "peak_memory_bytes")} for record in records],
-        "repeat": [f"jp-adapt run {recipe.name} --out {folder.path.name}"],
-    }
+def _facts(folder: RunFolder, record: StageRecord) -> StageFacts:
+    final = folder.stage(record.id).final
+    pages = [path.relative_to(folder.path).as_posix() for path in sorted([*final.glob("index.html"), *final.glob("*/index.html"), *final.glob("report.html")])]
+    return StageFacts(record.id, record.kind, record.elapsed_s, record.fingerprint, record.peak_memory_bytes, pages)

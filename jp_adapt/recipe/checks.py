@@ -9,8 +9,6 @@ from jp_adapt.core.yaml_lines import Key
 from jp_adapt.recipe.schema import (
     STAGES,
     EvaluateStage,
-    ExportStage,
-    PreferenceStage,
     PretrainStage,
     Recipe,
     RowsStage,
@@ -36,6 +34,7 @@ def cross_check(recipe: Recipe) -> Iterator[Finding]:
         yield from _check_training(stage, key)
         if isinstance(stage, EvaluateStage):
             yield from _check_models(stage, key, kinds, all_ids)
+        yield from (((*key, *where), message) for where, message in stage.findings())
         if isinstance(stage, SftStage) and stage.lora is not None and kinds.get(stage.start) in ("pretrain", "sft"):
             yield (*key, "lora"), f"'{stage.start}' has LoRA already, and this stage goes on with it; take 'lora' out"
         yield from _check_parameters(stage, index, recipe)
@@ -45,15 +44,14 @@ def cross_check(recipe: Recipe) -> Iterator[Finding]:
 
 
 def _check_start(stage: Stage, key: Key, kinds: dict[str, str], all_ids: list[str]) -> Iterator[Finding]:
-    if not isinstance(stage, TrainingStage | ExportStage | PreferenceStage):
-        return
-    finding = _unknown(stage.start, kinds, all_ids)
-    if finding:
-        yield (*key, "start"), finding
-    elif kinds[stage.start] not in stage.starts_from:
-        yield (*key, "start"), f"kind {stage.kind} starts from {' or '.join(stage.starts_from)}, and '{stage.start}' is {kinds[stage.start]}"
-    elif isinstance(stage, PretrainStage) and "init" in stage.model_fields_set and kinds[stage.start] != "tokenizer":
-        yield (*key, "init"), f"new rows are made where a stage starts from a tokenizer, and '{stage.start}' is {kinds[stage.start]}; take 'init' out"
+    for where, start in stage.starts.items() if not isinstance(stage, EvaluateStage) else ():
+        finding = _unknown(start, kinds, all_ids)
+        if finding:
+            yield (*key, *where), finding
+        elif kinds[start] not in stage.starts_from:
+            yield (*key, *where), f"kind {stage.kind} starts from {' or '.join(stage.starts_from)}, and '{start}' is {kinds[start]}"
+        elif isinstance(stage, PretrainStage) and "init" in stage.model_fields_set and kinds[start] != "tokenizer":
+            yield (*key, "init"), f"new rows are made where a stage starts from a tokenizer, and '{start}' is {kinds[start]}; take 'init' out"
 
 
 def _check_training(stage: Stage, key: Key) -> Iterator[Finding]:
@@ -104,7 +102,10 @@ def _check_models(stage: EvaluateStage, key: Key, kinds: dict[str, str], all_ids
         if finding:
             yield (*key, "models", position), finding
         elif model != "base" and STAGES[kinds[model]].gives != "model":
-            yield (*key, "models", position), f"evaluate takes 'base', export and preference stages, and '{model}' is a {kinds[model]} stage; export it first"
+            yield (
+                (*key, "models", position),
+                f"evaluate takes 'base', export, merge and preference stages, and '{model}' is a {kinds[model]} stage; export it first",
+            )
 
 
 def _unknown(name: str, kinds: dict[str, str], all_ids: list[str]) -> str | None:

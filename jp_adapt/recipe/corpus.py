@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from jp_adapt.benchmarks.part import Count, Name, Part
+from jp_adapt.benchmarks.part import Count, Name, NotNegative, Part, Positive
 
 
 class CorpusSource(Part):
@@ -35,9 +35,9 @@ class CorpusSource(Part):
 class Mixture(Part):
     """Shares of the training tokens: by `weights`, or in proportion to tokens ** (1 / temperature). Nothing said: as the sources are."""
 
-    weights: dict[Name, float] = Field(default_factory=dict, description="source -> share of the tokens (divided by their sum)")
-    temperature: float = Field(1.0, gt=0, description="1 takes the sources as they are, a larger one brings them closer")
-    max_epochs: dict[Name, float] = Field(default_factory=dict, description="source -> the most that it is read; the others fill the rest")
+    weights: dict[Name, NotNegative] = Field(default_factory=dict, description="source -> share of the tokens (divided by their sum)")
+    temperature: Positive = Field(1.0, description="1 takes the sources as they are, a larger one brings them closer")
+    max_epochs: dict[Name, NotNegative] = Field(default_factory=dict, description="source -> the most that it is read; the others fill the rest")
 
     @model_validator(mode="after")
     def _right(self) -> Mixture:
@@ -56,6 +56,9 @@ class CorpusRecipe(Part):
     name: Name
     title: str = ""
     tokenizer: str | None = Field(None, description="folder with the tokenizer.json that makes the tokens; without one only texts are written")
+    document_end: str | None = Field(
+        None, description="token that ends every document; by default the tokenizer's EOS, or where that ends a turn of a chat, its token for the end of a text"
+    )
     sources: dict[Name, CorpusSource] = Field(min_length=1)
     steps: list[dict[str, Any]] = Field(default_factory=list, description="what every document goes through, in order: {kind: NAME, its parameters}")
     deduplicate: Literal["none", "exact", "near"] = Field("near", description="which repeated documents are left out, after all steps")
@@ -67,6 +70,8 @@ class CorpusRecipe(Part):
     def _something(self) -> CorpusRecipe:
         if self.tokenizer is None and not self.texts:
             raise ValueError("say what to make: 'tokenizer: FOLDER' for token shards, 'texts: true' for clean texts, or both")
+        if self.tokenizer is None and self.document_end is not None:
+            raise ValueError("'document_end' names a token, and without 'tokenizer: FOLDER' no tokens are written")
         unknown = [name for name in (*self.mixture.weights, *self.mixture.max_epochs) if name not in self.sources]
         if unknown:
             raise ValueError(f"the mixture names '{unknown[0]}', which is no source; sources: {', '.join(self.sources)}")

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of
 from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
-from jp_adapt.core.files import read_text
+from jp_adapt.core.files import is_file, read_text
 from jp_adapt.core.plugins import use_plugins
 from jp_adapt.core.shipped import shipped_recipes
 from jp_adapt.core.suggest import did_you_mean
@@ -22,16 +22,20 @@ from jp_adapt.recipe.checks import cross_check
 from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.schema import EvaluateStage
 
+MAX_PARENTS = 20  # that a recipe extends, one after another
+MAX_KEYS = 12  # of a setting: stages.cpt.optimizer.lr has four
 STEP_PATHS = ("files", "data")  # parameters of the steps of a corpus recipe that are paths
 
 
 @dataclass(frozen=True)
 class LoadedRecipe:
-    """A checked recipe, the text of its file byte for byte, and where it lies."""
+    """A checked recipe, the text of its file byte for byte, and where it lies; and how it was asked for: by which name or path, with which settings."""
 
     recipe: schema.Recipe
     text: str
     path: Path
+    asked: str = ""
+    overrides: tuple[str, ...] = ()
 
 
 def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), *, need_files: bool = True) -> LoadedRecipe:
@@ -55,7 +59,7 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), *, need
     if need_files:
         _check_files(recipe, document)
         _check_deepspeed(recipe, document)
-    return LoadedRecipe(recipe, read_text(path), path)
+    return LoadedRecipe(recipe, read_text(path), path, str(name_or_path), tuple(overrides))
 
 
 def find_recipe(name_or_path: str | Path, shipped: dict[str, Path] | None = None) -> Path:
@@ -63,7 +67,7 @@ def find_recipe(name_or_path: str | Path, shipped: dict[str, Path] | None = None
     text = str(name_or_path)
     if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
         path = Path(text)
-        if not path.is_file():
+        if not is_file(path):
             raise InputError(f"{path}: no such recipe file")
         return path
     shipped = shipped_recipes() if shipped is None else shipped
@@ -86,11 +90,13 @@ def with_parents(path: Path, children: tuple[Path, ...], shipped: dict[str, Path
     place = f"{path}:{document.places[('extends',)][1]}"
     near = path.parent / str(parent_name)
     try:
-        parent_path = near if near.is_file() else find_recipe(str(parent_name), shipped)
+        parent_path = near if is_file(near) else find_recipe(str(parent_name), shipped)
     except JpAdaptError as error:
         raise type(error)(f"{place}: {error}") from error
     if parent_path.resolve() in {child.resolve() for child in (*children, path)}:
         raise UsageError(f"{place}: 'extends' goes in a circle through {parent_path}")
+    if len(children) == MAX_PARENTS:
+        raise UsageError(f"{place}: more than {MAX_PARENTS} recipes extend each other in a chain; lay some of them together")
     parent = with_parents(parent_path, (*children, path), shipped)
     _merge(parent, document)
     return parent
@@ -101,6 +107,14 @@ def _absolute(value: Any, folder: Path) -> Any:
     if isinstance(value, list):
         return [_absolute(path, folder) if isinstance(path, str) else path for path in value]
     return str(folder / value) if isinstance(value, str) else value
+
+
+def _home(path: str) -> Path:
+    """`~` and `~user` written out; as it is where there is no such user, for the check that looks for the folder."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
 
 
 def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
@@ -115,9 +129,13 @@ def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
     for stage in stages if isinstance(stages, list) else ():
         if isinstance(stage, dict) and stage.get("kind") == "evaluate":
             if isinstance(stage.get("data"), str):
-                stage["data"] = str(folder / Path(stage["data"]).expanduser())
+                stage["data"] = str(folder / _home(stage["data"]))
             if isinstance(stage.get("benchmarks"), list):
                 stage["benchmarks"] = [str(folder / name) if str(name).endswith((".yaml", ".yml")) else name for name in stage["benchmarks"]]
+        models = stage.get("models") if isinstance(stage, dict) and stage.get("kind") == "merge" else None
+        for model in models.values() if isinstance(models, dict) else ():
+            for key in ("path", "adapter") if isinstance(model, dict) else ():
+                model |= {key: _absolute(model[key], folder)} if key in model else {}
     steps = value.get("steps")
     for step in steps if isinstance(steps, list) else ():  # of a corpus recipe
         for name in STEP_PATHS if isinstance(step, dict) else ():
@@ -160,33 +178,36 @@ def _merge(parent: Document, child: Document) -> None:
 def apply_override(document: Document, override: str) -> None:
     """Lay one KEY=VALUE over the document."""
     dotted, equals, text = override.partition("=")
+    named = f"-s {override}" if len(override) <= 200 else f"-s {override[:200]}..."
     if not equals or not dotted:
-        raise UsageError(f"-s {override}: write KEY=VALUE, for example stages.cpt.optimizer.lr=2e-4")
+        raise UsageError(f"{named}: write KEY=VALUE, for example stages.cpt.optimizer.lr=2e-4")
     target: Any = document.value
     key: Key = ()
     names = dotted.split(".")
+    if len(names) > MAX_KEYS:
+        raise UsageError(f"{named}: {len(names)} keys, and no setting lies deeper than {MAX_KEYS}")
     for position, name in enumerate(names):
         step: str | int = name
         if isinstance(target, list):
             ids = [item.get("id") if isinstance(item, dict) else None for item in target]
             if name in ids:
                 step = ids.index(name)
-            elif name.isdigit() and int(name) < len(target):
+            elif name.isascii() and name.isdecimal() and len(name) < 6 and int(name) < len(target):
                 step = int(name)
             else:
-                raise UsageError(f"-s {override}: no '{name}' in {'.'.join(names[:position])}{did_you_mean(name, [i for i in ids if i])}")
+                raise UsageError(f"{named}: no '{name[:80]}' in {'.'.join(names[:position])}{did_you_mean(name, [i for i in ids if i])}")
         elif not isinstance(target, dict):
-            raise UsageError(f"-s {override}: '{'.'.join(names[:position])}' holds one value and has no '{name}'")
+            raise UsageError(f"{named}: '{'.'.join(names[:position])}' holds one value and has no '{name}'")
         key = (*key, step)
         if position == len(names) - 1:
-            target[step] = parse_scalar(text, f"-s {override}")
+            target[step] = parse_scalar(text, named)
             for stale in [place_key for place_key in document.places if place_key[: len(key)] == key]:
                 del document.places[stale]
-            document.places[key] = (f"-s {override}", 0)
+            document.places[key] = (named, 0)
         else:
             if isinstance(target, dict) and step not in target:
                 target[step] = {}
-                document.places[key] = (f"-s {override}", 0)
+                document.places[key] = (named, 0)
             target = target[step]
 
 
@@ -304,18 +325,37 @@ def _check_deepspeed(recipe: schema.Recipe, document: Document) -> None:
 
 
 def _check_files(recipe: schema.Recipe, document: Document) -> None:
-    missing = [
-        f"{where(document, ('sources', name, 'path'))}: source '{name}': "
-        + (f"no such file: {source.path}" if source.path else f"bring {source.bring or 'a text of your own'}: -s sources.{name}.path=FILE")
-        for name, source in recipe.sources.items()
-        if not source.path or (not Path(source.path).is_file() and not (Path(source.path) / "index.json").is_file())  # or a prepared corpus
-    ]
+    missing = []
+    for name, source in recipe.sources.items():
+        path = Path(source.path)
+        if not source.path:
+            wrong: str | None = f"bring {source.bring or 'a text of your own'}: -s sources.{name}.path=FILE"
+        else:
+            wrong = _missing(path) and _missing(path / "index.json") and _missing(path)  # or a prepared corpus
+        if wrong is not None:
+            missing.append(f"{where(document, ('sources', name, 'path'))}: source '{name}': {wrong}")
     base = recipe.base
-    for key, path in (("path", base.path), ("file", base.file if base.package is None else None)):
-        if path is not None and not Path(path).exists():
-            missing.append(f"{where(document, ('base', key))}: base: no such {'folder' if key == 'path' else 'file'}: {path}")
+    if base.path is not None and (wrong := _missing(Path(base.path), folder=True)):
+        missing.append(f"{where(document, ('base', 'path'))}: base: {wrong}")
+    if base.file is not None and base.package is None and (wrong := _missing(Path(base.file))):
+        missing.append(f"{where(document, ('base', 'file'))}: base: {wrong}")
+    for index, stage in enumerate(recipe.stages):
+        for place, folder in stage.outside.items():
+            if wrong := _missing(Path(folder), folder=True):
+                missing.append(f"{where(document, ('stages', index, *place))}: {wrong}")
     if missing:
         raise InputError("\n".join(missing))
+
+
+def _missing(path: Path, folder: bool = False) -> str | None:
+    """What is wrong with a path that must be a file, or a folder; None where it is one."""
+    try:
+        there = path.is_dir() if folder else is_file(path)
+    except InputError as error:
+        return str(error)
+    except OSError as error:
+        return f"{_short(str(path))}: cannot be read ({error.strerror})"
+    return None if there else f"no such {'folder' if folder else 'file'}: {path}"
 
 
 def stage_benchmarks(stage: EvaluateStage, *, items: bool = True) -> list[LoadedBenchmark]:

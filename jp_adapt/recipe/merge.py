@@ -1,23 +1,18 @@
-"""What a merge recipe may say, and how it is read: every problem at its file and line."""
+"""What a merge may say: in a recipe of its own, and as a stage of a run."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, PlainValidator, ValidationError
+from pydantic import Field, PlainValidator
 
-from jp_adapt.benchmarks.part import Count, Name, Part
-from jp_adapt.core.errors import UsageError
-from jp_adapt.core.files import read_text
+from jp_adapt.benchmarks.part import Count, Name, Part, Seed
 from jp_adapt.core.suggest import did_you_mean
-from jp_adapt.core.yaml_lines import Document, Key, load_yaml
+from jp_adapt.core.yaml_lines import Key
 from jp_adapt.merging import settings
 from jp_adapt.merging.table import METHODS, Method
-from jp_adapt.recipe.load import apply_override, explain, where
 
 
 def _setting(value: object) -> settings.Setting:
@@ -51,8 +46,9 @@ def _is_number(value: object) -> bool:
 
 
 CONDITION_KEYS = ("value", "module", "layers")
+Layer = Annotated[int, Field(ge=0, le=10**6)]
 Value = Annotated[settings.Setting, PlainValidator(_setting)]
-LayerRange = Annotated[tuple[int, int], Field(strict=False)]
+LayerRange = Annotated[tuple[Layer, Layer], Field(strict=False)]
 
 
 class ModelSettings(Part):
@@ -95,24 +91,23 @@ class MergeSettings(Part):
     base: Name | None = Field(None, description="the model that the others were tuned from, for methods that merge differences")
     slices: list[Slice] | None = Field(None, min_length=1, description="layers of the merged model from the first on; without it, all layers of all models")
     normalize: bool | None = Field(None, description="weights are divided by their sum; each method's own default")
-    lambda_: float | None = Field(None, alias="lambda", description="factor of all differences to the base; 1 by default")
+    lambda_: Value | None = Field(None, alias="lambda", description="factor of all differences to the base; 1 by default")
     t: Value | None = Field(None, description="slerp: from 0, the first model, to 1, the second")
     topk: float | None = Field(None, gt=0, le=1, description="SCE: share of the elements that differ most; 1 by default")
-    seed: int = Field(0, ge=0, description="of the random masks of DARE and DELLA")
+    seed: Seed = Field(0, description="of the random masks of DARE and DELLA")
     dtype: Literal["float32", "bfloat16", "float16"] | None = Field(
         None, description="of the written weights; by default each tensor as in the base or first model"
     )
     tokenizer: Name | None = Field(None, description="model whose tokenizer is kept; by default one that holds the tokens of all")
     rows: Literal["donor", "pieces"] = Field("donor", description="row of a token that a model lacks: of the models that have it, or made of its own pieces")
     config: Name | None = Field(None, description="model whose config.json is kept where they compute differently (rope, norms, heads)")
-    write: Literal["model", "adapter"] = Field("model", description="adapter: merge LoRA adapters of one base into one adapter, without the base's weights")
     shard_bytes: Count = Field(5_000_000_000, description="largest size of a weight file")
 
     def shared(self) -> dict[str, settings.Setting]:
         """The parameters that are set for the whole merge."""
-        numbers = {"normalize": self.normalize, "lambda": self.lambda_, "topk": self.topk}
+        numbers = {"normalize": self.normalize, "topk": self.topk}
         given: dict[str, settings.Setting] = {name: float(value) for name, value in numbers.items() if value is not None}
-        return given if self.t is None else given | {"t": self.t}
+        return given | {name: value for name, value in (("lambda", self.lambda_), ("t", self.t)) if value is not None}
 
 
 class MergeRecipe(MergeSettings):
@@ -121,6 +116,7 @@ class MergeRecipe(MergeSettings):
     format: Literal[1]
     name: Name
     models: dict[Name, MergeModel] = Field(min_length=1)
+    write: Literal["model", "adapter"] = Field("model", description="adapter: merge LoRA adapters of one base into one adapter, without the base's weights")
 
     def folder_of(self, name: str) -> str | None:
         """The folder of a model's weights; an adapter without one belongs to the base of the recipe."""
@@ -147,9 +143,6 @@ def findings(merge: MergeSettings, models: Mapping[str, ModelSettings]) -> Itera
         yield ("base",), f"{method.name} takes no base; take 'base' out (and '{merge.base}' too, if it is not to be merged)"
     yield from _wrong_settings(method, merge, models)
     yield from _wrong_models(method, merge, models)
-    if merge.write == "adapter" and not (method.in_lora_space and merge.slices is None):
-        able = ", ".join(name for name, one in METHODS.items() if one.in_lora_space)
-        yield ("write",), f"write: adapter needs a method that adds whole matrices ({able}), without slices; {method.name} looks at single elements of them"
 
 
 def _wrong_models(method: Method, merge: MergeSettings, models: Mapping[str, ModelSettings]) -> Iterator[Finding]:
@@ -193,61 +186,3 @@ def _wrong_settings(method: Method, merge: MergeSettings, models: Mapping[str, M
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names) or "no parameters"
-
-
-@dataclass(frozen=True)
-class LoadedMerge:
-    """A checked merge recipe, the text of its file byte for byte, and where it lies."""
-
-    recipe: MergeRecipe
-    text: str
-    path: Path
-
-
-def load_merge(path: Path, overrides: Sequence[str] = ()) -> LoadedMerge:
-    """Load a merge recipe from a file; paths in it start at its folder.
-
-    Raises:
-        UsageError: the recipe is wrong; the message lists every problem with file:line.
-        InputError: the file is missing.
-    """
-    document = load_yaml(path)
-    if not isinstance(document.value, dict):
-        raise UsageError(f"{path}:1: a merge recipe is a mapping that begins with 'format: 1'")
-    _refuse_mergekit(document, path)
-    for override in overrides:
-        apply_override(document, override)
-    try:
-        recipe = MergeRecipe.model_validate(document.value)
-    except ValidationError as error:
-        problems = [explain(document, detail, MergeRecipe) for detail in error.errors()]
-        raise _refusal(document, problems) from error
-    if problems := [*findings(recipe, recipe.models), *_without_weights(recipe)]:
-        raise _refusal(document, problems)
-    return LoadedMerge(_absolute(recipe, path.resolve().parent), read_text(path), path)
-
-
-def _without_weights(recipe: MergeRecipe) -> Iterator[Finding]:
-    for name, model in recipe.models.items():
-        if recipe.folder_of(name) is None or (model.path is None and model.adapter is None):
-            yield ("models", name), f"'{name}' needs a 'path': the folder of a model or, with 'adapter', of the adapter's base (the recipe's base by default)"
-
-
-def _refusal(document: Document, problems: Sequence[Finding]) -> UsageError:
-    return UsageError("\n".join(dict.fromkeys(f"{where(document, key)}: {message}" for key, message in problems)))
-
-
-def _refuse_mergekit(document: Document, path: Path) -> None:
-    if "merge_method" in document.value:
-        line = document.places[("merge_method",)][1]
-        raise UsageError(f"{path}:{line}: a configuration of mergekit; make a recipe of it first: jp-adapt merge from-mergekit {path} > merge.yaml")
-
-
-def _absolute(recipe: MergeRecipe, folder: Path) -> MergeRecipe:
-    models = {
-        name: model.model_copy(
-            update={key: str(folder / Path(value).expanduser()) for key in ("path", "adapter") if (value := getattr(model, key)) is not None}
-        )
-        for name, model in recipe.models.items()
-    }
-    return recipe.model_copy(update={"models": models})

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, model_validator
 
-from jp_adapt.benchmarks.part import Count, Name, Part
+from jp_adapt.benchmarks.part import Count, Name, NotNegative, Part, Positive, Seed
+from jp_adapt.core.yaml_lines import Key
 from jp_adapt.model.gguf_names import K_TYPES, GgufType
+from jp_adapt.recipe.merge import MergeModel, MergeSettings, findings
+
+MAX_NEW_TOKENS = 10**6
+MAX_TOKEN_CHARS = 1_000
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
+Rate = Annotated[float, Field(gt=0, le=100)]  # of learning
 
 
 class Base(Part):
@@ -24,6 +31,9 @@ class Base(Part):
     revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="commit of the hub repository, 40 hex digits")
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="hash that `file` must have")
     document_start: str | None = Field(None, description="token before every document; the tokenizer's BOS by default")
+    document_end: str | None = Field(
+        None, description="token that ends every document; by default the tokenizer's EOS, or where that ends a turn of a chat, its token for the end of a text"
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Base:
@@ -53,6 +63,7 @@ class Source(Part):
         description="chat: a .jsonl of conversations (messages, ShareGPT's conversations, Alpaca's fields); preference: one of prompt, chosen and rejected",
     )
     field: str = Field("text", description="the field of a .jsonl line or a .parquet row that holds the text")
+    ignore: list[str] = Field(default_factory=list, description="fields of chat and preference rows that are notes, whatever they hold, and are not used")
 
     @model_validator(mode="after")
     def _some_text(self) -> Source:
@@ -65,14 +76,14 @@ class Weighted(Part):
     """A source and its share of the training tokens (weights are divided by their sum)."""
 
     source: Name
-    weight: float = Field(1.0, gt=0)
+    weight: Positive = 1.0
 
 
 class Budget(Part):
     """How long a training stage runs: `tokens` seen, or `epochs` of the first source (the others follow by weight)."""
 
-    tokens: Count | None = None
-    epochs: float | None = Field(None, gt=0)
+    tokens: int | None = Field(None, gt=0, le=10**15)
+    epochs: float | None = Field(None, gt=0, le=100_000)
 
     @model_validator(mode="after")
     def _one(self) -> Budget:
@@ -84,19 +95,18 @@ class Budget(Part):
 class Optimizer(Part):
     """AdamW with a schedule. Learning rates are peaks."""
 
-    lr: float = Field(1e-3, gt=0, description="of LoRA matrices, or of all parameters; of the new rows in a rows stage")
-    new_rows_lr: float | None = Field(None, gt=0, description="of the new rows in a pretrain stage; as `lr` by default")
-    old_rows_lr: float | None = Field(None, gt=0, description="of the base's own rows where `embeddings: full` trains them; as `lr` by default")
-    lora_plus_ratio: float = Field(1.0, ge=1, description="learning rate of LoRA's B matrices over that of A (LoRA+, 2402.12354); 16 is common")
+    lr: Rate = Field(1e-3, description="of LoRA matrices, or of all parameters; of the new rows in a rows stage")
+    new_rows_lr: Rate | None = Field(None, description="of the new rows in a pretrain stage; as `lr` by default")
+    old_rows_lr: Rate | None = Field(None, description="of the base's own rows where `embeddings: full` trains them; as `lr` by default")
+    lora_plus_ratio: float = Field(1.0, ge=1, le=1e6, description="learning rate of LoRA's B matrices over that of A (LoRA+, 2402.12354); 16 is common")
     betas: tuple[Beta, Beta] = Field((0.9, 0.95), strict=False)
-    eps: float = Field(1e-8, gt=0)
-    new_rows_eps: float = Field(
+    eps: Positive = 1e-8
+    new_rows_eps: NotNegative = Field(
         0.2,
-        ge=0,
         description="of the new rows, divided by the targets of a step: one that occurs less often in a step than about so often moves less; 0: `eps`",
     )
-    weight_decay: float = Field(0.0, ge=0, description="of matrices; new rows and norms are never decayed")
-    clip_norm: float = Field(1.0, gt=0)
+    weight_decay: NotNegative = Field(0.0, description="of matrices; new rows and norms are never decayed")
+    clip_norm: Positive = 1.0
     schedule: Literal["cosine", "wsd", "linear"] = "cosine"
     warmup_share: float = Field(0.05, ge=0, lt=1)
     decay_share: float = Field(0.2, gt=0, le=1, description="share of the steps in which wsd decays")
@@ -106,8 +116,8 @@ class Optimizer(Part):
 class Lora(Part):
     """LoRA on all linear layers of the transformer (2106.09685)."""
 
-    rank: Count = 32
-    alpha: float = Field(64.0, gt=0)
+    rank: int = Field(32, gt=0, le=2**16)
+    alpha: Positive = 64.0
     rslora: bool = Field(False, description="scale by alpha / sqrt(rank) instead of alpha / rank (2312.03732)")
     dora: bool = Field(False, description="train the norms of weight rows too (DoRA, 2402.09353); slower, and more memory")
     targets: list[str] | None = Field(None, min_length=1, description="layers that get LoRA, as [q_proj, v_proj]; all linear layers by default")
@@ -128,24 +138,41 @@ class _Stage(Part):
         """The extra that this stage needs, with the settings that it has."""
         return self.extra
 
+    own_tokenizer: ClassVar[bool] = False  # its tokenizer is another one than its start's
+
+    @property
+    def starts(self) -> dict[Key, str]:
+        """Where it names what it starts from: path of keys -> id of a stage, or "base"."""
+        return {("start",): getattr(self, "start", "base")}
+
     @property
     def upstream(self) -> list[str]:
         """Ids of the stages (or "base") whose results it takes."""
-        return [getattr(self, "start", "base")]
+        return list(dict.fromkeys(self.starts.values()))
+
+    @property
+    def outside(self) -> dict[Key, str]:
+        """Folders of models outside of the run that it reads: path of keys -> folder. Their files are hashed; where they lie makes no difference."""
+        return {}
+
+    def findings(self) -> Iterator[tuple[Key, str]]:
+        """What its parts do not agree on: (path of keys, message)."""
+        return iter(())
 
 
 class TokenizerStage(_Stage):
     """Extend the base's tokenizer with Japanese tokens."""
 
     gives: ClassVar[Literal["tokenizer"]] = "tokenizer"
+    own_tokenizer: ClassVar[bool] = True
 
     kind: Literal["tokenizer"]
     start: Literal["base"] = "base"
     corpus: list[Name] = Field(min_length=1)
     unchanged: list[Name] = Field(default_factory=list, description="sources of which no line may change its ids, checked by the gate")
-    new_tokens: Count
+    new_tokens: int = Field(gt=0, le=MAX_NEW_TOKENS)
     min_count: Count = 2
-    max_token_chars: Count = 12
+    max_token_chars: int = Field(12, gt=0, le=MAX_TOKEN_CHARS)
     boundaries: Literal["none", "phrase", "word"] = Field("none", description="UniDic boundaries that no token may cross, while learning")
     cover: bool = Field(True, description="add everyday characters that the base spells with three tokens or more, even where the corpus lacks them")
 
@@ -154,7 +181,7 @@ class TrainingSamples(Part):
     """Greedy continuations of a few prompts while training."""
 
     prompts: list[str] = Field(min_length=1)
-    max_chars: Count = 40
+    max_chars: int = Field(40, gt=0, le=100_000)
 
 
 class _Training(_Stage):
@@ -164,8 +191,8 @@ class _Training(_Stage):
     start: Name
     data: list[Weighted] = Field(min_length=1)
     budget: Budget
-    sequence_tokens: int = Field(512, ge=16)
-    batch_tokens: Count = 2048
+    sequence_tokens: int = Field(512, ge=16, le=2**20)
+    batch_tokens: int = Field(2048, gt=0, le=10**9)
     optimizer: Optimizer = Optimizer()
     micro_batch_rows: Count | None = Field(None, description="rows that go through the model at once; all rows of a step by default. Memory, not result")
     activation_checkpointing: bool = Field(False, description="recompute activations in the backward pass: less memory, about a third slower")
@@ -176,7 +203,7 @@ class _Training(_Stage):
     checkpoint_every: Count = Field(20, description="steps")
     keep_checkpoints: Count = Field(1, description="how many of the last checkpoints are kept while the stage runs")
     spike_factor: float | None = Field(
-        None, gt=1, description="where the loss is so many times the median of the last 20 steps: back to the last checkpoint, and on behind that step"
+        None, gt=1, le=1e9, description="where the loss is so many times the median of the last 20 steps: back to the last checkpoint, and on behind that step"
     )
     weights: Literal["last", "best"] = Field("last", description="what the stage hands on; best: by bits per byte of the first held-out source")
     heldout: list[Name] = Field(default_factory=list, description="sources measured while training")
@@ -243,9 +270,11 @@ class ExportStage(_Stage):
     kind: Literal["export"]
     start: Name
     dtype: Literal["float32", "bfloat16"] = "float32"
-    formats: tuple[Literal["gguf"], ...] = Field((), description="formats beside the folder's own; gguf: files of `gguf_types` in the folder, for llama.cpp")
-    gguf_types: tuple[GgufType, ...] = Field(
-        ("auto",), min_length=1, description="auto is BF16 for bfloat16 weights, else F16; Q6_K, Q5_K_M and Q4_K_M need jp-adapt[gguf]"
+    formats: list[Literal["gguf"]] = Field(
+        default_factory=list, description="formats beside the folder's own; gguf: files of `gguf_types` in the folder, for llama.cpp"
+    )
+    gguf_types: list[GgufType] = Field(
+        ["auto"], min_length=1, description="auto is BF16 for bfloat16 weights, else F16; Q6_K, Q5_K_M and Q4_K_M need jp-adapt[gguf]"
     )
 
     @property
@@ -259,13 +288,49 @@ class ExportStage(_Stage):
         return self
 
 
+class StageModel(MergeModel):
+    """A model of a merge stage: what an earlier stage made, or a folder."""
+
+    start: Name | None = Field(None, description="stage (or 'base') whose model or adapter it is, in place of `path`")
+
+
+class MergeStage(_Stage, MergeSettings):
+    """Merge several models into a plain model folder: what earlier stages made, and folders."""
+
+    starts_from: ClassVar[tuple[str, ...]] = ("base", "rows", "pretrain", "export", "preference", "merge")
+    gives: ClassVar[Literal["model"]] = "model"
+    own_tokenizer: ClassVar[bool] = True
+
+    kind: Literal["merge"]
+    models: dict[Name, StageModel] = Field(min_length=1)
+
+    @property
+    def starts(self) -> dict[Key, str]:
+        return {("models", name, "start"): model.start for name, model in self.models.items() if model.start is not None}
+
+    @property
+    def upstream(self) -> list[str]:
+        return list(dict.fromkeys(["base", *self.starts.values()]))  # adapters belong to the base
+
+    @property
+    def outside(self) -> dict[Key, str]:
+        places = {("models", name, key): getattr(model, key) for name, model in self.models.items() for key in ("path", "adapter")}
+        return {place: folder for place, folder in places.items() if folder is not None}
+
+    def findings(self) -> Iterator[tuple[Key, str]]:
+        for name, model in self.models.items():
+            if (model.start is None) == (model.path is None and model.adapter is None):
+                yield ("models", name), f"'{name}' needs a 'start', the stage that made it, or the 'path' of a model folder (an 'adapter' alone is on the base)"
+        yield from findings(self, self.models)
+
+
 class PreferenceStage(_Stage):
     """Direct preference optimization (DPO, 2305.18290) by TRL: LoRA on a plain model with a chat template; the result is a plain model folder again.
 
     Needs TRL: pip install 'jp-adapt[preference]'.
     """
 
-    starts_from: ClassVar[tuple[str, ...]] = ("base", "export", "preference")
+    starts_from: ClassVar[tuple[str, ...]] = ("base", "export", "preference", "merge")
     gives: ClassVar[Literal["model"]] = "model"
     all_processes: ClassVar[bool] = True
     extra: ClassVar[str | None] = "preference"
@@ -273,12 +338,12 @@ class PreferenceStage(_Stage):
     kind: Literal["preference"]
     start: Name
     pairs: list[Name] = Field(min_length=1, description="sources of format preference")
-    epochs: float = Field(1.0, gt=0)
-    beta: float = Field(0.1, gt=0, description="how strongly the model is held to its start")
+    epochs: float = Field(1.0, gt=0, le=100_000)
+    beta: Positive = Field(0.1, description="how strongly the model is held to its start")
     loss: Literal["sigmoid", "ipo", "hinge", "robust"] = "sigmoid"
-    batch_pairs: Count = 8
-    max_tokens: Count = Field(1024, description="of prompt and answer; longer ones are cut by TRL")
-    lr: float = Field(5e-5, gt=0)
+    batch_pairs: int = Field(8, gt=0, le=10**6)
+    max_tokens: int = Field(1024, gt=0, le=2**20, description="of prompt and answer; longer ones are cut by TRL")
+    lr: Rate = 5e-5
     warmup_share: float = Field(0.1, ge=0, lt=1)
     lora: Lora = Lora()
     checkpoint_every: Count = Field(50, description="steps")
@@ -288,9 +353,9 @@ class Samples(Part):
     """Greedy continuations of a few prompts, before and after."""
 
     prompts: list[str] = Field(min_length=1)
-    max_chars: Count = 80
+    max_chars: int = Field(80, gt=0, le=100_000)
     repetition_penalty: float = Field(
-        1.3, ge=1, description="divides the scores of tokens already used (1909.05858); 1 is plain greedy, which loops in a small model"
+        1.3, ge=1, le=1e6, description="divides the scores of tokens already used (1909.05858); 1 is plain greedy, which loops in a small model"
     )
 
 
@@ -307,13 +372,13 @@ class EvaluateStage(_Stage):
     data: str | None = Field(None, description="folder that holds the upstream repositories of the benchmarks whose data is not shipped")
     profile: str | None = Field(None, description="whose prompts and scorers; the suite's by default, else jp-adapt")
     shots: int | None = Field(None, ge=0, le=64, description="examples before each item; each protocol's own by default")
-    limit: Count | None = Field(None, description="measure the first items of each benchmark alone")
+    limit: Count | None = Field(None, description="measure a sample of so many items of each benchmark, the same for every model")
     segment: list[str] = Field(default_factory=list, description="sentences whose segmentation the report shows")
     samples: Samples | None = None
 
     @property
-    def upstream(self) -> list[str]:
-        return list(self.models)
+    def starts(self) -> dict[Key, str]:
+        return {("models", position): model for position, model in enumerate(self.models)}
 
     @model_validator(mode="after")
     def _one_choice(self) -> EvaluateStage:
@@ -322,7 +387,9 @@ class EvaluateStage(_Stage):
         return self
 
 
-Stage = Annotated[TokenizerStage | RowsStage | PretrainStage | SftStage | ExportStage | PreferenceStage | EvaluateStage, Field(discriminator="kind")]
+Stage = Annotated[
+    TokenizerStage | RowsStage | PretrainStage | SftStage | ExportStage | MergeStage | PreferenceStage | EvaluateStage, Field(discriminator="kind")
+]
 TrainingStage = RowsStage | PretrainStage | SftStage
 STAGES: dict[str, type[Stage]] = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(get_args(Stage)[0])}
 
@@ -335,7 +402,7 @@ class Recipe(Part):
     title: str = ""
     plugins: list[Name] = Field(default_factory=list, description="installed plugins that the recipe uses, by their entry points in `jp_adapt.plugins`")
     base: Base
-    seed: int = Field(1234, ge=0)
+    seed: Seed = 1234
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 where the device computes it fast, else float32")
     quantization: Literal["nf4"] | None = Field(
         None, description="nf4: linear layers of the frozen transformer in 4 bits (QLoRA, 2305.14314); needs bitsandbytes: pip install 'jp-adapt[qlora]'"

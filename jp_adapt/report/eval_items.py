@@ -6,21 +6,24 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.evaluation.compare import Run
-from jp_adapt.evaluation.results import Output
+from jp_adapt.evaluation.results import BenchmarkScore, Output
 
-LONGEST_TEXT, LEAST_TEXT = 4000, 400  # characters of a prompt or an answer that the page carries; outputs.jsonl has the whole
+LONGEST_TEXT, LEAST_TEXT = 4000, 200  # characters of a prompt, an answer or the choices together that the page carries; outputs.jsonl has the whole
 PAGE_CHARS = 8_000_000  # of all of them together: a browser opens 20 MB of Japanese in a second or two, and JMMLU alone has 30
+LEAST_CHOICE = 20  # characters of a choice
 LEAST_SHARED = 200  # characters from which a beginning that all prompts of a group share is stored once
 CUT = "\u2026"
 
 Data = dict[str, Any]
+Scale = tuple[float, float]  # the worst and the best score
 
 
 def browser_data(runs: Sequence[Run]) -> Data:
     """Benchmarks, the beginnings that prompts of a group share, the filters, and every item with what each run made of it."""
     ids = list(dict.fromkeys(entry.id for run in runs for entry in run.scores.benchmarks))
-    metrics = {entry.id: entry.primary_metric for run in runs for entry in run.scores.benchmarks}
+    entries = {entry.id: entry for run in runs for entry in run.scores.benchmarks}
     outputs = [output for run in runs for name in ids for output in run.items.get(name, {}).values()]
     longest = max(LEAST_TEXT, min(LONGEST_TEXT, PAGE_CHARS // max(1, len(outputs))))
     prompts: dict[tuple[str, str], list[str]] = {}
@@ -31,21 +34,31 @@ def browser_data(runs: Sequence[Run]) -> Data:
     items = []
     for index, name in enumerate(ids):
         for item in dict.fromkeys(item for run in runs for item in run.items.get(name, {})):
-            found = _item(index, item, [run.items.get(name, {}).get(item) for run in runs], runs, metrics[name], shared, longest)
+            found = _item(index, item, [run.items.get(name, {}).get(item) for run in runs], runs, entries[name], shared, longest)
             beginning = shared[name, found["group"]]
             items.append(found | ({"shared": stored.index(beginning)} if beginning else {}))
     return {"benchmarks": ids, "shared": [_end_of(text, LONGEST_TEXT) for text in stored], "outcomes": _filters(runs), "items": items}
 
 
+def item_scale(entry: BenchmarkScore) -> Scale | None:
+    """The worst and the best score that an item can have; None where no score of an item is right or wrong (a number that goes into a correlation)."""
+    if entry.scale is not None:
+        return entry.scale
+    facts = METRICS.get(entry.primary_metric)
+    return None if facts is None or facts.whole_of == "numbers" else (0.0, facts.perfect)
+
+
 def _filters(runs: Sequence[Run]) -> list[tuple[str, str]]:
     """(key, words) of the outcomes that can be asked for."""
+    graded = all(entry.scale is not None for run in runs for entry in run.scores.benchmarks)
+    right, wrong = ("best grade", "worst grade") if graded else ("right", "wrong")
     if len(runs) == 1:
-        return [("", "all"), ("right", "right"), ("wrong", "wrong")]
+        return [("", "all"), ("right", right), ("wrong", wrong)]
     base = runs[0].name
     found = [("", "all")]
     for index, run in enumerate(runs[1:], start=1):
         found += [(f"lost{index}", f"{base} better than {run.name}"), (f"gained{index}", f"{run.name} better than {base}")]
-    return [*found, ("right", "all right"), ("wrong", "all wrong"), ("differ", "different scores")]
+    return [*found, ("right", f"all {right}"), ("wrong", f"all {wrong}"), ("differ", "different scores")]
 
 
 def _item(
@@ -53,37 +66,39 @@ def _item(
     name: str,
     outputs: Sequence[Output | None],
     runs: Sequence[Run],
-    metric: str,
+    entry: BenchmarkScore,
     shared: Mapping[tuple[str, str], str],
     longest: int,
 ) -> Data:
-    scores = [output.scores.get(metric) if output is not None else None for output in outputs]
+    scale = item_scale(entry)
+    scores = [output.scores.get(entry.primary_metric) if output is not None else None for output in outputs]
     there = [output for output in outputs if output is not None]
-    answers = [_answer(run.name, output, score, longest) for run, output, score in zip(runs, outputs, scores, strict=True) if output is not None]
+    answers = [_answer(run.name, output, score, scale, longest) for run, output, score in zip(runs, outputs, scores, strict=True) if output is not None]
     flags = [
         flag for flag, on in (("moved", any(o and o.moved_boundary for o in outputs)), ("truncated", any(o and o.truncated_tokens for o in outputs))) if on
     ]
+    choices = there[0].choices
     return {
         "b": index,
         "id": name,
         "group": there[0].group,
         "prompt": _end_of(there[0].prompt[len(shared[there[0].benchmark, there[0].group]) :], longest),
-        "choices": there[0].choices,
-        "gold": _text(there[0].gold),
-        "outcomes": _outcomes(scores),
+        "choices": None if choices is None else [_beginning_of(choice, max(LEAST_CHOICE, longest // max(1, len(choices)))) for choice in choices],
+        "gold": _beginning_of(_text(there[0].gold), longest),
+        "outcomes": _outcomes(scores, scale),
         "flags": flags,
         "answers": answers,
     }
 
 
-def _answer(model: str, output: Output, score: float | None, longest: int) -> Data:
-    said = _said(output)
-    mark = "" if score is None or score not in (0.0, 1.0) else "right" if score else "wrong"
+def _answer(model: str, output: Output, score: float | None, scale: Scale | None, longest: int) -> Data:
+    mark = "" if score is None or scale is None else "right" if score == scale[1] else "wrong" if score == scale[0] else ""
+    shown = "\u2013" if score is None else f"{score:g}" if score == round(score, 3) else f"{score:.3f}"
     return {
         "model": model,
-        "score": "\u2013" if score is None else f"{score:g}" if score in (0.0, 1.0) else f"{score:.3f}",
+        "score": {"right": "\u2713", "wrong": "\u2717"}[mark] if mark and scale == (0.0, 1.0) else shown,
         "mark": mark,
-        "text": said if len(said) <= longest else said[:longest] + CUT,
+        "text": _beginning_of(_said(output), longest),
         "nats": [f"{nats:.3f}" for nats in output.log_likelihoods] if output.log_likelihoods is not None else None,
     }
 
@@ -96,9 +111,10 @@ def _said(output: Output) -> str:
     return "\n\n".join([output.generation, *(f"[turn {one['turn']}, take {one['take']}: {one['score']}]\n{one['judgement']}" for one in judged)])
 
 
-def _outcomes(scores: Sequence[float | None]) -> list[str]:
+def _outcomes(scores: Sequence[float | None], scale: Scale | None) -> list[str]:
     known = [score for score in scores if score is not None]
-    found = [name for name, on in (("right", all(score == 1.0 for score in known)), ("wrong", all(score == 0.0 for score in known))) if on and known]
+    ends = (("wrong", scale[0]), ("right", scale[1])) if scale is not None and known else ()
+    found = [name for name, end in ends if all(score == end for score in known)]
     base = scores[0]
     for index, score in enumerate(scores[1:], start=1):
         if base is not None and score is not None and base != score:
@@ -118,6 +134,10 @@ def _shared(prompts: Sequence[str]) -> str:
 def _end_of(prompt: str, longest: int) -> str:
     """The end of a prompt, where the question stands."""
     return prompt if len(prompt) <= longest else CUT + prompt[-longest:]
+
+
+def _beginning_of(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[:longest] + CUT
 
 
 def _text(value: Any) -> str:

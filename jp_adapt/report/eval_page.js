@@ -2,9 +2,11 @@
   // The items stand in #data as JSON. Every text of theirs goes through textContent: nothing of it is ever read as markup.
   var data = JSON.parse(document.getElementById("data").textContent), root = document.getElementById("browser");
   var size = 20, start = 0, found = [];
+  var japanese = /[\u3040-\u30ff\u3400-\u9fff\uff66-\uff9f]/;
   function make(tag, text, className) {
     var node = document.createElement(tag);
     if (text !== undefined) node.textContent = text;
+    if (japanese.test(text || "")) node.lang = "ja";
     if (className) node.className = className;
     return node;
   }
@@ -15,7 +17,7 @@
       node.value = option[0];
       select.appendChild(node);
     });
-    select.onchange = function () { start = 0; draw(); };
+    select.onchange = function () { start = 0; draw(); keep(); };
     label.appendChild(select);
     controls.appendChild(label);
     return select;
@@ -27,7 +29,7 @@
   var flag = choose("Flag", [["", "any"], ["moved", "boundary moved"], ["truncated", "truncated"]]);
   var label = make("label", "Text "), search = make("input");
   search.type = "search";
-  search.oninput = function () { start = 0; draw(); };
+  search.oninput = function () { start = 0; draw(); keep(); };
   label.appendChild(search);
   controls.appendChild(label);
   function text(item) {
@@ -45,6 +47,8 @@
   function card(item) {
     var box = make("details"), head = make("summary", data.benchmarks[item.b] + " · " + item.id + (item.group ? " · " + item.group : ""));
     item.answers.forEach(function (one) { head.appendChild(make("span", one.model + " " + one.score, "mark " + one.mark)); });
+    var lines = item.prompt.trim().split("\n").slice(-3);  // the question is the longest of the last lines, below it stands "Answer:" or the like
+    head.appendChild(make("span", lines.sort(function (a, b) { return b.length - a.length; })[0].slice(-120), "asked"));
     box.appendChild(head);
     box.ontoggle = function () {
       if (!box.open || box.dataset.filled) return;
@@ -61,7 +65,7 @@
         ["Choice", "Right"].concat(item.answers.map(function (one) { return one.model + ", nats"; })).forEach(function (name) { row.appendChild(make("th", name)); });
         item.choices.forEach(function (choice, index) {
           var line = table.insertRow();
-          line.insertCell().textContent = choice;
+          line.appendChild(make("td", choice));
           line.insertCell().textContent = String(index) === item.gold ? "\u2713" : "";
           item.answers.forEach(function (one) {
             line.insertCell().textContent = (one.nats ? one.nats[index] : "") + (String(index) === one.text ? " \u2190" : "");
@@ -90,11 +94,18 @@
     button("Back", -size);
     button("Next", size);
   }
+  // The filters go into the address, so that a link keeps them.
+  function keep() {
+    var chosen = new URLSearchParams();
+    filters.forEach(function (pair) { if (pair[0].value) chosen.set(pair[1], pair[0].value); });
+    history.replaceState(null, "", "#items" + (chosen.toString() ? "?" + chosen : ""));
+  }
   function draw() { found = data.items.filter(matches); show(); }
   [controls, count, list, pager].forEach(function (node) { root.appendChild(node); });
   // A link can carry the filters: #items?outcome=lost1&benchmark=0&flag=moved&text=...&open
   var asked = new URLSearchParams(location.hash.split("?")[1] || "");
-  [[benchmark, "benchmark"], [outcome, "outcome"], [flag, "flag"], [search, "text"]].forEach(function (pair) {
+  var filters = [[benchmark, "benchmark"], [outcome, "outcome"], [flag, "flag"], [search, "text"]];
+  filters.forEach(function (pair) {
     if (asked.has(pair[1])) pair[0].value = asked.get(pair[1]);
   });
   draw();

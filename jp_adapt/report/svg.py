@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from jp_adapt.report.written import _minus, escape, finite, number_text, value_text
 
@@ -47,13 +46,6 @@ class Series:
     def points(self) -> list[tuple[float, float]]:
         """The finite points, in the order given."""
         return [(float(x), float(y)) for x, y in zip(self.xs, self.ys, strict=True) if math.isfinite(x) and math.isfinite(y)]
-
-
-def series_of(rows: Sequence[Mapping[str, Any]], x_key: str, y_key: str, name: str, colour: int = 0) -> Series:
-    """The series of `y_key` over `x_key`, from the rows that have a number for both."""
-    pairs = [(finite(row.get(x_key)), finite(row.get(y_key))) for row in rows]
-    whole = [(x, y) for x, y in pairs if x is not None and y is not None]
-    return Series(name, [x for x, _ in whole], [y for _, y in whole], colour)
 
 
 @dataclass(frozen=True)
@@ -173,12 +165,15 @@ def interval_bar(marks: Sequence[Mark], *, chance: float | None, title: str) -> 
     return document(width, bottom + 20.0, title, "; ".join(told) + ".", "".join(parts), "jc jc-bar")
 
 
-def bar_chart(groups: Sequence[tuple[str, Sequence[Bar]]], *, title: str, unit: str) -> str:
-    """Lying bars from zero on one scale for all `groups` of (name, bars): the name at the left, the value at the end of each bar."""
+def bar_chart(groups: Sequence[tuple[str, Sequence[Bar]]], *, title: str, unit: str, most: float | None = None) -> str:
+    """Lying bars from zero on one scale for all `groups` of (name, bars): the name at the left, the value at the end of each bar.
+
+    The scale ends at `most`, or at the largest value where that is larger, or where none is given.
+    """
     values = [bar.value for _, bars in groups for bar in bars if finite(bar.value) is not None and bar.value is not None]
     widest = max((_text_width(bar.name) for _, bars in groups for bar in bars), default=0.0)
     left = min(_NAME_LANE, widest) + 20.0
-    scale = _Scale(0.0, max(values, default=0.0) or 1.0, left, WIDTH - 60.0)
+    scale = _Scale(0.0, max([*values, most or 0.0], default=0.0) or 1.0, left, WIDTH - 60.0)
     parts, y, told = [f'<text class="jc-title" x="8" y="20" font-weight="600" fill="{_light("chart-ink")}">{escape(title)}</text>'], 30.0, []
     for group, bars in groups:
         parts.append(f'<text class="jc-title" x="8" y="{px(y + 16)}" fill="{_light("chart-ink")}">{escape(_shortened(group, WIDTH - 16.0))}</text>')

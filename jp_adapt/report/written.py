@@ -14,8 +14,8 @@ def plain(value: object) -> str:
     return "" if value is None or (isinstance(value, float) and not math.isfinite(value)) else str(value)
 
 
-def escape(value: object) -> str:
-    """Text of `value`, nothing for None and NaN, safe between tags and inside quoted attributes of HTML and XML.
+def visible(value: object) -> str:
+    """Text of `value`, nothing for None and NaN, without characters that a page must not have.
 
     Control characters, lone surrogates, non-characters and the marks that reorder text are replaced by something visible: they are illegal in
     XML, or would let model output hide or scramble what stands beside it. Newlines and tabs stay.
@@ -35,7 +35,12 @@ def escape(value: object) -> str:
             out.append("\ufffd")
         else:
             out.append(char)
-    return html.escape("".join(out), quote=True)
+    return "".join(out)
+
+
+def escape(value: object) -> str:
+    """`visible` text that is also safe between tags and inside quoted attributes of HTML and XML. Templates do this by themselves."""
+    return html.escape(visible(value), quote=True)
 
 
 def finite(value: Any) -> float | None:

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+from jp_adapt.text.phones import PHONE, is_phone_number
 
 MASKS = {"mail": "<EMAIL>", "phone": "<PHONE>", "my_number": "<MY_NUMBER>"}
+# Everything is looked for in a copy of the same length, in which full-width letters, digits and signs are ASCII.
+_WIDE = re.compile("[０-９Ａ-Ｚａ-ｚ＠]")
+_HALF_WIDTH = str.maketrans({chr(code): chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)})
 _MAIL = re.compile(
-    r"(?<![A-Za-z0-9._%+-])(?P<user>[A-Za-z0-9][A-Za-z0-9._%+-]{0,63})[@＠]"  # RFC 5321 4.5.3.1: 64 characters; the bound also keeps long lines linear
+    r"(?<![A-Za-z0-9._%+-])(?P<user>[A-Za-z0-9][A-Za-z0-9._%+-]{0,63})@"  # RFC 5321 4.5.3.1: 64 characters; the bound also keeps long lines linear
     r"(?P<domain>(?!\d+\.\d)(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24})(?![A-Za-z-])"  # react@18.2.0 is a version
 )
 # Reserved for examples (RFC 2606 and 6761, JPRS): documentation is full of them, and they belong to nobody.
 _NOBODY = re.compile(r"(?:^|\.)(?:example(?:\.(?:com|net|org|jp|co\.jp))?|localhost|invalid|test|domain|host)$", re.IGNORECASE)
-_DIGIT, _HYPHEN = r"[0-9０-９]", "[-‐‑–−－ー]"
-# Neither within a number nor behind one of its hyphens or points, nor at the end of a name: UUIDs, versions and dates go on.
-_START = r"(?<![0-9０-９_])(?<![0-9A-Za-z０-９][-‐‑–−－ー.．])(?<![0-9０-９)）][-‐‑–−－])"
-_END = rf"(?!{_HYPHEN}?{_DIGIT})(?![A-Za-z_]|[.]{_DIGIT})"
-_PHONE = re.compile(
-    rf"(?=[0０(（+＋]){_START}(?:"
-    rf"(?:(?P<country>[+＋][8８][1１])[- －]?(?:[(（][0０][)）])?[- －]?)?"
-    rf"(?:[(（](?P<a1>{_DIGIT}{{1,5}})[)）] ?{_HYPHEN}?|(?P<a2>{_DIGIT}{{1,5}})(?:{_HYPHEN}| (?=\d)))"
-    rf"(?P<b1>{_DIGIT}{{1,4}})(?:{_HYPHEN}| (?=\d))(?P<c1>{_DIGIT}{{3,4}})"
-    rf"|(?P<a3>[0０]{_DIGIT}{{1,4}})[(（](?P<b3>{_DIGIT}{{1,4}})[)）](?P<c3>{_DIGIT}{{4}})"
-    rf"|(?P<a4>[0０][7-9７-９][0０])(?P<b4>{_DIGIT}{{4}})(?P<c4>{_DIGIT}{{4}})){_END}"
-)
-_PARTS = (("a1", "a2", "a3", "a4"), ("b1", "b3", "b4"), ("c1", "c3", "c4"))  # of the number, in each form
-# Digits of area code, exchange and subscriber (Ministry of Internal Affairs, telephone numbering plan): nine digits after the 0, ten for 050 to 090.
-_LAND = {(2, 4, 4), (3, 3, 4), (4, 2, 4), (5, 1, 4)}
-_MOBILE, _FREE = (3, 4, 4), {"0120": (4, 3, 3), "0570": (4, 3, 3), "0990": (4, 3, 3), "0800": (4, 3, 4)}
-_NUMBER = re.compile(rf"(?<![A-Za-z_.]){_START}{_DIGIT}{{4}}([ \u3000]|{_HYPHEN}|){_DIGIT}{{4}}\1{_DIGIT}{{4}}{_END}")
+_MY_NUMBER = re.compile(r"(?<![A-Za-z_.\d])(?<![\dA-Za-z][-‐‑–−ー.])\d{4}([ \u3000]|[-‐‑–−ー]|)\d{4}\1\d{4}(?![-‐‑–−ー]?\d)(?![A-Za-z_]|\.\d)")
 
 
 def is_my_number(digits: str) -> bool:
@@ -40,53 +29,45 @@ def is_my_number(digits: str) -> bool:
     return int(digits[11]) == (0 if rest <= 1 else 11 - rest)
 
 
-def is_phone(area: str, exchange: str, subscriber: str) -> bool:
-    """Whether the parts of a number, the area code with its 0, are as long as the Japanese numbering plan has them."""
-    lengths = (len(area), len(exchange), len(subscriber))
-    if area in _FREE:
-        return lengths == _FREE[area]
-    if area in ("020", "050", "060", "070", "080", "090"):
-        return lengths == _MOBILE
-    return area[0] == "0" and area[1:2] != "0" and lengths in _LAND
-
-
 def mask_personal(text: str) -> tuple[str, dict[str, int]]:
     """The text with personal information replaced by MASKS, and how often."""
     changes: dict[str, int] = {}
     before = None
     while text != before:  # a mask may set free what stood against the masked: 03-1234-5678a@b.jp after another address
         before = text
-        for kind, pattern, is_personal in _KINDS:
-            if kind == "mail" and "@" not in text and "＠" not in text:
+        for kind, sign, pattern, is_personal in _KINDS:
+            if sign.search(text) is None:
                 continue
-
-            def mask(match: re.Match[str], kind: str = kind, is_personal: Callable[[re.Match[str]], bool] = is_personal) -> str:
-                if not is_personal(match):
-                    return match[0]
-                changes[kind] = changes.get(kind, 0) + 1
-                return MASKS[kind]
-
-            text = pattern.sub(mask, text)
+            spans = [match.span() for match in _matches(pattern, text) if is_personal(match)]
+            if spans:
+                changes[kind] = changes.get(kind, 0) + len(spans)
+                text = _replaced(text, spans, MASKS[kind])
     return text, changes
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    return pattern.finditer(text.translate(_HALF_WIDTH) if _WIDE.search(text) else text)
+
+
+def _replaced(text: str, spans: list[tuple[int, int]], mask: str) -> str:
+    parts, done = [], 0
+    for start, end in spans:
+        parts += [text[done:start], mask]
+        done = end
+    return "".join([*parts, text[done:]])
 
 
 def _is_mail(match: re.Match[str]) -> bool:
     return match["user"] != "git" and not _NOBODY.search(match["domain"])
 
 
-def _is_phone(match: re.Match[str]) -> bool:
-    if match["a2"] and not match["country"] and " " in match[0]:
-        return False  # columns of a table: 01 1024 2048
-    area, exchange, subscriber = (_digits("".join(match[name] or "" for name in names)) for names in _PARTS)
-    return is_phone(area if area[0] == "0" or not match["country"] else "0" + area, exchange, subscriber)
+def _is_my_number(match: re.Match[str]) -> bool:
+    return is_my_number("".join(filter(str.isdigit, match[0])))
 
 
-def _digits(text: str) -> str:
-    return "".join(str(int(char)) for char in text if char.isdecimal())
-
-
-_KINDS: tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], bool]], ...] = (
-    ("mail", _MAIL, _is_mail),
-    ("my_number", _NUMBER, lambda match: is_my_number(_digits(match[0]))),
-    ("phone", _PHONE, _is_phone),
+# Kind, what a text without it never holds, its form, and whether it is one.
+_KINDS: tuple[tuple[str, re.Pattern[str], re.Pattern[str], Callable[[re.Match[str]], bool]], ...] = (
+    ("mail", re.compile("[@＠]"), _MAIL, _is_mail),
+    ("my_number", re.compile(r"\d{4}"), _MY_NUMBER, _is_my_number),
+    ("phone", re.compile("[0０][0-9０-９]|[(（][0０]|[+＋][8８]"), PHONE, is_phone_number),
 )

@@ -13,7 +13,7 @@ SCRIPTS = ("hiragana", "katakana", "kanji", "punct", "width", "kana_mark", "lati
 
 
 @cache
-def _table() -> npt.NDArray[np.uint8]:
+def script_table() -> npt.NDArray[np.uint8]:
     """Script of every code point, as an index into SCRIPTS."""
     table = np.full(0x110000, SCRIPTS.index("other"), dtype=np.uint8)
     for code in range(0x3100):
@@ -32,4 +32,4 @@ def _table() -> npt.NDArray[np.uint8]:
 def count_scripts(text: str) -> npt.NDArray[np.int64]:
     """[len(SCRIPTS)] characters of each script of SCRIPTS."""
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    return np.bincount(_table()[codes], minlength=len(SCRIPTS)).astype(np.int64)
+    return np.bincount(script_table()[codes], minlength=len(SCRIPTS)).astype(np.int64)

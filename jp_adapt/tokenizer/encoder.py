@@ -48,6 +48,7 @@ class FileEncoder:
 
     Attributes:
         vocab_size: one more than the highest id.
+        special_ids: text -> id of the special tokens.
     """
 
     def __init__(self, path: Path, spec: Mapping[str, Any] | None = None) -> None:
@@ -56,6 +57,7 @@ class FileEncoder:
         spec = read_json(path) if spec is None else spec
         self.ranks = _ranks(spec)
         self.vocab_size = 1 + max(token_ids(spec).values(), default=-1)
+        self.special_ids = {str(token["content"]): int(token["id"]) for token in spec.get("added_tokens") or () if token.get("special")}
         self._tokenizer: Tokenizer | None = None
         self._encoding: Encoding | None = None
 
@@ -98,6 +100,12 @@ def load_encoder(folder: Path) -> FileEncoder:
         return FileEncoder(path, spec)
     except (AttributeError, KeyError, TypeError) as error:
         raise InputError(f"{path}: holds no tokenizer ({type(error).__name__}: {error}); fetch the file again") from error
+
+
+def vocab_of(spec: Mapping[str, Any]) -> dict[str, int]:
+    """Token -> id of the model of a tokenizer.json, without its added tokens."""
+    vocab = spec["model"]["vocab"]
+    return vocab if isinstance(vocab, dict) else {piece: number for number, (piece, _) in enumerate(vocab)}  # Unigram lists pieces with their scores
 
 
 def _ranks(spec: Mapping[str, Any]) -> tuple[str, dict[bytes, int]] | None:

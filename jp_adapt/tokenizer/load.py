@@ -5,7 +5,6 @@ The family is told by the content of the file, never by its name: Llama-2's and 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.core.errors import InputError
+from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.tokenizer import sentencepiece, tiktoken
 from jp_adapt.tokenizer.bpe import BpeTokenizer, check_spec
 
@@ -106,9 +106,9 @@ def _looks_like_ranks(data: bytes) -> bool:
 
 def _parse_spec(data: bytes, path: Path) -> BpeTokenizer:
     try:
-        spec = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not a readable tokenizer.json ({error}); fetch the file again") from error
+        spec = parse_json(data, "JSON")
+    except InputError as error:
+        raise InputError(f"{path}: not a readable tokenizer.json ({str(error).removeprefix('JSON: ')}); fetch the file again") from error
     check_spec(spec, str(path))
     tokenizer = BpeTokenizer(spec)
     with runnable(path):

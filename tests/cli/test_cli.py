@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,7 @@ PUBLIC = [
     "read_scores",
     "repair_tokenizer",
     "run_recipe",
+    "runs",
     "save_tokenizer",
     "train",
     "verify_tokenizer",
@@ -63,9 +65,11 @@ def _run_folder(folder: Path) -> Path:
     stages = [{"id": "tok", "kind": "tokenizer"}, {"id": "rows", "kind": "rows"}, {"id": "model", "kind": "export"}]
     for name in ("tok", "rows"):
         (folder / "stages" / name).mkdir(parents=True)
-    (folder / "run.json").write_text("{}", encoding="utf-8")
+    run = {"format": 1, "name": "mine", "created": "2026-11-29", "jp_adapt": "0.1.0", "recipe": "mine.yaml"}
+    (folder / "run.json").write_text(json.dumps(run), encoding="utf-8")
     (folder / "resolved.yaml").write_text(json.dumps({"stages": stages}), encoding="utf-8")
-    (folder / "stages" / "tok" / "stage.json").write_text('{"elapsed_s": 3.2}', encoding="utf-8")
+    record = {"id": "tok", "fingerprint": "0", "identity": {}, "elapsed_s": 3.2}
+    (folder / "stages" / "tok" / "stage.json").write_text(json.dumps(record), encoding="utf-8")
     (folder / "stages" / "tok" / "DONE").write_text("x\n", encoding="utf-8")
     (folder / "stages" / "rows" / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"step": 3', encoding="utf-8")
     return folder
@@ -203,6 +207,30 @@ def test_status_of_a_run_in_the_middle(tmp_path: Path, capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out)[1] == {"id": "rows", "kind": "rows", "state": "begun", "step": 2, "elapsed_s": None}
 
 
+FOREIGN = [
+    ("run.json", "{}", r"run.json: not the record of a run in format 1 \(it names none\); give a folder that `jp-adapt run` wrote"),
+    ("run.json", '{"format": 1, "name": 3}', "run.json: not the record of a run in format 1: name: a text is needed, not 3"),
+    ("run.json", "\x00\x00", "run.json:1: not valid JSON"),
+    ("resolved.yaml", "- 1", "resolved.yaml: not the recipe of a run"),
+    ("resolved.yaml", "stages: [1]", "resolved.yaml: not the recipe of a run"),
+    ("resolved.yaml", "stages: [{id: ../../../etc, kind: rows}]", "resolved.yaml: not the recipe of a run .the id of a stage is no name"),
+    ("resolved.yaml", "a: [", "resolved.yaml:1: not valid YAML"),
+    ("stages/tok/stage.json", '{"id": "tok", "fingerprint": "0", "identity": [], "elapsed_s": "3"}', r"identity: an object is needed, not \[\]"),
+    ("stages/tok/stage.json", '{"format": 2}', r"not the record of a stage in format 1 \(its format is 2\); redo the stage"),
+    ("stages/rows/metrics.jsonl", '{"step": "1"}\n', "metrics.jsonl:1: not the metrics of a step"),
+    ("stages/rows/metrics.jsonl", "[1]\n", "metrics.jsonl:1: not the metrics of a step"),
+    ("stages/rows/metrics.jsonl", '{"step": 1}\n' + "[" * 5000 + "\n", "metrics.jsonl:2: JSON nested deeper than 100 levels"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "said"), FOREIGN)
+def test_a_run_folder_with_a_file_of_another_shape(tmp_path: Path, name: str, text: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _run_folder(tmp_path / "run")
+    (folder / name).write_text(text, encoding="utf-8")
+    assert main(["status", str(folder)]) == 3
+    assert re.search(said, capsys.readouterr().err)
+
+
 @pytest.mark.parametrize("verb", ["status", "report"])
 def test_a_folder_that_is_no_run(tmp_path: Path, verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     for folder in (tmp_path, tmp_path / "nothing"):
@@ -220,7 +248,7 @@ def test_a_folder_that_is_no_run(tmp_path: Path, verb: str, capsys: pytest.Captu
         (["list"], set()),
         (["show", "quickstart"], set()),
         (["check", "quickstart"], {"pydantic", "yaml"}),
-        (["status", "run"], {"yaml"}),
+        (["status", "run"], {"pydantic", "rich", "yaml"}),
         (["env"], {"pydantic", "yaml"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,

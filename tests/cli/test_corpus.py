@@ -77,7 +77,7 @@ def test_prepare_and_stats(recipe: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert run(capsys, "corpus", "stats", tmp_path / "out", "--html", tmp_path / "page.html")[0] == 2, "a user's file is never overwritten"
     code, _, err = run(capsys, "corpus", "prepare", recipe, "--out", tmp_path / "out", "-s", "deduplicate=none")
     assert code == 5
-    assert "was made from another recipe or other inputs (recipe.deduplicate differ)" in err
+    assert "holds another corpus; these settings differ:\n  recipe.deduplicate" in err
 
 
 WRONG: dict[str, tuple[str, str, int, str]] = {
@@ -141,7 +141,7 @@ def test_another_file_to_keep_out_is_another_corpus(recipe: Path, tmp_path: Path
         file.write('{"text": "もう一つの文書を、ここに足します。"}\n')
     code, _, err = run(capsys, "corpus", "prepare", recipe, "--out", tmp_path / "out", "-s", moved)
     assert code == 5
-    assert "(step_inputs.held.jsonl differ); give another --out" in err
+    assert "these settings differ:\n  step_inputs.held.jsonl\nGive another --out, or move it away" in err
 
 
 def test_a_folder_without_a_tokenizer(recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

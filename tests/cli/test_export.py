@@ -33,18 +33,20 @@ def test_several_files_as_json(pico, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "message"),
+    ("model", "arguments", "code", "message"),
     [
-        (["--type", "IQ2_M"], 2, "error: type IQ2_M: needs an importance matrix"),
-        (["--type", ","], 2, "argument --type/--outtype: nothing is named"),
-        ([], 3, "no config.json here; give the folder of a Hugging Face model"),
+        ("pico", ["--type", "IQ2_M"], 2, "error: type IQ2_M: needs an importance matrix"),
+        ("empty", [], 3, "no config.json here; give the folder of a Hugging Face model"),
     ],
 )
-def test_what_cannot_be_done(pico, tmp_path, capsys, arguments, code, message):
-    model = tmp_path if code == 3 else pico
-    try:
-        assert main(["export", "gguf", str(model), "--out", str(tmp_path / "x.gguf"), *arguments]) == code
-    except SystemExit as stop:
-        assert stop.code == code
+def test_what_cannot_be_done(pico, tmp_path, capsys, model, arguments, code, message):
+    folder = pico if model == "pico" else tmp_path
+    assert main(["export", "gguf", str(folder), "--out", str(tmp_path / "x.gguf"), *arguments]) == code
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_no_type_is_wrong_usage(pico, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["export", "gguf", str(pico), "--out", str(tmp_path / "x.gguf"), "--type", ","])
+    assert "argument --type/--outtype: nothing is named" in capsys.readouterr().err

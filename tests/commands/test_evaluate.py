@@ -22,7 +22,7 @@ from jp_adapt.cli.main import main
 from jp_adapt.commands import evaluate as evaluate_module
 from jp_adapt.commands.evaluate import EvalOptions, evaluate
 from jp_adapt.core.errors import InputError, RunFolderError, UsageError
-from jp_adapt.evaluation.results import BatchCheck, Flips, Output, Scores, read_outputs, read_scores
+from jp_adapt.evaluation.results import BatchCheck, Flips, Output, Sample, Scores, read_outputs, read_scores
 from jp_adapt.inference import model_source
 from jp_adapt.inference.backend import Ask, Chosen, Written
 from jp_adapt.report.tables import summary_table
@@ -138,7 +138,7 @@ def test_another_evaluation_in_the_same_folder_is_refused(pico: Path, tmp_path: 
     options = EvalOptions(benchmarks=(mine(tmp_path),), dtype="float32")
     evaluate(pico, tmp_path / "out", options, limit=3)
     before = (tmp_path / "out" / "scores.json").read_bytes()
-    with pytest.raises(RunFolderError, match=r"holds another evaluation \(differing: limit\); give another --out"):
+    with pytest.raises(RunFolderError, match=r"holds another evaluation; these settings differ:\n  limit: .* now\nGive another --out"):
         evaluate(pico, tmp_path / "out", options)
     mine(tmp_path, [{"id": "x", "question": "?", "choices": ["a", "b"], "answer": 0}])
     with pytest.raises(RunFolderError, match=r"differing: benchmarks"):
@@ -148,6 +148,24 @@ def test_another_evaluation_in_the_same_folder_is_refused(pico: Path, tmp_path: 
     (tmp_path / "other" / "thesis.txt").write_text("x", encoding="utf-8")
     with pytest.raises(RunFolderError, match="is not empty, and holds no evaluation"):
         evaluate(pico, tmp_path / "other", options)
+
+
+def test_a_limit_draws_a_sample_with_a_seed_and_says_so(pico: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    items = [{"id": f"m{n}", "question": f"{n}?", "choices": ["はい", "いいえ"], "answer": int(n >= 9)} for n in range(12)]
+    name = mine(tmp_path, items)
+    arguments = ["eval", str(pico), "--benchmarks", name, "--dtype", "float32", "--limit", "4"]
+    assert main([*arguments, "--out", str(tmp_path / "a")]) == 0
+    assert f"{name}: a sample of 4 of 12 items, drawn with seed 0" in capsys.readouterr().out
+    (score,) = read_scores(tmp_path / "a").benchmarks
+    assert (score.items, score.sample) == (4, Sample(0, 12))
+    first = [output.item for output in read_outputs(tmp_path / "a")]
+    assert sum(output.gold == 1 for output in read_outputs(tmp_path / "a")) == 1, "labels in their shares; the first four items have one label"
+    assert main([*arguments, "--seed", "1", "--out", str(tmp_path / "a")]) == 5
+    assert "holds another evaluation; these settings differ:\n  seed: " in capsys.readouterr().err
+    assert main([*arguments, "--seed", "1", "--out", str(tmp_path / "b")]) == 0
+    assert [output.item for output in read_outputs(tmp_path / "b")] != first
+    whole = evaluate(pico, tmp_path / "c", benchmarks=(name,), limit=12, dtype="float32").benchmarks[0]
+    assert whole.sample is None
 
 
 def test_a_killed_evaluation_goes_on(pico: Path, data: Path, tmp_path: Path) -> None:
@@ -290,7 +308,7 @@ def test_texts_are_measured_in_bits(pico: Path, tmp_path: Path) -> None:
     text.write_text("日本語の文です。", encoding="utf-8")
     scores = evaluate(pico, tmp_path / "out", benchmarks=(mine(tmp_path),), texts=(str(text),), dtype="float32")
     (entry,) = scores.texts
-    assert (entry["chars"], entry["bytes"]) == (8, 24)
+    assert (entry.chars, entry.bytes) == (8, 24)
     assert entry["bits_per_char"] == pytest.approx(3 * entry["bits_per_byte"])
 
 

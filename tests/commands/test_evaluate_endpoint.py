@@ -17,6 +17,7 @@ from jp_adapt.inference.model_source import REPLIES, Served
 from tests.benchmark_files import write_benchmark_files
 from tests.commands.test_evaluate import mine
 from tests.completion_server import completion_server
+from tests.conftest import documents
 
 NAMES = ("ja/jcommonsenseqa", "ja/niilc")
 ENGLISH = [{"id": f"e{n}", "question": f"Which of the {n} is it? ", "choices": ["the cat", "a dog", "the car", "12"], "answer": n % 4} for n in range(1, 7)]
@@ -71,7 +72,8 @@ def test_conversations_go_to_the_chat_endpoint(pico: Path, data: Path, tmp_path:
     with completion_server(pico, ["500"]) as server:
         evaluate("pico", tmp_path / "out", served=Served(server.url, tokenizer=pico), **options)
     expected, got = list(read_outputs(tmp_path / "local")), list(read_outputs(tmp_path / "out"))
-    assert [one.item for one in got] == ["0/1", "0/2"]
+    assert [one.item for one in got] == [one.item for one in expected]
+    assert [one.item[-2:] for one in got] == ["/1", "/2"]
     assert got[0].generation
     assert str(expected[0].generation).startswith(got[0].generation), "the same text; the endpoint's may not take more than half the context"
     assert got[1].prompt.startswith("[user] ")
@@ -86,7 +88,7 @@ def test_asking_again_asks_the_server_and_not_the_cache(pico: Path, data: Path, 
             scores = evaluate("pico", tmp_path / out, benchmarks=("ja/jcommonsenseqa",), data=data, limit=2, shots=0, served=served, check_batches=2)
             assert scores.benchmarks[0].batch_check is not None
             assert scores.benchmarks[0].batch_check.alone.flips == 0
-            assert len(server.bodies) - before == 3 * 2 * each
+            assert len(server.bodies) - before == 3 * 2 * each + (served.tokenizer is not None), "and once what the server makes of a text"
 
 
 def test_peers_boundaries_too(pico: Path, data: Path, tmp_path: Path) -> None:
@@ -141,7 +143,7 @@ def test_a_run_that_ends_early_goes_on(pico: Path, data: Path, local: list[Outpu
         before = len(server.bodies)
         evaluate("pico", tmp_path / "out", served=served, **options)
         assert server.bodies[before]["prompt"] == server.bodies[before - 1]["prompt"], "on from the request that failed"
-        with pytest.raises(RunFolderError, match="differing: model"):
+        with pytest.raises(RunFolderError, match=r"these settings differ:\n  model\.name: 'pico' there, 'another' now"):
             evaluate("another", tmp_path / "out", served=served, **options)
     same(list(read_outputs(tmp_path / "out")), local)
 
@@ -165,6 +167,68 @@ def test_another_tokenizer_is_told(pico: Path, tmp_path: Path) -> None:
     (tmp_path / "other" / "tokenizer.json").write_text(json.dumps(spec), encoding="utf-8")
     with completion_server(pico) as server, pytest.raises(InputError, match="--tokenizer is not that of pico: what it writes as"):
         evaluate("pico", tmp_path / "out", benchmarks=(mine(tmp_path, ENGLISH),), served=Served(server.url, tokenizer=tmp_path / "other"))
+
+
+@pytest.fixture(scope="module")
+def extended(pico: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return extended_pico(pico, tmp_path_factory.mktemp("extended"))
+
+
+def extended_pico(pico: Path, folder: Path) -> Path:
+    """The pico with 60 Japanese tokens more: a model that its base's tokenizer goes with without an error, and with wrong scores."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    texts = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in documents("ja_train.jsonl")[:30])
+    (folder / "ja.jsonl").write_text(texts, encoding="utf-8")
+    corpus, out = str(folder / "ja.jsonl"), str(folder / "model")
+    assert main(["tokenizer", "extend", "--base", str(pico), "--corpus", corpus, "--new-tokens", "60", "--out", out]) == 0
+    torch.manual_seed(2)
+    model = AutoModelForCausalLM.from_pretrained(pico, dtype=torch.float32)
+    model.resize_token_embeddings(560, mean_resizing=False)
+    model.save_pretrained(out)
+    return folder / "model"
+
+
+@pytest.mark.parametrize(("kind", "told"), [("vllm", "other ones"), ("openai", "by its own count"), ("deaf", "by its own count")])
+def test_the_bases_tokenizer_beside_an_extended_model_is_told(pico: Path, extended: Path, data: Path, tmp_path: Path, kind: str, told: str) -> None:
+    name = "ja/niilc" if kind == "deaf" else "ja/jcommonsenseqa"
+    options = {"benchmarks": (name,), "data": data, "limit": 1, "shots": 0}
+    with completion_server(extended, kind=kind) as server:
+        with pytest.raises(InputError, match=rf"{name}: --tokenizer is not that of org/m: it makes \d+ tokens of a text of which .* \({told}\)"):
+            evaluate("org/m", tmp_path / "out", served=Served(server.url, tokenizer=pico), **options)
+        assert len(server.bodies) <= 2, "before anything is measured"
+        scores = evaluate("org/m", tmp_path / "out", served=Served(server.url, tokenizer=extended), **options)
+    assert scores.benchmarks[0].items == 1
+    assert not any("could not be checked" in warning for warning in scores.benchmarks[0].warnings)
+
+
+def test_a_server_that_tells_nothing_of_its_tokens_is_a_warning(pico: Path, data: Path, tmp_path: Path) -> None:
+    options = {"benchmarks": ("ja/niilc",), "data": data, "limit": 1, "shots": 0}
+    with completion_server(pico, kind="mute") as server:
+        scores = evaluate("m", tmp_path / "out", served=Served(server.url, tokenizer=pico), **options)
+        assert [one for one in scores.benchmarks[0].warnings if "could not be checked" in one]
+        scores = evaluate("m", tmp_path / "texts", served=Served(server.url), **options)
+        assert [one for one in scores.benchmarks[0].warnings if "the endpoint decided which token begins them" in one]
+
+
+def test_an_evaluation_that_came_to_nothing_holds_no_folder(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    options = {"benchmarks": ("ja/jcommonsenseqa",), "data": data, "limit": 1, "shots": 0}
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(UsageError, match="vLLM cannot be imported"):
+        evaluate(pico, tmp_path / "out", backend="vllm", **options)
+    with pytest.raises(EndpointError, match="nobody answers"):
+        evaluate("m", tmp_path / "out", served=Served("http://127.0.0.1:9/v1"), **options)
+    assert not (tmp_path / "out" / "eval.json").exists()
+    evaluate(pico, tmp_path / "out", dtype="float32", **options)
+    with pytest.raises(RunFolderError, match=r"holds another evaluation; these settings differ:\n  dtype: 'float32' there"):
+        evaluate(pico, tmp_path / "out", dtype="bfloat16", **options)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").touch()
+    with pytest.raises(RunFolderError, match="is not empty, and holds no evaluation"):
+        evaluate(pico, tmp_path / "full", **options)
 
 
 def test_the_command_line(pico: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.yaml_lines import load_yaml, parse_scalar, parse_yaml
+from tests.properties import examples
 
 
 def test_every_value_knows_its_line() -> None:
@@ -48,6 +53,14 @@ def test_numbers_are_numbers(text: str, value: object) -> None:
     assert parse_scalar(text, "-s") == value
 
 
+def bombs() -> list[str]:
+    """Small texts whose aliases of aliases stand for billions of values: lists, mappings, and merged mappings."""
+    lists = ["a0: &a0 [1]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 9))]
+    mappings = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{{', '.join(f'k{m}: *a{n - 1}' for m in range(9))}}}" for n in range(1, 9))]
+    merged = ["a0: &a0 {x: 1}", *(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}" for n in range(1, 9))]
+    return ["\n".join(lines) for lines in (lists, mappings, merged)]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -57,18 +70,61 @@ def test_numbers_are_numbers(text: str, value: object) -> None:
         ("a: 1\n---\nb: 2\n", "f:2: not valid YAML (but found another document)"),
         ("? [a]\n: b\n", "f:1: not valid YAML (found unhashable key)"),
         ("a: 1\nb: x\x07y\n", "f:2: not valid YAML (character U+0007 is not allowed)"),
-        ("a: 1\nd: 2024-13-45\n", "f:2: not valid YAML (month must be in 1..12; put quotes around a text that looks like a date or a number)"),
-        ("a: !!python/object/apply:os.system [ls]\n", "f:1: not valid YAML (could not determine a constructor for the tag"),
-        ("a: &x [*x]\n", "f:1: not valid YAML (an anchor holds itself, or the nesting is too deep)"),
+        ("a: 1\nd: 2024-13-45\n", "f:2: '2024-13-45' is read as a date; put quotes around a text that looks like one"),
+        ("a: 1\nno: 2\n", "f:2: the key 'no' is read as a truth value; put quotes around a text that looks like one"),
+        ("1: 2\n", "f:1: the key '1' is read as a number; put quotes"),
+        (
+            "a: !!python/object/apply:os.system [ls]\n",
+            "f:1: not valid YAML ('tag:yaml.org,2002:python/object/apply:os.system' is no kind of value that is read here)",
+        ),
+        ("a: !!binary AAAA\n", "f:1: not valid YAML ('tag:yaml.org,2002:binary'"),
+        ("a: !!set {x, y}\n", "f:1: not valid YAML ('tag:yaml.org,2002:set'"),
+        ("a: &x [*x]\n", "f:1: not valid YAML (the anchor 'x' holds itself)"),
+        ("a: &x {b:\n  {c: *x}}\n", "f:2: not valid YAML (the anchor 'x' holds itself)"),
+        ('a: 1\nb: "\\UFFFFFFFF"\n', "f:2: not valid YAML (an escape for a character that Unicode does not have)"),
+        ('a: 1\nb: "\\U00110000"\n', "f:2: not valid YAML (an escape for a character that Unicode does not have)"),
+        ('a: 1\nb: "\\ud800"\n', "f:2: holds the character U+D800, which stands in no text"),
+        ('a: 1\n"\\0": 1\n', "f:2: holds the character U+0000, which stands in no text"),
+        ("a: " + "9" * 101, "f:1: a number of 101 characters; at most 100 are read"),
+        ("a: " + "1:" * 5_000 + "1", "f:1: a number of 10,001 characters; at most 100 are read"),
+        ("a: 1." + "9" * 5_000, "f:1: a number of 5,002 characters; at most 100 are read"),
+        ("[" * 5_000, "f:1: not valid YAML (nested deeper than 40 levels)"),
+        ("- " * 5_000, "f:1: not valid YAML (nested deeper than 40 levels)"),
+        ("{a: " * 5_000, "f:1: not valid YAML (nested deeper than 40 levels)"),
+        ("[" + "1," * 30_000 + "]", "f:1: not valid YAML (more than 20,000 values)"),
+        *[(text, "f:8: more than 20,000 values, with every alias written out") for text in bombs()],
     ],
 )
 def test_broken_yaml_is_named_with_its_line(text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_yaml(text, "f")
-    assert str(caught.value).startswith(message)
+    assert re.sub(r"^f:[0-9]+(?=: more than)", "f:8", str(caught.value)).startswith(message)
 
 
-@pytest.mark.parametrize("text", ["[1", "{a: 1", "'x", "2024-13-01", "a: b: c", "\x07"])
+def test_an_alias_is_a_value_of_its_own() -> None:
+    value = parse_yaml("a: &x {n: [1]}\nb: *x\nc:\n  <<: *x\n  m: 2\n", "f").value
+    assert value == {"a": {"n": [1]}, "b": {"n": [1]}, "c": {"n": [1], "m": 2}}
+    value["a"]["n"].append(2)
+    assert value["b"] == {"n": [1]}
+    assert value["c"] == {"n": [1], "m": 2}
+
+
+def test_a_file_of_any_size_ends(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("#" * 300_000, encoding="utf-8")
+    with pytest.raises(InputError, match=r"x\.yaml: has more than 262,144 bytes"):
+        load_yaml(tmp_path / "x.yaml")
+
+
+@examples(300)
+@given(st.text(st.sampled_from("a1:-?[]{},&*!|>'\"%@\\ \n#<~=.U0x\t"), max_size=40))
+def test_any_text_is_a_document_or_one_error(text: str) -> None:
+    try:
+        json.dumps(parse_yaml(text, "f").value)
+    except UsageError as error:
+        assert str(error).startswith("f:")  # noqa: PT017
+
+
+@pytest.mark.parametrize("text", ["[1", "{a: 1", "'x", "a: b: c", "\x07"])
 def test_a_broken_override_is_a_usage_error_that_names_it(text: str) -> None:
     with pytest.raises(UsageError, match=r"^-s seed: not valid YAML"):
         parse_scalar(text, "-s seed")

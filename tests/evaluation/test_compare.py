@@ -14,7 +14,7 @@ import jp_adapt
 from jp_adapt.benchmarks.published import PublishedTable, load_published
 from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation import statistics
-from jp_adapt.evaluation.compare import compare_scores
+from jp_adapt.evaluation.compare import compare_scores, notes
 from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.published import BesidePublished, compare_published
 from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output, Scores, write_outputs, write_scores
@@ -262,3 +262,73 @@ def test_sign_flips_by_hand_and_against_the_normal_law() -> None:
     from math import erfc
 
     assert statistics.paired_mean_p([0.0] * 300, differences.tolist()) == pytest.approx(erfc(z / np.sqrt(2)), abs=0.02)
+
+
+def constant(folder: Path, labels: Sequence[int], answer: int) -> Path:
+    """A run that gives one answer to every item."""
+    folder.mkdir()
+    right = [float(label == answer) for label in labels]
+    outputs = [output("ja/x", n, score, prediction=answer, gold=labels[n]) for n, score in enumerate(right)]
+    write_scores(folder, Scores({"name": folder.name}, "jp-adapt", [benchmark("ja/x", right)]))
+    write_outputs(folder / "outputs.jsonl", outputs)
+    return folder
+
+
+def test_a_constant_answer_is_no_evidence(tmp_path: Path) -> None:
+    """Two models that each always give one label, on items of one kind: the difference is large, and says nothing."""
+    labels = [1] * 150 + [0] * 50
+    report = compare_scores(constant(tmp_path / "a", labels, 0), constant(tmp_path / "b", labels, 1))
+    entry = report.pairs[0].benchmarks[0]
+    assert entry.p is not None
+    assert entry.p < 1e-6
+    assert (entry.outcome, entry.p_holm, report.tests) == ("no verdict", None, 0)
+    assert entry.verdict == (
+        "no verdict: a answers 'あ' on 200 of 200 items; that alone scores 0.2500; b answers 'い' on 200 of 200 items; that alone scores 0.7500"
+    )
+    assert "A: degenerate: answers 'あ' on 200 of 200 items; that alone scores 0.2500" in notes(entry)
+
+
+def test_a_constant_answer_on_one_side_is_enough(tmp_path: Path) -> None:
+    labels = [n % 2 for n in range(200)]
+    good = tmp_path / "good"
+    good.mkdir()
+    write_scores(good, Scores({"name": "good"}, "jp-adapt", [benchmark("ja/x", [1.0] * 200)]))
+    write_outputs(good / "outputs.jsonl", [output("ja/x", n, 1.0, prediction=label, gold=label) for n, label in enumerate(labels)])
+    entry = compare_scores(good, constant(tmp_path / "b", labels, 1)).pairs[0].benchmarks[0]
+    assert (entry.outcome, entry.degenerate) == ("no verdict", ["B: answers 'い' on 200 of 200 items; that alone scores 0.5000"])
+
+
+@pytest.mark.parametrize(("items", "outcome"), [(29, "no verdict"), (30, "worse")])
+def test_fewer_than_thirty_items_get_no_verdict(tmp_path: Path, items: int, outcome: str) -> None:
+    a, b = write_run(tmp_path / "a", {"ja/x": [1.0] * items}), write_run(tmp_path / "b", {"ja/x": [0.0] * (items - 4) + [1.0] * 4})
+    report = compare_scores(a, b)
+    entry = report.pairs[0].benchmarks[0]
+    assert (entry.outcome, report.tests) == (outcome, int(outcome == "worse"))
+    if outcome == "no verdict":
+        assert entry.verdict == "no verdict: 29 items are too few; 30 are needed"
+
+
+def test_what_has_no_verdict_is_not_one_of_the_tests_that_are_corrected_for(tmp_path: Path) -> None:
+    base = coins(0.5, 400, 1)
+    better = [1.0 if n % 8 == 0 else value for n, value in enumerate(base)]
+    few = {f"ja/few{n}": [1.0, 0.0] * 5 for n in range(20)}
+    report = compare_scores(write_run(tmp_path / "a", {"ja/x": base} | few), write_run(tmp_path / "b", {"ja/x": better} | few))
+    entry = report.pairs[0].benchmarks[0]
+    assert (report.tests, entry.outcome) == (1, "better")
+    assert entry.p_holm == entry.p
+
+
+def test_runs_of_the_same_name_are_told_apart_by_their_paths(tmp_path: Path) -> None:
+    runs = []
+    for name in ("a", "b"):
+        (tmp_path / name / "stages" / "model").mkdir(parents=True)
+        runs.append(write_run(tmp_path / name / "stages" / "model" / "final", {"ja/x": coins(0.5, 40, 1)}))
+    report = compare_scores(*runs)
+    assert [model.name for model in report.models] == ["final (a/stages/model/final)", "final (b/stages/model/final)"]
+
+
+def test_a_comparison_as_a_table(tmp_path: Path) -> None:
+    runs = [write_run(tmp_path / name, {"ja/x": coins(0.5, 100, n)}) for n, name in enumerate("abc")]
+    frame = compare_scores(*runs).to_pandas()
+    assert list(frame["model_b"]) == ["b", "c"]
+    assert {"verdict", "p_holm", "low", "high", "difference"} <= set(frame.columns)

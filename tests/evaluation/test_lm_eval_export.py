@@ -12,6 +12,7 @@ from jp_adapt.core.errors import UsageError
 from jp_adapt.core.shipped import shipped_benchmarks
 from jp_adapt.evaluation.lm_eval_export import export_lm_eval
 from tests.benchmark_files import write_benchmark_files
+from tests.conftest import make_pico
 
 pytest.importorskip("lm_eval", reason="lm_eval is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore")  # lm-eval's and its libraries' own
@@ -35,6 +36,14 @@ protocols:
     extract: [first_line, strip]
     normalise: [nfkc, case]
     metrics: [exact_match, char_f1]
+"""
+
+AS_LM_EVAL = """
+  lm-eval-ja:
+    prompt: "The word after {{ word }} is "
+    stop: ["ing"]
+    max_tokens: 12
+    metrics: [lm_eval_exact_match]
 """
 
 
@@ -108,6 +117,62 @@ def test_scores_are_those_of_jp_adapt_eval(pico: Path, data: Path, tmp_path: Pat
     assert ours.benchmarks[2].metrics["char_f1"].value > 0
 
 
+def long_pico(folder: Path, *, own_start: bool) -> Path:
+    """A pico that takes prompts with examples; `own_start`: its tokenizer puts BOS before a text itself, as Llama's does."""
+    make_pico(folder, positions=2048)
+    if own_start:
+        spec = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        bos = "<|endoftext|>"
+        single = [{"SpecialToken": {"id": bos, "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]
+        spec["post_processor"] = {
+            "type": "TemplateProcessing",
+            "single": single,
+            "pair": single,
+            "special_tokens": {bos: {"id": bos, "ids": [0], "tokens": [bos]}},
+        }
+        (folder / "tokenizer.json").write_text(json.dumps(spec, ensure_ascii=False), encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("own_start", [False, True], ids=["nothing", "BOS"])
+def test_log_likelihoods_and_texts_are_those_of_lm_evals_hf(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own_start: bool) -> None:
+    """Profile lm-eval-ja and what is exported of it ask the same tokens. So does jp-adapt's own profile where the tokenizer puts the token there that begins a
+    document, and nothing moves; elsewhere the export says that it does not."""
+    import lm_eval
+    from lm_eval.models.huggingface import HFLM
+    from lm_eval.tasks import TaskManager
+
+    from jp_adapt.commands.evaluate import evaluate
+    from jp_adapt.evaluation.results import read_outputs
+
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "words.yaml").write_text(WRITES + AS_LM_EVAL, encoding="utf-8")
+    (tmp_path / "words.jsonl").write_text("".join(json.dumps({"word": word}) + "\n" for word in ("tea", "sand", "hose")), encoding="utf-8")
+    names = {"lm-eval-ja": ("ja/jcommonsenseqa", str(tmp_path / "words.yaml")), "jp-adapt": ("en/arc-easy", str(tmp_path / "words.yaml"))}
+    folder = long_pico(tmp_path / "pico", own_start=own_start)
+    peer = HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=2)
+    for profile, benchmarks in names.items():
+        evaluate(folder, tmp_path / profile, benchmarks=benchmarks, data=data, dtype="float32", profile=profile, limit=2)
+        export = export_lm_eval(tmp_path / f"out-{profile}", benchmarks=benchmarks, data=data, profile=profile)
+        manager = TaskManager(include_path=str(tmp_path / f"out-{profile}"), include_defaults=False)
+        samples = lm_eval.simple_evaluate(model=peer, tasks=export.tasks, task_manager=manager, bootstrap_iters=0, log_samples=True)["samples"]
+        found = [{str(sample["doc"]["id"]): sample["filtered_resps"] for sample in samples[task]} for task in export.tasks]
+        ours = list(read_outputs(tmp_path / profile))
+        theirs = [found[place // 2][one.item] for place, one in enumerate(ours)]
+        assert len(ours) == len(theirs) == 4
+        assert not any(one.moved_boundary or one.truncated_tokens for one in ours[:2])
+        nats = [(one.log_likelihoods, [value for value, _ in given]) for one, given in zip(ours[:2], theirs[:2], strict=True)]
+        texts = [
+            (one.generation, given[0][: len(str(one.generation))] if profile == "jp-adapt" else given[0])
+            for one, given in zip(ours[2:], theirs[2:], strict=True)
+        ]
+        same = all(left == pytest.approx(right, abs=1e-3) for left, right in nats) and all(left == right for left, right in texts)
+        assert same == (own_start or profile == "lm-eval-ja"), (nats, texts)
+        assert any("the token that begins a document" in text for text in export.not_carried) == (profile == "jp-adapt")
+        yaml = (tmp_path / f"out-{profile}" / f"{export.tasks[0]}.yaml").read_text(encoding="utf-8")
+        assert ("# Not carried: the token that begins a document" in yaml) == (profile == "jp-adapt")
+
+
 def test_what_cannot_be_expressed_is_named(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "export-lm-eval", str(tmp_path / "out"), "--data", str(data)]) == 0
     said = capsys.readouterr().out
@@ -116,6 +181,7 @@ def test_what_cannot_be_expressed_is_named(data: Path, tmp_path: Path, capsys: p
     assert "not exported: ja/wmt20-en-ja: lm-eval takes means over items, and bleu, chrf are none" in said
     assert "exported with limits: ja/jnli: without balanced_accuracy, macro_f1" in said
     assert "exported with limits: ja/jmmlu: the mean of its items, not of its groups" in said
+    assert "no task carries the token that begins a document, which this profile puts before every text" in said
     before = (tmp_path / "out" / "ja_jnli_jp-adapt.yaml").read_bytes()
     assert main(["eval", "export-lm-eval", str(tmp_path / "out"), "--data", str(data)]) != 0
     assert (tmp_path / "out" / "ja_jnli_jp-adapt.yaml").read_bytes() == before

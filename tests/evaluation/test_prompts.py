@@ -52,6 +52,16 @@ def test_examples_of_jmmlu_are_of_the_items_subject(benchmark_data: Path) -> Non
     assert [prompt.item.group for prompt in prompts] == ["anatomy"] * 3 + ["world_history"] * 3, "a limit takes the same number of every subject"
 
 
+@pytest.mark.parametrize(("name", "profile"), [("ja/jnli", "jp-adapt"), ("ja/jnli", "stability-0.3"), ("ja/jcommonsenseqa", "lm-eval-ja")])
+def test_a_sample_is_asked_as_it_is_among_all_items(benchmark_data: Path, name: str, profile: str) -> None:
+    loaded = load_benchmark(name, benchmark_data)
+    every = {prompt.item.id: prompt.text for prompt in build_prompts(loaded, profile)[1]}
+    _, sample = build_prompts(loaded, profile, limit=4)
+    assert len(sample) == 4 < len(every)
+    assert all(every[prompt.item.id] == prompt.text for prompt in sample)
+    assert {prompt.item.id for prompt in build_prompts(loaded, "jp-adapt", shots=0, limit=4)[1]} == {prompt.item.id for prompt in sample}
+
+
 def test_balanced_examples_show_every_label(benchmark_data: Path) -> None:
     loaded = load_benchmark("ja/jnli", benchmark_data)
     _, prompts = build_prompts(loaded, "jp-adapt")
@@ -105,7 +115,7 @@ def test_stabilitys_other_tasks(benchmark_data: Path) -> None:
     protocol, jsquad = build_prompts(load_benchmark("ja/jsquad", benchmark_data), "stability-0.2.1", shots=0)
     assert jsquad[0].text == (
         "質問に対する回答を文章から一言で抽出してください。回答は名詞で答えてください。\n\n"
-        f"文章:動物園の動物。\n質問:{jsquad[0].item.fields['question']}\n回答:"
+        f"文章:{jsquad[0].item.fields['passage']}\n質問:{jsquad[0].item.fields['question']}\n回答:"
     )
     assert (protocol.stop, protocol.max_tokens) == (["\n"], "longest_answer")
     _, mgsm = build_prompts(load_benchmark("ja/mgsm-ja", benchmark_data), "stability-0.3", shots=1)
@@ -184,7 +194,8 @@ def test_lm_eval_asks_the_same(benchmark_data: Path, tmp_path: Path, name: str) 
     task.set_fewshot_seed(1234)
     task.build_all_requests(limit=6, rank=0, world_size=1)
     theirs = [instance.args for instance in task.instances]
-    protocol, prompts = build_prompts(load_benchmark(name, benchmark_data), "lm-eval-ja", limit=6)
+    protocol, prompts = build_prompts(load_benchmark(name, benchmark_data), "lm-eval-ja")
+    prompts = prompts[:6]
     assert protocol.shots == task.config.num_fewshot
     ours = [(prompt.text, choice) for prompt in prompts for choice in prompt.choices]
     if ours:

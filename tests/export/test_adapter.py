@@ -87,7 +87,7 @@ def test_open_run_reads_metrics_and_names_what_is_not_there(run, tmp_path):
     steps = [line["step"] for line in run.metrics("rows")]
     assert steps == list(range(len(steps)))
     assert run.metrics("rows")[-1]["row_norm_new"] > 0
-    assert json.dumps(run.summary)
+    assert json.dumps(run.summary.as_dict())
     with pytest.raises(InputError, match="no stage 'ctp'"):
         run.result("ctp")
     with pytest.raises(InputError, match="no run folder"):

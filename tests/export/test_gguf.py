@@ -133,7 +133,11 @@ BROKEN_FOLDERS = [
     ("no config", lambda folder: (folder / "config.json").unlink(), r"no config\.json here"),
     ("no weights", lambda folder: (folder / "model.safetensors").unlink(), r"no model\.safetensors and no model\.safetensors\.index\.json here, no weights"),
     ("half the weights", lambda folder: _cut(folder / "model.safetensors"), r"model\.safetensors: not a whole safetensors file"),
-    ("a tensor is missing", lambda folder: _without(folder, "model.layers.1.mlp.up_proj.weight"), r"1 of 21 tensors are missing, model\.layers\.1\.mlp\.up_proj"),
+    (
+        "a tensor is missing",
+        lambda folder: _without(folder, "model.layers.1.mlp.up_proj.weight"),
+        r"1 of 21 tensors are missing, model\.layers\.1\.mlp\.up_proj",
+    ),
     ("a shard is missing", lambda folder: _index(folder, "model-00002-of-00002.safetensors"), r"names model-00002-of-00002\.safetensors, which is missing"),
     ("no tokenizer", lambda folder: _remove_tokenizer(folder), r"no tokenizer\.json and no tokenizer\.model here"),
     ("another model's weights", lambda folder: _set(folder, hidden_size=128), r"has the shape \[\d+, 64\], and config\.json tells of \[\d+, 128\]"),
@@ -141,7 +145,11 @@ BROKEN_FOLDERS = [
     ("quantised weights", lambda folder: _set(folder, quantization_config={"quant_method": "gptq"}), "its weights are quantised already"),
     ("scaling by length", lambda folder: _set(folder, rope_parameters={"rope_type": "dynamic", "factor": 2.0}), "rope scaling of the kind 'dynamic'"),
     ("scaling without its factor", lambda folder: _set(folder, rope_parameters={"rope_type": "linear"}), "rope scaling linear without factor"),
-    ("an end token of another model", lambda folder: _set(folder, "generation_config.json", eos_token_id=128001), "has the id 128,001, and the tokenizer has no"),
+    (
+        "an end token of another model",
+        lambda folder: _set(folder, "generation_config.json", eos_token_id=128001),
+        "has the id 128,001, and the tokenizer has no",
+    ),
     ("a weight that is no number", lambda folder: _weight(folder, float("nan")), r"layers\.0\.mlp\.down_proj\.weight holds a weight that is no finite number"),
     ("a weight beyond float16", lambda folder: _weight(folder, 1e6), r"holds 1e\+06, beyond what float16 can hold \(65,504\); take BF16 or F32"),
     ("rows without tokens", lambda folder: _more_rows(folder, 200), r"200 of 1,000 rows of the embedding have no token; this is another model's tokenizer"),
@@ -294,7 +302,9 @@ def test_a_type_that_is_not_made_says_why(name, message):
 
 def test_the_k_types_need_ggml(monkeypatch):
     monkeypatch.setattr("jp_adapt.core.extras.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"type Q4_K_M, which ggml's own quantiser makes: xllamacpp is not installed; pip install 'jp-adapt\[gguf\]', or take Q8_0"):
+    with pytest.raises(
+        UsageError, match=r"type Q4_K_M, which ggml's own quantiser makes: xllamacpp is not installed; pip install 'jp-adapt\[gguf\]', or take Q8_0"
+    ):
         file_types(["F16", "Q4_K_M"], "F32")
     assert [kind.name for kind in file_types(["Q8_0", "Q5_1"], "F32")] == ["Q8_0", "Q5_1"]
 
@@ -317,9 +327,24 @@ def test_which_tensor_gets_which_type():
     assert kinds("Q5_K_M")["attn_q"] == "Q5_K"
     assert set(kinds("Q6_K").values()) == {"Q6_K", "F32"}
     assert set(kinds("Q8_0").values()) == {"Q8_0", "F32"}
-    assert kinds("Q4_0") == {"attn_q": "Q4_0", "attn_v": "Q4_0", "ffn_down": "Q4_0", "ffn_up": "Q4_0", "token_embd": "Q4_0", "output": "Q8_0", "output_norm": "F32"}
+    assert kinds("Q4_0") == {
+        "attn_q": "Q4_0",
+        "attn_v": "Q4_0",
+        "ffn_down": "Q4_0",
+        "ffn_up": "Q4_0",
+        "token_embd": "Q4_0",
+        "output": "Q8_0",
+        "output_norm": "F32",
+    }
     # SmolLM2's rows of 576 numbers hold no blocks of 256
-    assert kinds("Q4_K_M", columns=576) == rest | {"attn_q": "Q5_0", "ffn_up": "Q5_0", "token_embd": "Q5_0", "attn_v": "Q8_0", "ffn_down": "Q8_0", "output": "Q8_0"}
+    assert kinds("Q4_K_M", columns=576) == rest | {
+        "attn_q": "Q5_0",
+        "ffn_up": "Q5_0",
+        "token_embd": "Q5_0",
+        "attn_v": "Q8_0",
+        "ffn_down": "Q8_0",
+        "output": "Q8_0",
+    }
     assert kinds("Q5_K_M", columns=576)["attn_q"] == "Q5_1"
     assert set(kinds("Q8_0", columns=70).values()) == {"F16", "F32"}
 
@@ -330,3 +355,13 @@ def test_a_model_of_70b_keeps_its_few_values_finer():
     assert tensor_kind(value, of, tied=False, num_layers=80, grouped=True) == Kind.Q5_K
     assert tensor_kind(value, of, tied=False, num_layers=80, grouped=False) == Kind.Q4_K
     assert tensor_kind(value, FILE_TYPES["Q5_K_M"], tied=False, num_layers=80, grouped=True) == Kind.Q5_K
+
+
+@needs_llama_cpp
+def test_what_a_type_costs_is_said(sp_model, tmp_path):
+    """A random model loses more by Q4_0 than its predictions carry; F16 and Q8_0 are within 2 %."""
+    fine, coarse = export_gguf(sp_model, tmp_path / "model.gguf", ["F16", "Q4_0"])
+    assert not fine.notes
+    assert len(coarse.notes) == 1
+    assert "Q4_0 costs about " in coarse.notes[0]
+    assert "a finer type costs less (docs/serving.md)" in coarse.notes[0]

@@ -59,6 +59,22 @@ def test_bits_per_char_and_byte(scored):
     assert score.bytes[2] == 15
 
 
+@pytest.mark.parametrize("max_tokens", [512, 10, 3])
+def test_the_end_of_a_document_is_counted_and_is_no_character(scored, max_tokens):
+    model, plain, encode, _ = scored
+    open_ended = score_texts(model, encode, TEXTS, prefix=0, max_tokens=512)
+    score = score_texts(model, encode, TEXTS, prefix=0, end=7, max_tokens=max_tokens)
+    assert (score.chars, score.bytes) == (open_ended.chars, open_ended.bytes)
+    assert score.tokens == [tokens + 1 for tokens in open_ended.tokens]
+    for index, text in enumerate(TEXTS):
+        ids = [*encode(text), 7]
+        windows = [[0, *ids[start : start + max_tokens - 1]] for start in range(0, len(ids), max_tokens - 1)]
+        assert score.bits[index] == pytest.approx(-sum(reference(plain, window, 1) for window in windows) / math.log(2), abs=1e-3)
+        assert score.end_bits[index] == pytest.approx(-reference(plain, windows[-1], len(windows[-1]) - 1) / math.log(2), abs=1e-3)
+    assert score.bits_per_end == pytest.approx(sum(score.end_bits) / len(TEXTS))
+    assert (open_ended.end_bits, open_ended.bits_per_end) == (None, None)
+
+
 def test_choices_by_the_likelihood_of_the_whole_text(scored):
     model, plain, encode, _ = scored
     options = ["cat", "a dog", "犬", "the very last one"]

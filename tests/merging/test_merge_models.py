@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import jp_adapt
 from jp_adapt.cli.main import main
+from jp_adapt.commands.merge_record import MergeRecord
 from jp_adapt.core.errors import GateError, InputError, UsageError
 from jp_adapt.merging import methods
 from jp_adapt.merging.checkpoint import FolderWeights
@@ -163,6 +164,7 @@ def test_the_card_quotes_the_recipe_word_for_word(pico, ja, math, tmp_path):
     assert "\n````yaml\n" in card
     assert "tags: [jp-adapt, merge]" in card
     assert "merged by TIES (arXiv:2306.01708)" in card
+    assert MergeRecord.read(result.folder / "merge.json") == result.record
 
 
 # A base with the base's vocabulary and a model that has learned Japanese tokens.
@@ -188,7 +190,7 @@ def test_base_and_extended_models_merge(method, pico, math, longer, tmp_path):
     records = [json.loads(line) for line in (result.folder / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [record["id"] for record in records] == list(range(old, len(rows)))
     assert records[0]["rows"] == {"base": "donor longer", "math": "donor longer", "longer": f"own {old}"}
-    assert result.record["rows_filled"] == {"base": len(rows) - old, "math": len(rows) - old, "longer": 0}
+    assert result.record.rows_filled == {"base": len(rows) - old, "math": len(rows) - old, "longer": 0}
     text = "今日は雨です。"
     assert AutoTokenizer.from_pretrained(result.folder).encode(text) == AutoTokenizer.from_pretrained(longer).encode(text)
     ids = torch.tensor([AutoTokenizer.from_pretrained(result.folder).encode(text)])
@@ -230,7 +232,7 @@ def test_two_extensions_of_one_base_are_refused_with_the_way_out(pico, longer, t
         merge(tmp_path, text, a=longer, b=other, more="")
     assert not (tmp_path / "out").exists()
     result = merge(tmp_path, text, a=longer, b=other, more="tokenizer: a\n")
-    assert result.record["tokens_dropped"]["b"] > 0
+    assert result.record.tokens_dropped["b"] > 0
     assert AutoTokenizer.from_pretrained(result.folder).encode("今日は雨です。") == AutoTokenizer.from_pretrained(longer).encode("今日は雨です。")
 
 

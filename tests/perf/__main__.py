@@ -30,6 +30,8 @@ BENCHMARKS = (
     "corpus_throughput",
     "corpus_packing",
     "corpus_memory",
+    "export_tokens",
+    "export_types",
 )
 
 

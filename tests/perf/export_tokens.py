@@ -41,7 +41,7 @@ def main() -> None:
             export_gguf(folder, file, ["F16"])
         with llama_server(file, context=64) as address, httpx2.Client(base_url=address, timeout=60) as client:
             for special in (False, True):
-                tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json")) if special else plain_tokenizer(folder / "tokenizer.json")
+                tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json")) if special else plain_tokenizer(folder)
                 for label, texts in (("real", real), ("fuzz", fuzz)):
                     differing = [text for text in texts if tokenized(client, text, special=special) != _ids(tokenizer)(text)]
                     newer = sum(map(_is_new, differing))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jp_adapt.pipeline.run_folder import RunFolder
+from jp_adapt.core.files import write_json
+from jp_adapt.pipeline.run_folder import RunFolder, StageFolder, StageRecord
 
 
 def test_sweep_takes_temporary_files_and_folders_and_nothing_else(tmp_path: Path) -> None:
@@ -16,3 +17,23 @@ def test_sweep_takes_temporary_files_and_folders_and_nothing_else(tmp_path: Path
     (tmp_path / ".lock").touch()
     RunFolder(tmp_path).sweep()
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [".lock", "stage.json"]
+
+
+def test_what_a_kill_or_a_power_cut_leaves_in_the_metrics_does_not_end_a_resumed_run(tmp_path: Path) -> None:
+    stage = StageFolder(tmp_path)
+    for step in (1, 2, 3):
+        stage.add_metrics({"step": step, "loss": float("nan")})
+    whole = stage.metrics.read_bytes()
+    stage.metrics.write_bytes(whole + b"\0" * 40 + b"\n" + b'\0\0\0"loss": 1.0}\n' + b'{"step": 4, "lo')
+    assert [line["step"] for line in stage.read_metrics()] == [1, 2, 3]
+    stage.keep_metrics_until(2)
+    assert stage.metrics.read_bytes() == b"".join(whole.splitlines(keepends=True)[:2])
+
+
+def test_a_record_of_an_earlier_version_is_still_read(tmp_path: Path) -> None:
+    stage = StageFolder(tmp_path / "cpt")
+    assert stage.record() is None
+    write_json(stage.path / "stage.json", {"id": "cpt", "fingerprint": "ab", "identity": {"seed": 1}})
+    stage.finish("pretrain", 1.5, None, {"steps": 3})
+    assert stage.record() == StageRecord("cpt", "ab", {"seed": 1}, "pretrain", 1.5, None, {"steps": 3})
+    assert stage.done

@@ -37,6 +37,8 @@ stages:
 def folder(tmp_path: Path) -> Path:
     """A folder with a right recipe, `recipe.yaml`, and the files that it names."""
     (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "config.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "base" / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")
     for name in ("ja.jsonl", "en.jsonl"):
         (tmp_path / name).write_text('{"text": "日本"}\n', encoding="utf-8")
     (tmp_path / "recipe.yaml").write_text(RIGHT, encoding="utf-8")

@@ -79,7 +79,7 @@ WRONG = [
         "unknown kind",
         [("kind: export", "kind: exprot")],
         2,
-        ["22: stage kind is 'exprot' (did you mean 'export'?); kinds: tokenizer, rows, pretrain, sft, export, preference, evaluate"],
+        ["22: stage kind is 'exprot' (did you mean 'export'?); kinds: tokenizer, rows, pretrain, sft, export, merge, preference, evaluate"],
     ),
     ("no kind", [("kind: export, ", "")], 2, ["22: stage kind is None; kinds: "]),
     ("missing key", [("    budget: {epochs: 0.5}\n", "")], 2, ["14: 'budget' is missing here; it has no default"]),
@@ -110,7 +110,7 @@ WRONG = [
         "evaluate a stage that is not exported",
         [("models: [base, model]", "models: [base, cpt]")],
         2,
-        ["23: evaluate takes 'base', export and preference stages, and 'cpt' is a pretrain stage; export it first"],
+        ["23: evaluate takes 'base', export, merge and preference stages, and 'cpt' is a pretrain stage; export it first"],
     ),
     ("evaluate an unknown model", [("models: [base, model]", "models: [base, modle]")], 2, ["23: no stage 'modle' (did you mean 'model'?)"]),
     (
@@ -357,7 +357,7 @@ def test_the_last_override_wins_and_the_parent_loses(folder: Path) -> None:
         ("stages.cpt.start=row", "-s stages.cpt.start=row: no stage 'row' (did you mean 'rows'?)"),
         ("stages.cpt.data=[{source: jaa}]", "-s stages.cpt.data=[{source: jaa}]: no source 'jaa' (did you mean 'ja'?)"),
         ("seed=[1", "-s seed=[1: not valid YAML"),
-        ("title=2024-13-45", "-s title=2024-13-45: not valid YAML (month must be in 1..12"),
+        ("title=2024-13-45", "-s title=2024-13-45: '2024-13-45' is read as a date; put quotes around a text that looks like one"),
     ],
 )
 def test_a_wrong_override_is_named(folder: Path, override: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from jp_adapt.core.errors import UsageError
 from jp_adapt.merging.settings import Condition
-from jp_adapt.recipe.merge import load_merge
+from jp_adapt.recipe.load_merge import load_merge
 
 GOOD = """\
 format: 1
@@ -86,5 +86,6 @@ def test_all_problems_are_told_at_once(tmp_path):
 def test_a_recipe_is_checked_without_torch(tmp_path):
     path = tmp_path / "merge.yaml"
     path.write_text(GOOD, encoding="utf-8")
-    code = f"import sys; from pathlib import Path; from jp_adapt.recipe.merge import load_merge; load_merge(Path({str(path)!r})); print('torch' in sys.modules)"
+    load = f"from jp_adapt.recipe.load_merge import load_merge; load_merge(Path({str(path)!r}))"
+    code = f"import sys; from pathlib import Path; {load}; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"

@@ -248,6 +248,83 @@ def test_a_radar_needs_three_axes_and_whole_polygons() -> None:
     assert 230 - x[3] == 120  # what is beyond the rim stays on it
 
 
+def judged(folder: Path, grades: list[float], scale: tuple[float, float] | None = (1.0, 5.0)) -> Path:
+    """What `judge` writes of one model."""
+    folder.mkdir()
+    score = BenchmarkScore(
+        id="ja/elyza-tasks-100",
+        name="ja/elyza-tasks-100@judge:j/0-shot/judge_score",
+        title="ELYZA",
+        version="1",
+        licence="CC-BY-SA-4.0",
+        source="here",
+        revision=None,
+        sha256={},
+        num_fewshot=0,
+        items=len(grades),
+        primary_metric="judge_score",
+        metrics={"judge_score": MetricScore(sum(grades) / len(grades))},
+        chance=None,
+        majority=None,
+        scale=scale,
+    )
+    write_scores(folder, Scores({"name": folder.name}, "judge:j", [score]))
+    said = [[{"turn": 1, "take": 1, "score": grade, "judgement": "なるほど"}] for grade in grades]
+    outputs = [Output(score.id, str(n), "", f"問{n}", None, None, f"答{n}", said[n], None, {"judge_score": grade}) for n, grade in enumerate(grades)]
+    write_outputs(folder / "outputs.jsonl", outputs)
+    return folder
+
+
+def test_a_grade_of_1_is_the_worst_and_shown_so(tmp_path: Path) -> None:
+    runs = [load_run(judged(tmp_path / "a", [1, 5, 1, 3])), load_run(judged(tmp_path / "b", [1, 5, 5, 4]))]
+    data = eval_items.browser_data(runs)
+    marks = [[(answer["score"], answer["mark"]) for answer in item["answers"]] for item in data["items"]]
+    assert marks == [[("1", "wrong")] * 2, [("5", "right")] * 2, [("1", "wrong"), ("5", "right")], [("3", ""), ("4", "")]]
+    assert [item["outcomes"] for item in data["items"]] == [["wrong"], ["right"], ["gained1", "differ"], ["gained1", "differ"]]
+    assert data["outcomes"][-3:] == [("right", "all best grade"), ("wrong", "all worst grade"), ("differ", "different scores")]
+    unknown = eval_items.browser_data([load_run(judged(tmp_path / "c", [1, 5], scale=None))])
+    assert [(item["outcomes"], item["answers"][0]["mark"]) for item in unknown["items"]] == [([], ""), ([], "")], "of an unknown scale nothing is said"
+
+
+@pytest.mark.parametrize(
+    ("metric", "scores", "marks"), [("pearson", [1.0, 0.0], ["", ""]), ("bleu", [100.0, 1.0], ["right", ""]), ("mcc", [1.0, 0.0], ["right", "wrong"])]
+)
+def test_what_is_right_comes_from_the_scale_of_the_metric(tmp_path: Path, metric: str, scores: list[float], marks: list[str]) -> None:
+    folder = judged(tmp_path / "a", scores, scale=None)
+    (score,) = read_scores(folder).benchmarks
+    write_scores(folder, Scores({"name": "a"}, "p", [replace(score, primary_metric=metric, metrics={metric: MetricScore(0.5)})]))
+    write_outputs(folder / "outputs.jsonl", [replace(output, scores={metric: scores[n]}) for n, output in enumerate(list(read_outputs(folder)))])
+    assert [item["answers"][0]["mark"] for item in eval_items.browser_data([load_run(folder)])["items"]] == marks
+
+
+def test_choices_are_cut_as_prompts_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = write_run(tmp_path / "run", 2)
+    outputs = [replace(output, prompt="問" * 3000, choices=["選" * 600] * 4, log_likelihoods=[-1.0] * 4) for output in read_outputs(run)]
+    write_outputs(run / "outputs.jsonl", outputs)
+    whole = eval_items.browser_data([load_run(run)])
+    assert whole["items"][0]["choices"] == ["選" * 600] * 4
+    monkeypatch.setattr(eval_items, "PAGE_CHARS", 18 * 400)
+    cut = eval_items.browser_data([load_run(run)])
+    assert cut["items"][0]["choices"] == ["選" * 100 + "\u2026"] * 4
+    assert sum(len(item["prompt"]) + sum(map(len, item["choices"])) for item in cut["items"]) < 2.1 * 18 * 400
+
+
+def test_what_is_not_compared_is_said_once(tmp_path: Path) -> None:
+    words = Page(pages(tmp_path)["several"]).text
+    assert words.count("Not compared:") <= 1
+    runs = [load_run(judged(tmp_path / name, [1.0, 5.0] * 20)) for name in "ab"]
+    alone = comparison_page(compare_runs(runs), runs, [compare_published(run.scores, []) for run in runs])
+    assert "With published scores" not in alone
+    assert "published" not in Page(alone).text
+
+
+def test_bars_of_a_share_end_at_a_perfect_score(tmp_path: Path) -> None:
+    html = pages(tmp_path)["several"]
+    bars = re.findall(r'<rect class="jc-d[0-9]" fill="[^"]+" x="([0-9.]+)" y="[^"]+" width="([0-9.]+)"', html)
+    shares = [float(width) / (400 - float(left)) for left, width in bars]  # the scale ends 60 pixels before the drawing's 460
+    assert max(shares) == pytest.approx(0.935, abs=0.006), "the best published score, not the whole width"
+
+
 BROWSER = next((path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None)
 
 

@@ -9,15 +9,27 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import pytest
 
-from jp_adapt.report.run_page import render
+from jp_adapt.core.documents import record_from
+from jp_adapt.core.errors import InputError
+from jp_adapt.report.run_page import render as render_page
+from jp_adapt.report.run_summary import RunSummary
 from tests.pages import BalancedPage
 
 CRITERIA = ("unreachable_new_tokens", "changed_english_lines", "longer_inputs", "base_ids_changed", "round_trip_failures")
 ATTACK = "</script><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>\" ' & \x00\x1b[31m\u202egnp\ud800"
+
+
+def summary_of(value: dict[str, Any]) -> RunSummary:
+    return record_from(RunSummary, value, "summary.json")
+
+
+def render(value: dict[str, Any]) -> str:
+    return render_page(summary_of(value))
 
 
 def token(text: str, new: bool = False, partial: bool = False) -> dict[str, Any]:
@@ -44,7 +56,8 @@ def curve(kind: str, start: float, end: float, count: int, tokens_per_step: int)
         seen = part * count * tokens_per_step // 6
         bits = end + 0.1 + (start + 0.2 - end) * math.exp(-4 * part / 6)
         heldout.append({"step": part * count // 6, "tokens": seen, "bits_per_char_ja": bits, "bits_per_byte_en": 1.167 + 0.004 * math.sin(part)})
-    return {"stage": kind, "kind": kind, "steps": steps, "heldout": heldout}
+    texts = {"heldout_ja": "ja_heldout", "heldout_en": "en_heldout", "heldout_chars": 50_000}
+    return {"stage": kind, "kind": kind, "steps": steps, "heldout": heldout, **texts, "done": True}
 
 
 def side(tokens: int, chars: int, per_word: float, bits: float, byte_bits: float) -> dict[str, Any]:
@@ -56,13 +69,17 @@ def measured(language: str, size: tuple[int, int, int], base: Any, adapted: Any,
     return {**row, "base": base, "adapted": adapted, "difference": {"bits_per_char": change, "interval": interval}}
 
 
-def scored(name: tuple[str, str], size: tuple[int, float], base: Any, adapted: Any, between: list[float], tests: list[float]) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": f"quickstart/{name[0]}", "title": name[1], "items": size[0], "chance": size[1], "warnings": []}
-    row |= {key: {"value": s[0] / size[0], "interval": s[1:], "correct": s[0]} for key, s in (("base", base), ("adapted", adapted))}
-    row |= {"difference": {"value": (adapted[0] - base[0]) / size[0], "interval": between}}
+def scored(name: tuple[str, str], size: tuple[int, float], base: Any, adapted: Any, between: list[float], p: float, verdict: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"id": f"quickstart/{name[0]}", "name": f"quickstart/{name[0]}@jp-adapt/0-shot/accuracy", "title": name[1], "items": size[0]}
+    row |= {"version": "1", "licence": "CC0-1.0", "sha256": {}, "metric": "accuracy", "chance": size[1], "warnings": []}
+    row |= {key: {"value": s[0] / size[0], "interval": s[1:]} for key, s in (("base", base), ("adapted", adapted))}
     if size[0] == 100:
         row["warnings"] = ["base answers position 2 on 91 of 100 items"]
-    return row | {"p": tests[0], "minimal_detectable_difference": tests[1]}
+    difference = (adapted[0] - base[0]) / size[0]
+    compared = {key: row[key] for key in ("id", "name", "title", "metric", "items", "chance")} | {"only_a": 0, "only_b": 0, "different_prompts": 0}
+    compared |= {"a": base[0] / size[0], "b": adapted[0] / size[0], "difference": difference, "interval": between, "test": "McNemar, exact"}
+    compared |= {"p": p, "p_holm": p, "minimal_detectable_difference": 0.12 if size[0] == 100 else 0.07, "outcome": "no difference", "verdict": verdict}
+    return row | {"comparison": compared}
 
 
 def sample_provenance() -> dict[str, Any]:
@@ -74,8 +91,16 @@ def sample_provenance() -> dict[str, Any]:
         ],
         "env": {"python": "3.11.7", "torch": "2.13.0", "platform": "Linux x86_64", "cpu_count": 2, "precision": "bfloat16", "gpu": None},
         "stages": [
-            {"id": "tok", "kind": "tokenizer", "elapsed_s": 7.1, "fingerprint": "ab12" * 16, "peak_memory_bytes": 412345678},
-            {"id": "cpt", "kind": "pretrain", "elapsed_s": 3725.0, "fingerprint": "cd34" * 16, "peak_memory_bytes": 2912345678},
+            {"id": "tok", "kind": "tokenizer", "elapsed_s": 7.1, "fingerprint": "ab12" * 16, "peak_memory_bytes": 412345678, "pages": []},
+            {"id": "cpt", "kind": "pretrain", "elapsed_s": 3725.0, "fingerprint": "cd34" * 16, "peak_memory_bytes": 2912345678, "pages": []},
+            {
+                "id": "eval",
+                "kind": "evaluate",
+                "elapsed_s": 9.0,
+                "fingerprint": "ef56" * 16,
+                "peak_memory_bytes": None,
+                "pages": ["stages/eval/final/adapted/index.html", "stages/eval/final/base/index.html"],
+            },
         ],
         "repeat": ["pip install jp-adapt==0.1.0", "jp-adapt run quickstart --out runs/quickstart"],
     }
@@ -100,36 +125,56 @@ def sample_summary() -> dict[str, Any]:
             "jp_adapt": "0.1.0",
             "elapsed_s": 301.2,
         },
-        "models": {
-            "base": {"name": "SmolLM2-135M-Instruct", "vocab_size": 49152, "parameters": 134515008},
-            "adapted": {"name": "model", "vocab_size": 50160, "parameters": 135095616},
+        "evaluation": {
+            "models": {
+                "base": {"name": "SmolLM2-135M-Instruct", "vocab_size": 49152, "parameters": 134515008},
+                "adapted": {"name": "model", "vocab_size": 50160, "parameters": 135095616},
+            },
+            "texts": [
+                measured("ja", (30, 12900, 38100), side(22800, 12900, 3.1, 6.37, 2.157), side(10454, 12900, 1.42, 4.7, 1.591), -1.67, [-1.74, -1.6]),
+                measured("en", (25, 30210, 30388), side(6904, 30210, 1.31, 1.174, 1.167), side(6904, 30210, 1.31, 1.178, 1.171), 0.004, [0.001, 0.007]),
+            ],
+            "benchmarks": [
+                scored(
+                    ("ja-everyday-100", "Everyday Japanese"),
+                    (100, 0.25),
+                    [26, 0.18, 0.35],
+                    [28, 0.2, 0.375],
+                    [-0.05, 0.09],
+                    0.7,
+                    "SmolLM2 and model cannot be told apart (p = 0.700)",
+                ),
+                scored(
+                    ("ja-cloze", "日本語の穴埋め"),
+                    (400, 0.5),
+                    [206, 0.466, 0.564],
+                    [259, 0.6, 0.693],
+                    [0.08, 0.185],
+                    2e-5,
+                    "model is better than SmolLM2 by 13.2 points (p = 2.0e-05)",
+                ),
+            ],
+            "segmentation": [
+                {"text": text, "base": spelled(text, "はでしいをりまた。今日本三"), "adapted": [token(t, k == 1, k == 2) for t, k in adapted]},
+                {
+                    "text": "Tokyo の天気は晴れ",
+                    "base": [token("Tok"), token("yo"), token(" "), *spelled("の天気は晴れ", "のはれ")],
+                    "adapted": [token("Tok"), token("yo"), token(" "), token("の"), token("天気", True), token("は"), token("晴", True), token("れ")],
+                },
+            ],
+            "samples": [
+                {
+                    "prompt": "日本の朝ごはんといえば",
+                    "base": "、、、\ufffd the best breakfast is",
+                    "adapted": "、ごはんとみそ汁です。\n最近はパンも人気です。",
+                },
+                {"prompt": "The capital of Japan is", "base": "Tokyo.", "adapted": "Tokyo, the largest city in the country."},
+                {"prompt": "春になると", "base": "", "adapted": "、桜が咲きます。"},
+            ],
+            "tests": 2,
+            "format": 2,
         },
-        "texts": [
-            measured("ja", (30, 12900, 38100), side(22800, 12900, 3.1, 6.37, 2.157), side(10454, 12900, 1.42, 4.7, 1.591), -1.67, [-1.74, -1.6]),
-            measured("en", (25, 30210, 30388), side(6904, 30210, 1.31, 1.174, 1.167), side(6904, 30210, 1.31, 1.178, 1.171), 0.004, [0.001, 0.007]),
-        ],
-        "benchmarks": [
-            scored(("ja-everyday-100", "Everyday Japanese"), (100, 0.25), [26, 0.18, 0.35], [28, 0.2, 0.375], [-0.05, 0.09], [0.7, 0.12]),
-            scored(("ja-cloze", "日本語の穴埋め"), (400, 0.5), [206, 0.466, 0.564], [259, 0.6, 0.693], [0.08, 0.185], [2e-5, 0.07]),
-        ],
-        "segmentation": [
-            {"text": text, "base": spelled(text, "はでしいをりまた。今日本三"), "adapted": [token(t, k == 1, k == 2) for t, k in adapted]},
-            {
-                "text": "Tokyo の天気は晴れ",
-                "base": [token("Tok"), token("yo"), token(" "), *spelled("の天気は晴れ", "のはれ")],
-                "adapted": [token("Tok"), token("yo"), token(" "), token("の"), token("天気", True), token("は"), token("晴", True), token("れ")],
-            },
-        ],
         "training": [curve("rows", 8.4, 5.6, 120, 2048), curve("pretrain", 5.7, 4.6, 700, 4096)],
-        "samples": [
-            {
-                "prompt": "日本の朝ごはんといえば",
-                "base": "、、、\ufffd the best breakfast is",
-                "adapted": "、ごはんとみそ汁です。\n最近はパンも人気です。",
-            },
-            {"prompt": "The capital of Japan is", "base": "Tokyo.", "adapted": "Tokyo, the largest city in the country."},
-            {"prompt": "春になると", "base": "", "adapted": "、桜が咲きます。"},
-        ],
         "tokenizer": {
             "new_tokens": 1008,
             "by_script": {"hiragana": 300, "kanji": 500, "katakana": 100, "mixed": 80, "partial": 28},
@@ -137,6 +182,8 @@ def sample_summary() -> dict[str, Any]:
             "criteria": dict(zip(CRITERIA, (0, 0, 0, 0, 3), strict=True)),
         },
         "provenance": sample_provenance(),
+        "waiting": [],
+        "format": 2,
     }
 
 
@@ -190,9 +237,12 @@ def small_summary() -> dict[str, Any]:
 
 
 def benchmark(**changes: Any) -> str:
-    """What the page says of the first benchmark, with `changes` to it."""
-    one = {**sample_summary()["benchmarks"][0], **changes}
-    return Page(render({"benchmarks": [one]})).said()
+    """What the page says of the first benchmark, with `changes` to its comparison."""
+    summary = small_summary()
+    one = summary["evaluation"]["benchmarks"][0]
+    one["comparison"] |= changes
+    summary["evaluation"]["benchmarks"] = [one]
+    return Page(render(summary)).said()
 
 
 @pytest.fixture(scope="module")
@@ -207,13 +257,16 @@ def test_the_page_is_one_document_with_every_section(page: Page) -> None:
     assert anchors == ["headline", "tokenizers", "curves", "scores", "texts", "samples", "added", "provenance"]
     ids = [attrs["id"] for _, attrs in page.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
-    assert {f"#{anchor}" for anchor in anchors} == {attrs["href"] for attrs in page.all("a")}
+    pages = {f"../stages/eval/final/{role}/index.html" for role in ("base", "adapted")}
+    assert {f"#{anchor}" for anchor in anchors} | pages == {attrs["href"] for attrs in page.all("a")}
 
 
 def test_the_numbers_of_the_summary_are_on_the_page(page: Page) -> None:
     said = page.said()
     for text in ("0.57 \u2192 1.23", "+118.0 %, better", "\u221226.2 %, better", "1.167 \u2192 1.171", "+0.3 %, worse", "1,008 new Japanese tokens"):
         assert text in said
+    for text in ("not finished", "are still to be done"):
+        assert text not in said.lower()
     for text in ("22,800", "10,454", "\u22121.670 (\u22121.740 to \u22121.600)", "<0.001", "0.700", "12,900 chars", "Tokens/word", "\u221254.1 %"):
         assert text in said
     for text in ("5 min 1 s", "1 h 2 min", "393.2 MiB", "2.7 GiB", "134.5 \u2192 135.1", "jp-adapt run quickstart --out runs/quickstart", "2.13.0"):
@@ -233,7 +286,7 @@ def test_nothing_is_loaded_from_elsewhere(page: Page) -> None:
     for tag, attrs in page.tags:
         assert tag not in {"img", "iframe", "object", "embed", "video", "audio", "source", "base", "use", "image"}
         for name in ("src", "href", "data", "srcset", "action", "poster", "xlink:href"):
-            assert (attrs.get(name) or "#").startswith(("#", "data:,")), (tag, attrs)
+            assert (attrs.get(name) or "#").startswith(("#", "data:,", "../stages/")), (tag, attrs)
         assert "url(" not in (attrs.get("style") or "")
     assert not re.search(r"@import|url\(|://", "".join(page.texts["style"]))
 
@@ -246,51 +299,77 @@ def test_the_policy_allows_the_one_script_and_nothing_else(page: Page) -> None:
     assert len(page.all("script")) == 1
 
 
-def test_no_text_of_the_summary_can_become_markup() -> None:
-    def poisoned(value: Any) -> Any:
-        if isinstance(value, dict):
-            free = {"by_script", "criteria", "env"}
-            return {key: {ATTACK + k: v for k, v in poisoned(inner).items()} if key in free else poisoned(inner) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [poisoned(inner) for inner in value]
-        return ATTACK + value if isinstance(value, str) else value
+def poisoned(value: Any) -> Any:
+    """A document with the attack before every text of it, names in free mappings included."""
+    if is_dataclass(value) and not isinstance(value, type):
+        kept = {"models", "kind", "outcome"} & {entry.name for entry in fields(value)}  # names that the program gives
+        return replace(value, **{entry.name: poisoned(getattr(value, entry.name)) for entry in fields(value) if entry.name not in kept | {"format"}})
+    if isinstance(value, dict):
+        return {ATTACK + key: poisoned(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(poisoned(inner) for inner in value)
+    return ATTACK + value if isinstance(value, str) else value
 
-    html = render(poisoned(small_summary()))
+
+def test_no_text_of_the_summary_can_become_markup() -> None:
+    calm = summary_of(small_summary())
+    html = render_page(poisoned(calm))
     html.encode("utf-8")  # a lone surrogate would fail here
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", html)
-    found, clean = Page(html), Page(render(small_summary()))
-    assert [tag for tag, _ in found.tags if tag != "small"] == [tag for tag, _ in clean.tags if tag != "small"]
+    found, clean = Page(html), Page(render_page(calm))
+    assert [tag for tag, _ in found.tags if tag not in ("small", "code")] == [tag for tag, _ in clean.tags if tag not in ("small", "code")]
     assert not [attrs for _, attrs in found.tags if any(name.startswith("on") for name in attrs)]
     assert found.texts["script"] == clean.texts["script"]
     assert found.text.count("<script>alert(1)</script>") > 50  # it is there, as text
 
 
-def test_any_value_may_be_missing() -> None:
-    summary = small_summary()
+def test_any_value_may_be_missing_or_is_refused() -> None:
+    summary, shown = small_summary(), 0
     for path in paths(summary):
-        for value in (None, math.nan, 0):
-            said = Page(render(put(summary, path, value))).said()
-            assert not re.search(r"\b(None|nan|inf|NaN)\b|from \u2013|to \u2013", said), path
+        for value in (None, 0, [], {}, "text"):
+            changed = put(summary, path, value)
+            try:
+                document = summary_of(changed)
+            except InputError:
+                continue  # a value that the document cannot have
+            shown += 1
+            assert not re.search(r"\b(None|nan|inf|NaN)\b|from \u2013|to \u2013", Page(render_page(document)).said()), path
+    assert shown > 150
 
 
-def test_every_list_and_mapping_may_be_empty() -> None:
-    summary = small_summary()
-    for path in paths(summary):
-        inner: Any = summary
-        for key in path:
-            inner = inner[key]
-        if isinstance(inner, (dict, list)):
-            Page(render(put(summary, path, type(inner)())))
-
-
-@pytest.mark.parametrize("summary", [{}, dict.fromkeys(sample_summary()), {key: [] for key in sample_summary()}])
-def test_an_empty_summary_says_so(summary: dict[str, Any]) -> None:
-    page = Page(render(summary))
+def test_an_empty_summary_says_so() -> None:
+    run = sample_summary()["run"]
+    provenance: dict[str, Any] = {"base": {}, "inputs": [], "env": {}, "stages": [], "repeat": []}
+    empty = {"headline": {}, "run": run, "evaluation": {}, "training": [], "tokenizer": None, "provenance": provenance}
+    page = Page(render(empty))
     said = page.said()
-    for words in ("none of the headline", "segmented no", "trained nothing", "scored no", "no held-out", "no samples", "did not", "no provenance"):
+    for words in ("none of the headline", "segmented no", "trained nothing", "scored no", "no held-out", "no samples", "did not"):
         assert words in said
     assert page.all("svg") == []
     assert "None" not in said
+
+
+def test_a_run_that_is_not_finished_says_what_is_waiting() -> None:
+    summary = sample_summary()
+    summary["training"][1] |= {"done": False, "heldout": []}
+    for step in summary["training"][1]["steps"]:
+        step["loss_bits_per_char"] = None
+    summary |= {"waiting": ["pretrain", "model", "eval"], "evaluation": {}}
+    page = Page(render(summary))
+    assert "Not finished: pretrain, model, eval are still to be done. This page shows what there is." in page.said()
+    assert "Stage pretrain, not finished" in page.said()
+    assert "nats per token over tokens seen. Training loss: from" in page.said()
+
+
+def test_the_curve_has_the_bases_line_only_where_both_are_of_the_same_text(page: Page) -> None:
+    assert "Base model: from 6.37 to 6.37" in page.said()
+    assert "While training" not in page.said()
+    summary = sample_summary()
+    for curve in summary["training"]:
+        curve["heldout_chars"] = 2000
+    said = Page(render(summary)).said()
+    assert "Base model: from" not in said
+    assert "at most the first 2,000 characters of each held-out text are measured" in said
 
 
 def test_a_stage_without_loss_still_draws_its_held_out_curve() -> None:
@@ -328,38 +407,31 @@ def test_japanese_text_is_marked_and_english_is_not(page: Page) -> None:
     assert all(attrs.get("lang") == "ja" for attrs in page.with_class("chips"))
 
 
-def test_a_difference_that_is_no_difference_is_called_so() -> None:
-    said = benchmark()
-    assert "+2.0 points (95 % interval \u22125.0 to +9.0) cannot be told from zero" in said
-    assert "Only differences of 12.0 points or more" in said
-    assert "Neither model's score can be told from chance (25 %)" in said
+def test_the_verdict_is_that_of_the_comparison(page: Page) -> None:
+    said = page.said()
+    assert "Everyday Japanese: SmolLM2 and model cannot be told apart (p = 0.700). Neither model's score can be told from chance (25 %)." in said
     assert "Warning: base answers position 2 on 91 of 100 items" in said
-
-
-def test_a_real_difference_says_its_direction() -> None:
-    up = benchmark(difference={"value": 0.2, "interval": [0.1, 0.3]}, p=0.001)
-    down = benchmark(difference={"value": -0.2, "interval": [-0.3, -0.1]}, p=0.001)
-    assert "scores higher: +20.0 points" in up
-    assert "scores lower: \u221220.0 points" in down
-    assert not re.search("Only differences|told from zero", up)
-
-
-def test_interval_and_test_that_disagree_are_borderline() -> None:
-    assert "is borderline" in benchmark(difference={"value": 0.1, "interval": [0.01, 0.19]}, p=0.06)
-    assert "is borderline" in benchmark(difference={"value": 0.1, "interval": [-0.01, 0.21]}, p=0.04)
-    assert "cannot be told from zero" in benchmark(difference={"value": 0.1, "interval": [0.0, 0.2]}, p=None)
+    assert "日本語の穴埋め: model is better than SmolLM2 by 13.2 points (p = 2.0e-05)." in said
+    assert "corrected for 2 tests (Holm)" in said
+    reason = "no verdict: 12 items are too few; 30 are needed"
+    said = benchmark(p=0.0123, p_holm=None, outcome="no verdict", verdict=reason)
+    assert f"{reason}." in said
+    assert "0.012" not in said, "a p value without a verdict would be taken for one"
 
 
 def test_criteria_pass_at_zero_only(page: Page) -> None:
     said = page.said()
     assert (said.count("\u2713 pass"), said.count("\u2717 fail")) == (4, 1)
-    assert "not measured" in Page(render({"tokenizer": {"criteria": {"longer_inputs": None}}})).said()
 
 
 def test_hashes_are_short_with_the_whole_in_the_title(page: Page) -> None:
     whole = "5a1395716f79" + "1b" * 26
     assert {"title": whole} in page.all("code")
     assert re.findall("5a1395716f79[0-9a-f\u2026]*", page.text) == ["5a1395716f79\u2026"]
+
+
+def test_the_items_of_a_benchmark_are_counted(page: Page) -> None:
+    assert "chance10026.018.0 to 35.0" in page.text, "the drawing, the items, the score of the base"
 
 
 def test_tables_name_their_rows_and_columns(page: Page) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jp_adapt.report.svg import DARK, LIGHT, Mark, Series, interval_bar, line_chart, nice_ticks, series_of, thin, tick_labels
+from jp_adapt.report.svg import DARK, LIGHT, Mark, Series, interval_bar, line_chart, nice_ticks, thin, tick_labels
 from jp_adapt.report.written import duration_text, escape, finite, number_text, range_text, size_text
 
 NS = "{http://www.w3.org/2000/svg}"
@@ -168,11 +168,6 @@ def test_the_legend_wraps_and_stays_inside() -> None:
 def test_a_series_needs_as_many_xs_as_ys() -> None:
     with pytest.raises(ValueError, match="2 x values and 1 y values"):
         Series("a", [0, 1], [0])
-
-
-def test_series_of_rows_takes_the_rows_that_have_both() -> None:
-    rows: list[dict[str, Any]] = [{"t": 0, "v": 1.5}, {"t": 1, "v": None}, {"t": None, "v": 2}, {"v": 2}, {"t": 2, "v": math.nan}, {"t": 3, "v": 4}]
-    assert series_of(rows, "t", "v", "a", 2) == Series("a", [0.0, 3.0], [1.5, 4.0], 2)
 
 
 def test_text_in_a_drawing_is_escaped() -> None:

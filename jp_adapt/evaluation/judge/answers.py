@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import read_text
-from jp_adapt.inference.endpoint import whole_characters
+from jp_adapt.core.files import read_json_lines
 
 
 @dataclass(frozen=True)
@@ -36,17 +35,11 @@ class Answers:
 def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """(file:line, object) of every line of a JSONL file that is not empty. InputError at file:line for what is no JSON object, and for no line at all."""
     found = False
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}:{number}: not valid JSON ({error.msg})") from error
+    for place, value in read_json_lines(path, lone_surrogates="replace"):
         if not isinstance(value, dict):
-            raise InputError(f"{path}:{number}: not a JSON object")
+            raise InputError(f"{place}: not a JSON object")
         found = True
-        yield f"{path}:{number}", json.loads(whole_characters(json.dumps(value, ensure_ascii=False))) if "\\ud" in line else value
+        yield place, value
     if not found:
         raise InputError(f"{path}: no line in it")
 

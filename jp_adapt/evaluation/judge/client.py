@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from jp_adapt.inference.endpoint import CHAT, Completion, Endpoint, chat_completion
+from jp_adapt.inference.endpoint import CHAT, Completion, Endpoint, RefusedError
+
+HINTS = {  # what a refusal names, and what helps
+    "temperature": "this model judges at its own temperature alone: --temperature 1",
+    "response_format": "this endpoint knows no `response_format`: --no-response-format",
+}
 
 
 class Judge(Protocol):
@@ -30,4 +35,8 @@ class HttpJudge:
         self._endpoint.close()
 
     def complete(self, body: dict[str, Any]) -> Completion:
-        return self._endpoint.post(CHAT, {"model": self.identity["model"], **body}, chat_completion)
+        try:
+            return self._endpoint.chat({"model": self.identity["model"], **body})
+        except RefusedError as error:
+            hints = [hint for name, hint in HINTS.items() if name in str(error)]
+            raise RefusedError("; ".join([str(error), *hints])) from error

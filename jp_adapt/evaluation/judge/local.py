@@ -20,10 +20,26 @@ class LocalJudge:
         self._backend, self.identity, self._lock = backend, identity, threading.Lock()
 
     def complete(self, body: dict[str, Any]) -> Completion:
-        said = "\n\n".join(message["content"].strip("\n") for message in body["messages"])
-        text = self._backend.chat([], said)
+        *before, last = _turns(body["messages"])
+        text = self._backend.chat([(user, answer) for user, answer in before], last[0])
+        budget = body["max_tokens"]
         with self._lock:
-            [written] = self._backend.write([Ask(text, max_tokens=body["max_tokens"], start="nothing")], lambda done, note: None)
+            [written] = self._backend.write([Ask(text, max_tokens=budget, start="nothing")], lambda done, note: None)
         if written.truncated_tokens:
             raise RefusedError(f"{self.identity['model']}: the prompt is {written.truncated_tokens} tokens longer than the model's context allows")
-        return Completion(whole_characters(written.text), self._backend.count_tokens(text), self._backend.count_tokens(written.text), None)
+        tokens = self._backend.count_tokens(written.text)
+        return Completion(whole_characters(written.text), self._backend.count_tokens(text), tokens, "length" if tokens >= budget else None)
+
+
+def _turns(messages: list[dict[str, str]]) -> list[tuple[str, str]]:
+    """Messages as (user, answer), the last without an answer; a system prompt goes before the first."""
+    turns: list[tuple[str, str]] = []
+    for message in messages:
+        content = message["content"].strip("\n")
+        if message["role"] == "assistant":
+            turns[-1] = (turns[-1][0], content)
+        elif turns and not turns[-1][1]:
+            turns[-1] = (f"{turns[-1][0]}\n\n{content}", "")
+        else:
+            turns.append((content, ""))
+    return turns

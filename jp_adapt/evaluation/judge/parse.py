@@ -1,4 +1,4 @@
-"""Verdicts out of a judge's words, strictly: what cannot be read in one way only is no verdict, and says why."""
+"""Verdicts out of a judge's words, strictly: what is not in the form that was asked for, or can be read in two ways, is no verdict, and says why."""
 
 from __future__ import annotations
 
@@ -7,25 +7,50 @@ import re
 import unicodedata
 from typing import Any
 
-BRACKETED = re.compile(r"\[\[\s*(\d+(?:\.\d+)?)\s*\]\]")
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.foreign_json import parse_json
+
+BRACKETED = re.compile(r"\[\[\s*(\d{1,9}(?:\.\d{1,9})?)\s*\]\]")
 FENCED = re.compile(r"\A```(?:json)?[ \t]*\n(.*?)\n?```\Z", re.DOTALL)
+# How judges that reason mark the thought before an answer: Qwen3, DeepSeek-R1 (whose chat template writes the opening mark itself), Magistral, gpt-oss.
+THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>"), ("[THINK]", "[/THINK]"))
+HARMONY, HARMONY_FINAL = "<|channel|>", "<|channel|>final<|message|>"
+LABEL = r"(?:(?:最終)?(?:的な)?(?:評価|判定|選択|結論|結果|回答|答え|出力|verdict|choice|answer)[はが:=\s]*)?"
+CHOICE = re.compile(rf"{LABEL}(?:([123])|アシスタント([12])(?:の[回解]答)?)(?:です|を選びます|を選択します)?", re.IGNORECASE)
+MARKS = str.maketrans("", "", "*_#`'\"「」『』【】[]()<>")  # around a number, which say nothing
 
 
 class VerdictError(ValueError):
     """A judge's answer from which no verdict can be read; the message says why."""
 
 
+def without_thought(text: str) -> str:
+    """What a judge says after its thought. VerdictError where the thought does not end."""
+    text = text.strip()
+    for begin, end in THOUGHTS:
+        head, found, rest = text.partition(end)
+        if found and (text.startswith(begin) or begin not in head):
+            return rest.strip()
+        if text.startswith(begin):
+            raise VerdictError(f"the thought ({begin}) does not end")
+    if text.startswith(HARMONY):
+        if HARMONY_FINAL not in text:
+            raise VerdictError("the thought (analysis channel) does not end")
+        return text.rpartition(HARMONY_FINAL)[2].strip()
+    return text
+
+
 def json_grade(text: str, scale: tuple[int, int]) -> float:
     """The `grade` of an answer that is a JSON object {"reason": text, "grade": whole number}, alone or in one ``` block."""
     fenced = FENCED.match(text.strip())
     try:
-        value = json.loads(fenced.group(1) if fenced else text, object_pairs_hook=_once, parse_constant=_no_number)
-    except json.JSONDecodeError as error:
-        raise VerdictError(f"not a JSON object ({error.msg} at character {error.pos + 1})") from error
+        value = parse_json(fenced.group(1) if fenced else text, "the answer", unique_keys=True, lone_surrogates="replace")
+    except InputError as error:
+        raise VerdictError(f"not a JSON object ({str(error).removeprefix('the answer: ')})") from error
     if not isinstance(value, dict):
         raise VerdictError(f"JSON, but not an object: {_shown(value)}")
     if "grade" not in value:
-        raise VerdictError(f"no 'grade' among the keys {', '.join(map(str, value)) or '(none)'}")
+        raise VerdictError(f"no 'grade' among the keys {', '.join(map(str, value))[:80] or '(none)'}")
     grade = value["grade"]
     if isinstance(grade, bool) or not isinstance(grade, (int, float)) or not float(grade).is_integer():
         raise VerdictError(f"grade is {_shown(grade)}, not a whole number")
@@ -43,18 +68,20 @@ def bracketed_rating(text: str, scale: tuple[int, int]) -> float:
 
 
 def last_line_choice(text: str) -> float:
-    """1 where the first answer is the better one, 0 where the second is, 0.5 for a tie: the last line names 1, 2 or 3 and no other number."""
+    """1 where the first answer is the better one, 0 where the second is, 0.5 for a tie: the last line is 1, 2 or 3 and no other word than a label, or is the
+    name of the first or second assistant. A number within a sentence is no choice: 「2つの回答は同等」 names neither answer."""
     lines = [line for line in unicodedata.normalize("NFKC", text).splitlines() if line.strip()]
     if not lines:
         raise VerdictError("an empty answer")
-    found = set(re.findall(r"\d+", lines[-1]))
-    if len(found) != 1 or not found <= {"1", "2", "3"}:
-        raise VerdictError(f"the last line names {' and '.join(sorted(found)) or 'no number'}, not one of 1, 2 and 3")
-    return {"1": 1.0, "2": 0.0, "3": 0.5}[found.pop()]
+    chosen = CHOICE.fullmatch(lines[-1].translate(MARKS).strip(" \t。.、,:;!"))
+    if chosen is None:
+        raise VerdictError(f"the last line is {_shown(lines[-1].strip())}, not one of 1, 2 and 3 alone")
+    return {"1": 1.0, "2": 0.0, "3": 0.5}[chosen.group(1) or chosen.group(2)]
 
 
 def parse_verdict(answer_format: str, text: str, scale: tuple[int, int] | None) -> float:
-    """The verdict by the name of its format. VerdictError where there is none."""
+    """The verdict by the name of its format, after the thought of a judge that reasons. VerdictError where there is none."""
+    text = without_thought(text)
     if answer_format == "last_line_choice":
         return last_line_choice(text)
     if scale is None:
@@ -66,17 +93,6 @@ def _within(number: float, scale: tuple[int, int]) -> float:
     if not scale[0] <= number <= scale[1]:
         raise VerdictError(f"{number:g} is outside the scale from {scale[0]} to {scale[1]}")
     return number
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    if twice := {key for key in keys if keys.count(key) > 1}:
-        raise VerdictError(f"key '{sorted(twice)[0]}' stands twice")
-    return dict(pairs)
-
-
-def _no_number(name: str) -> Any:
-    raise VerdictError(f"{name} is no number of JSON")
 
 
 def _shown(value: Any) -> str:

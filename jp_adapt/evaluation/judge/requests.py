@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
-from jp_adapt.benchmarks.judge import JudgePrompt, JudgeTask
+from jp_adapt.benchmarks.judge import AnswerFormat, JudgePrompt, JudgeTask
 from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation.judge.answers import Answers, Item
 
 ASCII_CHARS_PER_TOKEN = 4.0
 OTHER_CHARS_PER_TOKEN = 1.0  # of Japanese; the tokenizers of current judges take 0.7 to 1.1 tokens a character, so an estimate is rather too high
 SHOWN_IDS = 5
+REMINDERS: dict[AnswerFormat, str] = {
+    "json_grade": '次の形のJSONだけを返してください。ほかの文章や記号は付けないでください。 {{"reason": "(評価内容)", "grade": ({low}から{high}の整数)}}',
+    "bracketed_rating": "{low}から{high}の評価を1つだけ、[[評価]]の形で返してください。例：[[{high}]]",
+    "last_line_choice": "1、2、3のどれか1つの数字だけを返してください。アシスタント1の回答が良ければ1、アシスタント2の回答が良ければ2、選べない場合は3です。",
+}
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,19 @@ def request_body(task: JudgeTask, judgement: Judgement) -> dict[str, Any]:
     """The chat request without the name of the model."""
     body: dict[str, Any] = {"messages": judgement.messages, "temperature": task.temperature, "max_tokens": task.max_tokens}
     return body | ({"response_format": {"type": task.response_format}} if task.response_format else {})
+
+
+def ask_again(task: JudgeTask, body: dict[str, Any], said: str, attempt: int) -> dict[str, Any]:
+    """The request after one whose verdict could not be read: first the judge is shown what it said and asked for the form alone, then asked anew with the form
+    named once more. The same request again would give the same answer at temperature 0."""
+    scale = task.scale or (1, 3)
+    reminder = REMINDERS[task.answer_format].format(low=scale[0], high=scale[1])
+    messages = list(body["messages"])
+    if attempt == 2 and said.strip():
+        messages += [{"role": "assistant", "content": said}, {"role": "user", "content": f"判定を読み取れませんでした。{reminder}"}]
+    else:
+        messages[-1] = {"role": "user", "content": f"{messages[-1]['content'].rstrip()}\n\n[注意]\n{reminder}"}
+    return body | {"messages": messages}
 
 
 def _check_answers(task: JudgeTask, items: Sequence[Item], answers: Answers) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
 
 from jp_adapt.benchmarks.judge import JudgeTask
 from jp_adapt.core.errors import JpAdaptError
 from jp_adapt.evaluation.judge.client import Judge
-from jp_adapt.evaluation.judge.parse import VerdictError, parse_verdict
-from jp_adapt.evaluation.judge.requests import Judgement, request_body
-from jp_adapt.inference.endpoint import Completion, EndpointError, RefusedError, RequestError
+from jp_adapt.evaluation.judge.parse import VerdictError, parse_verdict, without_thought
+from jp_adapt.evaluation.judge.requests import Judgement, ask_again, request_body
+from jp_adapt.inference.endpoint import Completion, EndpointError, RefusedError, RequestError, token_count
 from jp_adapt.inference.reply_cache import ReplyCache
+from jp_adapt.inference.workers import StoppedError, in_parallel
 
 FAILURES_IN_A_ROW = 3  # requests that failed after all their retries, one after the other: the endpoint is down
 
@@ -85,50 +85,59 @@ class Asking:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _failed: int = 0
 
-    def verdict(self, judgement: Judgement, take: int) -> Verdict | None:
-        """One verdict. None where the run has been stopped before it; JpAdaptError where the run must stop."""
+    def verdict(self, judgement: Judgement, take: int) -> Verdict:
+        """One verdict. StoppedError where the run has been stopped before it, another JpAdaptError where the run must stop."""
         if judgement.settled is not None:
             return Verdict(judgement, take, judgement.settled, "", attempts=0)
-        failure, text = "", ""
-        for attempt in range(1, self.attempts + 1):
+        body = asked = request_body(self.task, judgement)
+        failure, text, attempt = "", "", 0
+        while attempt < self.attempts:
+            if attempt:
+                again = ask_again(self.task, body, _visible(text), attempt + 1)
+                if again == asked and not self.task.temperature:
+                    break  # an answer without a word gives nothing to come back to, and the same request the same answer
+                asked = again
+            attempt += 1
             try:
-                completion = self._completion(judgement, take, attempt)
+                completion, score, failure = self._completion(judgement, take, attempt, asked)
             except RequestError as error:
                 if not isinstance(error, RefusedError) and self._endpoint_is_down():
-                    self.stopped.set()
                     raise EndpointError(f"{error} ({FAILURES_IN_A_ROW} requests in a row failed)") from error
-                return Verdict(judgement, take, None, "", str(error), attempt, request_failed=True)
-            except JpAdaptError:
-                self.stopped.set()  # here and not in the main thread: another worker may be about to begin
-                raise
-            if completion is None:
-                return None
+                return Verdict(judgement, take, None, text, str(error), attempt, request_failed=True)
             text = completion.text
-            try:
-                score = parse_verdict(self.task.answer_format, text, self.task.scale)
-            except VerdictError as error:
-                failure = str(error) + (", cut off at max_tokens" if completion.finish_reason == "length" else "")
-            else:
+            if score is not None:
                 return Verdict(judgement, take, score, text, None, attempt)
-        return Verdict(judgement, take, None, text, f"no verdict in {self.attempts} attempts: {failure}", self.attempts)
+            if completion.finish_reason == "length" and not _visible(text):
+                failure = f"cut off at max_tokens ({body['max_tokens']}) before its answer, as a judge that reasons is; give a larger --max-tokens"
+                break
+        return Verdict(judgement, take, None, text, f"no verdict in {attempt} attempt{'s' * (attempt > 1)}: {failure}", attempt)
 
-    def _completion(self, judgement: Judgement, take: int, attempt: int) -> Completion | None:
-        body = request_body(self.task, judgement)
+    def _completion(self, judgement: Judgement, take: int, attempt: int, body: dict[str, Any]) -> tuple[Completion, float | None, str]:
+        """A completion with its score, or None and why there is none. A fresh one is read before it is stored: what is stored is read at every run."""
         key = self.cache.key({"judge": self.judge.identity, "body": body, "take": take, "attempt": attempt})
         with self.cache.held(key):
             stored = self.cache.get(key)
             if stored is not None:
-                completion = Completion(stored["text"], stored["prompt_tokens"], stored["completion_tokens"], stored["finish_reason"])
+                prompt, written = map(token_count, (stored["prompt_tokens"], stored["completion_tokens"]))
+                completion = Completion(stored["text"], prompt, written, stored["finish_reason"])
+                read = self._read(completion)
             else:
                 self._check_cost()
                 if self.stopped.is_set():
-                    return None
+                    raise StoppedError("stopped")
                 completion = self.judge.complete(body)
+                read = self._read(completion)
                 self.cache.store(key, vars(completion) | {"models": judgement.models, "item": judgement.item, "turn": judgement.turn, "take": take})
         with self._lock:
             self.usage.add(completion, fresh=stored is None)
             self._failed = 0 if stored is None else self._failed
-        return completion
+        return completion, *read
+
+    def _read(self, completion: Completion) -> tuple[float | None, str]:
+        try:
+            return parse_verdict(self.task.answer_format, completion.text, self.task.scale), ""
+        except VerdictError as error:
+            return None, str(error) + (", cut off at max_tokens" if completion.finish_reason == "length" else "")
 
     def _check_cost(self) -> None:
         with self._lock:
@@ -150,26 +159,23 @@ def judge_all(
 
     What ends the run early (EndpointError, --max-cost, Ctrl-C) is raised after the requests under way have come and have been stored.
     """
+    failed = 0
+
+    def finished(done: int, verdict: Verdict) -> None:
+        nonlocal failed
+        failed += verdict.score is None
+        advance(done, f"{failed} without a verdict" if failed else "")
+
     work = [(judgement, take) for take in range(1, takes + 1) for judgement in judgements]
-    verdicts: list[Verdict | None] = [None] * len(work)
-    done = failed = 0
-    with ThreadPoolExecutor(parallel) as pool:
-        running: dict[Future[Verdict | None], int] = {}
-        try:
-            for index, (judgement, take) in enumerate(work):
-                running[pool.submit(asking.verdict, judgement, take)] = index
-                while len(running) >= 2 * parallel or (index == len(work) - 1 and running):
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        verdict = verdicts[running.pop(future)] = future.result()
-                        done += 1
-                        failed += verdict is not None and verdict.score is None
-                    advance(done, f"{failed} without a verdict" if failed else "")
-        except BaseException:
-            asking.stopped.set()
-            for future in running:
-                future.cancel()
-            raise
-    return [verdict for verdict in verdicts if verdict is not None]
+    return in_parallel(lambda one: asking.verdict(*one), work, parallel=parallel, stopped=asking.stopped, finished=finished)
+
+
+def _visible(text: str) -> str:
+    """What an answer says beside a thought."""
+    try:
+        return without_thought(text)
+    except VerdictError:
+        return ""
 
 
 def as_record(verdict: Verdict, benchmark: str) -> dict[str, Any]:

@@ -100,6 +100,7 @@ def write_model_scores(folder: Path, task: JudgeTask, judge: Mapping[str, Any], 
         majority=None,
         warnings=[f"{count} judgements without a verdict"] if (count := sum(one.score is None for one in mine)) else [],
         groups=_groups(mine),
+        scale=(float(task.scale[0]), float(task.scale[1])) if task.scale is not None else None,
     )
     folder.mkdir(exist_ok=True)
     write_scores(folder, Scores({"name": model}, profile, [score], environment={"judge": dict(judge)}))

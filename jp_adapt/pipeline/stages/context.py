@@ -11,10 +11,11 @@ from tokenizers import Tokenizer
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.sources import read_documents
-from jp_adapt.inference.text_side import read_facts, special_token
-from jp_adapt.pipeline.run_folder import StageFolder
+from jp_adapt.inference.text_side import end_of_documents, read_facts, special_token
+from jp_adapt.pipeline.run_folder import StageFolder, StageRecord
 from jp_adapt.pipeline.stages.prepared import is_prepared, prepared_texts
-from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage, TokenizerStage
+from jp_adapt.recipe.schema import Recipe, Stage
+from jp_adapt.tokenizer.encoder import plain_tokenizer
 
 Results = dict[str, Any]
 
@@ -40,22 +41,22 @@ class Context:
 
     def ancestors(self, stage_id: str) -> list[str]:
         """The stage `stage_id` and those it started from, the earliest first."""
-        found: list[str] = []
-        while stage_id != "base":
-            found.insert(0, stage_id)
-            stage = self.stage(stage_id)
-            assert not isinstance(stage, EvaluateStage)
-            stage_id = stage.start
-        return found
+        if stage_id == "base":
+            return []
+        before = [ancestor for start in self.stage(stage_id).upstream for ancestor in self.ancestors(start)]
+        return [*dict.fromkeys(before), stage_id]
+
+    def records(self, stage_id: str) -> list[StageRecord]:
+        """What the stage `stage_id` and those it started from wrote down of themselves, the earliest first."""
+        return [record for ancestor in self.ancestors(stage_id) if (record := self.stage_folder(ancestor).record()) is not None]
 
     def tokenizer_folder(self, stage_id: str) -> Path:
         """Folder of the tokenizer that the stage `stage_id` (or "base") works with."""
         while stage_id != "base":
             stage = self.stage(stage_id)
-            if isinstance(stage, TokenizerStage):
+            if stage.own_tokenizer:
                 return self.stage_folder(stage_id).final
-            assert not isinstance(stage, EvaluateStage)
-            stage_id = stage.start
+            (stage_id,) = stage.upstream
         return self.base
 
     def model_folder(self, name: str) -> Path:
@@ -77,4 +78,22 @@ class Context:
         text = self.recipe.base.document_start or read_facts(self.base).document_start or special_token(self.base, "bos_token")
         if text is None:
             raise InputError(f"{self.base}: the tokenizer names no bos_token; say in the recipe which token begins a document: base.document_start")
+        return text
+
+    def end_id(self, tokenizer: Tokenizer) -> int:
+        """Id of the token that ends every document. InputError where the tokenizer lacks it."""
+        text = self.document_end
+        token_id = tokenizer.token_to_id(text)
+        if token_id is None:
+            source = "base.document_end" if self.recipe.base.document_end else "the token that ends a document"
+            raise InputError(f"{source} is '{text}', and the tokenizer of {self.base} has no such token")
+        return int(token_id)
+
+    @property
+    def document_end(self) -> str:
+        """The token that ends every document: the recipe's, else the base's own."""
+        special = [token.content for token in plain_tokenizer(self.base).get_added_tokens_decoder().values() if token.special]
+        text = self.recipe.base.document_end or end_of_documents(self.base, special)
+        if text is None:
+            raise InputError(f"{self.base}: the tokenizer names no eos_token; say in the recipe which token ends a document: base.document_end")
         return text

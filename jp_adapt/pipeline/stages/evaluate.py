@@ -1,22 +1,35 @@
-"""The evaluate stage: every figure of one or two models, in one scores.json, and the results of `jp-adapt eval` for each of them."""
+"""The evaluate stage: every figure of one or two models, in one evaluation.json, and the results of `jp-adapt eval` for each of them."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.commands.compare import PAGE
-from jp_adapt.core.files import new_folder, read_text, write_json, write_text
+from jp_adapt.core.files import new_folder, read_text, write_text
 from jp_adapt.core.progress import progress
 from jp_adapt.evaluation import statistics
-from jp_adapt.evaluation.compare import Run, compare_runs, load_run
-from jp_adapt.evaluation.results import OUTPUTS, SCORES
+from jp_adapt.evaluation.compare import Comparison, Run, compare_runs, load_run
+from jp_adapt.evaluation.results import OUTPUTS, SCORES, BenchmarkScore
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.prepared import is_prepared
 from jp_adapt.recipe.schema import EvaluateStage, TrainingStage
+from jp_adapt.report.run_summary import (
+    EVALUATION,
+    ROLES,
+    BenchmarkResult,
+    BenchmarkSide,
+    BitsDifference,
+    HeldOutText,
+    ModelFacts,
+    Role,
+    SampleText,
+    SegmentedSentence,
+    StageEvaluation,
+    TextFigures,
+)
 from jp_adapt.tokenizer.load import load_tokenizer
 from jp_adapt.tokenizer.measure import measure_tokenizer, segment
 
@@ -24,37 +37,37 @@ if TYPE_CHECKING:
     from jp_adapt.inference.bits import TextScore
     from jp_adapt.pipeline.stages.context import Context
 
-ROLES = ("base", "adapted")  # the first model is the one that the second is compared with
-
 
 def run_evaluate(stage: EvaluateStage, context: Context, folder: StageFolder) -> dict[str, Any]:
-    """Score every model on every text and benchmark, compare the second with the first, and write scores.json.
+    """Score every model on every text and benchmark, compare the second with the first, and write evaluation.json.
 
     Benchmarks go through `jp-adapt eval`: their results lie in a folder of its kind for each model, and a stage that was stopped goes on behind the last
     benchmark that is finished.
     """
     texts = {source: context.documents(source) for source in stage.texts}
     work = folder.path / "work"
-    scored: dict[str, _ScoredModel] = {}
+    scored: dict[Role, _ScoredModel] = {}
     for role, name in zip(ROLES, stage.models, strict=False):
         baseline = work / ROLES[0] if scored and _has_benchmarks(stage) else None
         scored[role] = _ScoredModel(name, stage, context, texts, work / role, baseline)
     first_new_id = load_tokenizer(context.base).tokenizer.vocab_size
-    scores = {
-        "models": {role: model.description for role, model in scored.items()},
-        "texts": [_text_entry(source, context, documents, scored) for source, documents in texts.items()],
-        "benchmarks": _benchmark_entries({role: model.run for role, model in scored.items() if model.run is not None}),
-        "segmentation": [
-            {"text": text} | {role: [asdict(chip) for chip in segment(model.tokenizer, text, first_new_id)] for role, model in scored.items()}
-            for text in stage.segment
+    runs = {role: model.run for role, model in scored.items() if model.run is not None}
+    compared = compare_runs(list(runs.values())) if len(runs) == 2 else None
+    evaluation = StageEvaluation(
+        models={role: model.facts for role, model in scored.items()},
+        texts=[_held_out(source, context, documents, scored) for source, documents in texts.items()],
+        benchmarks=_benchmarks(runs, compared),
+        tests=compared.tests if compared is not None else 0,
+        segmentation=[
+            SegmentedSentence(text, **{role: segment(model.tokenizer, text, first_new_id) for role, model in scored.items()}) for text in stage.segment
         ],
-        "samples": [
-            {"prompt": prompt} | {role: model.samples[index] for role, model in scored.items()}
+        samples=[
+            SampleText(prompt, **{role: model.samples[index] for role, model in scored.items()})
             for index, prompt in enumerate(stage.samples.prompts if stage.samples else [])
         ],
-    }
+    )
     with new_folder(folder.final) as target:
-        write_json(target / SCORES, scores)
+        evaluation.write(target / EVALUATION)
         for role, model in scored.items():
             if model.run is not None:
                 (target / role).mkdir()
@@ -77,8 +90,8 @@ class _ScoredModel:
 
         folder = context.model_folder(name)
         self.tokenizer = load_tokenizer(folder).tokenizer
-        start = context.document_start
-        source = FolderSource(folder, context.recipe.precision, out, name=_model_name(name, context), document_start=start)
+        start, end = context.document_start, context.document_end
+        source = FolderSource(folder, context.recipe.precision, out, name=_model_name(name, context), document_start=start, document_end=end)
         self.run: Run | None = None
         if _has_benchmarks(stage):
             options = EvalOptions(
@@ -95,7 +108,7 @@ class _ScoredModel:
             evaluate_source(lambda: source, out, options)
             self.run = load_run(out)
         loaded = source.loaded
-        self.description = {key: loaded.description[key] for key in ("name", "vocab_size", "parameters")}
+        self.facts = ModelFacts(*(loaded.description[key] for key in ("name", "vocab_size", "parameters")))
         self.texts: dict[str, TextScore] = {}
         for text, documents in texts.items():
             with progress(f"{name}: bits of {text}", len(documents)) as advance:
@@ -124,70 +137,58 @@ def _model_name(name: str, context: Context) -> str:
     return Path(base.file or base.path or base.model or name).stem
 
 
-def _text_entry(source: str, context: Context, documents: list[str], scored: dict[str, _ScoredModel]) -> dict[str, Any]:
-    entry: dict[str, Any] = {"id": source, "language": context.recipe.sources[source].language}
+def _held_out(source: str, context: Context, documents: list[str], scored: dict[Role, _ScoredModel]) -> HeldOutText:
+    language = context.recipe.sources[source].language
+    measures = {role: measure_tokenizer(model.tokenizer, documents) for role, model in scored.items()}
+    figures: dict[Role, TextFigures] = {}
     for role, model in scored.items():
-        measure, score = measure_tokenizer(model.tokenizer, documents), model.texts[source]
-        entry |= {"documents": measure.documents, "chars": measure.chars, "bytes": measure.bytes}
-        entry[role] = {
-            "tokens": measure.tokens,
-            "chars_per_token": measure.chars_per_token,
-            "tokens_per_word": measure.tokens_per_word if entry["language"] == "ja" else None,
-            "bits_per_char": score.bits_per_char,
-            "bits_per_byte": score.bits_per_byte,
-        }
+        measure, score = measures[role], model.texts[source]
+        words = measure.tokens_per_word if language == "ja" else None
+        figures[role] = TextFigures(measure.tokens, measure.chars_per_token, words, score.bits_per_char, score.bits_per_byte, score.bits_per_end)
+    difference = None
     if len(scored) == 2:
         base, adapted = (model.texts[source] for model in scored.values())
-        entry["difference"] = {
-            "bits_per_char": adapted.bits_per_char - base.bits_per_char,
-            "interval": statistics.paired_ratio_interval((base.bits, adapted.bits), base.chars),
-        }
-    return entry
+        interval = statistics.paired_ratio_interval((base.bits, adapted.bits), base.chars)
+        difference = BitsDifference(adapted.bits_per_char - base.bits_per_char, interval)
+    size = next(iter(measures.values()))
+    return HeldOutText(source, language, size.documents, size.chars, size.bytes, difference=difference, **figures)
 
 
-def _benchmark_entries(runs: dict[str, Run]) -> list[dict[str, Any]]:
-    """Each benchmark with the primary metric of every model as a share of a perfect score, and, of two models, the comparison in pairs."""
+def _benchmarks(runs: dict[Role, Run], compared: Comparison | None) -> list[BenchmarkResult]:
+    """Each benchmark with the primary metric of every model as a share of a perfect score, and what the comparison of two models says of it."""
     if not runs:
         return []
-    first, *others = runs.values()
-    pairs = {entry.id: entry for entry in compare_runs([first, *others]).pairs[0].benchmarks} if others else {}
-    entries = []
-    for index, score in enumerate(first.scores.benchmarks):
-        unit = METRICS[score.primary_metric].perfect
-        entry: dict[str, Any] = {
-            "id": score.id,
-            "name": score.name,
-            "title": score.title,
-            "version": score.version,
-            "licence": score.licence,
-            "sha256": score.sha256,
-            "metric": score.primary_metric,
-            "items": score.items,
-            "chance": score.chance,
-            "warnings": [],
-        }
-        for role, run in runs.items():
-            mine = run.scores.benchmarks[index]
-            value = mine.metrics[mine.primary_metric]
-            entry[role] = {
-                "value": _share(value.value, unit),
-                "interval": [bound / unit for bound in value.interval] if value.interval is not None else None,
-                "moved_boundaries": mine.moved_boundaries,
-                "truncated_items": mine.truncated_items,
-            }
-            entry["warnings"] += [f"{role}: {warning}" for warning in mine.warnings]
-        pair = pairs.get(score.id)
-        if pair is not None:
-            interval = [bound / unit for bound in pair.interval] if pair.interval is not None else None
-            entry |= {
-                "difference": {"value": _share(pair.difference, unit), "interval": interval},
-                "p": pair.p,
-                "test": pair.test,
-                "minimal_detectable_difference": _share(pair.minimal_detectable_difference, unit),
-            }
-        entries.append(entry)
-    return entries
+    pairs = {entry.id: entry for entry in compared.pairs[0].benchmarks} if compared is not None else {}
+    results = []
+    for index, score in enumerate(next(iter(runs.values())).scores.benchmarks):
+        mine = {role: run.scores.benchmarks[index] for role, run in runs.items()}
+        perfect = METRICS[score.primary_metric].perfect
+        sides = {role: _side(entry, perfect) for role, entry in mine.items()}
+        result = BenchmarkResult(
+            id=score.id,
+            name=score.name,
+            title=score.title,
+            version=score.version,
+            licence=score.licence,
+            sha256=score.sha256,
+            metric=score.primary_metric,
+            items=score.items,
+            chance=score.chance,
+            perfect=perfect,
+            warnings=[f"{role}: {warning}" for role, entry in mine.items() for warning in entry.warnings],
+            base=sides.get("base"),
+            adapted=sides.get("adapted"),
+            comparison=pairs.get(score.id),
+        )
+        results.append(result)
+    return results
 
 
-def _share(value: float | None, unit: float) -> float | None:
-    return None if value is None else value / unit
+def _side(score: BenchmarkScore, perfect: float) -> BenchmarkSide:
+    value, interval = score.primary.value, score.primary.interval
+    return BenchmarkSide(
+        value / perfect if value is not None else None,
+        (interval[0] / perfect, interval[1] / perfect) if interval is not None else None,
+        score.moved_boundaries,
+        score.truncated_items,
+    )

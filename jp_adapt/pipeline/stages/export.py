@@ -8,7 +8,7 @@ from typing import Any
 from jp_adapt.core.files import new_folder
 from jp_adapt.core.progress import say
 from jp_adapt.export.adapter import PROBE
-from jp_adapt.export.card import export_facts, stage_records, write_card
+from jp_adapt.export.card import export_facts, write_card
 from jp_adapt.inference.text_side import write_text_side
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.context import Context, Results
@@ -31,11 +31,11 @@ def run_export(stage: ExportStage, context: Context, folder: StageFolder) -> Res
         trained, quantization = resolve_precision(context.recipe.precision), context.recipe.quantization
         difference = export_model(context.base, adapter, trained, target, probe, dtype=stage.dtype, quantization=quantization)
         copy_tokenizer(tokenizer_folder, target)
-        records = stage_records([context.stage_folder(stage_id).path for stage_id in context.ancestors(stage.start)])
+        records = context.records(stage.start)
         write_card(target, f"{context.recipe.name}, stage {stage.id}", export_facts(context.recipe, records, difference, stage.dtype))
         if (sft := last_sft(stage, context)) is not None:
             write_chat_template(sft, context, target)
-        write_text_side(target, context.document_start)
+        write_text_side(target, context.document_start, context.document_end)
         files = _write_gguf(stage, target, context.recipe.name) if "gguf" in stage.formats else []
     return {"largest_logit_difference": difference} | ({"gguf": files} if files else {})
 
@@ -46,6 +46,6 @@ def _write_gguf(stage: ExportStage, folder: Path, recipe: str) -> list[dict[str,
 
     name = f"{recipe}-{stage.id}"
     exports = export_gguf(folder, folder / f"{name}.gguf", stage.gguf_types, name=name)
-    for note in exports[0].notes:
+    for note in dict.fromkeys(note for export in exports for note in export.notes):
         say(f"{stage.id}: {note}")
     return [{"file": export.path.name, "type": export.type, "bytes": export.bytes, "proven": export.proven} for export in exports]

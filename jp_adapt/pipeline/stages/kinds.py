@@ -15,6 +15,7 @@ RUNNERS = {
     "sft": ("training", "run_training"),
     "preference": ("preference", "run_preference"),
     "export": ("export", "run_export"),
+    "merge": ("merge", "run_merge"),
     "evaluate": ("evaluate", "run_evaluate"),
 }
 

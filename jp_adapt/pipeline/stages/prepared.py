@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jp_adapt.core.errors import InputError
+from jp_adapt.core.progress import say
 from jp_adapt.corpus.sources import iter_documents
 
 if TYPE_CHECKING:
@@ -32,14 +33,16 @@ def hashed_file(path: Path) -> Path:
     return path / "index.json" if is_prepared(path) else path
 
 
-def open_prepared(folder: Path, name: str, weight: float, tokenizer_sha256: str) -> Prepared:
+def open_prepared(folder: Path, name: str, weight: float, tokenizer_sha256: str, document_end: int) -> Prepared:
     """The sources of a prepared corpus, which share `weight` as its mixture says; they are called NAME/SOURCE.
 
+    One that an earlier version wrote is read as it was: its documents have no end, and that is said.
+
     Raises:
-        InputError: it holds no tokens, or those of another tokenizer.
+        InputError: it holds no tokens, or those of another tokenizer, or its documents end with another token than `document_end`.
     """
     from jp_adapt.commands.corpus import declared_recipe, mixture_shares
-    from jp_adapt.corpus.shards import TokenShards  # numpy and tokenizers are imported behind this line, and `check` needs neither
+    from jp_adapt.corpus.shards import NO_END, TokenShards  # numpy and tokenizers are imported behind this line, and `check` needs neither
 
     shards = TokenShards(folder)
     digest = shards.index["identity"]["tokenizer"]
@@ -48,6 +51,13 @@ def open_prepared(folder: Path, name: str, weight: float, tokenizer_sha256: str)
             "holds texts and no tokens" if digest is None else f"was made with another tokenizer ({digest[:12]}…, and this stage has {tokenizer_sha256[:12]}…)"
         )
         raise InputError(f"{folder}: {made}; prepare it again with -s tokenizer=FOLDER, the folder of the tokenizer that this stage works with")
+    if shards.document_end is None:
+        say(f"{folder}: {NO_END}; read as it was. To train on the ends too, prepare it again")
+    elif shards.document_end != document_end:
+        raise InputError(
+            f"{folder}: its documents end with token {shards.document_end}, and those of this stage with token {document_end}; "
+            "say the same token in both recipes: document_end in the corpus recipe, base.document_end here"
+        )
     recipe = declared_recipe(shards)
     figures = {source["name"]: source for source in shards.index["sources"] if source["tokens"]}
     shares = mixture_shares(recipe, {source: figure["tokens"] for source, figure in figures.items()})

@@ -13,11 +13,12 @@ import torch
 from tokenizers import Tokenizer
 
 from jp_adapt.commands.processes import measuring_processes
-from jp_adapt.core.files import new_folder, read_json, write_text
+from jp_adapt.core.files import new_folder, read_json, read_json_lines, write_text
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import progress, say
+from jp_adapt.corpus.conversations import ConversationPlan
 from jp_adapt.corpus.mixture import plan_training
-from jp_adapt.corpus.pack import Documents, Plan, StepPlan
+from jp_adapt.corpus.pack import Documents, Plan, StepPlan, with_end
 from jp_adapt.corpus.sources import first_chars
 from jp_adapt.inference.bits import TEXT_WINDOW, Encode, score_texts
 from jp_adapt.inference.samples import greedy_ids
@@ -158,7 +159,7 @@ def sampler(
     def watch(step: int, metrics: Metrics) -> None:
         if step % every:
             return
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+        lines = [line for _, line in read_json_lines(path)] if path.is_file() else []
         lines = [line for line in lines if line["step"] < step]
         for prompt in samples.prompts:
             ids = [prefix, *tokenizer.encode(prompt, add_special_tokens=False).ids]
@@ -170,8 +171,10 @@ def sampler(
     return watch
 
 
-def heldout_measure(model: CausalModel, encode: Encode, heldout: dict[str, list[str]], languages: Mapping[str, str], prefix: int) -> Callable[[], Metrics]:
-    """A function that scores the held-out texts with the model as it is then: bits per character of Japanese, bits per byte of the others.
+def heldout_measure(
+    model: CausalModel, encode: Encode, heldout: dict[str, list[str]], languages: Mapping[str, str], prefix: int, end: int | None = None
+) -> Callable[[], Metrics]:
+    """A function that scores the held-out texts with the model as it is then: bits per character of Japanese, bits per byte of the others, and of an end.
 
     Every rank must call it: they share the texts out, and all get the figures.
     """
@@ -180,10 +183,12 @@ def heldout_measure(model: CausalModel, encode: Encode, heldout: dict[str, list[
         figures: Metrics = {}
         processes = measuring_processes(model)
         for source, documents in heldout.items():
-            score = score_texts(model, encode, documents, prefix=prefix, max_tokens=TEXT_WINDOW, processes=processes)
+            score = score_texts(model, encode, documents, prefix=prefix, end=end, max_tokens=TEXT_WINDOW, processes=processes)
             if languages[source] == "ja":
                 figures[f"bits_per_char/{source}"] = score.bits_per_char
             figures[f"bits_per_byte/{source}"] = score.bits_per_byte
+            if score.bits_per_end is not None:
+                figures[f"bits_per_end/{source}"] = score.bits_per_end
         return figures
 
     return measure
@@ -197,14 +202,14 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
 
     tokenizer_folder = context.tokenizer_folder(stage.id)
     tokenizer = plain_tokenizer(tokenizer_folder)
-    prefix = context.prefix_id(tokenizer)
-    plan, chars_per_token = sft_plan(stage, context) if isinstance(stage, SftStage) else _plan(stage, context, encoder(tokenizer), prefix)
+    prefix, end = context.prefix_id(tokenizer), context.end_id(tokenizer)
+    plan, chars_per_token = sft_plan(stage, context) if isinstance(stage, SftStage) else _plan(stage, context, encoder(tokenizer), prefix, end)
     dtype = resolve_precision(context.recipe.precision)
     model = prepare_model(stage, context, dtype)
     texts = [source for source in stage.heldout if context.recipe.sources[source].format == "text"]
     heldout = {source: first_chars(context.documents(source), stage.heldout_chars) for source in texts}
     languages = {source: context.recipe.sources[source].language for source in texts}
-    measures = [heldout_measure(model, encoder(tokenizer), heldout, languages, prefix)] if heldout else []
+    measures = [heldout_measure(model, encoder(tokenizer), heldout, languages, prefix, end)] if heldout else []
     if isinstance(stage, SftStage) and (chats := [source for source in stage.heldout if source not in texts]):
         measures.append(answer_measure(model, stage, context, chats))
 
@@ -226,32 +231,34 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
         copy_tokenizer(tokenizer_folder, target)
         if isinstance(stage, SftStage):
             write_chat_template(stage, context, target)
-        write_text_side(target, context.document_start)
+        write_text_side(target, context.document_start, context.document_end)
     return {
         "steps": plan.num_steps,
         "fill": plan.fill,
         "tokens_by_source": plan.tokens_by_source,
         **({"epochs_by_source": plan.epochs_by_source, "cut_share": plan.packing.cut_share} if isinstance(plan, Plan) else {}),
+        **({"notes": plan.notes} if isinstance(plan, ConversationPlan) else {}),
         "chars_per_token": chars_per_token,
+        "document_end": tokenizer.id_to_token(end),
         "precision": str(dtype).removeprefix("torch."),
     }
 
 
-def _plan(stage: TrainingStage, context: Context, encode: Callable[[str], list[int]], prefix: int) -> tuple[Plan, float]:
-    """The training plan, and characters per token of the first source (to turn losses into bits per character)."""
+def _plan(stage: TrainingStage, context: Context, encode: Callable[[str], list[int]], prefix: int, end: int) -> tuple[Plan, float]:
+    """The training plan, and characters per token of the first source (to turn losses into bits per character); the end of a document is a token of it."""
     sources: dict[str, tuple[Documents, float]] = {}
     max_epochs: dict[str, float] = {}
     chars_per_token = 0.0
     for item in stage.data:
         path = Path(context.recipe.sources[item.source].path)
         if is_prepared(path):
-            prepared = open_prepared(path, item.source, item.weight, sha256_file(context.tokenizer_folder(stage.id) / "tokenizer.json"))
+            prepared = open_prepared(path, item.source, item.weight, sha256_file(context.tokenizer_folder(stage.id) / "tokenizer.json"), end)
             sources |= prepared.sources
             max_epochs |= prepared.max_epochs
             chars_per_token = chars_per_token or prepared.chars_per_token
             continue
         texts = context.documents(item.source)
-        encoded = [encode(text) for text in texts]
+        encoded = [with_end(encode(text), end) for text in texts]
         sources[item.source] = (encoded, item.weight)
         chars_per_token = chars_per_token or sum(map(len, texts)) / sum(map(len, encoded))
     plan = plan_training(

@@ -46,8 +46,12 @@ def test_a_grade(text: str, grade: float) -> None:
         ('{"grade": 0}', "0 is outside the scale from 1 to 5"),
         ('{"grade": 6}', "6 is outside the scale"),
         ('{"grade": NaN}', "NaN is no number of JSON"),
-        ('{"grade": 1e999}', "not a whole number"),
-        ('{"grade": 1, "grade": 5}', "key 'grade' stands twice"),
+        ('{"grade": 1e999}', "the number 1e999 is too large"),
+        ('{"grade": 4' + "4" * 308 + "}", "a number of 309 digits"),
+        ('{"grade": 4' + "4" * 4300 + "}", "a number of 4,301 digits"),
+        ("[" * 100_000, "nested deeper than 100 levels"),
+        ('{"grade": ' + '{"a":' * 5000 + "4" + "}" * 5001, "nested deeper than 100 levels"),
+        ('{"grade": 1, "grade": 5}', "the key 'grade' stands twice"),
         ('{"reason": "切れ', "not a JSON object"),
     ],
 )
@@ -71,6 +75,7 @@ def test_a_rating(text: str, rating: float) -> None:
         ("[[11]]", "11 is outside"),
         ("[[評価]]", "no rating"),
         ("[[-5]]", "no rating"),
+        ("[[%s]]" % ("9" * 400), "no rating"),
     ],
 )
 def test_no_rating_and_why(text: str, why: str) -> None:
@@ -80,7 +85,21 @@ def test_no_rating_and_why(text: str, why: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "score"),
-    [("1", 1.0), ("比べた。\n２\n\n", 0.0), ("回答1も2も同じ。\n3", 0.5), ("アシスタント1の回答を選びます。", 1.0), ("①", 1.0), ("x\r\n1", 1.0)],
+    [
+        ("1", 1.0),
+        ("比べた。\n２\n\n", 0.0),
+        ("回答1も2も同じ。\n3", 0.5),
+        ("アシスタント1の回答を選びます。", 1.0),
+        ("①", 1.0),
+        ("x\r\n1", 1.0),
+        ("最終的な評価：２", 0.0),
+        ("**3**", 0.5),
+        ("「1」です。", 1.0),
+        ("[2]", 0.0),
+        ("アシスタント2です", 0.0),
+        ("結論: 3\n\n", 0.5),
+        ("(1)", 1.0),
+    ],
 )
 def test_a_choice(text: str, score: float) -> None:
     assert last_line_choice(text) == score
@@ -90,16 +109,48 @@ def test_a_choice(text: str, score: float) -> None:
     ("text", "why"),
     [
         ("", "an empty answer"),
-        ("1\n良い", "names no number"),
-        ("1か2", "names 1 and 2"),
-        ("12", "names 12"),
-        ("4", "names 4, not one of"),
+        ("1\n良い", 'the last line is "良い", not one of 1, 2 and 3 alone'),
+        ("1か2", "not one of 1, 2 and 3 alone"),
+        ("12", "not one of"),
+        ("4", "not one of"),
+        ("2つの回答は同等であり、引き分けとします。", "not one of"),
+        ("この2点を踏まえ、最初のアシスタントの回答を選びます", "not one of"),
+        ("アシスタント1は誤りが多いため選べません", "not one of"),
+        ("両者とも3点", "not one of"),
+        ("アシスタント3", "not one of"),
+        ("3点です", "not one of"),
         ("\n \n", "an empty answer"),
     ],
 )
 def test_no_choice_and_why(text: str, why: str) -> None:
     with pytest.raises(VerdictError, match=why):
         last_line_choice(text)
+
+
+THOUGHTS = [
+    '<think>\n1点か、{"grade": 1}か。\n</think>\n\n%s',
+    "1点か、[[1]]か。\n</think>\n%s",  # the chat template of DeepSeek-R1 writes the opening mark
+    "<thinking>3</thinking>%s",
+    "[THINK]2[/THINK]\n%s",
+    "<|channel|>analysis<|message|>2<|end|><|start|>assistant<|channel|>final<|message|>%s",
+]
+
+
+@pytest.mark.parametrize("thought", THOUGHTS)
+@pytest.mark.parametrize(("form", "text", "score"), [("json_grade", '{"grade": 4}', 4), ("bracketed_rating", "[[4]]", 4), ("last_line_choice", "1", 1.0)])
+def test_the_verdict_stands_behind_the_thought(thought: str, form: str, text: str, score: float) -> None:
+    assert parse_verdict(form, thought % text, (1, 10)) == score
+
+
+@pytest.mark.parametrize("text", ["<think>\n1", "[THINK] [[4]]", '<think>{"grade": 4}', "<|channel|>analysis<|message|>[[4]]"])
+def test_a_thought_without_an_end_holds_no_verdict(text: str) -> None:
+    for form in ("json_grade", "bracketed_rating", "last_line_choice"):
+        with pytest.raises(VerdictError, match="does not end"):
+            parse_verdict(form, text, (1, 10))
+
+
+def test_a_mark_of_a_thought_within_an_answer_is_text() -> None:
+    assert parse_verdict("json_grade", '{"reason": "<think>と</think>がある", "grade": 3}', (1, 5)) == 3
 
 
 @examples(300)

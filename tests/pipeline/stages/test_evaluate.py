@@ -18,6 +18,7 @@ from jp_adapt.pipeline.stages.context import Context
 from jp_adapt.pipeline.stages.evaluate import run_evaluate
 from jp_adapt.recipe.load import load_recipe
 from jp_adapt.recipe.schema import EvaluateStage
+from jp_adapt.report.run_summary import StageEvaluation
 from tests.benchmark_files import write_benchmark_files
 
 RECIPE = """\
@@ -67,13 +68,14 @@ def test_benchmarks_go_through_eval(pico: Path, here: Path) -> None:
     stage, context, run = prepared(here, pico)
     run_evaluate(stage, context, run.stage("eval"))
     final = run.stage("eval").final
-    scores: dict[str, Any] = json.loads((final / "scores.json").read_text(encoding="utf-8"))
-    jnli, mgsm = scores["benchmarks"]
-    assert (jnli["name"], mgsm["name"]) == ("ja/jnli@stability-0.3/1-shot/accuracy", "ja/mgsm-ja@stability-0.3/1-shot/harness_number_match")
-    assert jnli["items"] == 3
-    assert jnli["base"]["value"] == jnli["adapted"]["value"]
-    assert jnli["difference"]["value"] == 0
-    assert (jnli["p"], jnli["test"]) == (1.0, "McNemar, exact")
+    jnli, mgsm = StageEvaluation.read(final / "evaluation.json").benchmarks
+    assert (jnli.name, mgsm.name) == ("ja/jnli@stability-0.3/1-shot/accuracy", "ja/mgsm-ja@stability-0.3/1-shot/harness_number_match")
+    assert jnli.items == 3
+    assert jnli.base is not None
+    assert jnli.base == jnli.adapted
+    assert jnli.comparison is not None
+    assert (jnli.comparison.difference, jnli.comparison.p, jnli.comparison.test) == (0, 1.0, "McNemar, exact")
+    assert jnli.comparison.verdict == "no verdict: 3 items are too few; 30 are needed"
     for role in ("base", "adapted"):
         assert len(list(read_outputs(final / role))) == 6
         assert (final / role / "index.html").is_file()
@@ -89,8 +91,8 @@ def test_a_prepared_corpus_brings_its_overlap(pico: Path, here: Path) -> None:
     assert base.touched is None, "the base did not train on it"
     assert adapted.touched is not None
     assert adapted.touched.items == 3
-    scores = json.loads((run.stage("eval").final / "scores.json").read_text(encoding="utf-8"))
-    assert "adapted: contamination: 3 of 3 items stand in the training corpus; see their scores apart" in scores["benchmarks"][0]["warnings"]
+    warnings = StageEvaluation.read(run.stage("eval").final / "evaluation.json").benchmarks[0].warnings
+    assert "adapted: contamination: 3 of 3 items stand in the training corpus; see their scores apart" in warnings
 
 
 def test_a_stopped_stage_goes_on_behind_what_is_finished(pico: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

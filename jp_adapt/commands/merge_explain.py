@@ -1,0 +1,74 @@
+"""`jp-adapt merge explain`: of which models a model was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jp_adapt.core.errors import UsageError
+from jp_adapt.core.progress import progress
+
+if TYPE_CHECKING:
+    from jp_adapt.merging.explain import Estimate, Explanation
+
+
+def explain_model(model: Path, parents: Mapping[str, Path]) -> Explanation:
+    """Estimate from weights alone which of the model folders `parents` made the model, with which coefficients, in each layer.
+
+    Raises:
+        InputError: a folder holds no model, or the parents cannot be told apart.
+    """
+    from jp_adapt.merging.checkpoint import FolderWeights
+    from jp_adapt.merging.explain import explain_merge
+
+    weights = FolderWeights(model)
+    with progress("reading", len(weights.tensors)) as advance:
+        return explain_merge(weights, {name: FolderWeights(path) for name, path in parents.items()}, advance)
+
+
+def named_folders(given: list[str]) -> dict[str, Path]:
+    """NAME=PATH, or PATH with the folder's name. UsageError where two have one name."""
+    found: dict[str, Path] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        folder = Path(path if equals else text)
+        name = name if equals else folder.resolve().name
+        if name in found:
+            raise UsageError(f"two parents are called '{name}'; give them names: A={found[name]} B={folder}")
+        found[name] = folder
+    return found
+
+
+def explanation_lines(explanation: Explanation, base: str | None) -> list[str]:
+    """What was estimated, for a terminal: one line a parent, one line a layer.
+
+    Args:
+        base: the parent that is meant to be the base of a task arithmetic: the coefficients of the others are its weights.
+    """
+    whole, names = explanation.whole, explanation.parents
+    width = max(map(len, [*names, "layer"]))
+    lines = [f"{'parent':<{width}}  coefficient"]
+    lines += [f"{name:<{width}}  {whole.coefficients.get(name, float('nan')):+.4f} ± {explanation.errors.get(name, float('nan')):.4f}" for name in names]
+    lines += [f"sum {sum(whole.coefficients.values()):.4f}; {_unexplained(whole)}"]
+    if base is not None and base in names:
+        weights = ", ".join(f"{name} {whole.coefficients[name]:.4f}" for name in names if name != base)
+        lines += [f"as task arithmetic on '{base}': weights {weights}"]
+    lines += ["", f"{'layer':<{width}}  " + "  ".join(f"{name:>9}" for name in names) + "  unexplained"]
+    for layer, estimate in explanation.layers.items():
+        label = "outside" if layer is None else str(layer)
+        values = "  ".join(f"{estimate.coefficients[name]:>9.4f}" if name in estimate.coefficients else f"{'–':>9}" for name in names)
+        rest = "–" if estimate.unexplained is None else f"{estimate.unexplained:.2g}"
+        lines.append(f"{label:<{width}}  {values}  {rest}")
+    if explanation.left_out:
+        lines.append(f"not compared, since not all models have them in one shape: {', '.join(explanation.left_out)}")
+    return lines
+
+
+def _unexplained(estimate: Estimate) -> str:
+    rest = estimate.unexplained
+    if rest is None:
+        return "the parents do not differ"
+    if rest < 0.01:
+        return f"a mixture of these explains the model (unexplained: {rest:.2g} of the parents' spread)"
+    return f"no mixture alone explains the model (unexplained: {rest:.2g} of the parents' spread): a method that selects elements, training, or other parents"

@@ -1,0 +1,52 @@
+"""A folder belongs to one piece of work. What differs from it is named, and nothing of other work is touched."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jp_adapt.core.errors import RunFolderError
+
+MAX_TOLD = 12  # differing keys that an error lists
+MAX_VALUE = 80  # characters of a value that it shows
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def refuse_other_work(folder: Path, recorded: Mapping[str, Any], identity: Mapping[str, Any], what: str, way_out: str = "give another --out") -> None:
+    """Refuse to go on in a folder of other work.
+
+    Args:
+        recorded: identity of the work that the folder holds, as it was written.
+        identity: of the work that wants the folder.
+        what: the kind of work, as in "the folder holds another `what`".
+
+    Raises:
+        RunFolderError: they differ. It names the keys with both values (hashes are not shown), and the way out.
+    """
+    found = list(_differences(recorded, json.loads(json.dumps(identity))))
+    if found:
+        lines = [f"  {key}{_values(old, new)}" for key, old, new in found[:MAX_TOLD]]
+        lines += [f"  and {len(found) - MAX_TOLD} more"] if len(found) > MAX_TOLD else []
+        raise RunFolderError(f"{folder}: holds another {what}; these settings differ:\n" + "\n".join(lines) + f"\n{way_out[0].upper()}{way_out[1:]}")
+
+
+def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """(dotted key, old value, new value) of every leaf that differs."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in sorted(old.keys() | new.keys()):
+            yield from _differences(old.get(name), new.get(name), f"{key}.{name}" if key else name)
+    elif old != new:
+        yield key, old, new
+
+
+def _values(old: Any, new: Any) -> str:
+    hashes = all(value is None or (isinstance(value, str) and _HASH.fullmatch(value)) for value in (old, new))
+    return "" if hashes else f": {_short(old)} there, {_short(new)} now"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}..."

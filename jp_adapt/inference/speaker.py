@@ -1,0 +1,178 @@
+"""A model that answers in a conversation, piece by piece as it is written: a folder in transformers, or a server with OpenAI's chat interface."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import httpx2
+
+from jp_adapt.core.errors import InputError, JpAdaptError
+from jp_adapt.inference.text_side import TextSide, text_side
+
+Messages = Sequence[dict[str, str]]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is drawn. A temperature of 0 takes the most likely one; `top_k` 0 and `top_p` 1 leave all tokens in."""
+
+    temperature: float = 0.7
+    top_p: float = 0.95
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    max_tokens: int = 512
+    seed: int | None = None
+
+
+class Speaker(Protocol):
+    """Answers conversations."""
+
+    def reply(self, messages: Messages, sampling: Sampling) -> Iterator[str]:
+        """The answer to the last message in pieces. InputError for a conversation that the model cannot take."""
+        ...
+
+
+class FolderSpeaker:
+    """A model folder in transformers, on the GPU where there is one, asked in its own chat template."""
+
+    def __init__(self, folder: Path, dtype: str = "auto") -> None:
+        import torch
+        from transformers import AutoModelForCausalLM
+
+        from jp_adapt.model.causal import resolve_precision
+
+        self.side: TextSide = text_side(folder)
+        try:
+            model = AutoModelForCausalLM.from_pretrained(folder, dtype=resolve_precision(dtype), use_safetensors=True, trust_remote_code=False)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise InputError(f"{folder}: no model that transformers can load ({error})") from error
+        self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+
+    def reply(self, messages: Messages, sampling: Sampling) -> Iterator[str]:
+        import torch
+
+        tokenizer = self.side.tokenizer.runtime
+        ids = self._prompt(messages, sampling)
+        settings: dict[str, Any] = {
+            "max_new_tokens": sampling.max_tokens,
+            "repetition_penalty": sampling.repetition_penalty,
+            "do_sample": sampling.temperature > 0,
+        }
+        if sampling.temperature > 0:
+            settings |= {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
+        if sampling.seed is not None:
+            torch.manual_seed(sampling.seed)
+        stops = list(self.side.stop_ids)
+        streamer = _Streamer()
+
+        def work() -> None:
+            try:
+                prompt = torch.tensor([ids], device=self.model.device)
+                self.model.generate(prompt, attention_mask=torch.ones_like(prompt), eos_token_id=stops, pad_token_id=stops[0], streamer=streamer, **settings)
+            except BaseException as error:  # told where the answer is read
+                streamer.put_error(error)
+
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        yield from decoded_pieces((token for token in streamer if token not in self.side.stop_ids), lambda new: str(tokenizer.decode(new)))
+        thread.join()
+
+    def _prompt(self, messages: Messages, sampling: Sampling) -> list[int]:
+        text = self.side.chat.render_messages(messages, prompt=True)
+        ids = list(self.side.tokenizer.runtime.encode(text, add_special_tokens=False).ids)
+        positions = self.side.positions
+        if positions is not None and len(ids) + sampling.max_tokens > positions:
+            with_answer = f"and with {sampling.max_tokens:,} of the answer it is longer than the model's {positions:,}"
+            raise InputError(f"the conversation has {len(ids):,} tokens, {with_answer}")
+        return ids
+
+
+class _Streamer:
+    """What `generate` of transformers puts its tokens into, prompt first; iterating gives those of the answer."""
+
+    def __init__(self) -> None:
+        self._queue: queue.Queue[list[int] | BaseException | None] = queue.Queue()
+        self._begun = False
+
+    def put(self, value: Any) -> None:
+        if self._begun:
+            self._queue.put([int(token) for token in value.reshape(-1)])
+        self._begun = True
+
+    def end(self) -> None:
+        self._queue.put(None)
+
+    def put_error(self, error: BaseException) -> None:
+        self._queue.put(error)
+
+    def __iter__(self) -> Iterator[int]:
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield from item
+
+
+def decoded_pieces(ids: Iterator[int], decode: Any) -> Iterator[str]:
+    """The text of tokens as it grows; a character whose bytes are spread over several tokens comes when it is whole."""
+    seen: list[int] = []
+    told = ""
+    for token in ids:
+        seen.append(token)
+        text = decode(seen)
+        if text.endswith("\ufffd"):
+            continue
+        yield text[len(told) :]
+        told = text
+    rest = decode(seen)[len(told) :] if seen else ""
+    if rest:
+        yield rest
+
+
+class ServerSpeaker:
+    """A server with OpenAI's chat interface at `address` (http://host:port), which has the model's template."""
+
+    def __init__(self, address: str) -> None:
+        self.client = httpx2.Client(base_url=address, timeout=httpx2.Timeout(600))
+
+    def reply(self, messages: Messages, sampling: Sampling) -> Iterator[str]:
+        body: dict[str, Any] = {
+            "messages": list(messages),
+            "stream": True,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "max_tokens": sampling.max_tokens,
+            "top_k": sampling.top_k,
+            "min_p": 0.0,
+            "repeat_penalty": sampling.repetition_penalty,
+        }
+        if sampling.seed is not None:
+            body["seed"] = sampling.seed
+        try:
+            with self.client.stream("POST", "/v1/chat/completions", json=body) as answer:
+                if answer.is_error:
+                    raise InputError(f"the server refuses the conversation ({_reason(answer.read())})")
+                for line in answer.iter_lines():
+                    if line.startswith("data: ") and line != "data: [DONE]":
+                        yield _delta(json.loads(line.removeprefix("data: ")))
+        except httpx2.HTTPError as error:
+            raise JpAdaptError(f"the server stopped answering ({type(error).__name__})") from error
+
+
+def _delta(event: dict[str, Any]) -> str:
+    if "error" in event:
+        raise JpAdaptError(f"the server stopped answering ({_reason(json.dumps(event).encode())})")
+    choices = event.get("choices") or [{}]
+    return str(choices[0].get("delta", {}).get("content") or "")
+
+
+def _reason(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return body[:200].decode("utf-8", errors="replace")

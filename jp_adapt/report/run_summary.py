@@ -1,0 +1,271 @@
+"""The figures of a run as typed documents: what an evaluate stage measured (evaluation.json), and the summary of the whole run (summary.json)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from jp_adapt.core.documents import Document, Tabular
+from jp_adapt.evaluation.compare import BenchmarkComparison
+from jp_adapt.tokenizer.measure import Chip
+
+EVALUATION, SUMMARY = "evaluation.json", "summary.json"
+Interval = tuple[float, float]
+Role = Literal["base", "adapted"]
+ROLES: tuple[Role, Role] = ("base", "adapted")  # the first model is the one that the second is compared with
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A model that was measured."""
+
+    name: str
+    vocab_size: int | None = None
+    parameters: int | None = None
+
+
+@dataclass(frozen=True)
+class TextFigures:
+    """One model on one held-out text."""
+
+    tokens: int
+    chars_per_token: float
+    tokens_per_word: float | None
+    bits_per_char: float
+    bits_per_byte: float
+    bits_per_end: float | None = None
+
+
+@dataclass(frozen=True)
+class BitsDifference:
+    """Adapted minus base in bits per character, with the 95 % interval of the paired difference."""
+
+    bits_per_char: float
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class HeldOutText:
+    """A held-out text with the figures of the models that were measured on it."""
+
+    id: str
+    language: str
+    documents: int
+    chars: int
+    bytes: int
+    base: TextFigures | None = None
+    adapted: TextFigures | None = None
+    difference: BitsDifference | None = None
+
+
+@dataclass(frozen=True)
+class BenchmarkSide:
+    """One model's primary metric, as a share of a perfect score."""
+
+    value: float | None
+    interval: Interval | None = None
+    moved_boundaries: int = 0
+    truncated_items: int = 0
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """A benchmark of the evaluate stage. `comparison` is what `evaluation/compare` says of the two models, in the metric's own unit, and `perfect` the best
+    value in that unit."""
+
+    id: str
+    name: str
+    title: str
+    version: str
+    licence: str
+    sha256: dict[str, str]
+    metric: str
+    items: int
+    chance: float | None
+    perfect: float = 1.0
+    warnings: list[str] = field(default_factory=list)
+    base: BenchmarkSide | None = None
+    adapted: BenchmarkSide | None = None
+    comparison: BenchmarkComparison | None = None
+
+
+@dataclass(frozen=True)
+class SegmentedSentence:
+    """A sentence as the tokens of each model; empty for one that was not measured."""
+
+    text: str
+    base: list[Chip] = field(default_factory=list)
+    adapted: list[Chip] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class SampleText:
+    """What each model wrote after a prompt."""
+
+    prompt: str
+    base: str | None = None
+    adapted: str | None = None
+
+
+@dataclass(frozen=True)
+class StageEvaluation(Document):
+    """All that an evaluate stage measured: evaluation.json in its folder. The results of `jp-adapt eval` lie beside it, a folder for each model."""
+
+    WHAT: ClassVar[str] = "the figures of an evaluate stage"
+    WAY_OUT: ClassVar[str] = "measure again with `jp-adapt run ... --from ID`, the id of the stage; what lies there is kept"
+    FORMAT: ClassVar[int] = 2
+
+    models: dict[str, ModelFacts] = field(default_factory=dict)
+    texts: list[HeldOutText] = field(default_factory=list)
+    benchmarks: list[BenchmarkResult] = field(default_factory=list)
+    tests: int = 0  # over which the p values are corrected
+    segmentation: list[SegmentedSentence] = field(default_factory=list)
+    samples: list[SampleText] = field(default_factory=list)
+    format: Literal[2] = 2
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A figure before and after."""
+
+    base: float | None = None
+    adapted: float | None = None
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The three figures that a run is judged by."""
+
+    chars_per_token: Figures = Figures()
+    bits_per_char_ja: Figures = Figures()
+    bits_per_byte_en: Figures = Figures()
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the run is."""
+
+    name: str
+    title: str
+    created: str
+    jp_adapt: str
+    seed: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True)
+class StepFigures:
+    """One step of a training stage; None for a figure that was not measured, or is no number."""
+
+    step: int
+    tokens: int
+    elapsed_s: float | None = None
+    lr: float | None = None
+    grad_norm: float | None = None
+    loss_nats_per_token: float | None = None
+    loss_bits_per_char: float | None = None
+
+
+@dataclass(frozen=True)
+class HeldOutFigures:
+    """Held-out text at one step."""
+
+    step: int
+    tokens: int
+    bits_per_char_ja: float | None = None
+    bits_per_byte_en: float | None = None
+
+
+@dataclass(frozen=True)
+class TrainingCurve:
+    """The steps and held-out figures of a training stage: of the texts `heldout_ja` and `heldout_en`, the first `heldout_chars` characters of each. `done` says
+    whether the stage is finished."""
+
+    stage: str
+    kind: str
+    steps: list[StepFigures] = field(default_factory=list)
+    heldout: list[HeldOutFigures] = field(default_factory=list)
+    heldout_ja: str | None = None
+    heldout_en: str | None = None
+    heldout_chars: int | None = None
+    done: bool = True
+
+
+@dataclass(frozen=True)
+class NewToken:
+    """A new token with its count in the corpus."""
+
+    token: str
+    count: int
+
+
+@dataclass(frozen=True)
+class AddedTokens:
+    """What a tokenizer stage added: new tokens by script, the most used ones, and the criteria, each of which must be 0."""
+
+    new_tokens: int
+    by_script: dict[str, int]
+    examples: list[NewToken]
+    criteria: dict[str, int]
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that the run read."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class StageFacts:
+    """A finished stage. `pages`: reports that it wrote, relative to the run folder."""
+
+    id: str
+    kind: str
+    elapsed_s: float | None
+    fingerprint: str
+    peak_memory_bytes: int | None
+    pages: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where everything came from, and the commands that repeat the run."""
+
+    base: dict[str, Any]
+    inputs: list[InputFile]
+    env: dict[str, Any]
+    stages: list[StageFacts]
+    repeat: list[str]
+
+
+@dataclass(frozen=True)
+class RunSummary(Document, Tabular):
+    """Every figure of a run: report/summary.json. `waiting` names the stages that are not finished."""
+
+    WHAT: ClassVar[str] = "the summary of a run"
+    WAY_OUT: ClassVar[str] = "write it again with `jp-adapt report RUN`"
+    FORMAT: ClassVar[int] = 2
+
+    headline: Headline
+    run: RunFacts
+    evaluation: StageEvaluation
+    training: list[TrainingCurve]
+    tokenizer: AddedTokens | None
+    provenance: Provenance
+    waiting: list[str] = field(default_factory=list)
+    format: Literal[2] = 2
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row for each step of each training stage: its losses, and the held-out figures where they were measured."""
+        found = []
+        for curve in self.training:
+            heldout = {entry.step: entry for entry in curve.heldout}
+            steps = {entry.step: entry for entry in curve.steps}
+            for step in sorted(heldout.keys() | steps.keys()):
+                row: dict[str, Any] = {"run": self.run.name, "stage": curve.stage, "step": step}
+                row |= vars(steps.get(step) or StepFigures(step, heldout[step].tokens)) | vars(heldout.get(step) or HeldOutFigures(step, steps[step].tokens))
+                found.append(row)
+        return found

@@ -1,0 +1,53 @@
+"""Numbers on the command line: within bounds, or told as wrong usage."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+import pytest
+
+from jp_adapt.cli.arguments import LARGEST, MOST_PROCESSES, amount, positive, processes
+from jp_adapt.cli.main import main
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [(positive, "1", 1), (positive, str(LARGEST), LARGEST), (processes, str(MOST_PROCESSES), MOST_PROCESSES), (amount, "0", 0.0), (amount, "1e-3", 0.001)],
+)
+def test_what_is_a_number(kind: Callable[[str], float], text: str, value: float) -> None:
+    assert kind(text) == value
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "", "x", "²", "1.5", "9" * 20, "9" * 5_000, "inf", "nan", "1_0" * 9, str(LARGEST + 1)])
+def test_what_is_none(text: str) -> None:
+    for kind in (positive, processes):
+        with pytest.raises(argparse.ArgumentTypeError):
+            kind(text)
+
+
+@pytest.mark.parametrize("text", ["-1", "", "x", "inf", "nan", "1e400", "9" * 5_000, "1e308"])
+def test_what_is_no_amount(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        amount(text)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["corpus", "prepare", "quickstart-corpus", "--out", "o", "--processes", "9" * 20],
+        ["run", "quickstart", "--processes", "100000"],
+        ["eval", "m", "--limit", "9" * 400],
+        ["tokenizer", "extend", "--base", "b", "--corpus", "c", "--out", "o", "--new-tokens", "9" * 20],
+        ["tokenizer", "extend", "--base", "b", "--corpus", "c", "--out", "o", "--new-tokens", "1", "--weights", "1e308"],
+        ["judge", "a", "--benchmark", "ja/rakuda", "--price-in", "1e400"],
+        ["plan", "quickstart", "--price", "nan"],
+        ["launch", "quickstart", "--slurm", "--nodes", "9" * 30],
+    ],
+    ids=lambda value: " ".join(value)[:40],
+)
+def test_a_number_far_too_large_is_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert capsys.readouterr().err.startswith("error: argument --")
