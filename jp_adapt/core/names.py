@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
+
+
+def model_name(folder: Path) -> str:
+    """What the model in a folder is called: by the folder's name, or, where a stage made it (runs/mine/stages/model/final), by run and stage: mine/model."""
+    parts = folder.resolve().parts
+    return f"{parts[-4]}/{parts[-2]}" if len(parts) > 4 and parts[-1] == "final" and parts[-3] == "stages" else parts[-1]
 
 
 def distinct_tails(paths: Sequence[str]) -> list[str]:

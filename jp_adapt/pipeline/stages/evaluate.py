@@ -132,7 +132,7 @@ def _overlap(name: str, context: Context, path: Path) -> Path | None:
 
 def _model_name(name: str, context: Context) -> str:
     if name != "base":
-        return name
+        return f"{context.recipe.name}/{name}"
     base = context.recipe.base
     return Path(base.file or base.path or base.model or name).stem
 
