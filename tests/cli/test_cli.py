@@ -199,9 +199,10 @@ def test_status_of_a_run_in_the_middle(tmp_path: Path, capsys: pytest.CaptureFix
     folder = _run_folder(tmp_path / "run")
     assert main(["status", str(folder)]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "tok          tokenizer  done     3 s",
-        "rows         rows       begun    step 2",
-        "model        export     waiting",
+        "stage  kind       state    time",
+        "tok    tokenizer  done     3 s",
+        "rows   rows       begun    step 2",
+        "model  export     waiting",
     ]
     assert main(["status", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[1] == {"id": "rows", "kind": "rows", "state": "begun", "step": 2, "elapsed_s": None}
