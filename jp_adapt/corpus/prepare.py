@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from jp_adapt.corpus.parts import Task, Work, do_tasks, iter_parts, part_file
 from jp_adapt.corpus.shards import FORMAT
 from jp_adapt.corpus.steps import Document
 
+MAX_NAME_BYTES = 255  # of a file or folder, on every system that is common
 MAX_PROBLEMS = 20  # named of each source; all are counted
 MOVE = "give another --out, or move it away"
 
@@ -66,7 +68,7 @@ def prepare_corpus(
         InputError: a document cannot be read and its source does not skip such, or nothing is left after the steps.
         JpAdaptError: a step failed, a process was killed, or the disk is full; what is finished stays in the .partial folder.
     """
-    partial = out.with_name(f"{out.name}.partial")
+    partial = partial_folder(out)
     done = _finished(out, identity)
     if done is not None:
         if (partial / "identity.json").is_file() and read_json(partial / "identity.json") == identity:
@@ -90,6 +92,17 @@ def prepare_corpus(
                 (target / name).write_text(text, encoding="utf-8")
         shutil.rmtree(partial)
     return report
+
+
+def partial_folder(out: Path) -> Path:
+    """Where the unfinished work on a corpus in `out` lies. UsageError where no folder beside `out` can have such a name."""
+    out = out if out.name not in ("", "..") else out.resolve()
+    partial = out.with_name(f"{out.name}.partial") if out.name else None
+    if partial is None:
+        raise UsageError(f"{out}: is no folder that a corpus can be made as; give the name of a new one with --out")
+    if len(os.fsencode(partial.name)) > MAX_NAME_BYTES:
+        raise UsageError(f"{out.name[:20]}...: a name of {len(os.fsencode(out.name))} bytes, and with '.partial' at most {MAX_NAME_BYTES} are allowed; shorten it")
+    return partial
 
 
 def do_units(

@@ -307,6 +307,23 @@ def test_another_corpus_is_never_touched(tmp_path: Path) -> None:
         prepare(tmp_path / "mine", texts)
 
 
+def test_a_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for out, message in (
+        (Path(), "exists already and is no prepared corpus"),
+        (Path(".."), "exists already and is no prepared corpus"),
+        (Path("/"), "is no folder that a corpus can be made as"),
+        (Path("a" * 255), "a name of 255 bytes, and with '.partial' at most 255 are allowed; shorten it"),
+        (Path("名" * 83), "a name of 249 bytes"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            prepare(out, corpus())
+    assert not list(tmp_path.iterdir())
+    prepare(Path("名" * 82), corpus(4))
+    monkeypatch.chdir("名" * 82)
+    assert prepare(Path(), corpus(4)) == CorpusFigures.read(Path("report.json")), "the corpus that one stands in"
+
+
 def test_a_source_that_refuses_stops_and_one_that_skips_counts(tmp_path: Path) -> None:
     def read(on_error: OnError) -> Iterator[tuple[str, str]]:
         yield "x:1", "a"
