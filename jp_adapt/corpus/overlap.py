@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json_lines
+from jp_adapt.corpus.steps import StepCounts
 
 
-def overlap_lines(steps: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> str:
+def overlap_lines(steps: Mapping[str, Mapping[str, StepCounts]]) -> str:
     """The table as lines, from what the steps of a corpus counted: each benchmark item that a document held, and the largest share of it in one document."""
     shares: dict[str, float] = {}
     for counts in (counts for sources in steps.values() for counts in sources.values()):
-        for item, (_, share) in counts["matches"].items():
+        for item, (_, share) in counts.matches.items():
             shares[item] = max(share, shares.get(item, 0.0))
     lines = []
     for key, share in sorted(shares.items()):

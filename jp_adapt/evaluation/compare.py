@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.core.documents import Tabular
 from jp_adapt.core.errors import InputError
+from jp_adapt.core.names import distinct_tails
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.results import BenchmarkScore, Output, Scores, read_outputs, read_scores
@@ -156,15 +157,8 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
     """Result folders, each under a name of its own: where two models have the same, as much of the path stands behind it as tells them apart."""
     runs = [load_run(path) for path in paths]
     counts = Counter(run.name for run in runs)
-    return [replace(run, label=f"{run.name} ({_tail(run.path, paths)})") if counts[run.name] > 1 else run for run in runs]
-
-
-def _tail(path: Path, paths: Sequence[Path]) -> str:
-    """The shortest end of a path that no other of the paths has."""
-    others = [other.resolve().parts for other in paths if other.resolve() != path.resolve()]
-    parts = path.resolve().parts
-    length = next((n for n in range(1, len(parts)) if all(other[-n:] != parts[-n:] for other in others)), len(parts))
-    return "/".join(parts[-length:])
+    tails = distinct_tails([str(run.path.resolve()) for run in runs])
+    return [replace(run, label=f"{run.name} ({tail})") if counts[run.name] > 1 else run for run, tail in zip(runs, tails, strict=True)]
 
 
 def compare_scores(first: str | Path, *others: str | Path, seed: int = 0) -> Comparison:
@@ -314,15 +308,14 @@ def _whole_set(ours: Sequence[Output], theirs: Sequence[Output], name: str, seed
     observed = float(differences(everyone, everyone + size)[0])
     if np.isnan(observed):
         return None
-    drawn = generator.integers(0, size, (RESAMPLES, size))
+    spread = statistics.bootstrap(lambda drawn: differences(drawn, drawn + size), [size], generator, RESAMPLES)
+    if spread.interval is None or spread.stderr is None:
+        return None
     flips = generator.integers(0, 2, (RESAMPLES, size)) * size
-    known = differences(drawn, drawn + size)
-    known = np.sort(known[~np.isnan(known)])
     reached = int((np.abs(differences(everyone + flips, everyone + size - flips)) >= abs(observed) - 1e-12).sum())
-    ends = float(known[round(0.025 * (len(known) - 1))]), float(known[round(0.975 * (len(known) - 1))])
-    detectable = (statistics.Z95 + statistics.Z80) * float(np.std(known))
+    detectable = (statistics.Z95 + statistics.Z80) * spread.stderr
     a, b = (float(labels.resampled(name, answers, [*gold, *gold], side)[0]) for side in (everyone, everyone + size))
-    return Difference(a, b, observed, ends, "answers swapped at random", (reached + 1) / (RESAMPLES + 1), detectable)
+    return Difference(a, b, observed, spread.interval, "answers swapped at random", (reached + 1) / (RESAMPLES + 1), detectable)
 
 
 def _whole_of(metric: str) -> str | None:

@@ -20,7 +20,6 @@ from jp_adapt.evaluation.lm_eval_scores import SCORING
 from jp_adapt.evaluation.prompts import Prompt, build_prompts
 from jp_adapt.inference.token_backend import MAX_TOKENS_PER_CHAR
 
-
 CHOSEN = ("multiple_choice", "acceptability")
 # A task is of no model: what stands before a text, and where a choice begins, is lm-eval's own.
 STARTS: dict[Start, str] = {

@@ -62,7 +62,7 @@ def score_texts(
     requests = [Request([prefix, *ids]) for ids in encoded]
     if end is not None:  # the same ids again, so that nothing more is computed for them
         requests += [Request([prefix, *ids], max(1, len(ids))) for ids in encoded]
-    nats = log_likelihoods(model, requests, max_tokens=max_tokens, advance=advance, processes=processes)
+    nats = log_likelihoods(model, requests, max_tokens=max_tokens, advance=lambda done, note: advance(min(done, len(encoded)), note), processes=processes)
     bits = [-value / math.log(2) for value in nats]
     return TextScore(
         bits=bits[: len(encoded)],

@@ -84,12 +84,7 @@ class FolderSpeaker:
         thread.join()
 
     def _prompt(self, messages: Messages, sampling: Sampling) -> list[int]:
-        from jinja2.exceptions import TemplateError
-
-        try:
-            text = self.side.chat.render_messages(messages, prompt=True)
-        except (TemplateError, TypeError) as error:
-            raise InputError(f"{self.side.folder}: its chat template refuses the conversation ({error})") from error
+        text = self.side.chat.render_messages(messages, prompt=True)
         ids = list(self.side.tokenizer.runtime.encode(text, add_special_tokens=False).ids)
         positions = self.side.positions
         if positions is not None and len(ids) + sampling.max_tokens > positions:

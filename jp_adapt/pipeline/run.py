@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from jp_adapt.core.environment import environment, peak_memory_bytes
-from jp_adapt.core.errors import UsageError
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import new_folder, refuse_unwritable
 from jp_adapt.core.launch import refuse_accelerates_own, several_processes
 from jp_adapt.core.lock import folder_lock
@@ -22,7 +22,7 @@ from jp_adapt.core.progress import say
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.sources import check_hash, folder_files, gguf_file
 from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer
-from jp_adapt.pipeline.inputs import check_inputs, extends
+from jp_adapt.pipeline.inputs import check_base_chats, check_inputs, extends
 from jp_adapt.pipeline.run_folder import RUN, Identity, RunFolder, RunRecord, now
 from jp_adapt.pipeline.stages.prepared import hashed_file
 from jp_adapt.pipeline.stages.trackers import check_trackers
@@ -120,6 +120,9 @@ def _run_stages(recipe: Recipe, folder: RunFolder, gguf: Path | None, identities
     done: list[str] = []
     base = _run_base(folder, identities["base"], gguf, recipe, done)
     check_base_tokenizer(base, extended=extends(recipe))
+    unseen = recipe.base.path is None and not all(folder.stage(stage.id).done for stage in recipe.stages)  # a base with a path was looked at before
+    if unseen and (problems := check_base_chats(recipe, base)):
+        raise InputError("\n".join(problems))
     for stage in recipe.stages:
         stage_folder = folder.stage(stage.id)
         if stage_folder.done:

@@ -63,6 +63,7 @@ class Source(Part):
         description="chat: a .jsonl of conversations (messages, ShareGPT's conversations, Alpaca's fields); preference: one of prompt, chosen and rejected",
     )
     field: str = Field("text", description="the field of a .jsonl line or a .parquet row that holds the text")
+    ignore: list[str] = Field(default_factory=list, description="fields of chat and preference rows that are notes, whatever they hold, and are not used")
 
     @model_validator(mode="after")
     def _some_text(self) -> Source:

@@ -70,7 +70,8 @@ class BenchmarkSide:
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """A benchmark of the evaluate stage. `comparison` is what `evaluation/compare` says of the two models, in the metric's own unit; `perfect` is its best value."""
+    """A benchmark of the evaluate stage. `comparison` is what `evaluation/compare` says of the two models, in the metric's own unit, and `perfect` the best
+    value in that unit."""
 
     id: str
     name: str

@@ -112,7 +112,7 @@ def _environment(date: str) -> BoundedEnvironment:
         statements = (*STATEMENTS, nodes.Macro, nodes.Break, nodes.Continue)
         purse = PURSE
 
-    day = datetime.strptime(date, DATE_FORMAT)  # noqa: DTZ007 (a day, and no moment)
+    day = datetime.strptime(date, DATE_FORMAT)
 
     def strftime_now(pattern: str) -> str:
         if re.search(r"[0-9]{3}", pattern):

@@ -97,6 +97,11 @@ def words(run: str) -> list[str]:
     return _with_space(run, parts)
 
 
+def reading_of(text: str) -> str:
+    """The reading of a text in katakana, as UniDic has it; what it does not know has none."""
+    return "".join(getattr(node.feature, "kana", None) or "" for _, piece in pieces(text) for node in _tagger("")(piece))
+
+
 def phrases(run: str) -> list[str]:
     """The phrases (bunsetsu) of a run of text: a content word with the particles, endings and punctuation that lean on it; joined they are the run."""
     parts: list[str] = []

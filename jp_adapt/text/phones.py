@@ -49,12 +49,11 @@ def is_phone_number(match: re.Match[str]) -> bool:
         if country:
             return len(digits) in (10, 11) and digits[1] != "0"
         return not (_is_named(match) or any(digits in run for run in _COUNTED) or len(set(digits)) < 3) and _cut(digits) is not None
+    parts: tuple[str, ...]
     if match["a2"]:
-        area, separators = _national(match["a2"], country), [match["s2"]]
-        parts = (area, match["b2"])
+        separators, parts = [match["s2"]], (_national(match["a2"], country), match["b2"])
     else:
-        area, separators = _national(match["a"], country), [match["s"], match["t"]]
-        parts = (area, match["b"], match["c"])
+        separators, parts = [match["s"], match["t"]], (_national(match["a"], country), match["b"], match["c"])
         if all(_SURE.fullmatch(separator) for separator in separators) or (country and all(map(str.isspace, separators))):
             return _closed(match["open"], separators) and is_phone(*parts)
     if not _closed(match["open"] or match["open2"], separators) or _in_a_row(match) or _is_named(match):

@@ -39,7 +39,7 @@ LLAMA_CPP_CHECK = (
     "I've been 'told he's there, 'RE you sure? 'M not sure I'll make it, 'D you like some tea? We'Ve a'lL"
 )
 CONTEXTS = ("", "\n", "a")  # what may stand before a token: no token crosses from them into Japanese
-NOTES = frozenset({"llama_cpp_check_string"})  # said, and no reason to fail: a converter takes the pre-tokenizer's name by hand
+NOTES = frozenset({"llama_cpp_check_string"})  # said, and no reason to fail: `export gguf` names the pre-tokenizer itself
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ def _dead_pieces(model: Any, tokens: Sequence[tuple[int, bytes | None]]) -> list
 
 def _llama_cpp(base: BpeTokenizer, extended: BpeTokenizer) -> Criterion:
     changed = not base.is_sentencepiece and base.encode(LLAMA_CPP_CHECK) != extended.encode(LLAMA_CPP_CHECK)
-    say = ["its ids differ: name the base's pre-tokenizer to llama.cpp's converter by hand"]
+    say = ["its ids differ: llama.cpp's own converter fails; use jp-adapt export gguf"]
     return _criterion("llama_cpp_check_string", "tokenizers", say if changed else [], 1)
 
 

@@ -23,6 +23,7 @@ from jp_adapt.corpus import deduplicate, parts
 from jp_adapt.corpus.assemble import Output
 from jp_adapt.corpus.deduplicate import find_exact_duplicates as find_duplicates
 from jp_adapt.corpus.deduplicate import fingerprint_exact as fingerprint
+from jp_adapt.corpus.figures import CorpusFigures
 from jp_adapt.corpus.lines import OnError
 from jp_adapt.corpus.parts import Work
 from jp_adapt.corpus.prepare import SourceReader, prepare_corpus
@@ -116,7 +117,7 @@ def test_numpy_alone_reads_the_shards(tmp_path: Path) -> None:
 
 def test_every_document_is_accounted_for(tmp_path: Path) -> None:
     texts = corpus()
-    report = json.loads(json.dumps(prepare(tmp_path / "out", texts)))
+    report = json.loads(json.dumps(prepare(tmp_path / "out", texts).as_dict()))
     left = expected(texts)
     for source in report["sources"]:
         name = source["name"]
@@ -155,7 +156,7 @@ def test_near_duplicates_are_looked_for_across_parts_and_sources(tmp_path: Path)
     output = Output(300, deduplicate.find_duplicates, texts=True)
     report = prepare_corpus(tmp_path / "out", readers(texts), work, output, identity=IDENTITY)
     assert list(iter_documents(tmp_path / "out" / "texts.jsonl.zst")) == [text for text, repeats in zip(flat, of.tolist(), strict=True) if repeats < 0]
-    dropped = [report["steps"]["deduplicate"][name]["dropped"] for name in texts]
+    dropped = [report.steps["deduplicate"][name].dropped for name in texts]
     assert [{reason: count for reason, (count, _) in found.items()} for found in dropped] == [
         {"exact duplicate": 1, "near duplicate": 7},
         {"near duplicate": 4},
@@ -257,7 +258,7 @@ def test_a_killed_worker_is_told_and_the_work_goes_on(tmp_path: Path, monkeypatc
         prepare_corpus(tmp_path / "out", readers(texts), work, Output(), identity=IDENTITY, processes=2)
     assert not (tmp_path / "out").exists()
     report = prepare_corpus(tmp_path / "out", readers(texts), work, Output(), identity=IDENTITY, processes=2)
-    assert report["sources"][1]["documents"] == 1
+    assert report.sources[1].documents == 1
 
 
 class KillOnce:
@@ -299,7 +300,7 @@ def test_another_corpus_is_never_touched(tmp_path: Path) -> None:
     work = Work(tuple(texts), (), encode, "<u2", None)
     with pytest.raises(RunFolderError, match=r"out: holds another corpus; these settings differ:\n  recipe: "):
         prepare_corpus(tmp_path / "out", readers(texts), work, Output(), identity={"recipe": "other"})
-    assert prepare(tmp_path / "out", texts) == json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8")), "the same one is done already"
+    assert prepare(tmp_path / "out", texts) == CorpusFigures.read(tmp_path / "out" / "report.json"), "the same one is done already"
     assert content(tmp_path / "out") == before
     (tmp_path / "mine").mkdir()
     with pytest.raises(UsageError, match="mine: exists already and is no prepared corpus"):
@@ -317,10 +318,10 @@ def test_a_source_that_refuses_stops_and_one_that_skips_counts(tmp_path: Path) -
     with pytest.raises(InputError, match=r"source 'x': x:2: broken\. To count such documents and go on: on_error: skip in the source"):
         prepare_corpus(tmp_path / "out", [SourceReader("x", (read,))], work, Output(), identity=IDENTITY)
     report = prepare_corpus(tmp_path / "out", [SourceReader("x", (read,), skip_errors=True)], work, Output(), identity=IDENTITY)
-    problems = report["sources"][0]["problems"]
-    assert problems["count"] == 38
-    assert problems["first"][:2] == ["x:2: broken", "x:3: broken"]
-    assert len(problems["first"]) == 20
+    problems = report.sources[0].problems
+    assert problems.count == 38
+    assert problems.first[:2] == ["x:2: broken", "x:3: broken"]
+    assert len(problems.first) == 20
 
 
 def test_a_corpus_of_which_nothing_is_left_is_an_error(tmp_path: Path) -> None:

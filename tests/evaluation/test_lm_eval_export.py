@@ -155,9 +155,10 @@ def test_log_likelihoods_and_texts_are_those_of_lm_evals_hf(data: Path, tmp_path
         evaluate(folder, tmp_path / profile, benchmarks=benchmarks, data=data, dtype="float32", profile=profile, limit=2)
         export = export_lm_eval(tmp_path / f"out-{profile}", benchmarks=benchmarks, data=data, profile=profile)
         manager = TaskManager(include_path=str(tmp_path / f"out-{profile}"), include_defaults=False)
-        samples = lm_eval.simple_evaluate(model=peer, tasks=export.tasks, task_manager=manager, bootstrap_iters=0, limit=2, log_samples=True)["samples"]
-        theirs = [sample["filtered_resps"] for task in export.tasks for sample in sorted(samples[task], key=lambda sample: sample["doc_id"])]
+        samples = lm_eval.simple_evaluate(model=peer, tasks=export.tasks, task_manager=manager, bootstrap_iters=0, log_samples=True)["samples"]
+        found = [{str(sample["doc"]["id"]): sample["filtered_resps"] for sample in samples[task]} for task in export.tasks]
         ours = list(read_outputs(tmp_path / profile))
+        theirs = [found[place // 2][one.item] for place, one in enumerate(ours)]
         assert len(ours) == len(theirs) == 4
         assert not any(one.moved_boundary or one.truncated_tokens for one in ours[:2])
         nats = [(one.log_likelihoods, [value for value, _ in given]) for one, given in zip(ours[:2], theirs[:2], strict=True)]

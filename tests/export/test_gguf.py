@@ -355,3 +355,13 @@ def test_a_model_of_70b_keeps_its_few_values_finer():
     assert tensor_kind(value, of, tied=False, num_layers=80, grouped=True) == Kind.Q5_K
     assert tensor_kind(value, of, tied=False, num_layers=80, grouped=False) == Kind.Q4_K
     assert tensor_kind(value, FILE_TYPES["Q5_K_M"], tied=False, num_layers=80, grouped=True) == Kind.Q5_K
+
+
+@needs_llama_cpp
+def test_what_a_type_costs_is_said(sp_model, tmp_path):
+    """A random model loses more by Q4_0 than its predictions carry; F16 and Q8_0 are within 2 %."""
+    fine, coarse = export_gguf(sp_model, tmp_path / "model.gguf", ["F16", "Q4_0"])
+    assert not fine.notes
+    assert len(coarse.notes) == 1
+    assert "Q4_0 costs about " in coarse.notes[0]
+    assert "a finer type costs less (docs/serving.md)" in coarse.notes[0]

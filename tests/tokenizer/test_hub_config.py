@@ -83,6 +83,26 @@ def test_a_prefix_space_is_that_of_the_file(tmp_path: Path, file: bool, given: b
 
 
 @pytest.mark.parametrize(
+    ("parts", "given", "written"),
+    [
+        ({"normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": "▁"}]}}, False, True),
+        ({"normalizer": None}, True, False),
+        ({"normalizer": None}, None, None),
+        ({"pre_tokenizer": {"type": "Metaspace", "prepend_scheme": "first"}}, False, True),
+        ({"pre_tokenizer": {"type": "Metaspace", "prepend_scheme": "never"}}, True, False),
+    ],
+)
+def test_a_prefix_space_of_a_sentencepiece_tokenizer_is_that_of_the_file(
+    tmp_path: Path, parts: dict[str, Any], given: bool | None, written: bool | None
+) -> None:
+    """llama.cpp's converter believes the configuration."""
+    spec = spec_of(**parts)
+    spec["model"]["byte_fallback"] = True
+    config = made_of(tmp_path, {"tokenizer_class": "LlamaTokenizer", "add_prefix_space": given}, spec)
+    assert config.fields["add_prefix_space"] is written
+
+
+@pytest.mark.parametrize(
     ("config", "files", "message"),
     [
         ({"eos_token": "<end>"}, {}, "eos_token names '<end>', and tokenizer.json has no such added token"),
@@ -108,6 +128,14 @@ def test_a_padding_token_that_only_the_configuration_knows_is_left_out(tmp_path:
     config = made_of(tmp_path, given, added_tokens={"[PAD]": 32000})
     assert config.conflicts == []
     assert config.fields["pad_token"] is None
+
+
+def test_special_tokens_get_the_name_that_every_version_knows(tmp_path: Path) -> None:
+    given = {"tokenizer_class": "Qwen2Tokenizer", "extra_special_tokens": ["<s>", "</s>"], "additional_special_tokens": ["<s>"]}
+    config = made_of(tmp_path, given)
+    assert "extra_special_tokens" not in config.fields
+    assert config.fields["additional_special_tokens"] == ["<s>", "</s>"]
+    assert made_of(tmp_path, given | {"extra_special_tokens": {"x_token": "<s>"}}).fields["extra_special_tokens"] == {"x_token": "<s>"}
 
 
 def test_an_empty_special_token_is_none(tmp_path: Path) -> None:

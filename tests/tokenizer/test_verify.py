@@ -222,7 +222,7 @@ def test_the_check_string_of_llama_cpp_is_said_and_no_reason_to_fail(small_trio:
     changed = next(c for c in verify_tokenizer(small_trio.base, small_trio.extended) if c.name == "llama_cpp_check_string")
     assert changed.failures == 1
     assert changed.holds
-    assert changed.examples == ["its ids differ: name the base's pre-tokenizer to llama.cpp's converter by hand"], "whole, not cut short"
+    assert changed.examples == ["its ids differ: llama.cpp's own converter fails; use jp-adapt export gguf"], "whole, not cut short"
     kept = next(c for c in verify_tokenizer(small, append_tokens(small, [], [b"\xe3\x81"])) if c.name == "llama_cpp_check_string")
     assert (kept.failures, kept.examples) == (0, [])
     assert next(c for c in verify_tokenizer(sp_trio.base, sp_trio.extended) if c.name == "llama_cpp_check_string").failures == 0
