@@ -1,4 +1,4 @@
-"""Prepare a corpus: sources through steps into token shards, in any number of processes, gone on with after any kill, the same bytes every time."""
+"""Prepare a corpus: sources through steps into token shards, in any number of processes, resumed after any kill, the same bytes every time."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def prepare_corpus(
 ) -> CorpusFigures:
     """Do all parts, then write the folder `out`, whole or not at all: shards, index.json and report.json. The report comes back.
 
-    Unfinished work lies in `out`.partial until then, and the same call goes on from it.
+    Unfinished work lies in `out`.partial until then, and the same call resumes from it.
 
     Args:
         identity: everything that decides the result; work of another identity is never touched.
@@ -161,7 +161,7 @@ def _finished(out: Path, identity: dict[str, Any]) -> CorpusFigures | None:
     if not out.exists():
         return None
     if not (out / "index.json").is_file():
-        raise UsageError(f"{out}: exists already and is no prepared corpus; give another --out")
+        raise UsageError(f"{out}: exists already and is not a prepared corpus; give another --out")
     refuse_other_work(out, read_json(out / "index.json")["identity"], identity, "corpus", MOVE)
     return CorpusFigures.read(out / REPORT)
 
@@ -177,7 +177,7 @@ def _refuse_other_work(partial: Path, identity: dict[str, Any]) -> None:
 def _read(source: SourceReader, read: Read, problems: Problems) -> Iterator[Document]:
     def on_error(error: InputError) -> None:
         if not source.skip_errors:
-            hint = "" if isinstance(error, ShapeError) else ". To count such documents and go on: on_error: skip in the source"
+            hint = "" if isinstance(error, ShapeError) else ". To count such documents and continue: on_error: skip in the source"
             raise InputError(f"source '{source.name}': {error}{hint}") from error
         problems.count += 1
         if len(problems.first) < MAX_PROBLEMS:

@@ -45,7 +45,13 @@ USED = {
     "ShareGPT's system": (SHAREGPT | {"system": "S"}, [SYSTEM, USER, ANSWER]),
     "a system said twice": ({"messages": [SYSTEM, USER, ANSWER], "system": " S "}, [SYSTEM, USER, ANSWER]),
     "weights of SlimOrca": (
-        {"conversations": [{"from": "system", "value": "S", "weight": None}, {"from": "human", "value": "U", "weight": 0.0}, {"from": "gpt", "value": "A", "weight": 1.0}]},
+        {
+            "conversations": [
+                {"from": "system", "value": "S", "weight": None},
+                {"from": "human", "value": "U", "weight": 0.0},
+                {"from": "gpt", "value": "A", "weight": 1.0},
+            ]
+        },
         [SYSTEM, USER, ANSWER],
     ),
     "weight 0 of a message": ({"messages": [*BEFORE, USER, ANSWER | {"weight": 0}]}, [*BEFORE, USER, MUTE]),
@@ -61,7 +67,16 @@ USED = {
     "one text under two names": (turn(thinking="R", reasoning_content="R"), [USER, ANSWER | {"reasoning_content": "R"}]),
     "calls and their results": ({"messages": CALLED, "tools": [TOOL]}, CALLED),
     "arguments as JSON, as OpenAI has them": (
-        {"messages": [USER, {"role": "assistant", "content": None, "tool_calls": [{"type": "function", "function": {"name": "add", "arguments": '{"a": 1, "名": "日本"}'}}]}]},
+        {
+            "messages": [
+                USER,
+                {
+                    "role": "assistant",
+                    "content": None,
+                    "tool_calls": [{"type": "function", "function": {"name": "add", "arguments": '{"a": 1, "名": "日本"}'}}],
+                },
+            ]
+        },
         [USER, {"role": "assistant", "content": "", "tool_calls": [CALL]}],
     ),
     "calls in ShareGPT, as LLaMA-Factory has them": (
@@ -84,10 +99,10 @@ USED = {
 @pytest.mark.parametrize("name", USED)
 def test_what_is_used(tmp_path: Path, name: str) -> None:
     row, messages = USED[name]
-    (found,) = read_conversations(write(tmp_path / "x.jsonl", row))
-    assert found.messages == messages
-    assert found.tools == ([TOOL] if row.get("tools") else None)
-    assert found.is_trained == any(message["role"] == "assistant" and "weight" not in message for message in messages)
+    (results,) = read_conversations(write(tmp_path / "x.jsonl", row))
+    assert results.messages == messages
+    assert results.tools == ([TOOL] if row.get("tools") else None)
+    assert results.is_trained == any(message["role"] == "assistant" and "weight" not in message for message in messages)
 
 
 REFUSED = {
@@ -116,25 +131,28 @@ REFUSED = {
     "a near miss of input": (ALPACA | {"inputs": "I"}, "'inputs' is not read here; is it 'input'?"),
     "a near miss of tool_calls": (turn(tool_call=[CALL]), "message 2: 'tool_call' is not read here; is it 'tool_calls'?"),
     "a system prompt by another name": (CHAT | {"system_message": "短く"}, "'system_message' sounds like a part of the conversation"),
-    "text that is no label": (CHAT | {"gist": "これは長い説明です。答えに要るかもしれません。"}, "'gist' holds more than a label"),
-    "a structure that is no label": (CHAT | {"extra": {"a": 1}}, "'extra' holds more than a label"),
+    "text that is not a label": (CHAT | {"gist": "これは長い説明です。答えに要るかもしれません。"}, "'gist' holds more than a label"),
+    "a structure that is not a label": (CHAT | {"extra": {"a": 1}}, "'extra' holds more than a label"),
     "half a weight": (turn(weight=0.5), "message 2: 'weight' is 0.5; 0 (not trained on) or 1"),
     "a weight of 2 for a row": (CHAT | {"weight": 2}, "'weight' is 2; 0 (not trained on) or 1"),
     "a weight in words": (turn(weight="0"), "message 2: 'weight' is '0'; 0 (not trained on) or 1"),
     "a question that asks to be trained on": ({"messages": [USER | {"weight": 1}, ANSWER]}, "message 1: is of 'user' and asks to be trained on"),
     "two weights that differ": (turn(weight=1, train=False), "'weight' and 'train' contradict each other"),
     "two system prompts": ({"messages": [SYSTEM, USER, ANSWER], "system": "T"}, "'system' and the first message are two system prompts"),
-    "a history of another form": (ALPACA | {"history": [{"role": "user"}]}, "'history' is no list of pairs"),
+    "a history of another form": (ALPACA | {"history": [{"role": "user"}]}, "'history' is not a list of pairs"),
     "an empty answer in the history": (ALPACA | {"history": [["U0", ""]]}, "history 1: 'answered' is empty"),
     "two reasonings": (turn(reasoning="R", thinking="T"), "are names of one text, and here they are more"),
     "reasoning of a user": ({"messages": [USER | {"reasoning_content": "R"}, ANSWER]}, "message 1: 'reasoning_content' is not used here"),
     "a name": ({"messages": [USER | {"name": "花子"}, ANSWER]}, "message 1: 'name' is not used here: who speaks is not shown"),
     "a refusal": (turn(refusal="断る。"), "message 2: 'refusal' is text of the answer"),
     "an answer begun": (turn(prefix=True), "message 2: 'prefix' is text of the answer"),
-    "tools that are none": (CHAT | {"tools": ["add"]}, "'tools': number 1 is no function with a name"),
+    "tools that are none": (CHAT | {"tools": ["add"]}, "'tools': number 1 is not a function with a name"),
     "tools that are no JSON": (CHAT | {"tools": "[{"}, "'tools': not valid JSON"),
     "calls that are none": (turn(tool_calls=[{"name": 3}]), "message 2: call 1: no function with a name"),
-    "arguments that are no object": (turn(tool_calls=[{"function": {"name": "f", "arguments": "[1]"}}]), "message 2: call 1: no function with a name and an object"),
+    "arguments that are no object": (
+        turn(tool_calls=[{"function": {"name": "f", "arguments": "[1]"}}]),
+        "message 2: call 1: no function with a name and an object",
+    ),
     "more in a call": (turn(tool_calls=[CALL | {"output": "3"}]), "message 2: call 1: 'output' is not read in a call"),
     "a call without its result": ({"messages": [USER, CALLED[1], USER, ANSWER]}, "message 3 is of 'user', and 'tool' is due"),
     "a result without a call": ({"messages": [USER, ANSWER, CALLED[2], ANSWER]}, "message 3 is of 'tool', and 'user' is due"),
@@ -171,8 +189,8 @@ def test_a_user_may_say_that_a_field_is_a_note_and_not_one_that_is_used(tmp_path
     with pytest.raises(InputError, match=r"'context' is text .*; or, if it is but a note: ignore: \[context\] in the source"):
         read_conversations(path)
     fields = Fields(["context", "sytem", "weight"])
-    (found,) = read_conversations(path, fields)
-    assert not found.is_trained
+    (results,) = read_conversations(path, fields)
+    assert not results.is_trained
     assert fields.notes == Counter(context=1, sytem=1)
 
 
@@ -187,7 +205,14 @@ PAIRS = {
     ),
     "messages before two answers": (PAIR | {"messages": [*BEFORE, USER]}, [*BEFORE, USER]),
     "UltraFeedback": (
-        {"prompt": "U", "prompt_id": "9", "chosen": [USER, ANSWER], "rejected": [USER, ANSWER | {"content": "B"}], "messages": [USER, ANSWER], "score_chosen": 9.0},
+        {
+            "prompt": "U",
+            "prompt_id": "9",
+            "chosen": [USER, ANSWER],
+            "rejected": [USER, ANSWER | {"content": "B"}],
+            "messages": [USER, ANSWER],
+            "score_chosen": 9.0,
+        },
         [USER],
     ),
     "tools and a call in the prompt": ({**PAIR, "messages": CALLED[:3], "tools": [TOOL]}, CALLED[:3]),
@@ -197,9 +222,9 @@ PAIRS = {
 @pytest.mark.parametrize("name", PAIRS)
 def test_what_is_used_of_preferences(tmp_path: Path, name: str) -> None:
     row, prompt = PAIRS[name]
-    (found,) = read_preferences(write(tmp_path / "x.jsonl", row))
-    assert (found.prompt, found.chosen, found.rejected) == (prompt, "A", "B")
-    assert found.tools == ([TOOL] if row.get("tools") else None)
+    (results,) = read_preferences(write(tmp_path / "x.jsonl", row))
+    assert (results.prompt, results.chosen, results.rejected) == (prompt, "A", "B")
+    assert results.tools == ([TOOL] if row.get("tools") else None)
 
 
 BAD_PAIRS = {

@@ -22,11 +22,19 @@ needs_trl = pytest.mark.skipif(not HUB, reason="TRL, which carries the templates
 
 ASK, ANSWER = {"role": "user", "content": "1+1は？"}, {"role": "assistant", "content": "2です。"}
 SYSTEM = {"role": "system", "content": "丁寧に。"}
-TOOL = {"type": "function", "function": {"name": "add", "description": "足す", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}}}
+TOOL = {
+    "type": "function",
+    "function": {"name": "add", "description": "足す", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}},
+}
 CALL = {"id": "abcdefghi", "type": "function", "function": {"name": "add", "arguments": {"a": 1, "名": '日"本'}}}
 CALLED = [ASK, {"role": "assistant", "content": "", "tool_calls": [CALL]}, {"role": "tool", "tool_call_id": "abcdefghi", "name": "add", "content": "2"}, ANSWER]
 REASONED = [ASK, ANSWER | {"reasoning_content": "考える。"}]
-CONVERSATIONS = {"plain": [ASK, ANSWER, ASK, ANSWER], "system": [SYSTEM, ASK, ANSWER], "calls": CALLED, "reasoning": [ASK, REASONED[1] | {"thinking": "考える。"}]}
+CONVERSATIONS = {
+    "plain": [ASK, ANSWER, ASK, ANSWER],
+    "system": [SYSTEM, ASK, ANSWER],
+    "calls": CALLED,
+    "reasoning": [ASK, REASONED[1] | {"thinking": "考える。"}],
+}
 
 
 class Fixed(datetime):
@@ -43,7 +51,9 @@ def test_the_templates_of_the_hub_are_rendered_as_transformers_renders_them(name
     for path in HUB:
         jinja = "{% set bos_token = '<s>' %}{% set eos_token = '</s>' %}" + path.read_text(encoding="utf-8")
         try:
-            theirs = render_jinja_template(conversations=[messages], tools=tools, chat_template=jinja, add_generation_prompt=True, date_string=TEMPLATE_DATE)[0][0]
+            theirs = render_jinja_template(conversations=[messages], tools=tools, chat_template=jinja, add_generation_prompt=True, date_string=TEMPLATE_DATE)[
+                0
+            ][0]
         except Exception:  # a template that refuses the conversation
             with pytest.raises(ChatError):
                 render(jinja, messages, prompt=True, tools=tools)
@@ -72,7 +82,8 @@ def test_what_templates_use_works() -> None:
         "{% macro show(m) %}<{{ m.role }}>{{ m['content'] | trim }}{% endmacro %}"
         "{% set ns = namespace(n=0) %}{% for m in messages[::-1] %}{% if m.role == 'tool' %}{% continue %}{% endif %}{% set ns.n = ns.n + 1 %}"
         "{% generation %}{{ show(m) }}{{ '' if loop.last else '|' }}{% endgeneration %}{% if ns.n > 2 %}{% break %}{% endif %}{% endfor %}"
-        "{{ missing }}{{ tools is none }}{{ '%03d' % ns.n }}{{ messages | selectattr('role', 'equalto', 'user') | list | length }}{{ {'a': '<日>'} | tojson }}\n"
+        "{{ missing }}{{ tools is none }}{{ '%03d' % ns.n }}"
+        "{{ messages | selectattr('role', 'equalto', 'user') | list | length }}{{ {'a': '<日>'} | tojson }}\n"
     )
     expected = render_jinja_template(conversations=[CALLED], chat_template=jinja)[0][0]
     assert render(jinja, CALLED, prompt=False) == expected
@@ -157,12 +168,12 @@ def test_a_long_conversation_is_within_the_bound() -> None:
 
 def trained(jinja: str, messages: list[dict], special: tuple[str, ...], tools: list[dict] | None = None) -> list[str]:
     """What carries loss, one text for each answer."""
-    found, before = [], False
+    results, before = [], False
     for part in segments(messages, lambda turns, prompt: render(jinja, turns, prompt=prompt, tools=tools), special):
         if part.trained:
-            found = [*found[:-1], found[-1] + part.text] if before else [*found, part.text]
+            results = [*results[:-1], results[-1] + part.text] if before else [*results, part.text]
         before = part.trained
-    return found
+    return results
 
 
 QWEN_CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 1, "名": "日\\"本"}}\n</tool_call><|im_end|>'

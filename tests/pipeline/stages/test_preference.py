@@ -1,4 +1,4 @@
-"""DPO through TRL on a small model: the chosen answers become likelier, the folder is a plain model, a killed run goes on, and what is missing is named."""
+"""DPO through TRL on a small model: the chosen answers become likelier, the folder is a plain model, a killed run continues, and what is missing is named."""
 
 from __future__ import annotations
 
