@@ -14,7 +14,7 @@ def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser("corpus", help="prepare a corpus, and say what it holds", description="Prepare a corpus, and say what it holds.")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     prepare = actions.add_parser(
-        "prepare", help="clean, deduplicate and tokenize texts into shards", description="Do a corpus recipe. A run that was stopped goes on where it was."
+        "prepare", help="clean, deduplicate and tokenize texts into shards", description="Do a corpus recipe. A run that was stopped continues where it was."
     )
     prepare.add_argument("recipe", help="name of a shipped corpus recipe, or path of one")
     prepare.add_argument("--out", type=Path, required=True, help="new folder for the corpus; unfinished work lies in OUT.partial")
@@ -32,13 +32,13 @@ def add_parser(verbs: Any) -> None:
 def _prepare(args: argparse.Namespace) -> int:
     from jp_adapt.commands.corpus import prepare
     from jp_adapt.recipe.load_corpus import load_corpus
-    from jp_adapt.report.tables import table
+    from jp_adapt.report.tables import corpus_table
 
     report = prepare(load_corpus(args.recipe, args.set), args.out, args.processes)
     if args.json:
-        print_json(report)
+        print_json(report.as_dict())
     else:
-        print(f"{table(report)}\nReport: {args.out / 'report.html'}")
+        print(f"{corpus_table(report)}\nReport: {args.out / 'report.html'}")
     return 0
 
 
@@ -46,7 +46,7 @@ def _stats(args: argparse.Namespace) -> int:
     from jp_adapt.commands.corpus import stats
     from jp_adapt.core.files import refuse_existing, write_text
     from jp_adapt.report.corpus_page import corpus_page
-    from jp_adapt.report.tables import table
+    from jp_adapt.report.tables import corpus_table
 
     if args.html is not None:
         refuse_existing(args.html, "--html")
@@ -54,7 +54,7 @@ def _stats(args: argparse.Namespace) -> int:
     if args.html is not None:
         write_text(args.html, corpus_page(report))
     if args.json:
-        print_json(report)
+        print_json(report.as_dict())
     else:
-        print(table(report))
+        print(corpus_table(report))
     return 0

@@ -25,6 +25,7 @@ def main(args: argparse.Namespace) -> int:
     from jp_adapt.benchmarks.published import load_published
     from jp_adapt.evaluation.published import compare_published
     from jp_adapt.evaluation.results import read_scores
+    from jp_adapt.report.terminal import table
 
     report = compare_published(read_scores(args.run), load_published())
     if args.json:
@@ -32,9 +33,9 @@ def main(args: argparse.Namespace) -> int:
         return 0
     for entry in report.benchmarks:
         print(f"{entry.name}: {report.model} {_figure(entry.value)}")
-        for row in entry.published:
-            assumed = f"  ({row.assumed})" if row.assumed else ""
-            print(f"  {row.value:7.4f}  {report.model} {row.verdict:<22}  {row.model}{assumed}")
+        rows = [(row.model, f"{report.model} {row.verdict}", f"({row.assumed})" if row.assumed else "", f"{row.value:.4f}") for row in entry.published]
+        if rows:
+            print("\n".join(table(("published model", "", "", "value"), rows, words=3, indent=2)))
         for reason in entry.reasons:
             print(f"  not compared: {reason}")
         if not entry.published:

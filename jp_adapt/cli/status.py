@@ -23,9 +23,12 @@ def main(args: argparse.Namespace) -> int:
     stages = run_status(args.run)
     if args.json:
         print_json([asdict(stage) for stage in stages])
-    else:
-        for stage in stages:
-            took = f"{stage.elapsed_s:.0f} s" if stage.elapsed_s is not None else ""
-            step = f"step {stage.step}" if stage.state == "begun" and stage.step else ""
-            print(f"{stage.id:<12} {stage.kind:<10} {stage.state:<8} {took or step}".rstrip())
+        return 0
+    from jp_adapt.report.terminal import table
+
+    rows = []
+    for stage in stages:
+        took = f"{stage.elapsed_s:.0f} s" if stage.elapsed_s is not None else ""
+        rows.append((stage.id, stage.kind, stage.state, took or (f"step {stage.step}" if stage.state == "begun" and stage.step else "")))
+    print("\n".join(table(("stage", "kind", "state", "time"), rows, words=3)))
     return 0

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jp_adapt.cli.arguments import positive
 from jp_adapt.cli.output import print_json
+
+if TYPE_CHECKING:
+    from jp_adapt.report.tokenizer_report import ComparedSource
 
 EPILOG = """A tokenizer is a folder, a tokenizer.json, a SentencePiece tokenizer.model, a tiktoken rank file, or ORG/NAME@REVISION of the hub. Texts are .txt,
 .jsonl and .parquet files, the first two also as .gz and .zst, patterns of these, or hub:NAME@REVISION."""
@@ -49,7 +52,7 @@ def _add_extend(actions: Any) -> None:
     extend.add_argument("--min-count", type=positive, default=2, metavar="K", help="a token stands in the corpus at least so often (default: 2)")
     extend.add_argument("--no-cover", dest="cover", action="store_false", help="add no everyday character that the corpus lacks")
     extend.add_argument("--pad-to", type=positive, default=1, metavar="M", help="report the number of embedding rows as a multiple of M")
-    extend.add_argument("--unchanged", nargs="+", default=[], metavar="FILE", help="texts (English, code) of which no line may change its ids")
+    extend.add_argument("--unchanged", nargs="+", default=[], metavar="FILE", help="texts (English, code) no line of which may change its ids")
     extend.set_defaults(main=_extend)
 
 
@@ -73,7 +76,7 @@ def _weight(text: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number <= MAX_WEIGHT:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0 and up to {MAX_WEIGHT:g}")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 and up to {MAX_WEIGHT:g}")
     return number
 
 
@@ -92,15 +95,14 @@ def _extend(args: argparse.Namespace) -> int:
     )
     report = extend(args.base, args.corpus, args.new_tokens, args.out, options)
     if args.json:
-        print_json(report)
+        print_json(report.as_dict())
         return 0
-    added = report["extension"]
-    print(f"{report['base']['family']}: {report['base']['vocab_size']:,} + {added['new_tokens']:,} tokens = {added['vocab_size']:,}; all criteria hold.")
-    for measure in report["measures"]:
-        before, after = measure["base"]["chars_per_token"], measure["extended"]["chars_per_token"]
-        print(f"  {before:6.3f} -> {after:6.3f} chars/token  {measure['source']}")
-    if report["base"]["unused_rows"]:
-        print(f"{report['base']['unused_rows']:,} embedding rows of the base belong to none of its tokens: the first new tokens have their ids.")
+    base, added = report.base, report.extension
+    print(f"{base.family}: {base.vocab_size:,} + {added.new_tokens:,} tokens = {added.vocab_size:,}; all criteria hold.")
+    for measure in report.measures:
+        print(f"  {measure.base.chars_per_token:6.3f} -> {measure.extended.chars_per_token:6.3f} chars/token  {measure.source}")
+    if base.unused_rows:
+        print(f"{base.unused_rows:,} embedding rows of the base belong to none of its tokens: the first new tokens have their ids.")
     print(f"Tokenizer: {args.out}\nReport: {args.out / 'report.html'}")
     return 0
 
@@ -108,6 +110,7 @@ def _extend(args: argparse.Namespace) -> int:
 def _verify(args: argparse.Namespace) -> int:
     from jp_adapt.commands.tokenizer import verify, write_page
     from jp_adapt.core.files import refuse_existing
+    from jp_adapt.report.terminal import table
 
     if args.out:
         refuse_existing(args.out)
@@ -115,16 +118,17 @@ def _verify(args: argparse.Namespace) -> int:
     if args.out:
         write_page(report, args.out)
     if args.json:
-        print_json(report)
+        print_json(report.as_dict())
     else:
-        for criterion in report["criteria"]:
-            print(f"{criterion['failures']:>8,} of {criterion['checked']:>9,}  {criterion['name']} ({criterion['runtime']})")
-            for example in criterion["examples"]:
-                print(f"{'':22}{example!r}")
-        print("All criteria hold." if report["holds"] else "Not a safe extension: each number must be 0 (llama_cpp_check_string apart).")
-        if any(criterion["name"] == "auto_tokenizer_disagrees" and criterion["failures"] for criterion in report["criteria"]):
+        rows = [(entry.name, entry.runtime, f"{entry.failures:,}", f"{entry.checked:,}") for entry in report.criteria]
+        print("\n".join(table(("criterion", "runtime", "failures", "checked"), rows, words=2)))
+        for entry in report.criteria:
+            for example in entry.examples:
+                print(f"  {entry.name} ({entry.runtime}): {example!r}")
+        print("All criteria hold." if report.holds else "Not a safe extension: each number must be 0 (llama_cpp_check_string apart).")
+        if any(entry.name == "auto_tokenizer_disagrees" and entry.failures for entry in report.criteria):
             print(f"AutoTokenizer does not run tokenizer.json as it is; to mend the folder: jp-adapt tokenizer repair {args.extended}")
-    return 0 if report["holds"] else 4
+    return 0 if report.holds else 4
 
 
 def _repair(args: argparse.Namespace) -> int:
@@ -149,6 +153,7 @@ def _repair(args: argparse.Namespace) -> int:
 def _compare(args: argparse.Namespace) -> int:
     from jp_adapt.commands.tokenizer import compare, write_page
     from jp_adapt.core.files import refuse_existing
+    from jp_adapt.report.terminal import table
 
     if args.out:
         refuse_existing(args.out)
@@ -156,14 +161,16 @@ def _compare(args: argparse.Namespace) -> int:
     if args.out:
         write_page(report, args.out)
     if args.json:
-        print_json(report)
+        print_json(report.as_dict())
         return 0
-    print(f"{'chars/tok':>9} {'bytes/tok':>9} {'tok/word':>8} {'byte %':>7} {'broken %':>8} {'Renyi':>6} {'vocab %':>7}  tokenizer, text")
-    for row in report["rows"]:
-        m = row["measure"]
-        fertility = "-" if m["tokens_per_word"] is None else f"{m['tokens_per_word']:.3f}"
-        print(
-            f"{m['chars_per_token']:9.3f} {m['bytes_per_token']:9.3f} {fertility:>8} {100 * m['byte_fallback_share']:7.2f} {100 * m['broken_share']:8.2f} "
-            f"{m['renyi_efficiency']:6.3f} {100 * m['vocabulary_use']:7.2f}  {row['tokenizer']}, {row['source']}"
-        )
+    columns = ("tokenizer", "text", "chars/token", "bytes/token", "tokens/word", "byte %", "broken %", "Renyi", "vocab %")
+    print("\n".join(table(columns, [_compared(row) for row in report.rows], words=2)))
     return 0
+
+
+def _compared(row: ComparedSource) -> tuple[str, ...]:
+    m = row.measure
+    ratios = (m.chars_per_token, m.bytes_per_token, m.tokens_per_word)
+    shares = (100 * m.byte_fallback_share, 100 * m.broken_share)
+    written = [*("-" if ratio is None else f"{ratio:.3f}" for ratio in ratios), *(f"{share:.2f}" for share in shares)]
+    return row.tokenizer, row.source, *written, f"{m.renyi_efficiency:.3f}", f"{100 * m.vocabulary_use:.2f}"

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jp_adapt.commands.corpus_steps import build_steps, step_inputs
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import read_json
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import LINE_EVERY_S, say
 from jp_adapt.corpus.assemble import FindDuplicates, Output
 from jp_adapt.corpus.deduplicate import find_duplicates, find_exact_duplicates, fingerprint, fingerprint_exact
+from jp_adapt.corpus.figures import REPORT, CorpusFigures
 from jp_adapt.corpus.hub import iter_placed_rows
 from jp_adapt.corpus.lines import OnError
 from jp_adapt.corpus.mixture import temperature_shares
@@ -30,9 +30,9 @@ from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
 from jp_adapt.recipe.load import STEP_PATHS
 from jp_adapt.recipe.load_corpus import LoadedCorpus
 from jp_adapt.report.corpus_page import corpus_page
-from jp_adapt.tokenizer.encoder import FileEncoder, load_encoder
+from jp_adapt.report.corpus_report import CorpusReport, SourceReport
+from jp_adapt.tokenizer.encoder import load_encoder
 
-Report = dict[str, Any]
 DEDUPLICATE: dict[str, tuple[Fingerprint | None, FindDuplicates | None]] = {
     "none": (None, None),
     "exact": (fingerprint_exact, find_exact_duplicates),
@@ -84,7 +84,7 @@ def check_corpus(loaded: LoadedCorpus) -> None:
         raise InputError("\n".join(problems))
 
 
-def prepare(loaded: LoadedCorpus, out: Path, processes: int = 1) -> Report:
+def prepare(loaded: LoadedCorpus, out: Path, processes: int = 1) -> CorpusReport:
     """Make the corpus of a recipe in the folder `out`; where it lies there already, only its report comes back."""
     recipe = loaded.recipe
     job = corpus_job(loaded)
@@ -99,7 +99,7 @@ def prepare(loaded: LoadedCorpus, out: Path, processes: int = 1) -> Report:
         describe=lambda report: {
             "recipe.yaml": loaded.text,
             "report.html": corpus_page(summary(recipe, report)),
-            "overlap.jsonl": overlap_lines(report["steps"]),
+            "overlap.jsonl": overlap_lines(report.steps),
         },
         on_part=_every_now_and_then(),
     )
@@ -120,11 +120,11 @@ def _every_now_and_then() -> Callable[[int], None]:
     return on_part
 
 
-def stats(folder: Path) -> Report:
+def stats(folder: Path) -> CorpusReport:
     """What a prepared corpus holds. InputError where its files are not those of its index."""
     shards = TokenShards(folder)
-    facts = {"shards": len(shards.shards), "dtype": shards.index["dtype"], "document_end": shards.index["identity"].get("document_end")}
-    return summary(declared_recipe(shards), read_json(folder / "report.json")) | facts
+    figures = CorpusFigures.read(folder / REPORT)
+    return replace(summary(declared_recipe(shards), figures), shards=len(shards.shards), dtype=shards.index["dtype"])
 
 
 def declared_recipe(shards: TokenShards) -> CorpusRecipe:
@@ -134,22 +134,27 @@ def declared_recipe(shards: TokenShards) -> CorpusRecipe:
     return CorpusRecipe.model_validate(declared | {"sources": sources, "tokenizer": "."})
 
 
-def summary(recipe: CorpusRecipe, report: Report) -> Report:
-    """The report with what the recipe says of each source, and the shares of the mixture."""
-    tokens = {source["name"]: source["tokens"] for source in report["sources"]}
+def summary(recipe: CorpusRecipe, figures: CorpusFigures) -> CorpusReport:
+    """The figures with what the recipe says of each source, and the shares of the mixture."""
+    tokens = {source.name: source.tokens for source in figures.sources}
     shares = mixture_shares(recipe, tokens) if any(tokens.values()) else {}
-    sources = []
-    for source in report["sources"]:
-        declared = recipe.sources[source["name"]]
-        more = {"language": declared.language, "licence": declared.licence, "mixture_share": shares.get(source["name"])}
-        sources.append(more | source | {"chars_per_token": source["characters"] / source["tokens"] if source["tokens"] else None})
-    return report | {"name": recipe.name, "title": recipe.title, "sources": sources}
+    sources = [
+        SourceReport(
+            language=recipe.sources[source.name].language,
+            licence=recipe.sources[source.name].licence,
+            chars_per_token=source.characters / source.tokens if source.tokens else None,
+            mixture_share=shares.get(source.name),
+            **vars(source),
+        )
+        for source in figures.sources
+    ]
+    return CorpusReport(recipe.name, recipe.title, sources, figures.steps, document_end=figures.document_end)
 
 
 def mixture_shares(recipe: CorpusRecipe, tokens: dict[str, int]) -> dict[str, float]:
     """source -> share of the training tokens; a source of which nothing is left has none."""
-    there = {name: number for name, number in tokens.items() if number}
-    weights = {name: recipe.mixture.weights[name] for name in there} if recipe.mixture.weights else temperature_shares(there, recipe.mixture.temperature)
+    existing = {name: number for name, number in tokens.items() if number}
+    weights = {name: recipe.mixture.weights[name] for name in existing} if recipe.mixture.weights else temperature_shares(existing, recipe.mixture.temperature)
     return {name: weight / sum(weights.values()) for name, weight in weights.items()}
 
 

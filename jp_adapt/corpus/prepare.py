@@ -1,20 +1,22 @@
-"""Prepare a corpus: sources through steps into token shards, in any number of processes, gone on with after any kill, the same bytes every time."""
+"""Prepare a corpus: sources through steps into token shards, in any number of processes, resumed after any kill, the same bytes every time."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial as partial_call
 from pathlib import Path
 from typing import Any
 
 from jp_adapt.core.claim import refuse_other_work
+from jp_adapt.core.documents import record_from
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import new_folder, read_json, write_json
 from jp_adapt.core.hashes import sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.corpus.assemble import Output, assemble
+from jp_adapt.corpus.figures import REPORT, CorpusFigures, Problems
 from jp_adapt.corpus.json_lines import ShapeError
 from jp_adapt.corpus.lines import OnError
 from jp_adapt.corpus.parts import Task, Work, do_tasks, iter_parts, part_file
@@ -40,14 +42,6 @@ class SourceReader:
     skip_errors: bool = False
 
 
-@dataclass
-class Problems:
-    """Documents of a source that could not be read: how many, and the first of them by file and line."""
-
-    count: int = 0
-    first: list[str] = field(default_factory=list)
-
-
 def prepare_corpus(
     out: Path,
     sources: Sequence[SourceReader],
@@ -56,12 +50,12 @@ def prepare_corpus(
     *,
     identity: dict[str, Any],
     processes: int = 1,
-    describe: Callable[[dict[str, Any]], dict[str, str]] | None = None,
+    describe: Callable[[CorpusFigures], dict[str, str]] | None = None,
     on_part: Callable[[int], None] = lambda done: None,
-) -> dict[str, Any]:
+) -> CorpusFigures:
     """Do all parts, then write the folder `out`, whole or not at all: shards, index.json and report.json. The report comes back.
 
-    Unfinished work lies in `out`.partial until then, and the same call goes on from it.
+    Unfinished work lies in `out`.partial until then, and the same call resumes from it.
 
     Args:
         identity: everything that decides the result; work of another identity is never touched.
@@ -85,16 +79,13 @@ def prepare_corpus(
             made = assemble(parts, target, work, output)
             if not any(stats.documents for stats in made.stats.values()):
                 raise InputError("no document is left after the steps; look at their counts: run with fewer steps, or softer ones")
-            report = {
-                "format": 1,
-                "document_end": identity.get("document_end"),
-                "sources": [{"name": name, **asdict(stats), "problems": asdict(problems[name])} for name, stats in made.stats.items()],
-                "steps": made.counts.to_json(),
-            }
+            figures = [{"name": name, **asdict(stats), "problems": asdict(problems[name])} for name, stats in made.stats.items()]
+            content = {"sources": figures, "steps": made.counts.to_json(), "document_end": identity.get("document_end")}
+            report = record_from(CorpusFigures, content, REPORT)
             named = [{"name": name, "documents": stats.documents, "characters": stats.characters, "tokens": stats.tokens} for name, stats in made.stats.items()]
             index = {"format": FORMAT, "dtype": work.dtype, "document_end": work.document_end, "identity_sha256": sha256_json(identity), "identity": identity}
             write_json(target / "index.json", index | {"sources": named, "shards": made.shards})
-            write_json(target / "report.json", report)
+            report.write(target / REPORT)
             for name, text in (describe(report) if describe else {}).items():
                 (target / name).write_text(text, encoding="utf-8")
         shutil.rmtree(partial)
@@ -152,14 +143,14 @@ def _finished_units(partial: Path, sources: Sequence[SourceReader]) -> tuple[lis
     return parts, problems
 
 
-def _finished(out: Path, identity: dict[str, Any]) -> dict[str, Any] | None:
+def _finished(out: Path, identity: dict[str, Any]) -> CorpusFigures | None:
     """The report of a corpus that lies there already and is this one."""
     if not out.exists():
         return None
     if not (out / "index.json").is_file():
-        raise UsageError(f"{out}: exists already and is no prepared corpus; give another --out")
+        raise UsageError(f"{out}: exists already and is not a prepared corpus; give another --out")
     refuse_other_work(out, read_json(out / "index.json")["identity"], identity, "corpus", MOVE)
-    return dict(read_json(out / "report.json"))
+    return CorpusFigures.read(out / REPORT)
 
 
 def _refuse_other_work(partial: Path, identity: dict[str, Any]) -> None:
@@ -173,7 +164,7 @@ def _refuse_other_work(partial: Path, identity: dict[str, Any]) -> None:
 def _read(source: SourceReader, read: Read, problems: Problems) -> Iterator[Document]:
     def on_error(error: InputError) -> None:
         if not source.skip_errors:
-            hint = "" if isinstance(error, ShapeError) else ". To count such documents and go on: on_error: skip in the source"
+            hint = "" if isinstance(error, ShapeError) else ". To count such documents and continue: on_error: skip in the source"
             raise InputError(f"source '{source.name}': {error}{hint}") from error
         problems.count += 1
         if len(problems.first) < MAX_PROBLEMS:

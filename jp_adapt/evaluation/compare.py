@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.core.documents import Tabular
 from jp_adapt.core.errors import InputError
+from jp_adapt.core.names import distinct_tails
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.results import BenchmarkScore, Output, Scores, read_outputs, read_scores
@@ -132,23 +133,23 @@ class Comparison(Tabular):
     def rows(self) -> list[dict[str, Any]]:
         """One row for each pair and benchmark."""
         left_out = {"gained", "lost", "warnings", "degenerate", "interval"}
-        found = []
+        results = []
         for pair in self.pairs:
             for entry in pair.benchmarks:
                 low, high = entry.interval or (None, None)
                 values = {name: value for name, value in asdict(entry).items() if name not in left_out}
-                found.append({"model_a": self.models[0].name, "model_b": pair.model, **values, "low": low, "high": high})
-        return found
+                results.append({"model_a": self.models[0].name, "model_b": pair.model, **values, "low": low, "high": high})
+        return results
 
 
 def load_run(path: Path) -> Run:
     """A result folder. InputError where scores.json or outputs.jsonl is missing, broken, or holds an item twice."""
     scores, items = read_scores(path), dict[str, dict[str, Output]]()
     for output in read_outputs(path):
-        mine = items.setdefault(output.benchmark, {})
-        if output.item in mine:
+        own = items.setdefault(output.benchmark, {})
+        if output.item in own:
             raise InputError(f"{path}: item '{output.item}' of {output.benchmark} stands twice in outputs.jsonl")
-        mine[output.item] = output
+        own[output.item] = output
     return Run(path, scores, items)
 
 
@@ -156,15 +157,8 @@ def load_runs(paths: Sequence[Path]) -> list[Run]:
     """Result folders, each under a name of its own: where two models have the same, as much of the path stands behind it as tells them apart."""
     runs = [load_run(path) for path in paths]
     counts = Counter(run.name for run in runs)
-    return [replace(run, label=f"{run.name} ({_tail(run.path, paths)})") if counts[run.name] > 1 else run for run in runs]
-
-
-def _tail(path: Path, paths: Sequence[Path]) -> str:
-    """The shortest end of a path that no other of the paths has."""
-    others = [other.resolve().parts for other in paths if other.resolve() != path.resolve()]
-    parts = path.resolve().parts
-    length = next((n for n in range(1, len(parts)) if all(other[-n:] != parts[-n:] for other in others)), len(parts))
-    return "/".join(parts[-length:])
+    tails = distinct_tails([str(run.path.resolve()) for run in runs])
+    return [replace(run, label=f"{run.name} ({tail})") if counts[run.name] > 1 else run for run, tail in zip(runs, tails, strict=True)]
 
 
 def compare_scores(first: str | Path, *others: str | Path, seed: int = 0) -> Comparison:
@@ -176,7 +170,7 @@ def compare_scores(first: str | Path, *others: str | Path, seed: int = 0) -> Com
     the same nearly every time: a constant answer is no evidence.
 
     Raises:
-        InputError: a folder is no evaluation; or the runs have no benchmark in common, or one of another version, protocol or data: such scores must not
+        InputError: a folder is not an evaluation; or the runs have no benchmark in common, or one of another version, protocol or data: such scores must not
             be compared.
     """
     return compare_runs(load_runs([Path(path) for path in (first, *others)]), seed)
@@ -199,7 +193,7 @@ def compare_runs(runs: Sequence[Run], seed: int = 0) -> Comparison:
 
 def _pair(base: Run, run: Run, seed: int) -> Pair:
     """Every benchmark that two runs have in common."""
-    ours, theirs = ({entry.id: entry for entry in one.scores.benchmarks} for one in (base, run))
+    ours, theirs = ({entry.id: entry for entry in item.scores.benchmarks} for item in (base, run))
     both = [name for name in ours if name in theirs]
     if not both:
         raise InputError(f"{run.path} and {base.path} have no benchmark in common")
@@ -314,15 +308,14 @@ def _whole_set(ours: Sequence[Output], theirs: Sequence[Output], name: str, seed
     observed = float(differences(everyone, everyone + size)[0])
     if np.isnan(observed):
         return None
-    drawn = generator.integers(0, size, (RESAMPLES, size))
+    spread = statistics.bootstrap(lambda drawn: differences(drawn, drawn + size), [size], generator, RESAMPLES)
+    if spread.interval is None or spread.stderr is None:
+        return None
     flips = generator.integers(0, 2, (RESAMPLES, size)) * size
-    known = differences(drawn, drawn + size)
-    known = np.sort(known[~np.isnan(known)])
     reached = int((np.abs(differences(everyone + flips, everyone + size - flips)) >= abs(observed) - 1e-12).sum())
-    ends = float(known[round(0.025 * (len(known) - 1))]), float(known[round(0.975 * (len(known) - 1))])
-    detectable = (statistics.Z95 + statistics.Z80) * float(np.std(known))
+    detectable = (statistics.Z95 + statistics.Z80) * spread.stderr
     a, b = (float(labels.resampled(name, answers, [*gold, *gold], side)[0]) for side in (everyone, everyone + size))
-    return Difference(a, b, observed, ends, "answers swapped at random", (reached + 1) / (RESAMPLES + 1), detectable)
+    return Difference(a, b, observed, spread.interval, "answers swapped at random", (reached + 1) / (RESAMPLES + 1), detectable)
 
 
 def _whole_of(metric: str) -> str | None:
@@ -353,8 +346,8 @@ def _weights(entry: BenchmarkScore, groups: Sequence[str], scores: Sequence[floa
 
 def _texts(a: Run, b: Run) -> list[TextComparison]:
     """Bits per character of the texts that both runs measured."""
-    mine = {text.id: text for text in b.scores.texts}
-    return [TextComparison(text.id, text.bits_per_char, mine[text.id].bits_per_char) for text in a.scores.texts if text.id in mine]
+    own = {text.id: text for text in b.scores.texts}
+    return [TextComparison(text.id, text.bits_per_char, own[text.id].bits_per_char) for text in a.scores.texts if text.id in own]
 
 
 def _amount(value: float, entry: BenchmarkComparison) -> str:
@@ -369,10 +362,10 @@ def _p(value: float) -> str:
 
 def notes(entry: BenchmarkComparison) -> list[str]:
     """What a reader of one comparison must know besides its figures."""
-    found = []
+    results = []
     if entry.only_a or entry.only_b:
-        found.append(f"{entry.only_a} items are in A alone and {entry.only_b} in B alone; only the others are compared")
+        results.append(f"{entry.only_a} items are in A alone and {entry.only_b} in B alone; only the others are compared")
     if entry.different_prompts:
-        found.append(f"{entry.different_prompts} items were asked with another prompt")
+        results.append(f"{entry.different_prompts} items were asked with another prompt")
     alarms = [f"{alarm[:3]}degenerate: {alarm[3:]}" for alarm in entry.degenerate]
-    return found + list(dict.fromkeys([*entry.warnings, *alarms]))
+    return results + list(dict.fromkeys([*entry.warnings, *alarms]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from jp_adapt.evaluation.extract import extract
 from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.metrics.functions import item_function, whole_function
 from jp_adapt.evaluation.results import MetricScore, Output
-from jp_adapt.evaluation.statistics import wilson_interval
+from jp_adapt.evaluation.statistics import Bootstrap, bootstrap, wilson_interval
 from jp_adapt.text.normalise import normalise
 from jp_adapt.text.numerals import first_number
 
@@ -82,14 +82,16 @@ def metric_score(metric: str, outputs: Sequence[Output], protocol: Protocol, mac
             groups.setdefault(output.group, []).append(output)
         values = [_value(metric, members, protocol) for members in groups.values()]
         known = [value for value in values if value is not None]
-        return MetricScore(float(np.mean(known)) if known else None, *_bootstrap_groups(metric, list(groups.values())))
+        spread = _bootstrap_groups(metric, list(groups.values()))
+        return MetricScore(float(np.mean(known)) if known else None, spread.interval, spread.stderr)
     value = _value(metric, outputs, protocol)
     if value is None:
         return MetricScore(None)
     if METRICS[metric].share:
         correct = round(sum(output.scores[metric] or 0.0 for output in outputs))
         return MetricScore(value, wilson_interval(correct, len(outputs)), float(np.sqrt(value * (1 - value) / len(outputs))))
-    return MetricScore(value, *_bootstrap(metric, outputs, protocol))
+    spread = _bootstrap(metric, outputs, protocol)
+    return MetricScore(value, spread.interval, spread.stderr)
 
 
 def _value(metric: str, outputs: Sequence[Output], protocol: Protocol) -> float | None:
@@ -116,37 +118,25 @@ def _numbers(outputs: Sequence[Output], metric: str) -> tuple[list[float], list[
     return [output.scores[metric] or 0.0 for output in outputs], [as_number(str(output.gold[0])) for output in outputs]
 
 
-def _bootstrap(metric: str, outputs: Sequence[Output], protocol: Protocol) -> tuple[tuple[float, float] | None, float | None]:
-    generator = np.random.default_rng(0)
-    count = len(outputs)
+def _bootstrap(metric: str, outputs: Sequence[Output], protocol: Protocol) -> Bootstrap:
+    """Of a metric over resampled items; that of whole texts (BLEU, chrF) moves with the mean of their sentences, whose spread stands in for theirs."""
     whole_of = METRICS[metric].whole_of
     if whole_of in ("labels", "numbers"):
         given, gold = _numbers(outputs, metric) if whole_of == "numbers" else _label_texts(outputs)
-        values = labels.resampled(metric, given, gold, generator.integers(0, count, (RESAMPLES, count)))
-        known = values[~np.isnan(values)]
-    else:  # means of items; those of whole texts (BLEU, chrF) by the mean of their sentences, whose spread stands in for theirs
-        items = np.array([output.scores[metric] or 0.0 for output in outputs])
-        known = items[generator.integers(0, count, (RESAMPLES, count))].mean(axis=1)
-        if whole_of == "texts":
-            known = known - items.mean() + (_value(metric, outputs, protocol) or 0.0)
-    return _interval(known)
+        return _resampled(lambda drawn: labels.resampled(metric, given, gold, drawn), [len(outputs)])
+    items = np.array([output.scores[metric] or 0.0 for output in outputs])
+    shift = (_value(metric, outputs, protocol) or 0.0) - items.mean() if whole_of == "texts" else 0.0
+    return _resampled(lambda drawn: items[drawn].mean(axis=-1) + shift, [len(outputs)])
 
 
-def _bootstrap_groups(metric: str, groups: Sequence[Sequence[Output]]) -> tuple[tuple[float, float] | None, float | None]:
-    """Interval of the mean of group means: items are resampled within their group."""
-    generator = np.random.default_rng(0)
-    means = []
-    for members in groups:
-        items = np.array([output.scores[metric] or 0.0 for output in members])
-        means.append(items[generator.integers(0, len(items), (RESAMPLES, len(items)))].mean(axis=1))
-    return _interval(np.mean(means, axis=0))
+def _bootstrap_groups(metric: str, groups: Sequence[Sequence[Output]]) -> Bootstrap:
+    """Of the mean of group means: items are resampled within their group."""
+    scores = [np.array([output.scores[metric] or 0.0 for output in members]) for members in groups]
+    return _resampled(lambda *drawn: np.mean([items[entry].mean(axis=-1) for items, entry in zip(scores, drawn, strict=True)], axis=0), list(map(len, groups)))
 
 
-def _interval(values: Any) -> tuple[tuple[float, float] | None, float | None]:
-    if len(values) == 0:
-        return None, None
-    low, high = np.percentile(values, [2.5, 97.5])
-    return (float(low), float(high)), float(np.std(values))
+def _resampled(statistic: Callable[..., Any], sizes: Sequence[int]) -> Bootstrap:
+    return bootstrap(statistic, sizes, np.random.default_rng(0), RESAMPLES)
 
 
 def chance(metric: str, outputs: Sequence[Output]) -> float | None:
@@ -173,11 +163,11 @@ def alarms(outputs: Sequence[Output]) -> list[str]:
     """What in the answers says that the score is not a measure of the task: one label always, one text always, empty answers, swapped labels."""
     if len(outputs) < LEAST_ALARMING:
         return []
-    found, choices = [f"degenerate: {alarm}" for alarm in degenerate(outputs)], outputs[0].choices
+    results, choices = [f"degenerate: {alarm}" for alarm in degenerate(outputs)], outputs[0].choices
     if choices is None:
         empty = sum(not _given(output).strip() for output in outputs)
-        return found or ([f"degenerate: {empty} of {len(outputs)} answers are empty"] if empty > 0.1 * len(outputs) else [])
-    return found + (_swapped(*_label_texts(outputs), choices) if all(output.choices == choices for output in outputs) else [])
+        return results or ([f"degenerate: {empty} of {len(outputs)} answers are empty"] if empty > 0.1 * len(outputs) else [])
+    return results + (_swapped(*_label_texts(outputs), choices) if all(output.choices == choices for output in outputs) else [])
 
 
 def degenerate(outputs: Sequence[Output]) -> list[str]:
@@ -208,7 +198,7 @@ def _one_label(outputs: Sequence[Output]) -> list[str]:
     label, count = Counter(given).most_common(1)[0]
     name = repr(choices[label]) if shared else f"position {label + 1}"
     share_right = gold.count(label) / len(gold)
-    plausible = max(DOMINANT_SHARE, share_right + 3 * float(np.sqrt(0.25 / len(gold))))  # where one label is right nearly always, it is no alarm
+    plausible = max(DOMINANT_SHARE, share_right + 3 * float(np.sqrt(0.25 / len(gold))))  # where one label is right nearly always, it is not an alarm
     constant = count == len(given) and len(set(gold)) > 1
     if constant or count > plausible * len(given) or (not shared and count > 2 * len(given) / len(choices)):
         return [f"answers {name} on {count} of {len(given)} items; that alone scores {share_right:.4f}"]

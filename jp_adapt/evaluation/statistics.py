@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+Interval = tuple[float, float]
 
 Z95 = 1.959963984540054
 RESAMPLES = 2000
@@ -17,38 +23,77 @@ Z80 = 0.8416212335729143
 _DRAWS_AT_ONCE = 2_000_000  # of items, that a bootstrap holds in memory
 
 
-def wilson_interval(correct: int, total: int) -> tuple[float, float]:
+def wilson_interval(correct: int, total: int) -> Interval:
     """95 % interval of a share (Wilson 1927): sensible near 0 and 1 and with few items."""
-    share, z2 = correct / total, Z95**2
-    centre = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = Z95 / (1 + z2 / total) * math.sqrt(share * (1 - share) / total + z2 / (4 * total**2))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    from scipy.stats import binomtest
+
+    interval = binomtest(correct, total).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)
 
 
-def paired_ratio_interval(numerators: tuple[Sequence[float], Sequence[float]], denominators: Sequence[float], seed: int = 0) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Bootstrap:
+    """What a statistic is over resampled items: 95 % percentile interval and standard error, None where it is defined on none of them."""
+
+    interval: Interval | None
+    stderr: float | None
+
+
+def bootstrap(statistic: Callable[..., Floats], sizes: Sequence[int], generator: np.random.Generator, resamples: int = RESAMPLES) -> Bootstrap:
+    """Resample items with replacement, those of each group (of `sizes` items) within their group.
+
+    Args:
+        statistic: takes which items each resample has, an array [R, N] for each group, and gives the statistic of each resample, [R]; NaN where it is not
+            defined: such resamples are left out.
+    """
+    import numpy as np
+    from scipy.stats import DegenerateDataWarning
+    from scipy.stats import bootstrap as resample
+
+    several = [size for size in sizes if size > 1]  # of a single item there is one draw, and scipy takes no sample of one
+
+    def of_draws(*drawn: NDArray[np.int64], axis: int) -> Floats:
+        rest = iter(drawn)
+        return statistic(*(next(rest) if size > 1 else np.zeros((len(drawn[0]), 1), dtype=np.int64) for size in sizes))
+
+    if several:
+        batch = max(1, min(resamples, _DRAWS_AT_ONCE // sum(several)))
+        indices = [np.arange(size) for size in several]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DegenerateDataWarning)  # of resamples that are not defined; they are left out below
+            result = resample(indices, of_draws, n_resamples=resamples, batch=batch, method="percentile", vectorized=True, rng=generator)
+        values = result.bootstrap_distribution
+    else:
+        values = statistic(*(np.zeros((1, 1), dtype=np.int64) for _ in sizes))
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return Bootstrap(None, None)
+    low, high = np.percentile(known, [2.5, 97.5])
+    return Bootstrap((float(low), float(high)), float(np.std(known)))
+
+
+def paired_ratio_interval(numerators: tuple[Sequence[float], Sequence[float]], denominators: Sequence[float], seed: int = 0) -> Interval:
     """95 % bootstrap interval of sum(b)/sum(d) - sum(a)/sum(d), items resampled together (bits of two models over the same documents)."""
     a, b = numerators
     pairs = [(right - left, below) for left, right, below in zip(a, b, denominators, strict=True)]
-    return _percentiles([difference for difference, _ in pairs], [below for _, below in pairs], seed)
+    return _ratio_interval([difference for difference, _ in pairs], [below for _, below in pairs], seed)
 
 
-def paired_mean_interval(a: Sequence[float], b: Sequence[float], seed: int = 0) -> tuple[float, float]:
+def paired_mean_interval(a: Sequence[float], b: Sequence[float], seed: int = 0) -> Interval:
     """95 % bootstrap interval of mean(b) - mean(a), items resampled together."""
     return paired_ratio_interval((a, b), [1.0] * len(a), seed)
 
 
-def mean_interval(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
+def mean_interval(values: Sequence[float], seed: int = 0) -> Interval:
     """95 % bootstrap interval of a mean, items resampled."""
-    return _percentiles(list(values), [1.0] * len(values), seed)
+    return _ratio_interval(list(values), [1.0] * len(values), seed)
 
 
 def standard_error(values: Sequence[float]) -> float | None:
     """Standard error of a mean: sample standard deviation / sqrt(n); None for fewer than two values."""
-    count = len(values)
-    if count < 2:
-        return None
-    mean = math.fsum(values) / count
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1) / count)
+    from scipy.stats import sem
+
+    return float(sem(values)) if len(values) > 1 else None
 
 
 def resample_counts(items: int, resamples: int, generator: np.random.Generator) -> NDArray[np.int64]:
@@ -60,28 +105,23 @@ def resample_counts(items: int, resamples: int, generator: np.random.Generator) 
     return np.bincount(drawn.ravel(), minlength=resamples * items).reshape(resamples, items)
 
 
-def _percentiles(numerators: Sequence[float], denominators: Sequence[float], seed: int) -> tuple[float, float]:
+def _ratio_interval(numerators: Sequence[float], denominators: Sequence[float], seed: int) -> Interval:
     """2.5 and 97.5 % of sum(numerators) / sum(denominators) over resampled items."""
     import numpy as np
 
-    generator, items = np.random.default_rng(seed), len(numerators)
     above, below = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
-    values: list[NDArray[np.float64]] = []
-    at_once = max(1, min(RESAMPLES, _DRAWS_AT_ONCE // items))
-    for start in range(0, RESAMPLES, at_once):
-        drawn = generator.integers(0, items, (min(at_once, RESAMPLES - start), items))
-        values.append(above[drawn].sum(axis=1) / below[drawn].sum(axis=1))
-    ordered = np.sort(np.concatenate(values))
-    return float(ordered[round(0.025 * (RESAMPLES - 1))]), float(ordered[round(0.975 * (RESAMPLES - 1))])
+    results = bootstrap(lambda drawn: above[drawn].sum(axis=-1) / below[drawn].sum(axis=-1), [len(above)], np.random.default_rng(seed))
+    assert results.interval is not None, "a ratio of finite numbers is defined on every resample"
+    return results.interval
 
 
 def mcnemar_p(a_correct: Sequence[bool], b_correct: Sequence[bool]) -> float:
     """Exact two-sided McNemar test: probability of a split of the discordant items at least this uneven, were both models equally good."""
+    from scipy.stats import binomtest
+
     only_a = sum(a and not b for a, b in zip(a_correct, b_correct, strict=True))
     only_b = sum(b and not a for a, b in zip(a_correct, b_correct, strict=True))
-    discordant = only_a + only_b
-    tail = sum(math.comb(discordant, k) for k in range(min(only_a, only_b) + 1)) / 2**discordant
-    return float(min(1.0, 2 * tail))
+    return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 
 def minimal_detectable_difference(a_correct: Sequence[bool], b_correct: Sequence[bool]) -> float:
@@ -98,7 +138,10 @@ def minimal_detectable_mean_difference(a: Sequence[float], b: Sequence[float]) -
 
 
 def paired_mean_p(a: Sequence[float], b: Sequence[float], seed: int = 0) -> float:
-    """Two-sided p of a difference of means by flipping the signs of the paired differences at random (all 2^n of them where n is at most 12)."""
+    """Two-sided p of a difference of means by flipping the signs of the paired differences at random (all 2^n of them where n is at most 12).
+
+    Our own: scipy's `permutation_test` gives the same p and takes eleven times as long on 1,000 items (docs/log.md).
+    """
     import numpy as np
 
     differences = np.asarray([right - left for left, right in zip(a, b, strict=True)], dtype=float)

@@ -64,7 +64,10 @@ def open_source(model: str | Path, dtype: str, served: Served | None, out: Path,
 
 
 class FolderSource:
-    """The folder of a Hugging Face model, called `name` (its folder's by default); `document_start` and `document_end` stand before and behind every text."""
+    """The folder of a Hugging Face model.
+
+    It is called `name` (its folder's by default); `document_start` and `document_end` stand before and behind every text (see `load_model`).
+    """
 
     def __init__(
         self,

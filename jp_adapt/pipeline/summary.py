@@ -29,7 +29,7 @@ from jp_adapt.report.run_summary import (
     StepFigures,
     TrainingCurve,
 )
-from jp_adapt.text.scripts import script_of
+from jp_adapt.tokenizer.measure import token_script
 
 MOST_USED = 40
 
@@ -104,18 +104,10 @@ def _tokenizer(folder: RunFolder, recipe: Recipe) -> AddedTokens | None:
     by_use = sorted(tokens, key=lambda token: -token["count"])
     return AddedTokens(
         new_tokens=len(tokens),
-        by_script=dict(Counter(_script(bytes.fromhex(token["bytes"])) for token in tokens)),
+        by_script=dict(Counter(token_script(bytes.fromhex(token["bytes"])) for token in tokens)),
         examples=[NewToken(token["token"], token["count"]) for token in by_use if len(token["token"]) > 1][:MOST_USED],
         criteria=read_json(stage.final / "criteria.json"),
     )
-
-
-def _script(token: bytes) -> str:
-    try:
-        scripts = {script_of(char) or "other" for char in token.decode("utf-8")}
-    except UnicodeDecodeError:
-        return "partial"
-    return scripts.pop() if len(scripts) == 1 else "mixed"
 
 
 def _provenance(folder: RunFolder, recipe: Recipe, records: list[StageRecord], command: list[str]) -> Provenance:

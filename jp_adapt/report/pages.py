@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -17,8 +18,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from jp_adapt.report.token_parts import SCRIPT_NAMES, criterion_name
-from jp_adapt.report.written import DASH, duration_text, finite, number_text, plain, range_text, size_text, visible
+from jp_adapt.report.token_parts import criterion_name, runtime_name, script_name
+from jp_adapt.report.written import DASH, duration_text, finite, number_text, plain, range_text, size_text, value_text, visible
 from jp_adapt.text.scripts import script_of
 
 
@@ -29,10 +30,10 @@ def render(template: str, sections: dict[str, str], *, script: str = "", data: A
     element #data, which no parser can take for markup.
     """
     scripts = [Markup(_file(name)) for name in ("theme.js", script) if name]
-    digests = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts]
-    found = _environment().get_template(template)
-    stored = None if data is None else Markup(json_text(data))
-    return found.render(sections=sections, scripts=scripts, digests=digests, data=stored, style=Markup(_file("report.css")), **values)
+    digests = [base64.b64encode(hashlib.sha256(entry.encode()).digest()).decode() for entry in scripts]
+    own = {"page_scripts": scripts, "page_digests": digests, "page_style": Markup(_file("report.css"))}
+    own["page_data"] = None if data is None else Markup(json_text(data))
+    return _environment().get_template(template).render(sections=sections, **own, **values)
 
 
 def drawing(svg: str) -> Markup:
@@ -43,7 +44,7 @@ def drawing(svg: str) -> Markup:
 def json_text(value: Any) -> str:
     """JSON without a character that could end the element, begin a comment, or be illegal in a page; NaN is refused."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return re.sub(r"[<>&\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]", lambda found: f"\\u{ord(found.group()):04x}", text)
+    return re.sub(r"[<>&\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]", lambda results: f"\\u{ord(results.group()):04x}", text)
 
 
 def lang(text: object) -> Markup:
@@ -60,10 +61,6 @@ def _shown(value: Any) -> Any:
     return value if isinstance(value, Markup) else visible(value)
 
 
-def _script_name(name: object) -> str:
-    return SCRIPT_NAMES.get(str(name), str(name).replace("_", " "))
-
-
 def _token_text(text: object) -> str:
     """A token with its white space made visible: a chip of nothing but a space would look like a gap."""
     return plain(text).replace("\n", "\u21b5").replace("\t", "\u21e5").replace(" ", "\u2423").replace("\u3000", "\u25a1")
@@ -72,6 +69,14 @@ def _token_text(text: object) -> str:
 def _line_text(text: object) -> str:
     """A text on one line, its line ends and tabs made visible: it stands for a string, not for a paragraph."""
     return plain(text).replace("\n", "\u21b5").replace("\t", "\u21e5")
+
+
+def _grouped(rows: Sequence[Any], attribute: str) -> list[tuple[Any, list[Any]]]:
+    """Rows by the value of an attribute, in the order in which the values first occur."""
+    groups: dict[Any, list[Any]] = {}
+    for row in rows:
+        groups.setdefault(getattr(row, attribute), []).append(row)
+    return list(groups.items())
 
 
 @cache
@@ -95,7 +100,11 @@ def _environment() -> Environment:
         "range": range_text,
         "duration": duration_text,
         "size": size_text,
-        "script_name": _script_name,
+        "script_name": script_name,
+        "runtime": runtime_name,
+        "decapitalised": lambda text: text[:1].lower() + text[1:],
+        "groupby_order": _grouped,
+        "value": value_text,
         "criterion_name": criterion_name,
         "token": _token_text,
         "line": _line_text,

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from jp_adapt.report.written import escape
-
+RUNTIMES = {"all": "all runtimes", "tokenizers": "Hugging Face tokenizers", "sentencepiece": "SentencePiece"}
 SCRIPT_NAMES = {"partial": "part of a character (bytes)", "mixed": "several scripts", "punct": "punctuation", "width": "full-width forms"}
 
 
@@ -37,12 +33,11 @@ def criterion_name(name: object) -> str:
     return f"{known} ({runtime}" if runtime else known
 
 
-def chip(token: Mapping[str, Any]) -> str:
-    """One token. White space is made visible, for a chip of nothing but a space would look like a gap."""
-    text, new, partial = escape(token.get("text")), bool(token.get("new")), bool(token.get("partial"))
-    if not partial:
-        text = text.replace("\n", "\u21b5").replace("\t", "\u21e5").replace(" ", "\u2423").replace("\u3000", "\u25a1")
-    hint = " and ".join(name for name, on in (("new token", new), ("bytes of a character", partial)) if on)
-    classes = "chip" + (" new" if new else "") + (" hex" if partial else "")
-    title = f' title="{hint}"' if hint else ""
-    return f'<li class="{classes}"{title}>{f"<code>{text}</code>" if partial else text}</li>'
+def script_name(name: object) -> str:
+    """A script in words."""
+    return SCRIPT_NAMES.get(str(name), str(name).replace("_", " "))
+
+
+def runtime_name(name: object) -> str:
+    """A runtime in words."""
+    return RUNTIMES.get(str(name), str(name))

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from math import log
 
 from jp_adapt.text.morphology import count_words
+from jp_adapt.text.scripts import script_of
 from jp_adapt.tokenizer.bpe import BpeTokenizer, text_of
 
 RENYI_ORDER = 2.5  # the order that Zouhar et al. (2306.16842) found closest to translation quality
@@ -22,7 +23,7 @@ class Measure:
     bytes: int
     tokens: int
     words: int
-    byte_tokens: int  # tokens of one byte that is no character
+    byte_tokens: int  # tokens of one byte that is not a character
     broken_tokens: int  # tokens that are no whole characters, those of one byte included
     renyi_efficiency: float  # Renyi entropy of the tokens over that of a uniform use of the whole vocabulary (reported, never optimised: 2402.14614)
     vocabulary_use: float  # share of the vocabulary that stands in the texts
@@ -73,6 +74,16 @@ def measure_tokenizer(tokenizer: BpeTokenizer, texts: Sequence[str], *, words: i
 
 def _renyi_entropy(counts: Iterable[int], total: int) -> float:
     return log(sum((count / total) ** RENYI_ORDER for count in counts)) / (1 - RENYI_ORDER)
+
+
+def token_script(token: bytes) -> str:
+    """Script of a token: the one that all its characters have ("kanji" for " 日": a leading space is let go), "mixed" for several, "other" where it is not
+    Japanese, and "partial" for bytes that are no whole characters."""
+    text = text_of(token)
+    if text is None:
+        return "partial"
+    scripts = {script_of(char) or "other" for char in text.removeprefix(" ")}
+    return "mixed" if len(scripts) > 1 else next(iter(scripts), "other")
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from jp_adapt.corpus import deduplicate, parts
 from jp_adapt.corpus.assemble import Output
 from jp_adapt.corpus.deduplicate import find_exact_duplicates as find_duplicates
 from jp_adapt.corpus.deduplicate import fingerprint_exact as fingerprint
+from jp_adapt.corpus.figures import CorpusFigures
 from jp_adapt.corpus.lines import OnError
 from jp_adapt.corpus.parts import Work
 from jp_adapt.corpus.prepare import SourceReader, prepare_corpus
@@ -103,20 +104,20 @@ def test_numpy_alone_reads_the_shards(tmp_path: Path) -> None:
     """The lines that the docstring of `shards` and docs/corpus.md give."""
     texts = corpus()
     prepare(tmp_path / "out", texts)
-    folder, found = tmp_path / "out", []
+    folder, results = tmp_path / "out", []
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     for number in range(len(index["shards"])):
         tokens = np.memmap(folder / f"tokens-{number:05d}.bin", index["dtype"], "r")
         offsets = np.memmap(folder / f"offsets-{number:05d}.bin", "uint64", "r")
         sources = np.memmap(folder / f"sources-{number:05d}.bin", "uint16", "r")
         for document, source in enumerate(sources):
-            found.append((index["sources"][source]["name"], tokens[offsets[document] : offsets[document + 1]].tolist()))
-    assert found == [(name, ids) for name, left in expected(texts).items() for ids in encode(left)]
+            results.append((index["sources"][source]["name"], tokens[offsets[document] : offsets[document + 1]].tolist()))
+    assert results == [(name, ids) for name, left in expected(texts).items() for ids in encode(left)]
 
 
 def test_every_document_is_accounted_for(tmp_path: Path) -> None:
     texts = corpus()
-    report = json.loads(json.dumps(prepare(tmp_path / "out", texts)))
+    report = json.loads(json.dumps(prepare(tmp_path / "out", texts).as_dict()))
     left = expected(texts)
     for source in report["sources"]:
         name = source["name"]
@@ -149,14 +150,14 @@ def test_near_duplicates_are_looked_for_across_parts_and_sources(tmp_path: Path)
     ja = ["".join(rng.choices("日本語の文章を書いて読む、検索する。", k=90)) for _ in range(30)]
     near = [text[:40] + "×" + text[41:] for text in ja[::3]]
     texts = {"ja": [*ja[:20], *near, ja[5]], "en": [*ja[20:], near[-1] + "!?"]}
-    flat = [text for found in texts.values() for text in found]
+    flat = [text for results in texts.values() for text in results]
     of, _ = deduplicate.find_duplicates(*deduplicate.fingerprint(flat), lambda documents: flat.__getitem__)
     work = Work(tuple(texts), (), encode, "<u2", deduplicate.fingerprint)
     output = Output(300, deduplicate.find_duplicates, texts=True)
     report = prepare_corpus(tmp_path / "out", readers(texts), work, output, identity=IDENTITY)
     assert list(iter_documents(tmp_path / "out" / "texts.jsonl.zst")) == [text for text, repeats in zip(flat, of.tolist(), strict=True) if repeats < 0]
-    dropped = [report["steps"]["deduplicate"][name]["dropped"] for name in texts]
-    assert [{reason: count for reason, (count, _) in found.items()} for found in dropped] == [
+    dropped = [report.steps["deduplicate"][name].dropped for name in texts]
+    assert [{reason: count for reason, (count, _) in results.items()} for results in dropped] == [
         {"exact duplicate": 1, "near duplicate": 7},
         {"near duplicate": 4},
     ]
@@ -210,7 +211,7 @@ def test_kill_9_at_random_moments_then_again_writes_the_same_bytes(tmp_path: Pat
         process.stdout.readline()
         moments.append(rng.uniform(0, 0.1))
         time.sleep(moments[-1])
-        while attempt == 5 and not list(parts.glob("part-*.npz")) and process.poll() is None:  # once for certain with work to go on from
+        while attempt == 5 and not list(parts.glob("part-*.npz")) and process.poll() is None:  # once for certain with work to resume from
             time.sleep(0.001)
         process.kill()
         process.wait()
@@ -257,7 +258,7 @@ def test_a_killed_worker_is_told_and_the_work_goes_on(tmp_path: Path, monkeypatc
         prepare_corpus(tmp_path / "out", readers(texts), work, Output(), identity=IDENTITY, processes=2)
     assert not (tmp_path / "out").exists()
     report = prepare_corpus(tmp_path / "out", readers(texts), work, Output(), identity=IDENTITY, processes=2)
-    assert report["sources"][1]["documents"] == 1
+    assert report.sources[1].documents == 1
 
 
 class KillOnce:
@@ -299,10 +300,10 @@ def test_another_corpus_is_never_touched(tmp_path: Path) -> None:
     work = Work(tuple(texts), (), encode, "<u2", None)
     with pytest.raises(RunFolderError, match=r"out: holds another corpus; these settings differ:\n  recipe: "):
         prepare_corpus(tmp_path / "out", readers(texts), work, Output(), identity={"recipe": "other"})
-    assert prepare(tmp_path / "out", texts) == json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8")), "the same one is done already"
+    assert prepare(tmp_path / "out", texts) == CorpusFigures.read(tmp_path / "out" / "report.json"), "the same one is done already"
     assert content(tmp_path / "out") == before
     (tmp_path / "mine").mkdir()
-    with pytest.raises(UsageError, match="mine: exists already and is no prepared corpus"):
+    with pytest.raises(UsageError, match="mine: exists already and is not a prepared corpus"):
         prepare(tmp_path / "mine", texts)
 
 
@@ -314,13 +315,13 @@ def test_a_source_that_refuses_stops_and_one_that_skips_counts(tmp_path: Path) -
         yield "x:40", "b"
 
     work = Work(("x",), (), encode, "<u2", None)
-    with pytest.raises(InputError, match=r"source 'x': x:2: broken\. To count such documents and go on: on_error: skip in the source"):
+    with pytest.raises(InputError, match=r"source 'x': x:2: broken\. To count such documents and continue: on_error: skip in the source"):
         prepare_corpus(tmp_path / "out", [SourceReader("x", (read,))], work, Output(), identity=IDENTITY)
     report = prepare_corpus(tmp_path / "out", [SourceReader("x", (read,), skip_errors=True)], work, Output(), identity=IDENTITY)
-    problems = report["sources"][0]["problems"]
-    assert problems["count"] == 38
-    assert problems["first"][:2] == ["x:2: broken", "x:3: broken"]
-    assert len(problems["first"]) == 20
+    problems = report.sources[0].problems
+    assert problems.count == 38
+    assert problems.first[:2] == ["x:2: broken", "x:3: broken"]
+    assert len(problems.first) == 20
 
 
 def test_a_corpus_of_which_nothing_is_left_is_an_error(tmp_path: Path) -> None:

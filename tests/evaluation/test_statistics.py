@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jp_adapt.evaluation.statistics import (
+    Bootstrap,
+    bootstrap,
     mcnemar_p,
     minimal_detectable_difference,
     paired_mean_interval,
@@ -128,3 +131,26 @@ def test_minimal_detectable_difference() -> None:
     assert minimal_detectable_difference(a, b) == pytest.approx((1.95996 + 0.84162) * 5 / 100, rel=1e-4)
     assert minimal_detectable_difference(*_answers(50, 0, 0, 50)) == pytest.approx(2.80158 / 100, rel=1e-4)
     assert minimal_detectable_difference(*_answers(300, 100, 150, 450)) == pytest.approx(minimal_detectable_difference(a, b) / math.sqrt(10))
+
+
+def test_a_bootstrap_leaves_out_what_is_not_defined_and_keeps_groups_apart() -> None:
+    items = np.arange(10.0)
+    whole = bootstrap(lambda drawn: items[drawn].mean(axis=-1), [10], np.random.default_rng(0))
+    assert whole.interval is not None
+    assert whole.stderr == pytest.approx(items.std() / math.sqrt(10), rel=0.05)
+    half = bootstrap(lambda drawn: np.where(drawn[:, 0] < 5, np.nan, items[drawn].mean(axis=-1)), [10], np.random.default_rng(0))
+    assert half.interval is not None
+    assert bootstrap(lambda drawn: np.full(len(drawn), np.nan), [10], np.random.default_rng(0)) == Bootstrap(None, None)
+    seen: list[tuple[tuple[int, ...], ...]] = []
+
+    def of_groups(*drawn: np.ndarray) -> np.ndarray:
+        seen.append(tuple(entry.shape[1:] for entry in drawn))
+        assert all(entry.max() < size for entry, size in zip(drawn, (4, 1, 7), strict=True))
+        return drawn[0].mean(axis=-1) + drawn[2].mean(axis=-1)
+
+    assert bootstrap(of_groups, [4, 1, 7], np.random.default_rng(0)).interval is not None
+    assert set(seen) == {((4,), (1,), (7,))}
+
+
+def test_a_single_item_has_an_interval_without_width() -> None:
+    assert paired_mean_interval([1.0], [3.0]) == (2.0, 2.0)

@@ -7,12 +7,16 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import pytest
 
+from jp_adapt.core.documents import record_from
+from jp_adapt.core.errors import InputError
+from jp_adapt.report import tokenizer_page
 from jp_adapt.report.svg import Bar, bar_chart
-from jp_adapt.report.tokenizer_page import comparison_page, extension_page, verification_page
+from jp_adapt.report.tokenizer_report import ComparisonReport, ExtensionReport, VerificationReport
 from tests.pages import BalancedPage
 
 ATTACK = "</script><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>\" ' & \x00\x01\x1b[31m\x85\u202egnp\ud800"
@@ -28,6 +32,22 @@ NAMES = (
     ("runtimes_disagree", "all"),
     ("llama_cpp_check_string", "tokenizers"),
 )
+
+
+def document(kind: type[Any], value: dict[str, Any]) -> Any:
+    return record_from(kind, value, "report.json")
+
+
+def extension_page(value: dict[str, Any]) -> str:
+    return tokenizer_page.extension_page(document(ExtensionReport, value))
+
+
+def verification_page(value: dict[str, Any]) -> str:
+    return tokenizer_page.verification_page(document(VerificationReport, value))
+
+
+def comparison_page(value: dict[str, Any]) -> str:
+    return tokenizer_page.comparison_page(document(ComparisonReport, value))
 
 
 def chip(text: str, new: bool = False, partial: bool = False) -> dict[str, Any]:
@@ -54,12 +74,12 @@ def measure(tokens: int, shares: tuple[float, float, float, float], words: int |
 
 def criteria(**failures: int) -> list[dict[str, Any]]:
     """Every criterion, passed but for `failures`."""
-    found = []
+    results = []
     for index, (name, runtime) in enumerate(NAMES):
         count = failures.get(name, 0)
         examples = [f"{name} \u8ab0\t\u304b {number}\n" for number in range(min(count, 5))]
-        found.append({"name": name, "runtime": runtime, "failures": count, "checked": 40_001 + index, "examples": examples})
-    return found
+        results.append({"name": name, "runtime": runtime, "failures": count, "checked": 40_001 + index, "examples": examples})
+    return results
 
 
 def sample_report() -> dict[str, Any]:
@@ -68,8 +88,8 @@ def sample_report() -> dict[str, Any]:
     extended = [("今日は", 1), ("図", 0), ("書", 1), ("館", 1), ("で", 0), ("新しい", 1), ("本", 0), ("を", 0), ("三", 0), ("E5 86", 2), ("8A", 2)]
     words = ("ました", "です", "こと", "日本", "という", "コーヒー", "している", "について", "株式会社", "、「")
     return {
-        "format": 1,
-        "base": {"path": "models/llama-2-7b/tokenizer.model", "family": "SentencePiece BPE", "vocab_size": 32000, "sha256": "9e556afd44213b" + "6b" * 25},
+        "format": 2,
+        "base": {"name": "tokenizer.model", "family": "SentencePiece BPE", "vocab_size": 32000, "sha256": "9e556afd44213b" + "6b" * 25},
         "extension": {
             "new_tokens": 12581,
             "added_bytes": 3,
@@ -122,9 +142,9 @@ def sample_report() -> dict[str, Any]:
 
 def sample_verification() -> dict[str, Any]:
     return {
-        "format": 1,
-        "base": {"path": "models/llama-3/tokenizer.json", "family": "tiktoken BPE", "vocab_size": 128256},
-        "extended": {"path": "runs/ja/tokenizer", "family": "byte-level BPE", "vocab_size": 138251},
+        "format": 2,
+        "base": {"name": "llama-3/tokenizer.json", "family": "tiktoken BPE", "vocab_size": 128256},
+        "extended": {"name": "runs/ja/tokenizer", "family": "byte-level BPE", "vocab_size": 138251},
         "texts": ["data/ja.txt", "data/en.txt"],
         "criteria": criteria(changed_lines=3, runtimes_disagree=217),
         "holds": False,
@@ -135,10 +155,8 @@ def sample_comparison() -> dict[str, Any]:
     names = ("smollm2", "llama-2-7b", "llama-3-8b", "a very long name of a tokenizer in runs/ja/stages/tok/final", "日本語トークナイザー", "gpt2")
     sources = ("ja_web", "青空文庫", "en_wiki")
     return {
-        "format": 1,
-        "tokenizers": [
-            {"name": n, "path": f"models/{i}/tokenizer.json", "family": "byte-level BPE", "vocab_size": 32001 + 1111 * i} for i, n in enumerate(names)
-        ],
+        "format": 2,
+        "tokenizers": [{"name": n, "family": "byte-level BPE", "vocab_size": 32001 + 1111 * i} for i, n in enumerate(names)],
         "sources": list(sources),
         "rows": [
             {"tokenizer": n, "source": s, "measure": measure(9001 + 1013 * i + 2003 * j, (0.01 * i, 0.012 * i, 0.4 + 0.013 * i, 0.21 - 0.011 * i))}
@@ -207,30 +225,34 @@ def test_every_value_of_the_report_is_on_the_page(page: Any, sample: Any) -> Non
     renamed = {"name", "runtime", "boundaries", "script"}  # these are written as plain English
     for path, value in leaves(report):
         key = path[-1]
-        if key in {"format", "new", "partial", "holds"} or value is None or (key in renamed and "tokenizers" not in path):
+        if key in {"format", "new", "partial", "holds", "byte_tokens", "broken_tokens"} or value is None or (key in renamed and "tokenizers" not in path):
             continue
-        found = (form in words if isinstance(value, str) else re.search(rf"(?<![\d.,]){re.escape(form)}(?!\d)", words) for form in forms(value))
-        assert any(found), (path, value)
+        results = (form in words if isinstance(value, str) else re.search(rf"(?<![\d.,]){re.escape(form)}(?!\d)", words) for form in forms(value))
+        assert any(results), (path, value)
     assert not re.search(r"\b(None|nan|inf|NaN)\b", words)
+
+
+def poisoned(value: Any) -> Any:
+    """A document with the attack before every text of it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{entry.name: poisoned(getattr(value, entry.name)) for entry in fields(value) if entry.name not in ("kind", "format")})
+    if isinstance(value, list):
+        return [poisoned(inner) for inner in value]
+    return ATTACK + value if isinstance(value, str) else value
 
 
 @every_page
 def test_no_text_of_a_report_can_become_markup(page: Any, sample: Any) -> None:
-    def poisoned(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: poisoned(inner) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [poisoned(inner) for inner in value]
-        return ATTACK + value if isinstance(value, str) else value
-
-    html = page(poisoned(sample()))
+    kind = {extension_page: ExtensionReport, verification_page: VerificationReport, comparison_page: ComparisonReport}[page]
+    render = getattr(tokenizer_page, page.__name__)
+    html = render(poisoned(document(kind, sample())))
     html.encode("utf-8")  # a lone surrogate would fail here
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", html)
-    found, clean = Page(html), Page(page(sample()))
-    assert found.code == clean.code
-    assert [tag for tag, _ in found.tags if tag != "small"] == [tag for tag, _ in clean.tags if tag != "small"]
-    assert not [attrs for _, attrs in found.tags if any(name.startswith("on") for name in attrs)]
-    assert found.text.count("<script>alert(1)</script>") > 15  # it is there, as text
+    results, clean = Page(html), Page(page(sample()))
+    assert results.code == clean.code
+    assert [tag for tag, _ in results.tags if tag != "small"] == [tag for tag, _ in clean.tags if tag != "small"]
+    assert not [attrs for _, attrs in results.tags if any(name.startswith("on") for name in attrs)]
+    assert results.text.count("<script>alert(1)</script>") > 15  # it is there, as text
 
 
 @every_page
@@ -276,17 +298,23 @@ def test_every_list_may_be_empty(page: Any, sample: Any) -> None:
 
 
 @every_page
-def test_a_number_that_is_none_becomes_a_dash(page: Any, sample: Any) -> None:
+def test_a_number_that_is_none_becomes_a_dash_or_is_refused(page: Any, sample: Any) -> None:
+    shown = 0
     for path, value in leaves(sample()):
         if isinstance(value, float):
             report = copy.deepcopy(sample())
             place: Any = report
             for key in path[:-1]:
                 place = place[key]
-            place[path[-1]] = math.nan
-            words = Page(page(report)).words()
+            place[path[-1]] = None
+            try:
+                words = Page(page(report)).words()
+            except InputError:
+                continue
+            shown += 1
             assert "\u2013" in words
-            assert not re.search(r"\b(nan|inf)\b", words), path
+            assert not re.search(r"\b(nan|inf|None)\b", words), path
+    assert shown or page is verification_page, "a text without words has no tokens a word"
 
 
 def test_the_opening_says_what_came_of_an_extension() -> None:
@@ -354,9 +382,9 @@ def test_an_unknown_criterion_keeps_its_name() -> None:
 def test_a_bar_for_each_tokenizer_and_source() -> None:
     comparison = sample_comparison()
     html = comparison_page(comparison)
-    told = re.findall(r"<title>([^<]*chars/token)</title>", html)
-    assert len(told) == len(comparison["rows"])
-    assert told[0] == "ja_web, smollm2: 1.43 chars/token"
+    given = re.findall(r"<title>([^<]*chars/token)</title>", html)
+    assert len(given) == len(comparison["rows"])
+    assert given[0] == "ja_web, smollm2: 1.43 chars/token"
     assert Page(html).all("svg")[0]["role"] == "img"
     assert len(Page(html).all("table")) == len(comparison["sources"]) + 1
 
