@@ -181,6 +181,7 @@ def test_a_refusal_says_what_helps() -> None:
     ("reply", "told"),
     [
         ("cut-in-thought", Completion("", 9, 5, "length")),
+        ("cut-before-a-word", Completion("", None, None, "length")),
         ("refuses-to-say", Completion("", None, None, "stop")),
         ("parts", Completion(GOOD.text, 10, 7, "stop")),
     ],
