@@ -99,7 +99,7 @@ def partial_folder(out: Path) -> Path:
     out = out if out.name not in ("", "..") else out.resolve()
     partial = out.with_name(f"{out.name}.partial") if out.name else None
     if partial is None:
-        raise UsageError(f"{out}: is no folder that a corpus can be made as; give the name of a new one with --out")
+        raise UsageError(f"{out}: is not a folder that a corpus can be made as; give the name of a new one with --out")
     if len(os.fsencode(partial.name)) > MAX_NAME_BYTES:
         raise UsageError(
             f"{out.name[:20]}...: a name of {len(os.fsencode(out.name))} bytes, and with '.partial' at most {MAX_NAME_BYTES} are allowed; shorten it"

@@ -310,9 +310,9 @@ def test_another_corpus_is_never_touched(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for out, message in (
-        (Path(), "exists already and is no prepared corpus"),
-        (Path(".."), "exists already and is no prepared corpus"),
-        (Path("/"), "is no folder that a corpus can be made as"),
+        (Path(), "exists already and is not a prepared corpus"),
+        (Path(".."), "exists already and is not a prepared corpus"),
+        (Path("/"), "is not a folder that a corpus can be made as"),
         (Path("a" * 255), "a name of 255 bytes, and with '.partial' at most 255 are allowed; shorten it"),
         (Path("名" * 83), "a name of 249 bytes"),
     ):

@@ -19,13 +19,13 @@ def test_the_same_question_in_another_file_is_the_item_itself(choices: tuple[str
     pool = [item(f"問{n}", n, choices=choices) for n in range(6)]
     asked = item(" 問0\n", 99, "test", "いいえ", choices)
     ((_, examples),) = with_shots([asked], pool, 3, "balanced")
-    assert [one.fields["question"] for one in examples] == ["問1", "問2", "問3"]
+    assert [entry.fields["question"] for entry in examples] == ["問1", "問2", "問3"]
 
 
 def test_an_example_that_lies_twice_in_the_pool_is_shown_once() -> None:
     pool = [item("問0", 0), item("問0", 1), item("問1", 2), item("問1", 3, "more"), item("問2", 4)]
     ((_, examples),) = with_shots([item("他", 99, "test")], pool, 3, "balanced")
-    assert [one.id for one in examples] == ["train-0", "train-2", "train-4"]
+    assert [entry.id for entry in examples] == ["train-0", "train-2", "train-4"]
     with pytest.raises(InputError, match="4 examples are asked for, and there are 3"):
         with_shots([item("他", 99, "test")], pool, 4, "balanced")
 
@@ -33,10 +33,10 @@ def test_an_example_that_lies_twice_in_the_pool_is_shown_once() -> None:
 def test_the_same_question_with_other_choices_is_another_item() -> None:
     pool = [item("どれ？", n, choices=("はい", str(n))) for n in range(4)]
     chosen = with_shots(pool[:2], pool, 2, "balanced")
-    assert [[one.id for one in examples] for _, examples in chosen] == [["train-1", "train-2"], ["train-0", "train-2"]]
+    assert [[entry.id for entry in examples] for _, examples in chosen] == [["train-1", "train-2"], ["train-0", "train-2"]]
 
 
 def test_the_rule_of_llm_jp_eval_takes_the_first_examples_as_it_does() -> None:
     pool = [item(f"問{n}", n) for n in range(4)]
     chosen = with_shots([item("問0", 99, "test"), pool[1]], pool, 2, "first")
-    assert [[one.id for one in examples] for _, examples in chosen] == [["train-0", "train-1"], ["train-0", "train-2"]]
+    assert [[entry.id for entry in examples] for _, examples in chosen] == [["train-0", "train-1"], ["train-0", "train-2"]]
