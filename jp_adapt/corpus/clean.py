@@ -10,6 +10,7 @@ from jp_adapt.text.markup import strip_boilerplate, strip_markup
 from jp_adapt.text.mojibake import lost_number, lost_share, repair
 from jp_adapt.text.mojibake_runs import repair_runs
 from jp_adapt.text.personal import mask_personal
+from jp_adapt.text.ruby import Readings
 
 MIN_LOST = 3
 
@@ -41,13 +42,18 @@ class RepairDecoding:
 
 @dataclass(frozen=True)
 class StripMarkup:
-    """HTML and wiki markup out, and lines of navigation; code of Markdown stays. A page without a text is dropped."""
+    """HTML and wiki markup out, and lines of navigation; code of Markdown stays. A page without a text is dropped.
+
+    Attributes:
+        readings: of kanji (ruby, furigana): out of the text, or behind their word in （ ）.
+    """
 
     boilerplate: bool = True
+    readings: Readings = "drop"
     name: str = field(default="markup", init=False)
 
     def __call__(self, text: str) -> Outcome:
-        stripped, changes = strip_markup(text)
+        stripped, changes = strip_markup(text, self.readings)
         if self.boilerplate:
             stripped, lines = strip_boilerplate(stripped)
             changes = changes | ({"boilerplate lines": lines} if lines else {})

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
 from jp_adapt.core.errors import InputError
+from jp_adapt.corpus.chat_records import read_row
 from jp_adapt.corpus.json_lines import iter_records
 from jp_adapt.corpus.lines import kind_of, refuse
 from jp_adapt.corpus.pack import IGNORED, Batch, pack_best_fit
+from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.text.chat import ChatError, Message, Render, Segment, segments
 
 TooLong = Literal["error", "drop", "cut"]
-SHAREGPT = {"system": "system", "human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant"}
-FIELDS = "'messages' (role and content), 'conversations' (from and value), or 'instruction', 'input' and 'output'"
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """Messages (system or none, then user and assistant in turn), and the file and line where they stand."""
+    """Messages (system or none, then user and assistant in turn), the file and line where they stand, and the tools that the assistant may call."""
 
     messages: list[Message]
     place: str
+    tools: list[dict[str, Any]] | None = None
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether an answer of it has a weight other than 0."""
+        return any(message["role"] == "assistant" and message.get("weight", 1) != 0 for message in self.messages)
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class Sample:
 
     ids: list[int]
     targets: list[int]
+    chars: int = field(default=0, compare=False)  # of the answers that carry loss
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -44,67 +53,30 @@ class Sample:
         return sum(target != IGNORED for target in self.targets)
 
 
-def read_conversations(path: Path) -> list[Conversation]:
+def read_conversations(path: Path, fields: Fields | None = None) -> list[Conversation]:
     """All conversations of a .jsonl file (also .gz, .zst), one a line: messages, ShareGPT's `conversations`, or Alpaca's fields.
 
+    Args:
+        fields: what else may stand in a record; it counts what was met.
+
     Raises:
-        InputError: with file:line, for a line that is none of these, an empty message, an unknown role, or roles out of turn.
+        InputError: with file:line, for a line that is none of these, an empty message, an unknown role, roles out of turn, or a field that is neither used
+            nor a note.
     """
-    found = [Conversation(parse_messages(record, place), place) for place, record in read_records(path)]
-    if not found:
+    fields = fields or Fields()
+    results = []
+    for place, record in read_records(path):
+        messages, tools = read_row(record, place, fields)
+        results.append(Conversation(messages, place, tools))
+    if not results:
         raise InputError(f"{path}: no conversation")
-    return found
+    return results
 
 
 def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if kind_of(path) != ".jsonl":
         raise InputError(f"{path}: conversations are read from .jsonl files (also as .gz, .zst or .xz); convert this file")
     return iter_records(path, refuse)
-
-
-def parse_messages(record: dict[str, Any], place: str) -> list[Message]:
-    if "messages" in record:
-        messages = _turns(record["messages"], "role", "content", place)
-    elif "conversations" in record:
-        messages = _turns(record["conversations"], "from", "value", place)
-    elif "instruction" in record and "output" in record:
-        asked = {"role": "user", "content": _text(record, "instruction", place)}
-        if record.get("input") not in (None, ""):
-            asked["input"] = _text(record, "input", place)
-        messages = [asked, {"role": "assistant", "content": _text(record, "output", place)}]
-    else:
-        raise InputError(f"{place}: no conversation; a line has {FIELDS}, and this one has {', '.join(map(repr, record)) or 'nothing'}")
-    expected = "user"
-    for number, message in enumerate(messages, start=1):
-        if number == 1 and message["role"] == "system":
-            continue
-        if message["role"] != expected:
-            raise InputError(
-                f"{place}: message {number} is of '{message['role']}', and '{expected}' is due; after a system message, user and assistant alternate"
-            )
-        expected = "assistant" if expected == "user" else "user"
-    if not messages or messages[-1]["role"] != "assistant":
-        raise InputError(f"{place}: the last message is no answer, so there is nothing to learn after it; end with an assistant message")
-    return messages
-
-
-def _turns(value: Any, role_key: str, text_key: str, place: str) -> list[Message]:
-    if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
-        raise InputError(f"{place}: the messages are no list of objects with '{role_key}' and '{text_key}'")
-    turns = []
-    for number, turn in enumerate(value, start=1):
-        role = SHAREGPT.get(str(turn.get(role_key)))
-        if role is None:
-            raise InputError(f"{place}: message {number}: {role_key} is {turn.get(role_key)!r}; one of {', '.join(SHAREGPT)}")
-        turns.append({"role": role, "content": _text(turn, text_key, f"{place}: message {number}")})
-    return turns
-
-
-def _text(record: Mapping[str, Any], key: str, place: str) -> str:
-    text = record.get(key)
-    if not isinstance(text, str) or not text.strip():
-        raise InputError(f"{place}: '{key}' is {'empty' if text == '' or isinstance(text, str) else repr(text)}, and text is needed")
-    return text
 
 
 class ConversationEncoder:
@@ -125,16 +97,32 @@ class ConversationEncoder:
 
     def sample(self, conversation: Conversation) -> Sample:
         """InputError, with file:line, when the template cannot take the conversation or no token of it carries loss."""
-        messages = conversation.messages if self._takes_input else [_joined(message) for message in conversation.messages]
-        try:
-            parts = segments(messages, self._render, self._special_ids)
-        except ChatError as error:
-            raise InputError(f"{conversation.place}: the chat template cannot be trained with here: {error}; choose another 'template'") from error
+        parts = self.segments(conversation)
         ids, trained = self._ids(parts)
-        sample = Sample(ids, [token if counts else IGNORED for token, counts in zip(ids[1:], trained[1:], strict=True)])
+        chars = sum(len(part.text) for part in parts if part.trained and not part.from_template)
+        sample = Sample(ids, [token if counts else IGNORED for token, counts in zip(ids[1:], trained[1:], strict=True)], chars)
         if set(sample.targets) <= {IGNORED, *self._special_ids.values()}:
             raise InputError(f"{conversation.place}: no token of an answer is left to learn; the tokenizer drops its characters")
         return sample
+
+    def segments(self, conversation: Conversation) -> list[Segment]:
+        """The rendered conversation in pieces. InputError, with file:line, when the template cannot take it."""
+        messages = conversation.messages if self._takes_input else [_joined(message) for message in conversation.messages]
+        try:
+            self._refuse_special(conversation)
+            render = self._render if conversation.tools is None else partial(self._render, tools=conversation.tools)
+            if conversation.tools is not None and render(messages, False) == self._render(messages, False):
+                raise ChatError("it does not show 'tools'")
+            return segments(messages, render, self._special_ids)
+        except ChatError as error:
+            raise InputError(f"{conversation.place}: the chat template cannot be trained with here: {error}; choose another 'template'") from error
+
+    def _refuse_special(self, conversation: Conversation) -> None:
+        """ChatError where tools or calls hold a special token: the template writes them among its own text, and there it would be one."""
+        data = [conversation.tools or [], [message.get("tool_calls", []) for message in conversation.messages]]
+        results = self._special.search(json.dumps(data, ensure_ascii=False)) if any(map(any, data)) else None
+        if results is not None:
+            raise ChatError(f"its tools or calls hold the special token {results[0]}, which would be one; take it out")
 
     @property
     def end_id(self) -> int:
@@ -154,14 +142,15 @@ class ConversationEncoder:
         return ids, trained
 
     def _continue(self, text: str) -> list[int]:
-        """Ids of a text that goes on after other text."""
+        """Ids of a text that continues after other text."""
         return self._encode("\n" + text)[len(self._newline) :] if self._dummy_prefix else self._encode(text)
 
 
 def _joined(message: Message) -> Message:
     if "input" not in message:
         return message
-    return {"role": message["role"], "content": f"{message['content'].strip()}\n\n{message['input'].strip()}"}
+    text = f"{message['content'].strip()}\n\n{message['input'].strip()}"
+    return {name: value for name, value in message.items() if name != "input"} | {"content": text}
 
 
 def _pieces(parts: Sequence[Segment], special: re.Pattern[str]) -> Iterator[tuple[str, bool, bool]]:
@@ -192,6 +181,7 @@ class ConversationPlan:
     length: int
     rows_per_step: int
     tokens_by_source: dict[str, int]
+    notes: dict[str, dict[str, int]] = field(default_factory=dict)  # source -> field that is not used -> records that hold it
 
     @property
     def num_steps(self) -> int:
@@ -205,8 +195,8 @@ class ConversationPlan:
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """The rows of `step` (from 0) that `rank` works on. `num_targets` counts the whole step, over all ranks."""
         rows = self.rows[step * self.rows_per_step : (step + 1) * self.rows_per_step]
-        mine = [_pad(row, self.length) for row in rows[rank::world_size]]
-        ids, positions, targets = ([row[part] for row in mine] for part in range(3))
+        own = [_pad(row, self.length) for row in rows[rank::world_size]]
+        ids, positions, targets = ([row[part] for row in own] for part in range(3))
         return Batch(ids, positions, targets, sum(sample.num_targets for row in rows for sample in row))
 
 
@@ -269,7 +259,8 @@ def fit_length(samples: Sequence[tuple[Sample, str]], length: int, too_long: Too
             if too_long == "error":
                 raise InputError(f"{place}: {len(sample)} tokens, and a row has {length}; raise sequence_tokens, or say too_long: cut, or too_long: drop")
             changed += 1
-            sample = Sample(sample.ids[: length + 1], sample.targets[:length])
+            cut = Sample(sample.ids[: length + 1], sample.targets[:length])
+            sample = replace(cut, chars=round(sample.chars * cut.num_targets / sample.num_targets))
             if too_long == "drop" or not sample.num_targets:
                 continue
         fitting.append(sample)

@@ -26,7 +26,7 @@ CLASSES = (*SCRIPTS, "simplified", "traditional", "shinjitai", "hangul")
 @cache
 def _table() -> npt.NDArray[np.uint8]:
     """Class of every code point, as an index into CLASSES."""
-    table = script_table().copy()
+    table: npt.NDArray[np.uint8] = np.array(script_table())
     for name, chars in (("simplified", SIMPLIFIED), ("traditional", TRADITIONAL - SIMPLIFIED), ("shinjitai", SHINJITAI - TRADITIONAL)):
         table[[ord(char) for char in chars]] = CLASSES.index(name)
     table[0xAC00:0xD7A4] = CLASSES.index("hangul")

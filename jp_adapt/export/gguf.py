@@ -50,11 +50,20 @@ def write_gguf(source: GgufSource, out: Path, types: Sequence[str]) -> list[Gguf
     _check_space(source, wanted, out)
     with new_files(paths) as temporary:
         write_files(source, dict(zip(wanted, temporary, strict=True)))
-        proven, llama_cpp = [], LlamaCpp(source)
+        proofs, llama_cpp = [], LlamaCpp(source)
         for kind, path in zip(wanted, temporary, strict=True):
             check_file(source, path)
-            proven.append(["fields, tokens and weights, read back", *llama_cpp.check(path, kind.name)])
-    return [GgufExport(path, kind.name, path.stat().st_size, said, source.notes) for path, kind, said in zip(paths, wanted, proven, strict=True)]
+            proofs.append(llama_cpp.check(path, kind.name))
+    return [
+        GgufExport(
+            path,
+            kind.name,
+            path.stat().st_size,
+            ["fields, tokens and weights, read back", *proof.lines],
+            source.notes + ([] if proof.note is None else [proof.note]),
+        )
+        for path, kind, proof in zip(paths, wanted, proofs, strict=True)
+    ]
 
 
 def _check_space(source: GgufSource, wanted: Sequence[FileType], out: Path) -> None:

@@ -16,12 +16,15 @@ from jp_adapt.export.gguf_check import PROBE_TEXTS
 from jp_adapt.export.gguf_source import GgufSource
 from jp_adapt.export.llama_server import llama_server
 from jp_adapt.model.gguf_tensors import Array
+from jp_adapt.tokenizer.verify import HOSTILE_TEXTS
 
-PROBE_LENGTHS = (1, 8, 64, 250)  # tokens; the factors of long rotary embeddings are seen only far from the beginning
+# Tokens of a text after which the next one's probabilities are compared; the factors of long rotary embeddings are seen only far from the beginning.
+PROBE_LENGTHS = (*range(1, 65), 100, 150, 200, 250)
+MAX_COST = 0.02  # of a type's rounding, as a share of what the text costs the model; above it is said
 TOP = 500  # most likely tokens that are compared
 MAX_DIFFERENCE = 1e-3  # of a log-probability, F32; measured 1e-4 on SmolLM2-135M
 # KL of the folder's probabilities and llama.cpp's, nats. Beyond F16 it is the type's own rounding, and only what cannot be that is refused.
-MAX_KL = {"F32": 1e-6, "F16": 1e-4, "BF16": 2e-2}
+MAX_KL = {"F32": 1e-7, "F16": 1e-4, "BF16": 2e-2}
 MAX_KL_QUANTISED = 1.0
 CONVERSATIONS = (
     [{"role": "user", "content": "日本の首都は？"}],
@@ -32,24 +35,37 @@ CONVERSATIONS = (
 
 @dataclass(frozen=True)
 class Likelihoods:
-    """After each probe: ids of the most likely tokens in llama.cpp, and their log-probabilities there and in the model folder."""
+    """After each probe: log-probabilities of the tokens that are most likely in llama.cpp, there and in the model folder."""
 
     theirs: list[Array]
     ours: list[Array]
 
     @property
     def max_difference(self) -> float:
-        return max(float(np.abs(one - other).max()) for one, other in zip(self.ours, self.theirs, strict=True))
+        return max(float(np.abs(entry - other).max()) for entry, other in zip(self.ours, self.theirs, strict=True))
 
     @property
     def kl(self) -> float:
         """Mean over the probes, in nats, among the tokens compared."""
-        return float(np.mean([_kl(one, other) for one, other in zip(self.ours, self.theirs, strict=True)]))
+        return float(np.mean([(np.exp(entry) * (entry - other)).sum() for entry, other in zip(self.ours, self.theirs, strict=True)]))
+
+    @property
+    def cost(self) -> float:
+        """What the file's rounding costs, as a share: KL over the entropy of the model folder, nats of the same probes."""
+        return self.kl / float(np.mean([-(np.exp(row) * row).sum() for row in self.ours]))
 
 
-def _kl(ours: Array, theirs: Array) -> float:
-    ours, theirs = ours - np.log(np.exp(ours).sum()), theirs - np.log(np.exp(theirs).sum())
-    return float((np.exp(ours) * (ours - theirs)).sum())
+def _normalised(row: Array) -> Array:
+    normalised: Array = row - np.log(np.exp(row).sum())
+    return normalised
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was proven of a file in llama.cpp, one line each, or why it was not; and what its type's rounding costs, where that is much."""
+
+    lines: list[str]
+    note: str | None = None
 
 
 class LlamaCpp:
@@ -57,41 +73,47 @@ class LlamaCpp:
 
     def __init__(self, source: GgufSource) -> None:
         self.source = source
-        self.probes = probe_ids(source)
+        self.probe = probe_ids(source)
+        self.lengths = [length for length in PROBE_LENGTHS if length <= len(self.probe)]
 
     @cached_property
     def reference(self) -> Array | None:
-        """[probes, V] the next token's log-probabilities in transformers in float32; None where the memory does not hold the model."""
-        return None if too_large(self.source) else next_log_probabilities(self.source.folder, self.probes)
+        """[lengths, V] the next token's log-probabilities in transformers in float32; None where the memory does not hold the model."""
+        return None if too_large(self.source) else next_log_probabilities(self.source.folder, self.probe)[[length - 1 for length in self.lengths]]
 
-    def check(self, path: Path, kind: str) -> list[str]:
-        """What was proven of the file, one line each, or why it was not. GateError where llama.cpp does otherwise than the folder."""
+    def check(self, path: Path, kind: str) -> Proof:
+        """Hold a file against the folder. GateError where llama.cpp does otherwise than the folder."""
         if (missing := missing_extra("gguf")) is not None:
-            return [f"not checked in llama.cpp: {missing}"]
+            return Proof([f"not checked in llama.cpp: {missing}"])
+        note = None
         try:
-            with llama_server(path, context=max(PROBE_LENGTHS) + 8, exact=True) as address, httpx2.Client(base_url=address, timeout=600) as client:
+            with llama_server(path, context=len(self.probe) + 8, exact=True) as address, httpx2.Client(base_url=address, timeout=600) as client:
                 lines = [_check_ids(self.source, client), _check_prompts(self.source, client)]
                 if self.reference is None:
                     lines.append(f"probabilities in llama.cpp not compared: {too_large(self.source)}")
                 else:
-                    lines.append(_check_likelihoods(compare_likelihoods(client, self.probes, self.reference), kind))
+                    results = compare_likelihoods(
+                        client, [self.probe[:length] for length in self.lengths], self.reference, self.source.loaded.tokenizer.encode("a")[-1]
+                    )
+                    lines.append(_check_likelihoods(results, kind))
+                    if results.cost > MAX_COST:
+                        note = f"{kind} costs about {results.cost:.1%} (KL {results.kl:.2g} nats a token); a finer type costs less (docs/serving.md)"
         except httpx2.HTTPError as error:
             raise GateError(f"llama.cpp stopped while it was asked ({type(error).__name__}); the file was not kept") from error
         except GateError:
             raise
         except JpAdaptError as error:
             raise GateError(f"{error}; the file was not kept") from error
-        return [line for line in lines if line]
+        return Proof([line for line in lines if line], note)
 
 
-def probe_ids(source: GgufSource) -> list[list[int]]:
-    """Ids of a text of each of `PROBE_LENGTHS`, as far as the model's context goes."""
+def probe_ids(source: GgufSource) -> list[int]:
+    """Ids of a text of Japanese, English and code, as long as the longest of `PROBE_LENGTHS` or the model's context."""
     ids: list[int] = []
-    texts = [text for text in PROBE_TEXTS if "\0" not in text]
+    texts = [text for text in PROBE_TEXTS if text not in HOSTILE_TEXTS]
     while len(ids) < max(PROBE_LENGTHS):
-        ids += source.loaded.tokenizer.encode("\n".join(texts))
-    context = source.config.get("max_position_embeddings", max(PROBE_LENGTHS) + 1)
-    return [ids[-length:] for length in PROBE_LENGTHS if length < context]
+        ids += source.loaded.tokenizer.encode("\n".join(reversed(texts)))
+    return ids[: min(max(PROBE_LENGTHS), source.config.get("max_position_embeddings", 2048) - 1)]
 
 
 def tokenized(client: httpx2.Client, text: str, *, special: bool) -> list[int]:
@@ -148,28 +170,32 @@ def too_large(source: GgufSource) -> str | None:
     return f"that takes {needed / 1e9:.1f} GB of memory, and {free / 1e9:.1f} GB are free" if needed > free else None
 
 
-def next_log_probabilities(folder: Path, prompts: Sequence[Sequence[int]]) -> Array:
-    """[prompts, V] the next token's log-probabilities after each prompt, in float32."""
+def next_log_probabilities(folder: Path, ids: Sequence[int]) -> Array:
+    """[T, V] the next token's log-probabilities after each of the tokens `ids` [T], in float32."""
     import torch
 
     from jp_adapt.model.causal import load_causal
 
     model = load_causal(folder, torch.float32)
     with torch.inference_mode():
-        rows = [model.logits(model(torch.tensor([list(ids)]))[0, -1:])[0].double() for ids in prompts]
-        found: Array = torch.log_softmax(torch.stack(rows), dim=-1).numpy()
-    return found
+        logits = model.logits(model(torch.tensor([list(ids)]))[0])
+        results: Array = torch.log_softmax(logits.double(), dim=-1).numpy()
+    return results
 
 
-def compare_likelihoods(client: httpx2.Client, prompts: Sequence[Sequence[int]], reference: Array) -> Likelihoods:
-    """The next token's log-probabilities after each prompt, in llama.cpp and in `reference` [prompts, V]."""
+def compare_likelihoods(client: httpx2.Client, prompts: Sequence[Sequence[int]], reference: Array, harmless: int) -> Likelihoods:
+    """The next token's log-probabilities after each prompt, in llama.cpp and in `reference` [prompts, V], among those that are most likely there.
+
+    The server tells none where the token that it takes ends the answer or is a part of a character. So it is made to take the token `harmless`; what it
+    tells are the model's own probabilities all the same (post_sampling_probs: false).
+    """
+    settings = {"n_predict": 1, "temperature": 0, "cache_prompt": True, "post_sampling_probs": False, "logit_bias": [[harmless, 1000.0]]}
     ours, theirs = [], []
     for ids, row in zip(prompts, reference, strict=True):
-        asked = {"prompt": list(ids), "n_predict": 1, "n_probs": min(TOP, len(row)), "temperature": 0, "cache_prompt": False, "post_sampling_probs": False}
-        answer = client.post("/completion", json=asked).raise_for_status().json()
+        answer = client.post("/completion", json={"prompt": list(ids), "n_probs": min(TOP, len(row))} | settings).raise_for_status().json()
         likely = answer["completion_probabilities"][0]["top_logprobs"]
-        theirs.append(np.array([entry["logprob"] for entry in likely]))
-        ours.append(row[[entry["id"] for entry in likely]])
+        theirs.append(_normalised(np.array([entry["logprob"] for entry in likely])))
+        ours.append(_normalised(row[[entry["id"] for entry in likely]]))
     return Likelihoods(theirs, ours)
 
 

@@ -1,7 +1,7 @@
 """Our chat templates in Go's text/template, which Ollama renders, and which of them a model's own template is.
 
 Ollama (template/template.go) gives a template `.System`, all system messages joined, and `.Messages` with `.Role` and `.Content`, the system's among them.
-It renders the whole conversation and lets the model go on. Where the file says that its tokenizer puts BOS before a text, the template must not.
+It renders the whole conversation and lets the model continue. Where the file says that its tokenizer puts BOS before a text, the template must not.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jp_adapt.core.errors import UsageError
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.inference.text_side import ChatFormat, TextSide, own_template
 from jp_adapt.text.chat import TEMPLATES, WITHOUT_INPUT, Message, with_defaults
 
@@ -116,9 +116,7 @@ def _default_system(own: ChatFormat, ours: ChatFormat) -> str | None:
 
 def _rendered(chat: ChatFormat, messages: Sequence[Message]) -> str | None:
     """The prompt, or None where the template refuses the conversation."""
-    from jinja2.exceptions import TemplateError
-
     try:
         return chat.render_messages(messages, prompt=True)
-    except (TemplateError, TypeError, ValueError):
+    except InputError:
         return None

@@ -23,7 +23,7 @@ class TextScore:
     Attributes:
         bits: -log2 p of each document and of the token that ends it, where one does.
         end_bits: the part of that token in `bits`; None where documents have no end.
-        tokens: of each document, its end among them. An end is no character and no byte.
+        tokens: of each document, its end among them. An end is not a character and no byte.
     """
 
     bits: list[float]
@@ -62,7 +62,7 @@ def score_texts(
     requests = [Request([prefix, *ids]) for ids in encoded]
     if end is not None:  # the same ids again, so that nothing more is computed for them
         requests += [Request([prefix, *ids], max(1, len(ids))) for ids in encoded]
-    nats = log_likelihoods(model, requests, max_tokens=max_tokens, advance=advance, processes=processes)
+    nats = log_likelihoods(model, requests, max_tokens=max_tokens, advance=lambda done, note: advance(min(done, len(encoded)), note), processes=processes)
     bits = [-value / math.log(2) for value in nats]
     return TextScore(
         bits=bits[: len(encoded)],

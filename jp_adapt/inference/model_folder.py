@@ -35,9 +35,7 @@ class EvaluatedModel:
     def score_documents(self, documents: Sequence[str], advance: Callable[[int, str], None]) -> TextScore:
         """What whole texts cost, each after the token that begins a document, and with the one that ends it."""
         side, window = self.side, min(self.side.max_tokens, TEXT_WINDOW)
-        return score_texts(
-            self.model, side.tokenizer.encode, documents, prefix=side.starts.document, end=side.document_end, max_tokens=window, advance=advance
-        )
+        return score_texts(self.model, side.tokenizer.encode, documents, prefix=side.starts.document, end=side.document_end, max_tokens=window, advance=advance)
 
     def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
         """Bits per byte and per character of whole text files."""
@@ -76,7 +74,13 @@ class EvaluatedModel:
 
 
 def load_model(
-    folder: Path, dtype: str = "auto", processes: Processes = ALONE, *, name: str | None = None, document_start: str | None = None, document_end: str | None = None
+    folder: Path,
+    dtype: str = "auto",
+    processes: Processes = ALONE,
+    *,
+    name: str | None = None,
+    document_start: str | None = None,
+    document_end: str | None = None,
 ) -> EvaluatedModel:
     """A Hugging Face model folder, checked, on the GPU where there is one. `document_start` and `document_end`: see `text_side`.
 

@@ -67,10 +67,21 @@ def open_source(
 
 
 class FolderSource:
-    """The folder of a Hugging Face model; it is called `name` (its folder's by default); `document_start` and `document_end` stand before and behind every text (see `load_model`)."""
+    """The folder of a Hugging Face model.
+
+    It is called `name` (its folder's by default); `document_start` and `document_end` stand before and behind every text (see `load_model`).
+    """
 
     def __init__(
-        self, folder: Path, dtype: str, out: Path, processes: Processes = ALONE, *, name: str | None = None, document_start: str | None = None, document_end: str | None = None
+        self,
+        folder: Path,
+        dtype: str,
+        out: Path,
+        processes: Processes = ALONE,
+        *,
+        name: str | None = None,
+        document_start: str | None = None,
+        document_end: str | None = None,
     ) -> None:
         _check_folder(folder)
         self.folder, self.dtype, self.out, self.processes = folder, dtype, out, processes
@@ -88,7 +99,9 @@ class FolderSource:
 
             if self.processes.rank == 0:
                 say(f"loading {self.folder}")
-            self._loaded = load_model(self.folder, self.dtype, self.processes, name=self.name, document_start=self.document_start, document_end=self.document_end)
+            self._loaded = load_model(
+                self.folder, self.dtype, self.processes, name=self.name, document_start=self.document_start, document_end=self.document_end
+            )
             if self.processes.rank == 0:
                 write_json(self.out / MODEL, self._loaded.description)
         return self._loaded

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,8 @@ from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.core.files import MAX_TEXT_BYTES
 from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.core.hashes import sha256_json
+
+OURS = re.compile(rb'\{"key": "[0-9a-f]{64}", .*\}')  # a line that `store` wrote
 
 
 class ReplyCache:
@@ -87,5 +90,7 @@ class ReplyCache:
                 value = parse_json(line, f"{self.path}:{number}", max_bytes=MAX_TEXT_BYTES)
                 key = value.pop("key")
             except (InputError, KeyError, AttributeError, TypeError) as error:
+                if OURS.fullmatch(line):
+                    continue  # a whole line over a bound, as a number of 400 digits, which an earlier version stored: it is asked for again
                 raise InputError(f"{self.path}:{number}: no reply that this program stored; move the file away, and everything is asked for anew") from error
             self._entries.setdefault(key, value)

@@ -84,12 +84,7 @@ class FolderSpeaker:
         thread.join()
 
     def _prompt(self, messages: Messages, sampling: Sampling) -> list[int]:
-        from jinja2.exceptions import TemplateError
-
-        try:
-            text = self.side.chat.render_messages(messages, prompt=True)
-        except (TemplateError, TypeError) as error:
-            raise InputError(f"{self.side.folder}: its chat template refuses the conversation ({error})") from error
+        text = self.side.chat.render_messages(messages, prompt=True)
         ids = list(self.side.tokenizer.runtime.encode(text, add_special_tokens=False).ids)
         positions = self.side.positions
         if positions is not None and len(ids) + sampling.max_tokens > positions:
@@ -126,15 +121,15 @@ class _Streamer:
 def decoded_pieces(ids: Iterator[int], decode: Any) -> Iterator[str]:
     """The text of tokens as it grows; a character whose bytes are spread over several tokens comes when it is whole."""
     seen: list[int] = []
-    told = ""
+    given = ""
     for token in ids:
         seen.append(token)
         text = decode(seen)
         if text.endswith("\ufffd"):
             continue
-        yield text[len(told) :]
-        told = text
-    rest = decode(seen)[len(told) :] if seen else ""
+        yield text[len(given) :]
+        given = text
+    rest = decode(seen)[len(given) :] if seen else ""
     if rest:
         yield rest
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +19,8 @@ from tokenizers import Tokenizer
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, read_text, write_json
 from jp_adapt.core.hashes import sha256_file
-from jp_adapt.text.chat import TEMPLATES, with_defaults
+from jp_adapt.text.chat import TEMPLATES, Message, with_defaults
+from jp_adapt.text.chat_jinja import DATE_FORMAT, TEMPLATE_DATE, ChatError, render
 from jp_adapt.text.document_ends import document_end as default_end
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.load import load_tokenizer
@@ -26,7 +28,6 @@ from jp_adapt.tokenizer.load import load_tokenizer
 FACTS, GENERATION, TEMPLATE = "jp_adapt.json", "generation_config.json", "chat_template.jinja"
 FACTS_FORMAT = 1
 LONGEST_CONTEXT = 4096  # tokens; longer prompts are cut from the left and counted
-TEMPLATE_DATE = "26 Jul 2024"  # Llama-3.1's template writes a date into the system prompt, today's unless told otherwise; this is the one it falls back to
 
 
 @dataclass(frozen=True)
@@ -60,17 +61,17 @@ class ChatFormat:
     def render(self, turns: Sequence[tuple[str, str]], user: str) -> str:
         """The text of a conversation, turns of (user, answer) and what the user says next, up to the answer that is asked for.
 
-        It is whole: the template says which token begins it, and nothing is put before it.
+        It is whole: the template says which token begins it, and nothing is put before it. InputError where the template does not take the conversation.
         """
         messages = [message for said, answer in turns for message in ({"role": "user", "content": said}, {"role": "assistant", "content": answer})]
         return self.render_messages([*messages, {"role": "user", "content": user}], prompt=True)
 
-    def render_messages(self, messages: Sequence[dict[str, str]], *, prompt: bool) -> str:
-        """The text of messages; with `prompt` also what stands before the answer that is asked for."""
-        from transformers.utils.chat_template_utils import render_jinja_template
-
-        rendered, _ = render_jinja_template(conversations=[list(messages)], chat_template=self.template, add_generation_prompt=prompt, date_string=self.date)
-        return str(rendered[0])
+    def render_messages(self, messages: Sequence[Message], *, prompt: bool) -> str:
+        """The text of messages; with `prompt` also what stands before the answer that is asked for. InputError as above."""
+        try:
+            return render(self.template, messages, prompt=prompt, date=self.date)
+        except ChatError as error:
+            raise InputError(f"the model's chat template cannot be used: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ def text_side(folder: Path, document_start: str | None = None, document_end: str
     bos_text, eos_text = special_token(folder, "bos_token"), special_token(folder, "eos_token")
     bos, eos = _id(runtime, bos_text), _id(runtime, eos_text)
     named = document_start or facts.document_start
-    start = _id(runtime, named) if named else next((one for one in (bos, eos, *_ids(config.get("bos_token_id"))) if one is not None), None)
+    start = _id(runtime, named) if named else next((entry for entry in (bos, eos, *_ids(config.get("bos_token_id"))) if entry is not None), None)
     if start is None and named:
         raise InputError(f"{folder}: the tokenizer has no token '{named}', which is to stand before every text")
     if start is None:
@@ -151,7 +152,7 @@ def text_side(folder: Path, document_start: str | None = None, document_end: str
         loaded.tokenizer,
         sha256_file(loaded.files[0]),
         Starts(start, _own_start(runtime), bos, eos),
-        tuple(dict.fromkeys(one for one in stops if one is not None)),
+        tuple(dict.fromkeys(entry for entry in stops if entry is not None)),
         tuple(generation),
         chat,
         min(int(positions or LONGEST_CONTEXT), LONGEST_CONTEXT),
@@ -169,7 +170,13 @@ def write_text_side(folder: Path, document_start: str, document_end: str | None 
     """Complete the text side of a folder that holds a tokenizer's files: jp_adapt.json, and in generation_config.json the tokens at which an answer ends."""
     write_json(
         folder / FACTS,
-        {"format": FACTS_FORMAT, "jp_adapt": metadata.version("jp-adapt"), "document_start": document_start, "document_end": document_end, "template_date": TEMPLATE_DATE},
+        {
+            "format": FACTS_FORMAT,
+            "jp_adapt": metadata.version("jp-adapt"),
+            "document_start": document_start,
+            "document_end": document_end,
+            "template_date": TEMPLATE_DATE,
+        },
     )
     side, config = text_side(folder), _optional_json(folder / GENERATION)
     stops = list(dict.fromkeys([*side.generation_stops, *side.stop_ids]))
@@ -183,9 +190,14 @@ def read_facts(folder: Path) -> Facts:
         return Facts()
     value = read_json(path)
     values = [value.get(name) for name in ("document_start", "template_date", "document_end")] if isinstance(value, dict) else [0]
-    if not isinstance(value, dict) or value.get("format") != FACTS_FORMAT or not all(one is None or isinstance(one, str) for one in values):
+    if not isinstance(value, dict) or value.get("format") != FACTS_FORMAT or not all(entry is None or isinstance(entry, str) for entry in values):
         raise InputError(f"{path}: not in format {FACTS_FORMAT} of jp-adapt {metadata.version('jp-adapt')}; export the model again with this version")
-    return Facts(*values)
+    facts = Facts(*values)
+    try:
+        datetime.strptime(facts.template_date or TEMPLATE_DATE, DATE_FORMAT)
+    except ValueError as error:
+        raise InputError(f"{path}: template_date is '{facts.template_date}', and a date as '{TEMPLATE_DATE}' is needed") from error
+    return facts
 
 
 def special_token(folder: Path, name: str) -> str | None:
@@ -199,13 +211,19 @@ def special_token(folder: Path, name: str) -> str | None:
 
 
 def own_template(folder: Path) -> str | None:
-    """The chat template of a folder as it is written, or None: chat_template.jinja, else tokenizer_config.json, of several the one named "default"."""
+    """The chat template of a folder as it is written, or None: chat_template.jinja, else tokenizer_config.json, of several the one named "default".
+
+    InputError where there are several and none is the default.
+    """
     if (folder / TEMPLATE).is_file():
         return read_text(folder / TEMPLATE)
     template = _optional_json(folder / "tokenizer_config.json").get("chat_template")
-    if isinstance(template, list):
-        template = next((entry["template"] for entry in template if entry.get("name") == "default"), None)
-    return template
+    if not isinstance(template, list):
+        return template if isinstance(template, str) and template else None
+    named = {entry["name"]: entry["template"] for entry in template if isinstance(entry, dict) and isinstance(entry.get("template"), str) and "name" in entry}
+    if named and "default" not in named:
+        raise InputError(f"{folder}: has chat templates named {', '.join(map(str, named))} and none named default; copy the one to use to {TEMPLATE}")
+    return named.get("default")
 
 
 def _own_start(runtime: Tokenizer) -> tuple[int, ...]:
@@ -215,12 +233,10 @@ def _own_start(runtime: Tokenizer) -> tuple[int, ...]:
 
 def _end_of_turn(chat: ChatFormat, tokenizer: BpeTokenizer) -> int | None:
     """Id of the special token that the template puts behind an answer; None where it puts none, or cannot be rendered."""
-    from jinja2 import TemplateError
-
     answer = "\ue000"
     try:
         text = chat.render_messages([{"role": "user", "content": "a"}, {"role": "assistant", "content": answer}], prompt=False)
-    except (TemplateError, TypeError, ValueError):
+    except InputError:
         return None
     behind = text.partition(answer)[2].lstrip()
     end = max((token for token in tokenizer.special_texts if behind.startswith(token)), key=len, default=None)
@@ -228,8 +244,8 @@ def _end_of_turn(chat: ChatFormat, tokenizer: BpeTokenizer) -> int | None:
 
 
 def _id(runtime: Tokenizer, text: str | None) -> int | None:
-    found = runtime.token_to_id(text) if text else None
-    return None if found is None else int(found)
+    results = runtime.token_to_id(text) if text else None
+    return None if results is None else int(results)
 
 
 def _ids(value: Any) -> list[int]:

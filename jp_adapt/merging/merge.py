@@ -48,5 +48,5 @@ def merged_tensors(
     for job in jobs:
         tensors = {model: parents[model].weights.read(name) for model, name in job.sources.items()}
         if alignment is not None and job.place.name in (EMBEDDING, HEAD):
-            tensors = aligned_rows(tensors, alignment, base if method.base else None)
+            tensors = aligned_rows(tensors, alignment)
         yield merge_tensor(method, job, tensors, base=base, seed=seed)

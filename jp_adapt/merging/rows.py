@@ -13,14 +13,14 @@ from jp_adapt.merging.methods import linear
 from jp_adapt.merging.vocabulary import Alignment, Fill
 
 
-def aligned_rows(matrices: Mapping[str, Tensor], alignment: Alignment, base: str | None) -> dict[str, Tensor]:
+def aligned_rows(matrices: Mapping[str, Tensor], alignment: Alignment) -> dict[str, Tensor]:
     """The matrix of each model, [rows of the output, H], with the rows that it lacks filled; those that need no change come back as they are."""
     dtype = common_type([matrix.dtype for matrix in matrices.values()])
     result = {
         model: matrix if alignment.in_order(model) else matrix.to(dtype).index_select(0, torch.tensor(alignment.rows[model]).clamp_(min=0))
         for model, matrix in matrices.items()
     }
-    for model in sorted(matrices, key=lambda model: model != base):  # the base first: others may take its rows
+    for model in matrices:
         groups: dict[Fill, list[int]] = defaultdict(list)
         for row, fill in alignment.fills[model].items():
             groups[fill].append(row)

@@ -7,11 +7,12 @@ from pathlib import Path
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.extras import require_extra
 from jp_adapt.core.hashes import sha256_file
+from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.model.sources import check_hash, folder_files, gguf_file
 from jp_adapt.pipeline.stages.prepared import is_prepared
 from jp_adapt.recipe.load import LoadedRecipe
-from jp_adapt.recipe.schema import Recipe, TokenizerStage
+from jp_adapt.recipe.schema import PreferenceStage, Recipe, SftStage, TokenizerStage
 
 HASHED_BYTES = 1_000_000_000  # a pinned file of at most so many is compared with its hash at once, others by the run
 READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
@@ -37,17 +38,19 @@ def check_inputs(loaded: LoadedRecipe) -> None:
                 if source.format == "chat":
                     from jp_adapt.corpus.conversations import read_conversations  # numpy comes with it, as with the shards: `check` answers at once
 
-                    read_conversations(path)
+                    read_conversations(path, Fields(source.ignore))
                 elif source.format == "preference":
                     from jp_adapt.corpus.preferences import read_preferences
 
-                    read_preferences(path)
+                    read_preferences(path, Fields(source.ignore))
                 else:
                     read_documents(path, source.field)
         except InputError as error:
             problems.append(str(error))
     try:
         _check_base(loaded.recipe)
+        if not problems and loaded.recipe.base.path is not None:
+            problems += check_base_chats(loaded.recipe, Path(loaded.recipe.base.path))
     except InputError as error:
         problems.append(str(error))
     for stage in loaded.recipe.stages:
@@ -55,6 +58,15 @@ def check_inputs(loaded: LoadedRecipe) -> None:
             require_extra(stage.needs, f"stage '{stage.id}' ({stage.kind})")
     if problems:
         raise InputError("\n".join(problems))
+
+
+def check_base_chats(recipe: Recipe, base: Path) -> list[str]:
+    """What is wrong with the conversations of the recipe in their chat templates (see `check_chats`)."""
+    if not any(isinstance(stage, SftStage | PreferenceStage) for stage in recipe.stages) or not (base / "tokenizer.json").is_file():
+        return []
+    from jp_adapt.pipeline.chats import check_chats  # numpy and tokenizers come with it: `check` of other recipes answers at once
+
+    return check_chats(recipe, base)
 
 
 def _check_base(recipe: Recipe) -> None:

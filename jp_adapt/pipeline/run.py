@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from jp_adapt.core.environment import environment, peak_memory_bytes
-from jp_adapt.core.errors import UsageError
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import new_folder, refuse_unwritable
 from jp_adapt.core.launch import refuse_accelerates_own, several_processes
 from jp_adapt.core.lock import folder_lock
@@ -22,7 +22,7 @@ from jp_adapt.core.progress import say
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.sources import check_hash, folder_files, gguf_file
 from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer
-from jp_adapt.pipeline.inputs import check_inputs, extends
+from jp_adapt.pipeline.inputs import check_base_chats, check_inputs, extends
 from jp_adapt.pipeline.run_folder import RUN, Identity, RunFolder, RunRecord, now
 from jp_adapt.pipeline.stages.prepared import hashed_file
 from jp_adapt.pipeline.stages.trackers import check_trackers
@@ -55,7 +55,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
 
     Raises:
         RunFolderError: `out` holds other work, or another process works there.
-        Whatever a stage raises; finished stages and checkpoints stay, and the same call goes on from them.
+        Whatever a stage raises; finished stages and checkpoints stay, and the same call resumes from them.
     """
     recipe = loaded.recipe
     stage_ids = ["base", *(stage.id for stage in recipe.stages)]
@@ -83,7 +83,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
 def _refuse_foreign_folder(out: Path) -> None:
     refuse_unwritable(out)
     if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()) and not (out / RUN).is_file():
-        raise UsageError(f"{out}: holds other files and is no run folder; give a new folder with --out")
+        raise UsageError(f"{out}: holds other files and is not a run folder; give a new folder with --out")
 
 
 def _records(loaded: LoadedRecipe, out: Path) -> dict[str, str]:
@@ -120,6 +120,9 @@ def _run_stages(recipe: Recipe, folder: RunFolder, gguf: Path | None, identities
     done: list[str] = []
     base = _run_base(folder, identities["base"], gguf, recipe, done)
     check_base_tokenizer(base, extended=extends(recipe))
+    unseen = recipe.base.path is None and not all(folder.stage(stage.id).done for stage in recipe.stages)  # a base with a path was looked at before
+    if unseen and (problems := check_base_chats(recipe, base)):
+        raise InputError("\n".join(problems))
     for stage in recipe.stages:
         stage_folder = folder.stage(stage.id)
         if stage_folder.done:
@@ -231,7 +234,7 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
     benchmarks: dict[str, dict[str, str]] = {}
     if isinstance(stage, EvaluateStage):  # by what they are; where they lie makes no difference
         settings = stage.model_dump(mode="json", exclude={"data", "benchmarks"})
-        benchmarks = {Path(one.id).name if one.path == Path(one.id) else one.id: one.sha256 for one in stage_benchmarks(stage)}
+        benchmarks = {Path(entry.id).name if entry.path == Path(entry.id) else entry.id: entry.sha256 for entry in stage_benchmarks(stage)}
     for key in stage.outside:
         part: Any = settings
         for name in key[:-1]:

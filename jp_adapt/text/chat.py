@@ -15,12 +15,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
-Message = dict[str, str]  # role, content, and for Alpaca data `input`
-Render = Callable[[Sequence[Message], bool], str]  # (messages, whether the prompt of the next answer follows) -> text
+from jp_adapt.text.chat_jinja import TEMPLATE_DATE, ChatError, render
+
+__all__ = ["TEMPLATES", "TEMPLATE_DATE", "ChatError", "ChatTemplate", "Message", "Render", "Segment", "render", "segments", "with_defaults"]
+
+# role, content; for Alpaca data `input`; of an assistant also `reasoning_content`, `tool_calls`, and `weight`: 0, if it is not trained on
+Message = dict[str, Any]
+Render = Callable[..., str]  # (messages, whether the prompt of the next answer follows, tools where there are some) -> text
 
 WITH_INPUT = "以下は、タスクを説明する指示と、文脈のある入力の組み合わせです。要求を適切に満たす応答を書きなさい。"
 WITHOUT_INPUT = "以下は、タスクを説明する指示です。要求を適切に満たす応答を書きなさい。"
@@ -84,10 +90,6 @@ def with_defaults(jinja: str, *, bos: str | None, eos: str | None, system: str |
     return "".join(lines) + jinja
 
 
-class ChatError(ValueError):
-    """A template does not do with a conversation what training needs."""
-
-
 @dataclass(frozen=True)
 class Segment:
     """A stretch of a rendered conversation: whether it carries loss, and whether the template wrote it (only there are special tokens special)."""
@@ -97,63 +99,137 @@ class Segment:
     from_template: bool
 
 
-MARK = re.compile("\ue000[0-9]+[ci]\ue001")  # private-use characters, which no template and hardly a text holds
+PARTS = {"content": "c", "input": "i", "reasoning_content": "r"}
+MARK = re.compile("\ue000([0-9]+)([cirt])([0-9]*)\ue001")  # private-use characters, which no template and hardly a text holds
 
 
 def segments(messages: Sequence[Message], render: Render, special_texts: Iterable[str]) -> list[Segment]:
     """Cut a rendered conversation into what the template wrote and what stood in the messages, and into what carries loss and what does not.
 
-    Loss lies on every answer and on the token that ends it, and on nothing else. An answer begins where the prompt ends that `render` makes of the messages
-    before it: what trains is what generation will see. This needs no `{% generation %}` marks in the template (most have none, and `transformers` then
-    returns a mask of zeros).
+    Loss lies on every answer of the assistant (its reasoning and its calls of tools with it) and on the token that ends it, and on nothing else; not on one
+    of weight 0. An answer begins where the prompt ends that `render` makes of the messages before it: what trains is what generation will see. This needs no
+    `{% generation %}` marks in the template (most have none, and `transformers` then returns a mask of zeros).
 
     Args:
-        messages: system (or none), then user and assistant in turn.
+        messages: system (or none), then user (or tool) and assistant in turn.
         special_texts: texts of the tokenizer's special tokens.
 
     Raises:
-        ChatError: the template drops or changes a message, renders the beginning of a conversation otherwise when it goes on, or ends no answer with a
-            special token (a model trained on it would not stop).
+        ChatError: the template refuses the conversation, drops or changes a part of a message, renders the beginning of a conversation otherwise when it goes
+            on, or ends no answer with a special token (a model trained on it would not stop).
     """
-    messages = [{key: value.strip() if key != "role" else value for key, value in message.items()} for message in messages]
+    trained = [message.get("weight", 1) != 0 for message in messages]
+    messages = [_stripped(message) for message in messages]
     values: dict[str, str] = {}
     marked = [_mark(message, index, values) for index, message in enumerate(messages)]
     full = render(marked, False)
-    if MARK.sub(lambda match: values[match[0]], full) != render(messages, False) or MARK.findall(full) != list(values):
-        raise ChatError("it drops, moves or changes the text of a message")
-    answers = list(_answers(marked, full, render, tuple(special_texts)))
+    written = _written(full, render(messages, False), values)
+    _check_parts([match[0] for match in MARK.finditer(full)], values)
+    answers = list(_answers(marked, trained, full, render, tuple(special_texts)))
     if not answers:
         raise ChatError("the conversation has no answer")
-    return list(_cut(full, answers, values))
+    return list(_cut(full, answers, written))
+
+
+def _stripped(message: Message) -> Message:
+    """The message as the template gets it: no white space around texts, no weight."""
+    stripped = {key: value.strip() if key in PARTS and isinstance(value, str) else value for key, value in message.items() if key != "weight"}
+    return stripped | ({"thinking": stripped["reasoning_content"]} if stripped.get("reasoning_content") else {})  # as templates of gpt-oss name it
 
 
 def _mark(message: Message, index: int, values: dict[str, str]) -> Message:
-    marked = {"role": message["role"]}
-    for key, letter in (("content", "c"), ("input", "i")):
+    """The message with a mark in place of every text; `values` gets what each stands for."""
+    marked = dict(message)
+    for key, letter in PARTS.items():
         if message.get(key):
-            marked[key] = f"\ue000{index}{letter}\ue001"
-            values[marked[key]] = message[key]
+            mark = f"\ue000{index}{letter}\ue001"
+            marked[key], values[mark] = mark, message[key]
+    if "thinking" in message:
+        marked["thinking"] = marked["reasoning_content"]
+    if message.get("tool_calls"):
+        calls = [call["function"] for call in message["tool_calls"]]
+        marked["tool_calls"] = [
+            call | {"function": {"name": _mark_texts(function["name"], index, values), "arguments": _mark_texts(function["arguments"], index, values)}}
+            for call, function in zip(message["tool_calls"], calls, strict=True)
+        ]
     return marked
 
 
-def _answers(marked: Sequence[Message], full: str, render: Render, special_texts: tuple[str, ...]) -> Iterator[tuple[int, int]]:
-    """(start, end) in `full` of every answer with the token that ends it."""
+def _mark_texts(value: Any, index: int, values: dict[str, str]) -> Any:
+    """A value of JSON with a mark in place of every text that is not empty."""
+    if isinstance(value, dict):
+        return {key: _mark_texts(inner, index, values) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_mark_texts(inner, index, values) for inner in value]
+    if not isinstance(value, str) or not value:
+        return value
+    mark = f"\ue000{index}t{len(values)}\ue001"
+    values[mark] = value
+    return mark
+
+
+def _written(marked: str, plain: str, values: Mapping[str, str]) -> list[str]:
+    """What stands in `plain` for each mark of `marked`, in order: its text, as it is or as JSON writes it.
+
+    ChatError where the two differ in anything else: then the template looks into a text, or changes it.
+    """
+    written: list[str] = []
+    at = 0
+    pieces = MARK.split(marked)  # text, then (index, letter, number, text) for each mark
+    marks = [match[0] for match in MARK.finditer(marked)]
+    for number, literal in enumerate(pieces[:: MARK.groups + 1]):
+        if number:
+            value = values.get(marks[number - 1], "")
+            forms = dict.fromkeys((value, json.dumps(value, ensure_ascii=False)[1:-1]))
+            form = next((entry for entry in forms if plain.startswith(entry + literal, at)), None)
+            if form is None:
+                raise ChatError("it drops, moves or changes the text of a message")
+            written.append(form)
+            at += len(form)
+        elif not plain.startswith(literal):
+            raise ChatError("it drops, moves or changes the text of a message")
+        at += len(literal)
+    if at != len(plain):
+        raise ChatError("it drops, moves or changes the text of a message")
+    return written
+
+
+def _check_parts(marks: Sequence[str], values: Mapping[str, str]) -> None:
+    """ChatError where a part of a message is not shown, or not once, or a message not in its turn. The texts of calls may come again, with their results."""
+    shown = set(marks)
+    for mark in values:
+        match = MARK.match(mark)
+        assert match is not None
+        if mark not in shown and match[2] in "rt":
+            raise ChatError(f"it does not show '{'reasoning_content' if match[2] == 'r' else 'tool_calls'}'")
+    texts = [mark for mark in marks if "t" not in mark]
+    order = [int(match[1]) for match in map(MARK.match, texts) if match is not None]
+    if sorted(texts) != sorted(mark for mark in values if "t" not in mark) or order != sorted(order):
+        raise ChatError("it drops, moves or changes the text of a message")
+
+
+def _answers(marked: Sequence[Message], trained: Sequence[bool], full: str, render: Render, special_texts: tuple[str, ...]) -> Iterator[tuple[int, int]]:
+    """(start, end) in `full` of every answer that is trained on, with the token that ends it."""
     for index, message in enumerate(marked):
-        if message["role"] != "assistant":
+        if message["role"] != "assistant" or not trained[index]:
             continue
         prompt, turn = render(marked[:index], True), render(marked[: index + 1], False)
-        if not (turn.startswith(prompt) and full.startswith(turn)) or message["content"] not in turn[len(prompt) :]:
-            raise ChatError("it renders the beginning of a conversation otherwise when it goes on")
+        own = {match[0] for match in MARK.finditer(turn[len(prompt) :])}
+        wanted = {match[0] for match in MARK.finditer(json.dumps(message, ensure_ascii=False))}
+        if not (turn.startswith(prompt) and full.startswith(turn)) or not wanted <= own:
+            raise ChatError(
+                "it renders the beginning of a conversation otherwise when it continues (a conversation whose one answer is its last message may be trained on)"
+            )
         end = len(turn.rstrip())
         if not turn[:end].endswith(special_texts):
             raise ChatError("it puts no special token after an answer, and a model trained on it would not stop")
         yield len(prompt), end
 
 
-def _cut(full: str, answers: Sequence[tuple[int, int]], values: dict[str, str]) -> Iterator[Segment]:
-    borders = {0, len(full), *(place for answer in answers for place in answer), *(place for match in MARK.finditer(full) for place in match.span())}
-    places = sorted(borders)
-    for start, end in pairwise(places):
-        text = full[start:end]
+def _cut(full: str, answers: Sequence[tuple[int, int]], written: Sequence[str]) -> Iterator[Segment]:
+    marks = [match.span() for match in MARK.finditer(full)]
+    texts = dict(zip(marks, written, strict=True))
+    borders = {0, len(full), *(place for answer in answers for place in answer), *(place for mark in marks for place in mark)}
+    for start, end in pairwise(sorted(borders)):
         trained = any(begin <= start and end <= stop for begin, stop in answers)
-        yield Segment(values.get(text, text), trained, text not in values)
+        yield Segment(texts.get((start, end), full[start:end]), trained, (start, end) not in texts)

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import re
-from bisect import bisect_right
 
 from jp_adapt.text.code_lines import code_lines
+from jp_adapt.text.html_tags import Span, as_text, comments, evidence, tags
+from jp_adapt.text.ruby import Readings, strip_readings
+from jp_adapt.text.spans import closed, cut
 
-TAGS = (
-    "a abbr address article aside b blockquote body br button center cite code col dd del div dl dt em fieldset figcaption figure font footer "
-    "form h1 h2 h3 h4 h5 h6 head header hr html i iframe  img input ins label legend li link main meta nav noscript ol option p pre q s script "
-    "section select small span strong style sub sup svg table tbody td textarea tfoot th thead title tr u ul video "
-)
-_NAMES = "|".join(TAGS.split())
-_BLOCKS = "article|aside|blockquote|br|dd|div|dl|dt|figure|footer|form|h[1-6]|header|hr|li|main|nav|ol|p|pre|section|table|tr|ul"
-TAG = re.compile(rf"<!DOCTYPE[^<>]*>|</?(?:{_NAMES})(?:\s[^<>]*|\s*/)?>", re.IGNORECASE)
-_BLOCK = re.compile(rf"</?(?:{_BLOCKS})(?:\s[^<>]*|\s*/)?>", re.IGNORECASE)
-_UNSEEN = "script|style|head|nav|footer|noscript|iframe|svg"
-_OPENER, _CLOSER = (re.compile(rf"<({_UNSEEN})\b[^<>]*>", re.IGNORECASE), re.compile(rf"</({_UNSEEN})\s*>", re.IGNORECASE))
 _REF, _REF_END = re.compile(r"<(ref)\b[^<>]*(?<!/)>"), re.compile(r"</(ref)>")
 # A link has a title that begins with a letter, and is no index of what stands before it: `[[ -f a ]]` of a shell, `n=[[0]]`, `x[["a"]]` are none.
 _LINK = r"(?<![A-Za-z0-9_=])\[\[(?=[:\w])(?![\d\s.,:-]+\]\])"
@@ -47,34 +37,37 @@ BOILERPLATE = re.compile(
 )
 MIN_TAGS = 3
 MIN_TAG_SHARE = 0.02  # of the characters outside of code: documentation that mentions <p> has less, a page's source more
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z]{2,8});")
-_PAGE = re.compile(rf"\s*<(?:!DOCTYPE|!--|(?:{_NAMES})[\s/>])", re.IGNORECASE)
+_PAGE = re.compile(r"\s*<(?:!DOCTYPE|!--|(?:html|head|body|div|p|table|article|section|main|h[1-6]|ul|ol|dl|span|a|center|font|br)[\s/>])", re.IGNORECASE)
+_WHOLE_PAGE = re.compile(r"\s*<(?:!DOCTYPE|html)[\s>]", re.IGNORECASE)
 _INLINE_CODE = re.compile(r"`[^`\n]+`")
 _HOLE = re.compile("\x00(\\d+)\x00")
-Span = tuple[int, int]
+_MARKS = ("<", "[[", "'''", "==", "《", "［＃", "{{")
 
 
-def strip_markup(text: str) -> tuple[str, dict[str, int]]:
-    """The running text, and how many tags and wiki marks were taken out of it. A text that merely mentions markup comes back as it is.
+def strip_markup(text: str, readings: Readings = "drop") -> tuple[str, dict[str, int]]:
+    """The running text, and how many tags, wiki marks and readings were taken out of it. A text that merely mentions markup comes back as it is.
 
     Takes time in proportion to the text, whatever stands in it: what an opening mark closes with is looked up, never searched for from each mark.
+
+    Args:
+        readings: of kanji (ruby, furigana): out of the text, or behind their word in （ ）.
     """
-    if "<" not in text and "[[" not in text and "'''" not in text and "==" not in text:
-        return text, {}
-    if "\x00" in text:
+    if not any(mark in text for mark in _MARKS) or "\x00" in text:
         return text, {}
     codes: list[str] = []
     prose = _without_code(text, codes)
-    changes: dict[str, int] = {}
-    marks = _comments(prose) + [match.span() for match in TAG.finditer(prose)]
+    prose, number = strip_readings(prose, readings)
+    changes: dict[str, int] = {"ruby": number} if number else {}
+    page = _WHOLE_PAGE.match(prose) is not None
+    marks = comments(prose) + evidence(tags(prose, page)) if "<" in prose else []
     if _enough(marks, prose):
         changes["html"] = len(marks)
-        prose = _without_html(prose)
+        prose = as_text(prose, page)
     sure = [match.span() for match in _SURE.finditer(prose)]
     marks = sure + [match.span() for match in _TEMPLATE.finditer(prose)]
     if sure and _enough(marks, prose):
         changes["wiki"] = len(marks)
-        prose = _cut(prose, _closed(prose, _REF, _REF_END), "")
+        prose = cut(prose, ((start, end, "") for start, end in closed(prose, _REF, _REF_END)))
         for pattern, replacement in _WIKI_RULES:
             prose = pattern.sub(replacement, prose)
     if not changes:
@@ -102,42 +95,3 @@ def _without_code(text: str, codes: list[str]) -> str:
     lines = text.split("\n")
     is_code = code_lines(lines, prose_page=_PAGE.match(text) is not None)
     return "\n".join(put_aside(line) if code else _INLINE_CODE.sub(lambda match: put_aside(match[0]), line) for line, code in zip(lines, is_code, strict=True))
-
-
-def _without_html(text: str) -> str:
-    text = _cut(text, _comments(text), "")
-    text = _cut(text, _closed(text, _OPENER, _CLOSER), "\n")
-    text = _BLOCK.sub("\n", text)
-    text = TAG.sub("", text)
-    text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.strip(" \t") for line in text.split("\n")))
-
-
-def _comments(text: str) -> list[Span]:
-    spans, start = [], text.find("<!--")
-    while start >= 0 and (end := text.find("-->", start)) >= 0:
-        spans.append((start, end + 3))
-        start = text.find("<!--", end)
-    return spans
-
-
-def _closed(text: str, opener: re.Pattern[str], closer: re.Pattern[str]) -> list[Span]:
-    """From each opening tag to the next closing one of its name; what is never closed is no span."""
-    ends: dict[str, list[int]] = {}
-    for match in closer.finditer(text):
-        ends.setdefault(match[1].lower(), []).append(match.end())
-    spans: list[Span] = []
-    for match in opener.finditer(text):
-        of_name = ends.get(match[1].lower(), [])
-        place = bisect_right(of_name, match.end())
-        if place < len(of_name) and (not spans or match.start() >= spans[-1][1]):
-            spans.append((match.start(), of_name[place]))
-    return spans
-
-
-def _cut(text: str, spans: list[Span], instead: str) -> str:
-    parts, end = [], 0
-    for start, after in spans:
-        parts += [text[end:start], instead]
-        end = after
-    return "".join([*parts, text[end:]])

@@ -6,7 +6,7 @@ import re
 
 _HYPHEN = "[-‐‑‒–—―−ーｰ]"
 _SPACE = "[ \u00a0\u3000]"
-# Neither within a number nor behind one of its hyphens or points, nor at the end of a name: UUIDs, versions and dates go on.
+# Neither within a number nor behind one of its hyphens or points, nor at the end of a name: UUIDs, versions and dates continue.
 _START = rf"(?:(?<=[Tt]el\.)|(?<=[Ff]ax\.)|(?<=TEL\.)|(?<=FAX\.)|(?<![0-9_])(?<![0-9A-Za-z]{_HYPHEN})(?<![0-9A-Za-z]\.)(?<![0-9)]{_HYPHEN}))"
 _END = rf"(?!{_HYPHEN}?[0-9])(?![A-Za-z_]|\.[0-9])"
 _COUNTRY = rf"\+81(?:{_HYPHEN}|{_SPACE}|\.)?(?:\(0\)(?:{_HYPHEN}|{_SPACE})?)?"
@@ -49,12 +49,11 @@ def is_phone_number(match: re.Match[str]) -> bool:
         if country:
             return len(digits) in (10, 11) and digits[1] != "0"
         return not (_is_named(match) or any(digits in run for run in _COUNTED) or len(set(digits)) < 3) and _cut(digits) is not None
+    parts: tuple[str, ...]
     if match["a2"]:
-        area, separators = _national(match["a2"], country), [match["s2"]]
-        parts = (area, match["b2"])
+        separators, parts = [match["s2"]], (_national(match["a2"], country), match["b2"])
     else:
-        area, separators = _national(match["a"], country), [match["s"], match["t"]]
-        parts = (area, match["b"], match["c"])
+        separators, parts = [match["s"], match["t"]], (_national(match["a"], country), match["b"], match["c"])
         if all(_SURE.fullmatch(separator) for separator in separators) or (country and all(map(str.isspace, separators))):
             return _closed(match["open"], separators) and is_phone(*parts)
     if not _closed(match["open"] or match["open2"], separators) or _in_a_row(match) or _is_named(match):

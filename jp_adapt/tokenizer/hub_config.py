@@ -73,7 +73,8 @@ def keeping_config(folder: Path, spec: Mapping[str, Any]) -> HubConfig | None:
     ids = {token["content"]: int(token["id"]) for token in spec.get("added_tokens") or ()}
     config = HubConfig(dict(given))
     _set_class(config, roles, ids)
-    _drop_rebuilding(config, spec.get("pre_tokenizer"))
+    _drop_rebuilding(config)
+    _set_prefix_space(config, spec)
     absent = _drop_absent_roles(config, roles, ids)
     _find_conflicts(config, roles, [*_pairs(given.get("added_tokens_decoder")), *_pairs(read_config(folder, ADDED_TOKENS))], legacy, ids, absent)
     decoder = {str(token["id"]): {flag: token.get(flag, False) for flag in FLAGS} for token in spec.get("added_tokens") or ()}
@@ -106,22 +107,36 @@ def _set_class(config: HubConfig, roles: dict[str, str | None], ids: Mapping[str
             continue
         (roles if key in ROLES else config.fields)[key] = value
         config.changes.append(f"{key}: {_shown(value)}, the default of {named or 'a tokenizer without a class'}, written out")
+    if isinstance(config.fields.get("extra_special_tokens"), list):  # transformers 4 takes only an object for it, and fails
+        tokens = _texts(config.fields.get("additional_special_tokens")) + _texts(config.fields.pop("extra_special_tokens"))
+        config.fields["additional_special_tokens"] = list(dict.fromkeys(tokens))
+        config.changes.append("extra_special_tokens: under additional_special_tokens, the name that transformers 4 and 5 know")
 
 
-def _drop_rebuilding(config: HubConfig, pre_tokenizer: Any) -> None:
+def _drop_rebuilding(config: HubConfig) -> None:
     for key in REBUILDING:
         if key in config.fields:
             config.changes.append(f"{key}: {_shown(config.fields.pop(key))} removed, as tokenizer.json is run as it is")
-    # transformers 4 makes the pre-tokenizer anew where its `add_prefix_space` is not that of the configuration (false where it says nothing).
-    prefix = pre_tokenizer.get("add_prefix_space") if isinstance(pre_tokenizer, dict) else None
-    given = config.fields.get("add_prefix_space")
+
+
+def _set_prefix_space(config: HubConfig, spec: Mapping[str, Any]) -> None:
+    """`add_prefix_space` as tokenizer.json has it.
+
+    transformers 4 makes a pre-tokenizer anew that says otherwise than the configuration (false where that says nothing), and llama.cpp's converter writes
+    what the configuration says into a SentencePiece tokenizer.
+    """
+    outer, given = spec.get("pre_tokenizer"), config.fields.get("add_prefix_space")
+    prefix = outer.get("add_prefix_space") if isinstance(outer, dict) else None
+    if prefix is None and given is not None and spec["model"].get("byte_fallback"):
+        metaspace = isinstance(outer, dict) and outer.get("type") == "Metaspace" and outer.get("prepend_scheme", "always") != "never"
+        prefix = metaspace or '"Prepend"' in json.dumps(spec.get("normalizer"))
     if prefix is not None and bool(given) != prefix:
         config.fields["add_prefix_space"] = prefix
         config.changes.append(f"add_prefix_space: {_shown(given)} -> {_shown(prefix)}, as tokenizer.json has it")
 
 
 def _drop_absent_roles(config: HubConfig, roles: dict[str, str | None], ids: Mapping[str, int]) -> set[str]:
-    """Leave optional roles empty whose token is no added token of tokenizer.json, and give those tokens: a loader would append them to the vocabulary."""
+    """Leave optional roles empty whose token is not an added token of tokenizer.json, and give those tokens: a loader would append them to the vocabulary."""
     absent = {}
     for role in OPTIONAL_ROLES:
         text = roles.get(role)
@@ -140,7 +155,7 @@ def _find_conflicts(
     config.conflicts += [f"{key} names {_shown(text)}, and tokenizer.json has no such added token" for key, text in dict.fromkeys(named) if text not in ids]
     for text, token_id in pairs:
         if ids.get(text) != token_id and text not in absent:
-            config.conflicts.append(f"{_shown(text)} has the id {token_id}, and in tokenizer.json {ids.get(text, 'it is no added token')}")
+            config.conflicts.append(f"{_shown(text)} has the id {token_id}, and in tokenizer.json {ids.get(text, 'it is not an added token')}")
 
 
 def token_ids(spec: Mapping[str, Any]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any
 from jp_adapt.core.files import read_json, write_bytes, write_json
 from jp_adapt.tokenizer import sentencepiece, tiktoken
 from jp_adapt.tokenizer.extend import Extension
-from jp_adapt.tokenizer.hub_config import ADDED_TOKENS, CONFIG, KEEPING_CLASS, MODEL_INPUTS, SPECIAL_TOKENS_MAP, keeping_config, refuse_conflicts
+from jp_adapt.tokenizer.hub_config import ADDED_TOKENS, CONFIG, KEEPING_CLASS, MODEL_INPUTS, SPECIAL_TOKENS_MAP, HubConfig, keeping_config, refuse_conflicts
 from jp_adapt.tokenizer.load import NATIVE, RANK_FILE, SENTENCEPIECE_MODEL, SPEC, LoadedTokenizer, holds_ranks
 
 EXTENSION = "extension.json"
@@ -47,7 +47,8 @@ def save_tokenizer(base: LoadedTokenizer, extension: Extension, base_folder: Pat
     Raises:
         InputError: the base's configuration names tokens that its tokenizer.json lacks.
     """
-    config = extended_config(base, extension.vocab_size, base_folder)
+    config = extended_config(base, base_folder).fields
+    config |= {"vocab_size": extension.vocab_size} if "vocab_size" in config else {}
     write_json(folder / SPEC, extension.tokenizer.spec)
     data = native_model(base, extension)
     if data is not None:
@@ -58,13 +59,13 @@ def save_tokenizer(base: LoadedTokenizer, extension: Extension, base_folder: Pat
     write_json(folder / EXTENSION, extension_record(extension))
 
 
-def extended_config(base: LoadedTokenizer, vocab_size: int, base_folder: Path | None) -> dict[str, Any]:
-    """The tokenizer_config.json of an extension of `vocab_size` tokens. InputError where the base's names tokens that its tokenizer.json lacks."""
+def extended_config(base: LoadedTokenizer, base_folder: Path | None) -> HubConfig:
+    """The tokenizer_config.json of an extension. InputError where the base's names tokens that its tokenizer.json lacks."""
     config = None if base_folder is None else keeping_config(base_folder, base.tokenizer.spec)
     if config is None or base_folder is None:
-        return _config(base)
+        return HubConfig(_config(base))
     refuse_conflicts(config, base_folder)
-    return config.fields | ({"vocab_size": vocab_size} if "vocab_size" in config.fields else {})
+    return config
 
 
 def copy_tokenizer(source: Path, target: Path) -> None:

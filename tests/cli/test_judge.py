@@ -30,9 +30,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: Any, code: int = 0) -> tuple[str, str]:
     capsys.readouterr()
-    found = main(["judge", *map(str, arguments)])
+    results = main(["judge", *map(str, arguments)])
     said = capsys.readouterr()
-    assert found == code, said.err
+    assert results == code, said.err
     return said.out, said.err
 
 
@@ -176,8 +176,11 @@ def test_a_cache_with_replies_that_once_ended_every_run_goes_on(tmp_path: Path, 
         first, second = (json.loads(line) for line in (out / "cache.jsonl").read_text(encoding="utf-8").splitlines())
         write_lines(out / "cache.jsonl", [first | {"prompt_tokens": 10**400}, second | {"text": '{"grade": ' + "4" * 4301 + "}"}])
         report = json.loads(run(capsys, *arguments)[0])
-        assert len(server.bodies) == 3, "the second answer is asked for again"
-    assert (report["without_verdict"], report["usage"]["uncounted"], report["usage"]["fresh_requests"]) == (0, 1, 1)
+        assert len(server.bodies) == 4, "both answers are asked for again: one cannot be read at all, one holds no verdict"
+        again = json.loads(run(capsys, *arguments)[0])
+        assert len(server.bodies) == 4
+    assert (report["without_verdict"], report["usage"]["fresh_requests"]) == (0, 2)
+    assert (again["models"], again["usage"]["fresh_requests"]) == (report["models"], 0)
 
 
 def test_a_full_disk_is_one_line_and_loses_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -242,10 +245,10 @@ def test_a_judging_that_came_to_no_reply_holds_no_folder(tmp_path: Path, capsys:
         assert "nobody answers (ConnectError: Connection refused)" in err
         run(capsys, *arguments, "--endpoint", server.url)
         _, err = run(capsys, *arguments, "--endpoint", "http://127.0.0.1:9/v1", code=5)
-    assert "holds judgements with another judge" in err
+    assert "holds another judging; these settings differ:\n  judge" in err
     (out / "judge.json").write_text("[]", encoding="utf-8")
     _, err = run(capsys, *arguments, "--endpoint", server.url, code=5)
-    assert "holds judgements with another program" in err
+    assert "holds another judging" in err
 
 
 def test_a_request_that_the_server_refuses_is_asked_for_by_the_next_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -377,7 +380,7 @@ def test_rakuda_ranks_models(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         text, _ = run(capsys, *arguments)
         assert len(server.bodies) == 6 * 12
     assert report["ranking"]["games"] == 72
-    assert sorted(one["model"] for one in report["ranking"]["strengths"]) == ["a", "b", "c"]
+    assert sorted(entry["model"] for entry in report["ranking"]["strengths"]) == ["a", "b", "c"]
     assert report["calibration"]["models"] == ["a", "b"]
     assert "order decides" in text
 

@@ -85,15 +85,15 @@ def test_eval_of_an_exported_folder_gives_the_evaluate_stages_figures_to_the_las
     model = run / "model" / "final"
     options = {"benchmarks": ("quickstart/ja-everyday-100",), "limit": 4, "dtype": "float32"}
     evaluate(model, tmp_path / "out", texts=(str(run.parent.parent / "ja.jsonl"),), **options)
-    stage = [one.log_likelihoods for one in read_outputs(run / "eval" / "final" / "adapted")]
-    assert [one.log_likelihoods for one in read_outputs(tmp_path / "out")] == stage
-    bits = json.loads((run / "eval" / "final" / "scores.json").read_text(encoding="utf-8"))["texts"][0]["adapted"]["bits_per_char"]
-    assert read_scores(tmp_path / "out").texts[0]["bits_per_char"] == bits
+    stage = [entry.log_likelihoods for entry in read_outputs(run / "eval" / "final" / "adapted")]
+    assert [entry.log_likelihoods for entry in read_outputs(tmp_path / "out")] == stage
+    bits = json.loads((run / "eval" / "final" / "evaluation.json").read_text(encoding="utf-8"))["texts"][0]["adapted"]["bits_per_char"]
+    assert read_scores(tmp_path / "out").texts[0].bits_per_char == bits
     assert read_scores(tmp_path / "out").model["document_start"] == "<|im_end|>"
     plain = tmp_path / "plain"
     shutil.copytree(model, plain, ignore=shutil.ignore_patterns(FACTS))
     evaluate(plain, tmp_path / "other", **options)
-    assert [one.log_likelihoods for one in read_outputs(tmp_path / "other")] != stage, "the first token makes a difference here"
+    assert [entry.log_likelihoods for entry in read_outputs(tmp_path / "other")] != stage, "the first token makes a difference here"
 
 
 def test_a_merged_adapter_has_the_text_side_of_the_exported_folder(run: Path, special: Path, tmp_path: Path) -> None:
@@ -165,6 +165,7 @@ def test_what_the_tokenizer_itself_puts_before_a_text(special: Path, tmp_path: P
         ({FACTS.replace(".", "__"): {"format": 2}}, None, r"jp_adapt\.json: not in format 1 of jp-adapt .*; export the model again"),
         ({FACTS.replace(".", "__"): []}, None, r"jp_adapt\.json: not in format 1"),
         ({FACTS.replace(".", "__"): {"format": 1, "document_start": 3}}, None, r"jp_adapt\.json: not in format 1"),
+        ({FACTS.replace(".", "__"): {"format": 1, "template_date": "2024-07-26"}}, None, "template_date is '2024-07-26', and a date as"),
         ({"generation_config__json": []}, None, r"generation_config\.json: a JSON object is needed"),
     ],
 )
@@ -189,6 +190,12 @@ def test_a_chat_is_rendered_in_the_models_own_template_on_the_date_of_training(s
         "chat_template": [{"name": "tools", "template": "x"}, {"name": "default", "template": CHATML}],
     }
     assert text_side(copied(special, tmp_path / "named", tokenizer_config__json=named)).chat.render([], "a") == "<|im_start|>user\na<|im_end|>\n"
+
+
+def test_a_template_that_refuses_a_conversation_is_one_line(special: Path, tmp_path: Path) -> None:
+    side = text_side(copied(special, tmp_path / "m", chat_template__jinja="{{ raise_exception('only with tools') }}"))
+    with pytest.raises(InputError, match=r"the model's chat template cannot be used: it refuses the conversation: .*only with tools"):
+        side.chat.render([], "a")
 
 
 def test_what_is_written_is_read(special: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from jp_adapt.commands.evaluate import evaluate
-from jp_adapt.core.errors import UsageError
+from jp_adapt.core.errors import JpAdaptError, UsageError
 from jp_adapt.evaluation.results import read_outputs
 from tests.benchmark_files import write_benchmark_files
 from tests.commands.test_evaluate_endpoint import same
@@ -32,12 +32,12 @@ class LLM:
 
     @torch.inference_mode()
     def _one(self, ids, settings):
-        found = None
+        results = None
         if settings.prompt_logprobs is not None:
             logs = self.model(torch.tensor([ids])).logits[0].double().log_softmax(-1)
-            found = [None, *({ids[at]: SimpleNamespace(logprob=float(logs[at - 1, ids[at]]))} for at in range(1, len(ids)))]
+            results = [None, *({ids[at]: SimpleNamespace(logprob=float(logs[at - 1, ids[at]]))} for at in range(1, len(ids)))]
         new = self.model.generate(torch.tensor([ids]), max_new_tokens=settings.max_tokens, do_sample=False, eos_token_id=0, pad_token_id=0)[0, len(ids) :]
-        return SimpleNamespace(prompt_logprobs=found, outputs=[SimpleNamespace(token_ids=new.tolist())])
+        return SimpleNamespace(prompt_logprobs=results, outputs=[SimpleNamespace(token_ids=new.tolist())])
 
 
 class SamplingParams(SimpleNamespace):
@@ -61,3 +61,16 @@ def test_without_vllm_the_way_to_it_is_told(pico: Path, tmp_path: Path, monkeypa
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(UsageError, match=r"--backend vllm: vLLM cannot be imported .*pip install 'jp-adapt\[vllm\]'"):
         evaluate(pico, tmp_path / "out", benchmarks=("quickstart/ja-everyday-100",), backend="vllm")
+
+
+def test_what_vllm_cannot_load_is_one_line(pico: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(**options: object) -> None:
+        raise ValueError("\n1 validation error for ModelConfig\n  Value error, User-specified max_model_len is too large\n  For further information visit ...")
+
+    module = ModuleType("vllm")
+    module.LLM, module.__version__ = refuses, "0.0"  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm", module)
+    with pytest.raises(JpAdaptError) as caught:
+        evaluate(pico, tmp_path / "out", benchmarks=("quickstart/ja-everyday-100",), backend="vllm")
+    given = f"quickstart/ja-everyday-100: --backend vllm: vLLM 0.0 cannot load {pico} (ValueError: 1 validation error for ModelConfig)"
+    assert str(caught.value) == given

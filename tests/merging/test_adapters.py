@@ -83,6 +83,17 @@ def test_adapters_merged_in_their_own_space_are_the_dense_merge(kind, folder, re
     assert not (small.folder / "model.safetensors").exists()
 
 
+@pytest.mark.parametrize("normalize", ["false", "true"])
+def test_an_adapter_can_be_taken_away(normalize, pico, tmp_path):
+    """Task arithmetic with a weight below 0, as for unlearning."""
+    a, b = adapter(pico, tmp_path / "a", 1), adapter(pico, tmp_path / "b", 2)
+    text = TWO.replace("[{{module: mlp, value: 0.2}}, {{value: 0.5}}]", "-0.4") + f"normalize: {normalize}\nlambda: 0.9\n"
+    dense = weights_of(merge(tmp_path, text, "dense", base=pico, a=a, b=b).folder)
+    small = merge(tmp_path, text + "write: adapter\n", "small", base=pico, a=a, b=b)
+    again = exported(small.folder, pico, tmp_path / "again")
+    assert all(torch.allclose(again[name], weight, rtol=1e-5, atol=1e-6) for name, weight in dense.items())
+
+
 def test_peft_loads_the_merged_adapter(pico, tmp_path):
     a, b = adapter(pico, tmp_path / "a", 1), adapter(pico, tmp_path / "b", 2)
     dense = merge(tmp_path, TWO, "dense", base=pico, a=a, b=b).folder

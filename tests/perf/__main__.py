@@ -19,6 +19,7 @@ BENCHMARKS = (
     "eval_boundaries",
     "plan_memory",
     "tokenizer_build",
+    "tokenizer_auto",
     "tokenizer_criteria",
     "tokenizer_rows",
     "tokenizer_rivals",
@@ -29,6 +30,8 @@ BENCHMARKS = (
     "corpus_throughput",
     "corpus_packing",
     "corpus_memory",
+    "export_tokens",
+    "export_types",
 )
 
 

@@ -46,6 +46,6 @@ def _write_gguf(stage: ExportStage, folder: Path, recipe: str) -> list[dict[str,
 
     name = f"{recipe}-{stage.id}"
     exports = export_gguf(folder, folder / f"{name}.gguf", stage.gguf_types, name=name)
-    for note in exports[0].notes:
+    for note in dict.fromkeys(note for export in exports for note in export.notes):
         say(f"{stage.id}: {note}")
     return [{"file": export.path.name, "type": export.type, "bytes": export.bytes, "proven": export.proven} for export in exports]

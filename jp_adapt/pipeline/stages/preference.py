@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,8 @@ import torch
 from jp_adapt.core.errors import InputError, Interrupted
 from jp_adapt.core.files import new_folder
 from jp_adapt.core.progress import progress, say
-from jp_adapt.corpus.preferences import read_preferences
+from jp_adapt.corpus.preferences import encode_preference, read_preferences
+from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.export.adapter import PROBE
 from jp_adapt.export.card import export_facts, write_card
 from jp_adapt.inference.text_side import write_text_side
@@ -22,6 +23,7 @@ from jp_adapt.model.export import export_model
 from jp_adapt.model.lora import target_names
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.preference_watch import PreferenceWatch, last_whole
+from jp_adapt.pipeline.stages.sft import own_chat
 from jp_adapt.pipeline.stages.trackers import open_tracker
 from jp_adapt.pipeline.stages.training import lora_of
 from jp_adapt.recipe.schema import PreferenceStage
@@ -53,7 +55,7 @@ def run_preference(stage: PreferenceStage, context: Context, folder: StageFolder
         with ranks.lost_rank_is_an_error():
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if watch.stopped:
-        raise Interrupted(f"stopped after step {trainer.state.global_step} of {steps}; a checkpoint is saved, and the same command goes on from there")
+        raise Interrupted(f"stopped after step {trainer.state.global_step} of {steps}; a checkpoint is saved, and the same command resumes from there")
     if not main:
         return {}
     difference = _export(trainer, stage, context, folder, start, dtype)
@@ -70,6 +72,7 @@ def run_preference(stage: PreferenceStage, context: Context, folder: StageFolder
 
 
 def _trainer(stage: PreferenceStage, context: Context, start: Path, dtype: torch.dtype, checkpoints: Path) -> Any:
+    pairs = _pairs(stage, context, start)
     from datasets.utils.logging import disable_progress_bar
     from peft import LoraConfig
     from transformers import AutoTokenizer, PrinterCallback
@@ -82,10 +85,6 @@ def _trainer(stage: PreferenceStage, context: Context, start: Path, dtype: torch
             tokenizer = AutoTokenizer.from_pretrained(plain, trust_remote_code=False)
     except (OSError, ValueError) as error:  # ValueError: its tokenizer is code of its own
         raise InputError(f"stage '{stage.id}': {start} has no tokenizer that transformers can load ({error})") from error
-    if tokenizer.chat_template is None:
-        raise InputError(
-            f"stage '{stage.id}': {start} has no chat template, and preferences are conversations; start from a model with one, as an sft stage's export"
-        )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     model = load_base(start, dtype)
@@ -98,32 +97,47 @@ def _trainer(stage: PreferenceStage, context: Context, start: Path, dtype: torch
         target_modules=target_names(model.get_decoder(), settings),
         task_type="CAUSAL_LM",
     )
-    pairs = _pairs(stage, context)
     arguments = _arguments(stage, checkpoints, context.recipe.seed, dtype)
-    trainer = DPOTrainer(model=model, args=arguments, train_dataset=pairs, processing_class=tokenizer, peft_config=lora)
+
+    class Trainer(DPOTrainer):  # type: ignore[misc]
+        """TRL's, on pairs that are encoded already: its own encoding takes the day's date, and special tokens that a user wrote."""
+
+        def _prepare_dataset(self, dataset: Any, *arguments: Any, **options: Any) -> Any:
+            return dataset
+
+    trainer = Trainer(model=model, args=arguments, train_dataset=pairs, processing_class=tokenizer, peft_config=lora)
     trainer.remove_callback(PrinterCallback)
-    if ranks.rank() == 0:
-        _say_what_is_cut(len(pairs), trainer.train_dataset, stage)
     return trainer
 
 
-def _say_what_is_cut(given: int, encoded: Any, stage: PreferenceStage) -> None:
-    """TRL drops pairs whose prompt fills `max_tokens`, and cuts the ends of answers that go past it, both without a word."""
-    if not len(encoded):
-        raise InputError(f"stage '{stage.id}': the prompt of every pair has {stage.max_tokens:,} tokens or more; raise max_tokens")
-    if len(encoded) < given:
-        say(f"{stage.id}: {given - len(encoded)} of {given} pairs have a prompt of {stage.max_tokens:,} tokens or more and are left out")
-    cut = sum(len(pair["prompt_ids"]) + max(len(pair["chosen_ids"]), len(pair["rejected_ids"])) > stage.max_tokens for pair in encoded)
-    if cut:
-        say(f"{stage.id}: {cut} of {len(encoded)} pairs have more than {stage.max_tokens:,} tokens; the ends of their answers are cut")
-
-
-def _pairs(stage: PreferenceStage, context: Context) -> Any:
+def _pairs(stage: PreferenceStage, context: Context, start: Path) -> Any:
+    """The pairs as ids, encoded as an sft stage encodes conversations; what is left out, cut or not used is said."""
     from datasets import Dataset
 
-    found = [pair for source in stage.pairs for pair in read_preferences(Path(context.recipe.sources[source].path))]
-    answers = [{name: [{"role": "assistant", "content": getattr(pair, name)}] for name in ("chosen", "rejected")} for pair in found]
-    return Dataset.from_list([{"prompt": pair.prompt, **both} for pair, both in zip(found, answers, strict=True)])
+    chat = own_chat(start, stage.id)
+    encoded = []
+    for source in stage.pairs:
+        entry = context.recipe.sources[source]
+        fields = Fields(entry.ignore)
+        encoded += [encode_preference(chat.encoder, pair) for pair in read_preferences(Path(entry.path), fields)]
+        if fields.notes and ranks.rank() == 0:
+            say(f"{stage.id}: fields of {source} that are taken for notes and not used: {fields.said()}")
+    fitting = [pair for pair in encoded if len(pair[0]) < stage.max_tokens]
+    if not fitting:
+        raise InputError(f"stage '{stage.id}': the prompt of every pair has {stage.max_tokens:,} tokens or more; raise max_tokens")
+    if ranks.rank() == 0:
+        _say_what_is_cut(len(encoded), fitting, stage)
+    prompts, chosen, rejected = zip(*fitting, strict=True)
+    return Dataset.from_dict({"prompt_ids": prompts, "chosen_ids": chosen, "rejected_ids": rejected})
+
+
+def _say_what_is_cut(given: int, fitting: Sequence[tuple[list[int], list[int], list[int]]], stage: PreferenceStage) -> None:
+    """A pair whose prompt fills `max_tokens` has no answer left to learn; TRL cuts the ends of answers that go past it, without a word."""
+    if len(fitting) < given:
+        say(f"{stage.id}: {given - len(fitting)} of {given} pairs have a prompt of {stage.max_tokens:,} tokens or more and are left out")
+    cut = sum(len(prompt) + max(len(chosen), len(rejected)) > stage.max_tokens for prompt, chosen, rejected in fitting)
+    if cut:
+        say(f"{stage.id}: {cut} of {len(fitting)} pairs have more than {stage.max_tokens:,} tokens; the ends of their answers are cut")
 
 
 def _arguments(stage: PreferenceStage, checkpoints: Path, seed: int, dtype: torch.dtype) -> Any:
@@ -151,7 +165,7 @@ def _arguments(stage: PreferenceStage, checkpoints: Path, seed: int, dtype: torc
         save_steps=stage.checkpoint_every,
         save_total_limit=2,
         logging_steps=1,
-        logging_nan_inf_filter=False,  # a loss that is no number must be seen
+        logging_nan_inf_filter=False,  # a loss that is not a number must be seen
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +13,11 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, write_json, write_text
 from jp_adapt.core.progress import say
 from jp_adapt.corpus.conversations import ConversationEncoder, ConversationPlan, Sample, fit_length, plan_conversations, read_conversations
-from jp_adapt.recipe.schema import SftStage, Stage
-from jp_adapt.text.chat import TEMPLATES, Message, with_defaults
+from jp_adapt.corpus.record_fields import Fields
+from jp_adapt.inference.text_side import own_template, special_token
+from jp_adapt.recipe.schema import Recipe, SftStage, Stage
+from jp_adapt.text.chat import TEMPLATES, ChatError, Message, render, with_defaults
+from jp_adapt.text.chat_jinja import checked_template
 from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
 
 if TYPE_CHECKING:
@@ -22,12 +25,11 @@ if TYPE_CHECKING:
     from jp_adapt.pipeline.stages.context import Context
 
 CHAT_TEMPLATE = "chat_template.jinja"
-TEMPLATE_DATE = "26 Jul 2024"  # Llama-3.1's template writes a date into the system prompt, today's unless told otherwise; this is the one it falls back to
 
 
 @dataclass(frozen=True)
 class Chat:
-    """A template ready to use: its Jinja text, the encoder of conversations, and the id that ends an answer."""
+    """A template ready to use: its Jinja text, and the encoder of conversations."""
 
     jinja: str
     encoder: ConversationEncoder
@@ -35,58 +37,71 @@ class Chat:
 
 def load_chat(stage: SftStage, context: Context) -> Chat:
     """The stage's template with the tokens of its tokenizer. InputError where the tokenizer lacks one, or the base has no template of its own."""
-    folder = context.tokenizer_folder(stage.id)
-    tokenizer = plain_tokenizer(folder)  # "<|eot_id|>" in a text is ten characters
-    added = {token.content: token_id for token_id, token in tokenizer.get_added_tokens_decoder().items() if token.special}
-    config = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
-    bos, eos = context.recipe.base.document_start or _token(config, "bos_token"), _token(config, "eos_token")
+    return stage_chat(stage, context.recipe, context.tokenizer_folder(stage.id), context.base)
+
+
+def stage_chat(stage: SftStage, recipe: Recipe, folder: Path, base: Path) -> Chat:
+    """As `load_chat`, with the tokenizer of `folder`."""
+    bos, eos = recipe.base.document_start or special_token(folder, "bos_token"), special_token(folder, "eos_token")
     if stage.template == "model":
-        jinja, system, takes_input = _own_template(folder, context.base, config), stage.system, False
-    else:
-        template = TEMPLATES[stage.template]
-        needed = [*template.tokens, *(text for name, text in (("bos_token", bos), ("eos_token", eos)) if name in template.jinja and text)]
-        if missing := [text for text in needed if text not in added]:
-            raise InputError(
-                f"stage '{stage.id}': template {stage.template} needs the special token {missing[0]}, which the tokenizer of {folder} lacks; "
-                "choose a template that needs BOS and EOS only (alpaca-ja, stable-beluga, llama2-ja), or a base that has the token"
-            )
-        if "eos_token" in template.jinja and eos is None:
-            raise InputError(f"stage '{stage.id}': template {stage.template} ends an answer with EOS, and the tokenizer of {folder} names no eos_token")
-        jinja, system, takes_input = template.jinja, stage.system or template.system, template.takes_input
+        jinja = own_template(folder) or own_template(base)
+        if jinja is None:
+            known = ", ".join(TEMPLATES)
+            raise InputError(f"{folder}: this model has no chat template of its own; name one in the recipe, as template: llama3 (or {known})")
+        return chat_of(jinja, folder, bos=bos, eos=eos, system=stage.system)
+    template = TEMPLATES[stage.template]
+    added = special_ids(folder)
+    needed = [*template.tokens, *(text for name, text in (("bos_token", bos), ("eos_token", eos)) if name in template.jinja and text)]
+    if missing := [text for text in needed if text not in added]:
+        raise InputError(
+            f"stage '{stage.id}': template {stage.template} needs the special token {missing[0]}, which the tokenizer of {folder} lacks; "
+            "choose a template that needs BOS and EOS only (alpaca-ja, stable-beluga, llama2-ja), or a base that has the token"
+        )
+    if "eos_token" in template.jinja and eos is None:
+        raise InputError(f"stage '{stage.id}': template {stage.template} ends an answer with EOS, and the tokenizer of {folder} names no eos_token")
+    return chat_of(template.jinja, folder, bos=bos, eos=eos, system=stage.system or template.system, takes_input=template.takes_input)
+
+
+def own_chat(folder: Path, stage_id: str) -> Chat:
+    """The chat template of a plain model's folder. InputError where it has none."""
+    jinja = own_template(folder)
+    if jinja is None:
+        raise InputError(
+            f"stage '{stage_id}': {folder} has no chat template, and preferences are conversations; start from a model with one, as an sft stage's export"
+        )
+    return chat_of(jinja, folder, bos=special_token(folder, "bos_token"), eos=special_token(folder, "eos_token"))
+
+
+def chat_of(jinja: str, folder: Path, *, bos: str | None, eos: str | None, system: str | None = None, takes_input: bool = False) -> Chat:
+    """A template with the tokenizer of a folder. InputError where it is none."""
     jinja = with_defaults(jinja, bos=bos, eos=eos, system=system)
-    return Chat(jinja, ConversationEncoder(encoder(tokenizer), added, partial(_render, jinja), takes_input=takes_input))
+    try:
+        checked_template(jinja)
+    except ChatError as error:
+        raise InputError(f"{folder}: the chat template cannot be used here: {error}; name one in the recipe, as template: chatml") from error
+    tokenizer = plain_tokenizer(folder)  # "<|eot_id|>" in a text is ten characters
+    return Chat(jinja, ConversationEncoder(encoder(tokenizer), special_ids(folder), partial(_render, jinja), takes_input=takes_input))
 
 
-def _render(jinja: str, messages: list[Message], prompt: bool) -> str:
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    rendered, _ = render_jinja_template(conversations=[list(messages)], chat_template=jinja, add_generation_prompt=prompt, date_string=TEMPLATE_DATE)
-    return str(rendered[0])
+def special_ids(folder: Path) -> dict[str, int]:
+    """Text -> id of the special tokens of a folder's tokenizer."""
+    return {token.content: token_id for token_id, token in plain_tokenizer(folder).get_added_tokens_decoder().items() if token.special}
 
 
-def _token(config: dict[str, Any], name: str) -> str | None:
-    value = config.get(name)
-    return value["content"] if isinstance(value, dict) else value
-
-
-def _own_template(folder: Path, base: Path, config: dict[str, Any]) -> str:
-    for place in (folder, base):
-        if (place / CHAT_TEMPLATE).is_file():
-            return (place / CHAT_TEMPLATE).read_text(encoding="utf-8")
-    if isinstance(config.get("chat_template"), str):
-        return str(config["chat_template"])
-    raise InputError(f"{folder}: this model has no chat template of its own; name one in the recipe, as template: llama3 (or {', '.join(TEMPLATES)})")
+def _render(jinja: str, messages: Sequence[Message], prompt: bool, tools: Sequence[dict[str, Any]] | None = None) -> str:
+    return render(jinja, messages, prompt=prompt, tools=tools)
 
 
 def sft_plan(stage: SftStage, context: Context) -> tuple[ConversationPlan, float]:
     """The plan of an sft stage, and characters of answers per token of the first source."""
     chat = load_chat(stage, context)
     sources: dict[str, tuple[list[Sample], float]] = {}
+    notes: dict[str, dict[str, int]] = {}
     chars_per_token = 0.0
     for item in stage.data:
-        samples, chars = _samples(item.source, chat, stage, context)
+        samples, notes[item.source] = _samples(item.source, chat, stage, context)
         sources[item.source] = (samples, item.weight)
-        chars_per_token = chars_per_token or chars / sum(sample.num_targets for sample in samples)
+        chars_per_token = chars_per_token or sum(sample.chars for sample in samples) / sum(sample.num_targets for sample in samples)
     plan = plan_conversations(
         sources,
         length=stage.sequence_tokens,
@@ -95,19 +110,27 @@ def sft_plan(stage: SftStage, context: Context) -> tuple[ConversationPlan, float
         tokens=stage.budget.tokens,
         epochs=stage.budget.epochs,
     )
-    return plan, chars_per_token
+    return replace(plan, notes=notes), chars_per_token
 
 
-def _samples(source: str, chat: Chat, stage: SftStage, context: Context) -> tuple[list[Sample], int]:
-    """Samples of a source and the characters of its answers; how many were too long is said, never silent."""
-    conversations = read_conversations(Path(context.recipe.sources[source].path))
-    encoded = [(chat.encoder.sample(conversation), conversation.place) for conversation in conversations]
+def _samples(source: str, chat: Chat, stage: SftStage, context: Context) -> tuple[list[Sample], dict[str, int]]:
+    """Samples of a source, and how often each field of it was met that is not used; what was left out is said, never silent."""
+    entry = context.recipe.sources[source]
+    fields = Fields(entry.ignore)
+    conversations = read_conversations(Path(entry.path), fields)
+    trained = [conversation for conversation in conversations if conversation.is_trained]
+    if not trained:
+        raise InputError(f"{entry.path}: every answer has weight 0, so there is nothing to train on")
+    if len(trained) < len(conversations):
+        say(f"{stage.id}: {len(conversations) - len(trained)} of {len(conversations)} conversations of {source} have weight 0 and are left out")
+    if fields.notes:
+        say(f"{stage.id}: fields of {source} that are taken for notes and not used: {fields.said()}")
+    encoded = [(chat.encoder.sample(conversation), conversation.place) for conversation in trained]
     samples, too_long = fit_length(encoded, stage.sequence_tokens, stage.too_long)
     if too_long:
         done = "were cut" if stage.too_long == "cut" else "were dropped"
         say(f"{stage.id}: {too_long} of {len(encoded)} conversations of {source} have more than {stage.sequence_tokens} tokens and {done}")
-    chars = sum(len(message["content"]) for conversation in conversations for message in conversation.messages if message["role"] == "assistant")
-    return samples, chars
+    return samples, dict(fields.notes)
 
 
 def answer_measure(model: CausalModel, stage: SftStage, context: Context, sources: list[str]) -> Callable[[], dict[str, float]]:
@@ -115,8 +138,9 @@ def answer_measure(model: CausalModel, stage: SftStage, context: Context, source
     chat = load_chat(stage, context)
     prepared = {}
     for source in sources:
-        samples, chars = _samples(source, chat, stage, context)
-        prepared[source] = (plan_conversations({source: (samples, 1.0)}, length=stage.sequence_tokens, rows_per_step=1, seed=0, epochs=1), chars)
+        samples, _ = _samples(source, chat, stage, context)
+        plan = plan_conversations({source: (samples, 1.0)}, length=stage.sequence_tokens, rows_per_step=1, seed=0, epochs=1)
+        prepared[source] = (plan, sum(sample.chars for sample in samples))
     return lambda: {f"bits_per_char/{source}": _answer_nats(model, plan) / math.log(2) / chars for source, (plan, chars) in prepared.items()}
 
 

@@ -16,6 +16,7 @@ from jp_adapt.commands.processes import measuring_processes
 from jp_adapt.core.files import new_folder, read_json, read_json_lines, write_text
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import progress, say
+from jp_adapt.corpus.conversations import ConversationPlan
 from jp_adapt.corpus.mixture import plan_training
 from jp_adapt.corpus.pack import Documents, Plan, StepPlan, with_end
 from jp_adapt.corpus.sources import first_chars
@@ -170,7 +171,9 @@ def sampler(
     return watch
 
 
-def heldout_measure(model: CausalModel, encode: Encode, heldout: dict[str, list[str]], languages: Mapping[str, str], prefix: int, end: int | None = None) -> Callable[[], Metrics]:
+def heldout_measure(
+    model: CausalModel, encode: Encode, heldout: dict[str, list[str]], languages: Mapping[str, str], prefix: int, end: int | None = None
+) -> Callable[[], Metrics]:
     """A function that scores the held-out texts with the model as it is then: bits per character of Japanese, bits per byte of the others, and of an end.
 
     Every rank must call it: they share the texts out, and all get the figures.
@@ -211,7 +214,7 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
         measures.append(answer_measure(model, stage, context, chats))
 
     def measure() -> dict[str, float]:
-        return {name: value for one in measures for name, value in one().items()}
+        return {name: value for entry in measures for name, value in entry().items()}
 
     distributed = context.recipe.distributed
     settings = train_settings(stage, distributed, context.recipe.deepspeed)
@@ -234,6 +237,7 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
         "fill": plan.fill,
         "tokens_by_source": plan.tokens_by_source,
         **({"epochs_by_source": plan.epochs_by_source, "cut_share": plan.packing.cut_share} if isinstance(plan, Plan) else {}),
+        **({"notes": plan.notes} if isinstance(plan, ConversationPlan) else {}),
         "chars_per_token": chars_per_token,
         "document_end": tokenizer.id_to_token(end),
         "precision": str(dtype).removeprefix("torch."),

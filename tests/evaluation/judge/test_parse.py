@@ -45,12 +45,12 @@ def test_a_grade(text: str, grade: float) -> None:
         ('{"grade": 3.5}', "grade is 3.5, not a whole number"),
         ('{"grade": 0}', "0 is outside the scale from 1 to 5"),
         ('{"grade": 6}', "6 is outside the scale"),
-        ('{"grade": NaN}', "NaN is no number of JSON"),
+        ('{"grade": NaN}', "NaN is not a number of JSON"),
         ('{"grade": 1e999}', "the number 1e999 is too large"),
-        ('{"grade": 4%s}' % ("4" * 308), "a number of 309 digits"),
-        ('{"grade": 4%s}' % ("4" * 4300), "a number of 4,301 digits"),
+        ('{"grade": 4' + "4" * 308 + "}", "a number of 309 digits"),
+        ('{"grade": 4' + "4" * 4300 + "}", "a number of 4,301 digits"),
         ("[" * 100_000, "nested deeper than 100 levels"),
-        ('{"grade": %s4%s}' % ('{"a":' * 5000, "}" * 5000), "nested deeper than 100 levels"),
+        ('{"grade": ' + '{"a":' * 5000 + "4" + "}" * 5001, "nested deeper than 100 levels"),
         ('{"grade": 1, "grade": 5}', "the key 'grade' stands twice"),
         ('{"reason": "切れ', "not a JSON object"),
     ],
@@ -85,8 +85,21 @@ def test_no_rating_and_why(text: str, why: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "score"),
-    [("1", 1.0), ("比べた。\n２\n\n", 0.0), ("回答1も2も同じ。\n3", 0.5), ("アシスタント1の回答を選びます。", 1.0), ("①", 1.0), ("x\r\n1", 1.0)]
-    + [("最終的な評価：２", 0.0), ("**3**", 0.5), ("「1」です。", 1.0), ("[2]", 0.0), ("アシスタント2です", 0.0), ("結論: 3\n\n", 0.5), ("(1)", 1.0)],
+    [
+        ("1", 1.0),
+        ("比べた。\n２\n\n", 0.0),
+        ("回答1も2も同じ。\n3", 0.5),
+        ("アシスタント1の回答を選びます。", 1.0),
+        ("①", 1.0),
+        ("x\r\n1", 1.0),
+        ("最終的な評価：２", 0.0),
+        ("**3**", 0.5),
+        ("「1」です。", 1.0),
+        ("[2]", 0.0),
+        ("アシスタント2です", 0.0),
+        ("結論: 3\n\n", 0.5),
+        ("(1)", 1.0),
+    ],
 )
 def test_a_choice(text: str, score: float) -> None:
     assert last_line_choice(text) == score

@@ -1,0 +1,103 @@
+"""Send a model to the hub: what is known of it becomes the card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.files import read_json, read_text
+from jp_adapt.evaluation.results import read_scores
+from jp_adapt.export.gguf_source import card_fields, texts_of
+from jp_adapt.export.hub import files_to_send, upload
+from jp_adapt.export.hub_card import Card, CardScore, facts_of, render_card
+from jp_adapt.export.licences import check_name, llama_licence, settled_licence
+
+
+@dataclass(frozen=True)
+class HubPlan:
+    """What will be sent: the card, further texts by name, and files."""
+
+    repo: str
+    texts: dict[str, str]
+    files: list[Path]
+
+
+def plan_upload(model: Path, repo: str, *, scores: Sequence[Path] = (), licence: str | None = None, base_model: str | None = None) -> HubPlan:
+    """Everything that goes to the hub, before anything does.
+
+    Args:
+        scores: result folders of `jp-adapt eval`.
+        licence: identifier of the hub; by default that of the folder's card, or of the base.
+        base_model: hub id of the base; by default that of the card, or of the run that the folder lies in (RUN/stages/ID/final).
+
+    Raises:
+        UsageError: a repository name that is none, an unknown or wrong licence, or a name that the licence does not allow. InputError: no whole model folder.
+    """
+    owner, _, name = repo.partition("/")
+    if not owner or not name or "/" in name:
+        raise UsageError(f"--repo {repo}: a repository's name is OWNER/NAME")
+    files = files_to_send(model)
+    fields = card_fields(model)
+    base_model = base_model or next(iter(texts_of(fields.get("base_model"))), None) or _recipe_base(model)
+    settled = settled_licence(licence, fields.get("license"), base_model)
+    check_name(repo, settled)
+    card = Card(
+        repo,
+        settled,
+        base_model,
+        facts_of(model),
+        [score for folder in scores for score in _scores(folder)],
+        _criteria(model),
+        [path.name for path in files if path.suffix == ".gguf"],
+    )
+    texts = {"README.md": render_card(card)}
+    llama = llama_licence(settled)
+    if llama is not None and not (model / "NOTICE").is_file():
+        texts["NOTICE"] = llama.notice + "\n"
+    return HubPlan(repo, texts, files)
+
+
+def send(model: Path, plan: HubPlan, *, private: bool = False, update: bool = False) -> str:
+    """Do what the plan says; the commit's address comes back. See `export.hub.upload`."""
+    return upload(model, plan.repo, plan.texts, private=private, update=update)
+
+
+def _scores(folder: Path) -> list[CardScore]:
+    results = []
+    for entry in read_scores(folder).benchmarks:
+        score = entry.primary
+        if score.value is not None:
+            results.append(CardScore(entry.name, entry.title, entry.source, entry.primary_metric, score.value, score.interval, entry.items))
+    return results
+
+
+def _run_of(model: Path) -> Path | None:
+    """The run folder that the model lies in, as stages/ID/final of it."""
+    parents = model.resolve().parents
+    return parents[2] if len(parents) > 2 and parents[1].name == "stages" and (parents[2] / "run.json").is_file() else None
+
+
+def _recipe_base(model: Path) -> str | None:
+    run = _run_of(model)
+    if run is None or not (run / "resolved.yaml").is_file():
+        return None
+    try:
+        recipe: Any = yaml.safe_load(read_text(run / "resolved.yaml"))
+    except yaml.YAMLError as error:
+        raise InputError(f"{run / 'resolved.yaml'}: not a readable recipe ({' '.join(str(error).split())[:100]})") from error
+    base = recipe.get("base") if isinstance(recipe, dict) else None
+    named = base.get("model") if isinstance(base, dict) else None
+    return named if isinstance(named, str) else None
+
+
+def _criteria(model: Path) -> dict[str, int]:
+    """What the tokenizer stage of the model's run counted."""
+    run = _run_of(model)
+    path = next(iter(sorted(run.glob("stages/*/final/criteria.json"))), None) if run is not None else None
+    value = read_json(path) if path is not None else {}
+    return {str(name): failures for name, failures in value.items() if isinstance(failures, int)} if isinstance(value, dict) else {}
