@@ -1,4 +1,4 @@
-"""`jp-adapt eval`: score a model on benchmarks, or go on with it."""
+"""`jp-adapt eval`: score a model on benchmarks, or continue with it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "eval",
         help="score a model on benchmarks",
-        description="Score a model folder on benchmarks; the same command goes on after an interruption.",
+        description="Score a model folder on benchmarks; the same command resumes after an interruption.",
         epilog=EPILOG,
     )
     parser.add_argument("model", type=Path, help="folder of a Hugging Face model; with --endpoint the name that the model has there")
@@ -62,7 +62,7 @@ def add_parser(verbs: Any) -> None:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > 64:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 to 64")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 64")
     return int(text)
 
 

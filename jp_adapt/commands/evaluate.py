@@ -1,4 +1,4 @@
-"""The command `eval`: a model folder and a list of benchmarks in, scores.json, outputs.jsonl and a page out; a killed run goes on from what it finished."""
+"""The command `eval`: a model folder and a list of benchmarks in, scores.json, outputs.jsonl and a page out; a killed run resumes from what it finished."""
 
 from __future__ import annotations
 
@@ -170,15 +170,15 @@ def _load(name: str, profile: str, options: EvalOptions) -> LoadedBenchmark:
 
 def _check_baseline(baseline: Path, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> None:
     """InputError where the results of the base model were measured otherwise, or on other benchmarks: seen before anything is measured."""
-    there = {entry.id: entry for entry in read_scores(baseline).benchmarks}
-    both = [entry for entry in loaded if entry.id in there]
+    existing = {entry.id: entry for entry in read_scores(baseline).benchmarks}
+    both = [entry for entry in loaded if entry.id in existing]
     if not both:
         raise InputError(f"{baseline}: has none of these benchmarks ({', '.join(entry.id for entry in loaded)}); give with --baseline results on the same ones")
     for entry in both:
         protocol = protocol_of(entry.id, entry.benchmark, profile)
         name = score_name(entry.id, profile, protocol.shots if options.shots is None else options.shots, protocol.primary_metric)
-        if there[entry.id].name != name:
-            raise InputError(f"{baseline}: its score is '{there[entry.id].name}', and this evaluation's is '{name}'; they are not compared")
+        if existing[entry.id].name != name:
+            raise InputError(f"{baseline}: its score is '{existing[entry.id].name}', and this evaluation's is '{name}'; they are not compared")
 
 
 def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> dict[str, Any]:

@@ -15,7 +15,7 @@ def model_name(folder: Path) -> str:
 def distinct_tails(paths: Sequence[str]) -> list[str]:
     """The shortest end of each path that no other path has; its last part where that is enough. The same path twice gives the same name twice."""
     parts = [PurePath(path).parts or (path,) for path in paths]
-    return ["/".join(mine[-_length(mine, parts) :]) for mine in parts]
+    return ["/".join(own[-_length(own, parts) :]) for own in parts]
 
 
 def _length(mine: tuple[str, ...], every: Sequence[tuple[str, ...]]) -> int:

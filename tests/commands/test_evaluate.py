@@ -1,4 +1,4 @@
-"""The command `eval` on a small model: figures, files, going on after a kill, a benchmark of one's own, and inputs that are broken."""
+"""The command `eval` on a small model: figures, files, continuing after a kill, a benchmark of one's own, and inputs that are broken."""
 
 from __future__ import annotations
 
@@ -286,9 +286,9 @@ def report(tmp_path: Path, pico: Path, monkeypatch: pytest.MonkeyPatch, backend:
 def test_a_constant_predictor_is_named(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = Scripted(pick=lambda prompt, choices: [choice.strip() for choice in choices].index("中立"))
     _, table, page = report(tmp_path, pico, monkeypatch, backend, "ja/jnli", data=data)
-    told = "degenerate: answers '中立' on 12 of 12 items; that alone scores 0.3333"
-    assert f"! ja/jnli: {told}" in table
-    assert told in html.unescape(page)
+    given = "degenerate: answers '中立' on 12 of 12 items; that alone scores 0.3333"
+    assert f"! ja/jnli: {given}" in table
+    assert given in html.unescape(page)
 
 
 def test_swapped_labels_are_named(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,9 +297,9 @@ def test_swapped_labels_are_named(pico: Path, data: Path, tmp_path: Path, monkey
     shown = {sentence: {0: 1, 1: 0, 2: 2}[int(answer or 0)] for sentence, answer in gold.items()}
     backend = Scripted(pick=lambda prompt, choices: shown[prompt.rpartition("前提：")[2].split("\n")[0]])
     _, table, page = report(tmp_path, pico, monkeypatch, backend, "ja/jnli", data=data)
-    told = "swapped labels? accuracy is 0.333, and 1.000 with '含意' and '矛盾' exchanged"
-    assert f"! ja/jnli: {told}" in table
-    assert told in html.unescape(page)
+    given = "swapped labels? accuracy is 0.333, and 1.000 with '含意' and '矛盾' exchanged"
+    assert f"! ja/jnli: {given}" in table
+    assert given in html.unescape(page)
 
 
 def test_an_answer_in_full_width_digits_is_right(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
