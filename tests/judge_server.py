@@ -214,6 +214,10 @@ class _Handler(BaseHTTPRequestHandler):
         message = {"role": "assistant", "content": None, "reasoning_content": "1か。"}
         self._send(200, {"choices": [{"message": message, "finish_reason": "length"}], "usage": {"prompt_tokens": 9, "completion_tokens": 5}})
 
+    def _cut_before_a_word(self, body: dict[str, Any]) -> None:
+        """The same of a server that keeps thoughts to itself, as OpenAI's does."""
+        self._send(200, {"choices": [{"message": {"role": "assistant", "content": None}, "finish_reason": "length"}]})
+
     def _refuses_to_say(self, body: dict[str, Any]) -> None:
         message = {"role": "assistant", "content": None, "refusal": "I cannot help with that."}
         self._send(200, {"choices": [{"message": message, "finish_reason": "stop"}]})

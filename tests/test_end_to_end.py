@@ -1,4 +1,4 @@
-"""A whole run on a small model: every stage, killed in every stage, gone on with, and refused where it must be."""
+"""A whole run on a small model: every stage, killed in every stage, resumed, and refused where it must be."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_sigterm_saves_a_checkpoint_and_exits_130(recipe, finished, tmp_path):
     process.terminate()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
-    assert "the same command goes on from there" in errors
+    assert "the same command resumes from there" in errors
     step = int(next((out / "stages" / "rows" / "checkpoints").glob("step_*")).name.removeprefix("step_"))
     assert step >= 4
     run_recipe(load_recipe(recipe), out)
@@ -157,7 +157,7 @@ def test_from_redoes_and_keeps_the_old_folder(recipe, finished, tmp_path):
 def test_a_folder_with_other_files_is_refused(recipe, tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
     assert main(["run", str(recipe), "--out", str(tmp_path)]) == 2
-    assert "is no run folder" in capsys.readouterr().err
+    assert "is not a run folder" in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["thesis.txt"]
 
 

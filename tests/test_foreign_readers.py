@@ -22,8 +22,8 @@ OWN_TEXTS = {
 def parsers(source: str) -> list[str]:
     """Calls of json.load, json.loads, yaml.load and yaml.safe_load."""
     calls = (node.func for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
-    found = (ast.unparse(function) for function in calls if isinstance(function, ast.Attribute))
-    return sorted({name for name in found if name in ("json.load", "json.loads", "yaml.load", "yaml.safe_load", "yaml.full_load", "yaml.unsafe_load")})
+    results = (ast.unparse(function) for function in calls if isinstance(function, ast.Attribute))
+    return sorted({name for name in results if name in ("json.load", "json.loads", "yaml.load", "yaml.safe_load", "yaml.full_load", "yaml.unsafe_load")})
 
 
 def test_a_parser_is_seen() -> None:
@@ -31,5 +31,5 @@ def test_a_parser_is_seen() -> None:
 
 
 def test_foreign_texts_are_parsed_in_one_place() -> None:
-    found = {path.relative_to(PACKAGE).as_posix(): parsers(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
-    assert {module for module, calls in found.items() if calls} == OWN_TEXTS.keys()
+    results = {path.relative_to(PACKAGE).as_posix(): parsers(path.read_text(encoding="utf-8")) for path in PACKAGE.rglob("*.py")}
+    assert {module for module, calls in results.items() if calls} == OWN_TEXTS.keys()

@@ -29,14 +29,14 @@ IN_FUNCTIONS = {"tokenizer/auto.py": {"transformers"}}
 
 def imports(source: str) -> list[tuple[int, str]]:
     """(line, dotted module) of every import in a module, those inside functions and under TYPE_CHECKING too."""
-    found = []
+    results = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found += [(node.lineno, alias.name) for alias in node.names]
+            results += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
-            found += [(node.lineno, f"jp_adapt.{alias.name}") for alias in node.names] if module == "jp_adapt" else [(node.lineno, module)]
-    return found
+            results += [(node.lineno, f"jp_adapt.{alias.name}") for alias in node.names] if module == "jp_adapt" else [(node.lineno, module)]
+    return results
 
 
 def at_the_top(source: str) -> list[str]:
@@ -47,17 +47,17 @@ def at_the_top(source: str) -> list[str]:
 
 def breaches(room: str, source: str) -> list[str]:
     """What a module of `room` imports although it may not."""
-    found = []
+    results = []
     for line, module in imports(source):
         if module.startswith("."):
-            found.append(f"line {line}: relative import {module}; write jp_adapt.ROOM.MODULE")
+            results.append(f"line {line}: relative import {module}; write jp_adapt.ROOM.MODULE")
         elif module.split(".")[0] == "jp_adapt":
             other = module.split(".")[1]
             if other not in LEVEL:
-                found.append(f"line {line}: {module} is on no floor")
+                results.append(f"line {line}: {module} is on no floor")
             elif other != room and LEVEL[other] >= LEVEL[room]:
-                found.append(f"line {line}: {room} (floor {LEVEL[room]}) imports {module} (floor {LEVEL[other]})")
-    return found
+                results.append(f"line {line}: {room} (floor {LEVEL[room]}) imports {module} (floor {LEVEL[other]})")
+    return results
 
 
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACKAGE).parts[0] != "_shipped")
@@ -114,8 +114,8 @@ def test_the_floors_are_those_that_import_linter_holds() -> None:
     text = (PACKAGE.parent / "pyproject.toml").read_text(encoding="utf-8")
     line = next(line for line in text.splitlines() if line.startswith("layers = "))
     declared = [{room.strip() for room in floor.split("|")} for floor in ast.literal_eval(line.removeprefix("layers = "))]
-    there = {path.relative_to(PACKAGE).parts[0] for path in MODULES}
-    assert declared[::-1] == [rooms & there for rooms in FLOORS]
+    existing = {path.relative_to(PACKAGE).parts[0] for path in MODULES}
+    assert declared[::-1] == [rooms & existing for rooms in FLOORS]
 
 
 def module_name(path: Path) -> str:

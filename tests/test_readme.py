@@ -20,16 +20,16 @@ def lines(page: str) -> list[str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_commands_parse_and_make_targets_exist(page):
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE))
-    found = 0
+    results = 0
     for line in lines(page):
         command = re.split(r" #| > | \\$", line.strip())[0].split()
         if line.startswith("    ") and command[:1] == ["jp-adapt"]:
             assert build_parser().parse_args(joined(command[1:])).verb.split()[0] == command[1]
-            found += 1
+            results += 1
         elif line.startswith("    ") and command[:1] == ["make"]:
             assert command[1] in targets
-            found += 1
-    assert found or page not in ("README.md", "README_ja.md", "CONTRIBUTING.md", "docs/guide.md")
+            results += 1
+    assert results or page not in ("README.md", "README_ja.md", "CONTRIBUTING.md", "docs/guide.md")
 
 
 @pytest.mark.parametrize("page", PAGES)

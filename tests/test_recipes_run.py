@@ -78,8 +78,8 @@ def bases(tmp_path_factory, pico):
 def texts(tmp_path_factory):
     folder = tmp_path_factory.mktemp("texts")
     japanese, english = documents("ja_train.jsonl"), documents("en_train.jsonl")
-    for name, found in (("ja", japanese[:20]), ("en", english[:8]), ("ja_heldout", japanese[20:22]), ("en_heldout", english[8:10])):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in found), encoding="utf-8")
+    for name, results in (("ja", japanese[:20]), ("en", english[:8]), ("ja_heldout", japanese[20:22]), ("en_heldout", english[8:10])):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in results), encoding="utf-8")
     pairs = [{"instruction": f"{number}に1を足して。", "input": "" if number % 2 else "答えだけ。", "output": f"{number + 1}です。"} for number in range(12)]
     (folder / "chat.jsonl").write_text("".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in pairs), encoding="utf-8")
     return folder

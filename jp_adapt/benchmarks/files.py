@@ -46,7 +46,7 @@ def read_split(split: Split, folder: Path) -> Records:
     records: list[Record] = []
     places: list[str] = []
     sha256: dict[str, str] = {}
-    files = [found for pattern in split.files for found in _expand(folder, pattern)]
+    files = [results for pattern in split.files for results in _expand(folder, pattern)]
     parts = [_parallel(files, split)] if split.reader == "lines" else [_records(path, member, split) for path, member in files]
     for path, _ in files:
         sha256[path.relative_to(folder).as_posix()] = sha256_file(path)
@@ -63,10 +63,10 @@ def _expand(folder: Path, pattern: str) -> list[tuple[Path, str]]:
     """(file, member of the zip or "") of a path or pattern inside `folder`."""
     name, _, member = pattern.partition("!")
     if any(char in name for char in "*?["):
-        found = sorted(glob.glob(name, root_dir=folder, recursive=True))  # noqa: PTH207 (Path.glob refuses `a**b`, and matches hidden files)
-        if not found:
+        results = sorted(glob.glob(name, root_dir=folder, recursive=True))  # noqa: PTH207 (Path.glob refuses `a**b`, and matches hidden files)
+        if not results:
             raise InputError(f"{folder / name}: no such file; is the benchmark's repository complete there?")
-        return [(folder / path, member) for path in found]
+        return [(folder / path, member) for path in results]
     if not is_file(folder / name):
         raise InputError(f"{folder / name}: no such file; give with --data the folder that holds the benchmark's repository")
     return [(folder / name, member)]
@@ -181,7 +181,7 @@ def _constant(text: str, name: str, path: Path) -> Any:
             if isinstance(statement, ast.Assign) and any(isinstance(target, ast.Name) and target.id == name for target in statement.targets):
                 return ast.literal_eval(statement.value)
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:  # the last two: Python's parser, of deep nesting
-        raise InputError(f"{path}: '{name}' is no constant that can be read ({one_line(error)})") from error
+        raise InputError(f"{path}: '{name}' is not a constant that can be read ({one_line(error)})") from error
     raise InputError(f"{path}: no constant '{name}'")
 
 

@@ -196,7 +196,7 @@ def _texts(declared: list[str] | str | None, fields: Record) -> list[str]:
         return [render(template, fields) for template in declared]
     value = value_of(declared, fields)
     if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
-        raise ValueError(f"{declared!r} is no list of texts, but {str(value)[:60]!r}")
+        raise ValueError(f"{declared!r} is not a list of texts, but {str(value)[:60]!r}")
     return value
 
 

@@ -87,8 +87,8 @@ class JudgeTask(Part):
 
     def prompt_for(self, turn: int, category: str) -> JudgePrompt | None:
         """The prompt of a turn: the one that names the category, or the one for all others."""
-        mine = [prompt for prompt in self.prompts if prompt.turn == turn]
-        return next((p for p in mine if category in p.categories), next((p for p in mine if not p.categories), None))
+        own = [prompt for prompt in self.prompts if prompt.turn == turn]
+        return next((p for p in own if category in p.categories), next((p for p in own if not p.categories), None))
 
 
 def load_judge_task(name: str) -> tuple[JudgeTask, Path]:

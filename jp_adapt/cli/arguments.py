@@ -10,10 +10,10 @@ MOST_PROCESSES = 1_024
 
 def names(text: str) -> tuple[str, ...]:
     """Names with commas between them."""
-    found = tuple(name.strip() for name in text.split(",") if name.strip())
-    if not found:
+    results = tuple(name.strip() for name in text.split(",") if name.strip())
+    if not results:
         raise argparse.ArgumentTypeError("nothing is named")
-    return found
+    return results
 
 
 def amount(text: str) -> float:
@@ -23,7 +23,7 @@ def amount(text: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number <= LARGEST:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of at least 0 and at most {LARGEST:,}")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of at least 0 and at most {LARGEST:,}")
     return number
 
 
@@ -39,5 +39,5 @@ def positive(text: str) -> int:
     """A whole number from 1 to `LARGEST`."""
     number = int(text) if text.isdecimal() and len(text) <= 20 else 0
     if not 1 <= number <= LARGEST:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1 and at most {LARGEST:,}")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1 and at most {LARGEST:,}")
     return number

@@ -37,7 +37,7 @@ def _at_least_zero(text: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of at least 0")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of at least 0")
     return number
 
 

@@ -14,7 +14,7 @@ def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser("corpus", help="prepare a corpus, and say what it holds", description="Prepare a corpus, and say what it holds.")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     prepare = actions.add_parser(
-        "prepare", help="clean, deduplicate and tokenize texts into shards", description="Do a corpus recipe. A run that was stopped goes on where it was."
+        "prepare", help="clean, deduplicate and tokenize texts into shards", description="Do a corpus recipe. A run that was stopped continues where it was."
     )
     prepare.add_argument("recipe", help="name of a shipped corpus recipe, or path of one")
     prepare.add_argument("--out", type=Path, required=True, help="new folder for the corpus; unfinished work lies in OUT.partial")

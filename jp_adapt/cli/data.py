@@ -17,7 +17,7 @@ def add_parser(verbs: Any) -> None:
     fetch = actions.add_parser(
         "fetch",
         help="bring the files of benchmarks from their pinned commits",
-        description="Bring the files of benchmarks from their pinned commits on GitHub, each checked by SHA-256. Stopped, the same command goes on.",
+        description="Bring the files of benchmarks from their pinned commits on GitHub, each checked by SHA-256. Stopped, the same command resumes.",
     )
     fetch.add_argument("--to", type=Path, required=True, metavar="DIR", help="data folder, as `eval --data` takes it")
     fetch.add_argument("--from", dest="mirror", metavar="MIRROR", help="folder or http address that holds the files in the layout of a data folder")

@@ -19,10 +19,10 @@ def add_parser(verbs: Any) -> None:
 def main(args: argparse.Namespace) -> int:
     from jp_adapt.core.environment import environment
 
-    found = environment()
+    results = environment()
     if args.json:
-        print_json(found)
+        print_json(results)
     else:
-        for name, value in found.items():
+        for name, value in results.items():
             print(f"{name:<14} {value}")
     return 0

@@ -1,9 +1,10 @@
-"""`jp-adapt eval`: score a model on benchmarks, or go on with it."""
+"""`jp-adapt eval`: score a model on benchmarks, or continue with it."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "eval",
         help="score a model on benchmarks",
-        description="Score a model folder on benchmarks; the same command goes on after an interruption.",
+        description="Score a model folder on benchmarks; the same command resumes after an interruption.",
         epilog=EPILOG,
     )
     parser.add_argument("model", type=Path, help="folder of a Hugging Face model; with --endpoint the name that the model has there")
@@ -53,14 +54,15 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--tokenizer", type=Path, metavar="DIR", help="tokenizer of the model behind --endpoint: tokens are sent, not texts")
     parser.add_argument("--parallel", type=positive, metavar="N", help="requests at a time to --endpoint (default: 4)")
     parser.add_argument("--timeout", type=positive, metavar="S", help="seconds for one request to --endpoint (default: 120)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: runs/eval-MODEL)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the results (default: runs/eval-NAME)")
+    parser.add_argument("--name", metavar="NAME", help="what the model is called in results and pages (default: its folder; RUN/STAGE for what a stage made)")
     parser.add_argument("--json", action="store_true", help="print scores.json")
     parser.set_defaults(main=main)
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > 64:
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 0 to 64")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 64")
     return int(text)
 
 
@@ -94,6 +96,7 @@ def main(args: argparse.Namespace) -> int:
     from jp_adapt.commands.evaluate import EvalOptions, evaluate
     from jp_adapt.commands.processes import joined_processes
     from jp_adapt.core.files import read_json
+    from jp_adapt.core.names import model_name
     from jp_adapt.evaluation.results import SCORES
     from jp_adapt.report.tables import comparison_lines, summary_table
 
@@ -115,8 +118,11 @@ def main(args: argparse.Namespace) -> int:
         served=_served(args),
         check_batches=args.check_batches,
         plugins=tuple(args.plugin),
+        name=args.name,
     )
-    out = args.out or Path("runs") / f"eval-{args.model.resolve().name}"
+    named = args.name or (str(args.model) if args.endpoint is not None else model_name(args.model))
+    slug = re.sub(r"[^\w.-]+", "-", named).strip("-.")
+    out = args.out or Path("runs") / f"eval-{slug}"
     scores = evaluate(args.model, out, options, processes=joined_processes())
     if not is_first_process():
         return 0

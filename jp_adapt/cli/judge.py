@@ -10,7 +10,7 @@ from jp_adapt.cli.arguments import amount, positive
 from jp_adapt.cli.output import print_json
 
 EPILOG = """Answers are the outputs.jsonl of an evaluation (or its folder), FastChat's or Rakuda's answer file, or gpt4-autoeval's preds.jsonl. Every
-judgement is kept in OUT/cache.jsonl as soon as it comes: after any interruption the same command goes on, and asks for nothing twice."""
+judgement is kept in OUT/cache.jsonl as soon as it comes: after any interruption the same command resumes, and asks for nothing twice."""
 
 
 def add_parser(verbs: Any) -> None:
@@ -21,7 +21,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--endpoint", metavar="URL", help="OpenAI-compatible address, ending in /v1")
     parser.add_argument("--judge-model", metavar="NAME", help="name of the judge at the endpoint; without --endpoint the folder of a model")
     parser.add_argument("--api-key-env", metavar="NAME", help="environment variable that holds the API key")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the judgements; the same folder again goes on")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the judgements; the same folder again resumes")
     parser.add_argument("--takes", type=positive, default=1, metavar="K", help="judge everything K times (default: 1)")
     parser.add_argument("--parallel", type=positive, default=4, metavar="N", help="requests at a time (default: 4)")
     parser.add_argument("--timeout", type=amount, default=120.0, metavar="S", help="seconds for one request (default: 120)")
@@ -80,25 +80,27 @@ def _lines(report: dict[str, Any]) -> list[str]:
 
         return [f"{report['benchmark']}, {len(report['models'])} models: {estimate_line(report['estimate'])}"]
     lines = []
-    for one in report.get("models", []):
-        low, high = one["interval"]
-        error = "" if one["stderr"] is None else f" ± {one['stderr']:.3f}"
-        lines.append(f"{one['mean']:6.3f}{error}  [{low:.2f}, {high:.2f}]  {one['model']} ({one['items']} items, {len(one['takes'])} takes)")
-        if one["agreement"]:
-            counts = ", ".join(f"{same} of {all}" for same, all in zip(one["agreement"]["same"], one["agreement"]["compared"], strict=True))
-            lines.append(f"        takes agree on {counts}; at most one apart {100 * one['agreement']['within_one_share']:.0f} %")
+    for entry in report.get("models", []):
+        low, high = entry["interval"]
+        error = "" if entry["stderr"] is None else f" ± {entry['stderr']:.3f}"
+        lines.append(f"{entry['mean']:6.3f}{error}  [{low:.2f}, {high:.2f}]  {entry['model']} ({entry['items']} items, {len(entry['takes'])} takes)")
+        if entry["agreement"]:
+            counts = ", ".join(f"{same} of {all}" for same, all in zip(entry["agreement"]["same"], entry["agreement"]["compared"], strict=True))
+            lines.append(f"        takes agree on {counts}; at most one apart {100 * entry['agreement']['within_one_share']:.0f} %")
     ranking = report.get("ranking")
-    for one in ranking["strengths"] if ranking else []:
-        lines.append(f"{one['points']:7.0f}  [{one['interval'][0]:.0f}, {one['interval'][1]:.0f}]  wins {100 * one['win_share']:.1f} %  {one['model']}")
+    for entry in ranking["strengths"] if ranking else []:
+        lines.append(
+            f"{entry['points']:7.0f}  [{entry['interval'][0]:.0f}, {entry['interval'][1]:.0f}]  wins {100 * entry['win_share']:.1f} %  {entry['model']}"
+        )
     if ranking and ranking["decided_by_order"] is not None:
         lines.append(
             f"        first place worth {ranking['first_place_advantage']:+.0f} points; order decides {100 * ranking['decided_by_order']:.1f} % of pairs"
         )
-    for model, one in (report.get("calibration") or {}).items():
-        if isinstance(one, dict):
+    for model, entry in (report.get("calibration") or {}).items():
+        if isinstance(entry, dict):
             lines.append(
-                f"        {model} against the record: same {one['same']} of {one['judgements']}, kappa {_shown(one['kappa'])}, "
-                f"Pearson {_shown(one['pearson'])}, mean shift {_shown(one['mean_shift'])}"
+                f"        {model} against the record: same {entry['same']} of {entry['judgements']}, kappa {_shown(entry['kappa'])}, "
+                f"Pearson {_shown(entry['pearson'])}, mean shift {_shown(entry['mean_shift'])}"
             )
     return lines + _costs(report)
 

@@ -21,12 +21,12 @@ def add_parser(verbs: Any) -> None:
 def main(args: argparse.Namespace) -> int:
     from jp_adapt.core import shipped
 
-    found = {"recipes": shipped.shipped_recipes(), "benchmarks": shipped.shipped_benchmarks(), "suites": shipped.shipped_suites()}
-    found |= {"corpora": shipped.shipped_corpora(), "sources": shipped.shipped_sources()}
+    results = {"recipes": shipped.shipped_recipes(), "benchmarks": shipped.shipped_benchmarks(), "suites": shipped.shipped_suites()}
+    results |= {"corpora": shipped.shipped_corpora(), "sources": shipped.shipped_sources()}
     if args.json:
-        print_json({kind: {name: _title(path) for name, path in items.items()} for kind, items in found.items()})
+        print_json({kind: {name: _title(path) for name, path in items.items()} for kind, items in results.items()})
         return 0
-    for kind, items in found.items():
+    for kind, items in results.items():
         print(f"{kind}:")
         for name, path in items.items():
             print(f"  {name:<28} {_title(path)}")

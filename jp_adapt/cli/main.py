@@ -38,7 +38,7 @@ VERBS = (
 
 EVAL_ACTIONS = ("compare", "published", "page", "export-lm-eval")  # verbs of their own beneath `eval`, each in the module of its name
 
-RESUMED = (["run"], ["eval"], ["data", "fetch"], ["judge"], ["corpus", "prepare"])  # what goes on where it was stopped
+RESUMED = (["run"], ["eval"], ["data", "fetch"], ["judge"], ["corpus", "prepare"])  # what continues where it was stopped
 
 # what the system says of an input that is missing, closed, or has a name that no file can have
 NO_INPUT = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG}
@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         goes_on = given[:1] in RESUMED or given[:2] in RESUMED
-        print("interrupted; the same command goes on from what is finished" if goes_on else "interrupted; nothing was kept", file=sys.stderr)
+        print("interrupted; the same command resumes from what is finished" if goes_on else "interrupted; nothing was kept", file=sys.stderr)
         return 130
     except StdoutError as error:
         drop_stdout()

@@ -1,4 +1,4 @@
-"""`jp-adapt run`: do a recipe, or go on with it."""
+"""`jp-adapt run`: do a recipe, or continue with it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jp_adapt.cli.output import print_json
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
-        "run", help="run a recipe into a run folder, or go on with it", description="Run a recipe, stage after stage; finished stages are skipped."
+        "run", help="run a recipe into a run folder, or continue with it", description="Run a recipe, stage after stage; finished stages are skipped."
     )
     parser.add_argument("recipe", help="name of a shipped recipe, or path of a recipe file")
     parser.add_argument("--out", type=Path, help="run folder (default: runs/NAME)")

@@ -30,5 +30,5 @@ def main(args: argparse.Namespace) -> int:
     for stage in stages:
         took = f"{stage.elapsed_s:.0f} s" if stage.elapsed_s is not None else ""
         rows.append((stage.id, stage.kind, stage.state, took or (f"step {stage.step}" if stage.state == "begun" and stage.step else "")))
-    print("\n".join(table(("stage", "kind", "state", "time"), rows, words=3)))
+    print("\n".join(table(("stage", "kind", "state", "time"), rows, words=4)))
     return 0

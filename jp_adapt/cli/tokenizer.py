@@ -52,7 +52,7 @@ def _add_extend(actions: Any) -> None:
     extend.add_argument("--min-count", type=positive, default=2, metavar="K", help="a token stands in the corpus at least so often (default: 2)")
     extend.add_argument("--no-cover", dest="cover", action="store_false", help="add no everyday character that the corpus lacks")
     extend.add_argument("--pad-to", type=positive, default=1, metavar="M", help="report the number of embedding rows as a multiple of M")
-    extend.add_argument("--unchanged", nargs="+", default=[], metavar="FILE", help="texts (English, code) of which no line may change its ids")
+    extend.add_argument("--unchanged", nargs="+", default=[], metavar="FILE", help="texts (English, code) no line of which may change its ids")
     extend.set_defaults(main=_extend)
 
 
@@ -76,7 +76,7 @@ def _weight(text: str) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number <= MAX_WEIGHT:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number above 0 and up to {MAX_WEIGHT:g}")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 and up to {MAX_WEIGHT:g}")
     return number
 
 
@@ -120,13 +120,13 @@ def _verify(args: argparse.Namespace) -> int:
     if args.json:
         print_json(report.as_dict())
     else:
-        rows = [(one.name, one.runtime, f"{one.failures:,}", f"{one.checked:,}") for one in report.criteria]
+        rows = [(entry.name, entry.runtime, f"{entry.failures:,}", f"{entry.checked:,}") for entry in report.criteria]
         print("\n".join(table(("criterion", "runtime", "failures", "checked"), rows, words=2)))
-        for one in report.criteria:
-            for example in one.examples:
-                print(f"  {one.name} ({one.runtime}): {example!r}")
+        for entry in report.criteria:
+            for example in entry.examples:
+                print(f"  {entry.name} ({entry.runtime}): {example!r}")
         print("All criteria hold." if report.holds else "Not a safe extension: each number must be 0 (llama_cpp_check_string apart).")
-        if any(one.name == "auto_tokenizer_disagrees" and one.failures for one in report.criteria):
+        if any(entry.name == "auto_tokenizer_disagrees" and entry.failures for entry in report.criteria):
             print(f"AutoTokenizer does not run tokenizer.json as it is; to mend the folder: jp-adapt tokenizer repair {args.extended}")
     return 0 if report.holds else 4
 

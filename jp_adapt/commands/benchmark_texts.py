@@ -41,13 +41,13 @@ def benchmark_texts(names: Sequence[str], data: Path | None) -> dict[str, list[s
 
 def available_benchmarks(data: Path | None) -> tuple[list[str], list[str]]:
     """Shipped benchmarks whose data is there, and those whose is not."""
-    there: list[str] = []
+    existing: list[str] = []
     missing: list[str] = []
     for name in shipped_benchmarks():
         folder = load_declaration(name)[0].data.folder
-        found = folder is None or (data is not None and (data / folder).is_dir())
-        (there if found else missing).append(name)
-    return there, missing
+        results = folder is None or (data is not None and (data / folder).is_dir())
+        (existing if results else missing).append(name)
+    return existing, missing
 
 
 def file_texts(paths: Sequence[Path], field: str = "text") -> dict[str, list[str]]:
@@ -87,8 +87,8 @@ def decontaminate(
 
 def _digests(items: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """Benchmark or file -> SHA-256 of its texts, in their order: another file, declaration or choice of texts is another corpus."""
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for item, texts in items.items():
-        digest = found.setdefault(item.partition(":")[0], hashlib.sha256())
+        digest = results.setdefault(item.partition(":")[0], hashlib.sha256())
         digest.update(json.dumps([item, *texts]).encode("utf-8"))
-    return {name: digest.hexdigest() for name, digest in found.items()}
+    return {name: digest.hexdigest() for name, digest in results.items()}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.commands.corpus import corpus_job
-from jp_adapt.corpus.prepare import do_units
+from jp_adapt.corpus.prepare import do_units, partial_folder
 from jp_adapt.recipe.load_corpus import load_corpus
 
 
@@ -28,7 +28,7 @@ class CorpusTasks:
     def __init__(self, recipe: str | Path, out: str | Path, overrides: Sequence[str] = ()) -> None:
         self.job = corpus_job(load_corpus(recipe, overrides))
         out = Path(out).resolve()
-        self.partial = out.with_name(f"{out.name}.partial")
+        self.partial = partial_folder(out)
 
     def __call__(self, data: Any = None, rank: int = 0, world_size: int = 1) -> None:
         """Do the files of one task; `data` is what datatrove hands from block to block, and nothing is handed on."""

@@ -18,7 +18,7 @@ def copy_recipe(name: str, folder: Path) -> Path:
     loaded = load_corpus(name) if name in shipped_corpora() else load_recipe(name, need_files=False)
     root = shipped_folder("recipes").resolve()
     given = [source.path for source in loaded.recipe.sources.values() if source.path]
-    patterns = [path for one in given for path in ([one] if isinstance(one, str) else one)]
+    patterns = [path for entry in given for path in ([entry] if isinstance(entry, str) else entry)]
     with new_folder(folder) as target:
         for path in [loaded.path, *(expand_paths(patterns) if name in shipped_corpora() else map(Path, patterns))]:
             copied = target / path.resolve().relative_to(root)

@@ -153,8 +153,8 @@ def summary(recipe: CorpusRecipe, figures: CorpusFigures) -> CorpusReport:
 
 def mixture_shares(recipe: CorpusRecipe, tokens: dict[str, int]) -> dict[str, float]:
     """source -> share of the training tokens; a source of which nothing is left has none."""
-    there = {name: number for name, number in tokens.items() if number}
-    weights = {name: recipe.mixture.weights[name] for name in there} if recipe.mixture.weights else temperature_shares(there, recipe.mixture.temperature)
+    existing = {name: number for name, number in tokens.items() if number}
+    weights = {name: recipe.mixture.weights[name] for name in existing} if recipe.mixture.weights else temperature_shares(existing, recipe.mixture.temperature)
     return {name: weight / sum(weights.values()) for name, weight in weights.items()}
 
 

@@ -43,15 +43,15 @@ def build_steps(loaded: LoadedCorpus) -> tuple[Step, ...]:
     for index, declared in enumerate(loaded.recipe.steps):
         place = loaded.place(("steps", index))
         try:
-            mine = _sources(declared.get("sources"), sources)
+            own = _sources(declared.get("sources"), sources)
             step = _build({name: value for name, value in declared.items() if name != "sources"})
         except UsageError as error:
             problems.append(f"{place}: {error}")
             continue
-        again = [name for name in mine or sources if any(other.name == step.name and name in _sources_of(other, sources) for other in steps)]
+        again = [name for name in own or sources if any(other.name == step.name and name in _sources_of(other, sources) for other in steps)]
         if again:
             problems.append(f"{place}: a step '{step.name}' of source '{again[0]}' stands above already, and their counts could not be told apart")
-        steps.append(step if mine is None else ForSources(step, mine))
+        steps.append(step if own is None else ForSources(step, own))
     if problems:
         raise UsageError("\n".join(problems))
     return tuple(steps)
@@ -75,10 +75,10 @@ def _sources_of(step: Step, known: tuple[str, ...]) -> tuple[str, ...]:
 
 def step_inputs(steps: Sequence[Step]) -> dict[str, str]:
     """Name -> SHA-256 of everything that steps were made from besides their parameters."""
-    found: dict[str, str] = {}
+    results: dict[str, str] = {}
     for step in steps:
-        found |= getattr(step.step if isinstance(step, ForSources) else step, "inputs", {})
-    return found
+        results |= getattr(step.step if isinstance(step, ForSources) else step, "inputs", {})
+    return results
 
 
 def _build(declared: dict[str, Any]) -> Step:
@@ -94,6 +94,8 @@ def _build(declared: dict[str, Any]) -> Step:
     try:
         step: Step = TypeAdapter(make).validate_python(given if inspect.isclass(make) else ArgsKwargs((), given))
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or kind} is {one['input']!r}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors())
+        wrong = "; ".join(
+            f"{'.'.join(map(str, entry['loc'])) or kind} is {entry['input']!r}: {entry['msg'].removeprefix('Value error, ')}" for entry in error.errors()
+        )
         raise UsageError(f"step {kind}: {wrong}") from error
     return step

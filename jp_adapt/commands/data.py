@@ -95,7 +95,7 @@ def fetch_data(
 
     Raises:
         UsageError: an unknown benchmark or suite, or special terms that were not accepted.
-        InputError: data that cannot be fetched, or is not the pinned one. Whole files that came before stay, and the same call goes on.
+        InputError: data that cannot be fetched, or is not the pinned one. Whole files that came before stay, and the same call resumes.
     """
     chosen = [(name, load_declaration(name)[0]) for name in _names(names, suite)]
     _check_terms(chosen, accept)
@@ -145,7 +145,9 @@ def _obstacle(name: str, benchmark: Benchmark, *, from_mirror: bool) -> str:
     if any(split.sha256 is None for split in _splits(benchmark)):
         return f"{name}: the declaration pins no SHA-256 of its files; bring them by hand from {benchmark.source} into '{benchmark.data.folder}'"
     if not from_mirror and (GITHUB.fullmatch(benchmark.source) is None or benchmark.revision is None):
-        return f"{name}: {benchmark.source} is no pinned commit on GitHub; bring the files by hand into '{benchmark.data.folder}', or fetch with --from MIRROR"
+        return (
+            f"{name}: {benchmark.source} is not a pinned commit on GitHub; bring the files by hand into '{benchmark.data.folder}', or fetch with --from MIRROR"
+        )
     return ""
 
 
@@ -282,14 +284,14 @@ def _read(client: httpx2.Client, url: str, most: int) -> bytes:
     def keep(part: bytes) -> None:
         body.extend(part)
         if len(body) > most:
-            raise InputError(f"{url}: more than {most:,} bytes; that is no listing")
+            raise InputError(f"{url}: more than {most:,} bytes; that is not a listing")
 
     _tried(url, lambda: _stream(client, url, 0, keep, body.clear))
     return bytes(body)
 
 
 def _download(client: httpx2.Client, url: str, target: Path) -> None:
-    """The file at an address; one that was cut short goes on from where it is."""
+    """The file at an address; one that was cut short resumes from where it is."""
 
     def once() -> None:
         start = target.stat().st_size if target.is_file() else 0
@@ -327,7 +329,7 @@ def _stream(client: httpx2.Client, url: str, start: int, keep: Callable[[bytes],
 
 
 class _Refused(InputError):
-    """A status that is no success."""
+    """A status that is not a success."""
 
     def __init__(self, text: str, status: int) -> None:
         super().__init__(text)
@@ -349,7 +351,7 @@ def _tried(url: str, once: Callable[[], None]) -> None:
             wait = FIRST_WAIT_S * 2 ** (attempt - 1)
             say(f"{trouble}; trying again in {wait:.0f} s ({attempt} of {TRIES})")
             time.sleep(wait)
-    raise InputError(f"{trouble}, {TRIES} times; whole files are kept, and the same command goes on")
+    raise InputError(f"{trouble}, {TRIES} times; whole files are kept, and the same command resumes")
 
 
 def total_bytes(to: Path, files: Sequence[str]) -> int:

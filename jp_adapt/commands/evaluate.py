@@ -1,4 +1,4 @@
-"""The command `eval`: a model folder and a list of benchmarks in, scores.json, outputs.jsonl and a page out; a killed run goes on from what it finished."""
+"""The command `eval`: a model folder and a list of benchmarks in, scores.json, outputs.jsonl and a page out; a killed run resumes from what it finished."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from jp_adapt.benchmarks.benchmark import Protocol
 from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of
@@ -15,6 +15,7 @@ from jp_adapt.benchmarks.profiles import PROFILES, score_name
 from jp_adapt.commands.compare import write_evaluation_page
 from jp_adapt.commands.processes import follow, led
 from jp_adapt.core.claim import refuse_other_work
+from jp_adapt.core.documents import Document
 from jp_adapt.core.environment import environment
 from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
 from jp_adapt.core.files import new_folder, read_json, refuse_unwritable, write_json
@@ -72,6 +73,23 @@ class EvalOptions:
     served: Served | None = None
     check_batches: int | None = None
     plugins: tuple[str, ...] = ()
+    name: str | None = None
+
+
+@dataclass(frozen=True)
+class EvaluationRecord(Document):
+    """eval.json: everything that decides the figures of the evaluation in a folder."""
+
+    WHAT: ClassVar[str] = "the record of an evaluation"
+    WAY_OUT: ClassVar[str] = "give another --out"
+
+    identity: dict[str, Any]
+    format: Literal[1] = 1
+
+    @classmethod
+    def upgraded(cls, value: dict[str, Any]) -> dict[str, Any] | None:
+        """Earlier versions wrote the identity alone."""
+        return {"format": 1, "identity": value} if "format" not in value else None
 
 
 def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *, processes: Processes = ALONE, **changes: Any) -> Scores:
@@ -89,7 +107,7 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
     use_plugins(options.plugins)
     if options.texts and (options.served is not None or options.backend != "local"):
         raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
-    return evaluate_source(lambda: open_source(model, options.dtype, options.served, out, processes, options.backend), out, options, processes)
+    return evaluate_source(lambda: open_source(model, options.dtype, options.served, out, processes, options.backend, options.name), out, options, processes)
 
 
 def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOptions, processes: Processes = ALONE) -> Scores:
@@ -114,7 +132,7 @@ def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOption
             else:
                 lead(benchmark.id)
                 outputs, score = _measure(benchmark, profile, options, source, overlap)
-                write_json(out / STATE, identity)  # the folder is claimed by its first result
+                EvaluationRecord(identity).write(out / STATE)  # the folder is claimed by its first result
                 with new_folder(part) as target:
                     write_outputs(target / OUTPUTS, outputs)
                     write_json(target / "score.json", asdict(score))
@@ -152,15 +170,15 @@ def _load(name: str, profile: str, options: EvalOptions) -> LoadedBenchmark:
 
 def _check_baseline(baseline: Path, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> None:
     """InputError where the results of the base model were measured otherwise, or on other benchmarks: seen before anything is measured."""
-    there = {entry.id: entry for entry in read_scores(baseline).benchmarks}
-    both = [entry for entry in loaded if entry.id in there]
+    existing = {entry.id: entry for entry in read_scores(baseline).benchmarks}
+    both = [entry for entry in loaded if entry.id in existing]
     if not both:
         raise InputError(f"{baseline}: has none of these benchmarks ({', '.join(entry.id for entry in loaded)}); give with --baseline results on the same ones")
     for entry in both:
         protocol = protocol_of(entry.id, entry.benchmark, profile)
         name = score_name(entry.id, profile, protocol.shots if options.shots is None else options.shots, protocol.primary_metric)
-        if there[entry.id].name != name:
-            raise InputError(f"{baseline}: its score is '{there[entry.id].name}', and this evaluation's is '{name}'; they are not compared")
+        if existing[entry.id].name != name:
+            raise InputError(f"{baseline}: its score is '{existing[entry.id].name}', and this evaluation's is '{name}'; they are not compared")
 
 
 def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> dict[str, Any]:
@@ -187,8 +205,7 @@ def _refuse_other_work(out: Path, identity: dict[str, Any]) -> None:
     if any(path.name not in OWN_FILES for path in out.iterdir()) and not state.is_file():
         raise RunFolderError(f"{out}: is not empty, and holds no evaluation; give another --out")
     if state.is_file() and (out / PARTS).is_dir():
-        claimed = read_json(state)
-        refuse_other_work(out, claimed if isinstance(claimed, dict) else {}, identity, "evaluation")
+        refuse_other_work(out, EvaluationRecord.read(state).identity, identity, "evaluation")
 
 
 def _part(out: Path, name: str) -> Path:

@@ -68,12 +68,12 @@ def send(model: Path, plan: HubPlan, *, private: bool = False, update: bool = Fa
 
 
 def _scores(folder: Path) -> list[CardScore]:
-    found = []
+    results = []
     for entry in read_scores(folder).benchmarks:
         score = entry.primary
         if score.value is not None:
-            found.append(CardScore(entry.name, entry.title, entry.source, entry.primary_metric, score.value, score.interval, entry.items))
-    return found
+            results.append(CardScore(entry.name, entry.title, entry.source, entry.primary_metric, score.value, score.interval, entry.items))
+    return results
 
 
 def _run_of(model: Path) -> Path | None:

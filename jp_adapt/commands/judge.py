@@ -59,7 +59,7 @@ def judge(answers: Sequence[Path], benchmark: str, out: Path | None, options: Ju
     judgements = build_judgements(task, items, models)
     estimate = _estimate(task, judgements, options)
     if dry_run:
-        return {"benchmark": task.benchmark, "models": [one.model for one in models], "estimate": estimate}
+        return {"benchmark": task.benchmark, "models": [entry.model for entry in models], "estimate": estimate}
     if out is None:
         raise UsageError("--out is needed: the folder where the judgements are kept")
     refuse_unwritable(out)
@@ -79,20 +79,20 @@ def judge(answers: Sequence[Path], benchmark: str, out: Path | None, options: Ju
             "source": task.source,
             "judge": asked.identity,
             "takes": options.takes,
-            "sha256": hashes | {str(one.path): sha256_file(one.path) for one in models},
+            "sha256": hashes | {str(entry.path): sha256_file(entry.path) for entry in models},
             "estimate": estimate,
             "usage": _used(usage, options.price),
             "half_written_lines": cut,
             **_outcome(verdicts),
             **summary_of(task, verdicts),
         }
-        judged = any(one.score is not None for one in verdicts)
+        judged = any(entry.score is not None for entry in verdicts)
         report["calibration"] = calibration(task, report, verdicts, options.calibrate) if options.calibrate and judged else None
-        write_text(out / JUDGEMENTS, "".join(json.dumps(as_record(one, task.benchmark), ensure_ascii=False) + "\n" for one in verdicts))
+        write_text(out / JUDGEMENTS, "".join(json.dumps(as_record(entry, task.benchmark), ensure_ascii=False) + "\n" for entry in verdicts))
         write_json(out / SUMMARY, report)
         if task.kind == "score":
-            for one in models:
-                write_model_scores(out / one.model, task, asked.identity, one.model, verdicts, hashes)
+            for entry in models:
+                write_model_scores(out / entry.model, task, asked.identity, entry.model, verdicts, hashes)
     return report
 
 
@@ -101,9 +101,9 @@ def summarise_recorded(paths: Sequence[Path], benchmark: str, calibrate: Sequenc
     task, _ = load_judge_task(benchmark)
     if task.kind != "score":
         raise UsageError(f"{task.benchmark} is judged in pairs; --recorded is for scores")
-    found = read_recorded(paths)
-    report: Report = {"benchmark": task.benchmark, "sha256": {str(path): sha256_file(path) for path in paths}, "models": summarise_takes(task, found, {})}
-    report["calibration"] = calibrate_takes(task, found, calibrate) if calibrate else None
+    results = read_recorded(paths)
+    report: Report = {"benchmark": task.benchmark, "sha256": {str(path): sha256_file(path) for path in paths}, "models": summarise_takes(task, results, {})}
+    report["calibration"] = calibrate_takes(task, results, calibrate) if calibrate else None
     return report
 
 
@@ -133,21 +133,21 @@ def _load_items(task: JudgeTask, data: Path | None) -> tuple[list[Item], dict[st
 def _named(answers: Sequence[Answers]) -> list[Answers]:
     """The answers under names of which none stands twice and each can be the name of a folder."""
     taken: dict[str, Path] = {}
-    for one in answers:
-        if one.model in taken:
-            raise UsageError(f"{one.path} and {taken[one.model]} are both answers of '{one.model}' by their names; rename a file or a folder")
-        if one.model in ("", ".", "..") or "/" in one.model:
-            raise UsageError(f"{one.path}: no name for the model can be told from this path; give the file itself, with a name")
-        if one.model.casefold() in OWN_FILES or len(one.model.encode()) > MAX_NAME_BYTES:
-            why = "is a file of the judging itself" if one.model.casefold() in OWN_FILES else f"is longer than {MAX_NAME_BYTES} bytes"
-            raise UsageError(f"{one.path}: the model's scores go to a folder of its name, and '{one.model[:40]}' {why}; rename the file")
-        taken[one.model] = one.path
+    for entry in answers:
+        if entry.model in taken:
+            raise UsageError(f"{entry.path} and {taken[entry.model]} are both answers of '{entry.model}' by their names; rename a file or a folder")
+        if entry.model in ("", ".", "..") or "/" in entry.model:
+            raise UsageError(f"{entry.path}: no name for the model can be told from this path; give the file itself, with a name")
+        if entry.model.casefold() in OWN_FILES or len(entry.model.encode()) > MAX_NAME_BYTES:
+            why = "is a file of the judging itself" if entry.model.casefold() in OWN_FILES else f"is longer than {MAX_NAME_BYTES} bytes"
+            raise UsageError(f"{entry.path}: the model's scores go to a folder of its name, and '{entry.model[:40]}' {why}; rename the file")
+        taken[entry.model] = entry.path
     return list(answers)
 
 
 def _estimate(task: JudgeTask, judgements: Sequence[Judgement], options: JudgeOptions) -> Report:
     tokens_in, tokens_out = (count * options.takes for count in estimate_tokens(judgements, task.typical_output_chars))
-    requests = options.takes * sum(one.settled is None for one in judgements)
+    requests = options.takes * sum(entry.settled is None for entry in judgements)
     return {"requests": requests, "tokens_in": tokens_in, "tokens_out": tokens_out, "cost": options.price.cost(tokens_in, tokens_out)}
 
 
@@ -216,16 +216,16 @@ def _used(usage: Usage, price: Price) -> Report:
 
 def _outcome(verdicts: Sequence[Verdict]) -> Report:
     """How many judgements there are, and of which there is no verdict."""
-    failed = [one for one in verdicts if one.score is None]
-    asked = [one for one in verdicts if one.judgement.settled is None]
-    models = dict.fromkeys(model for one in asked for model in one.judgement.models)
+    failed = [entry for entry in verdicts if entry.score is None]
+    asked = [entry for entry in verdicts if entry.judgement.settled is None]
+    models = dict.fromkeys(model for entry in asked for model in entry.judgement.models)
     return {
         "judgements": len(verdicts),
-        "empty_answers": sum(one.judgement.settled is not None for one in verdicts),
+        "empty_answers": sum(entry.judgement.settled is not None for entry in verdicts),
         "without_verdict": len(failed),
-        "requests_failed": sum(one.request_failed for one in failed),
-        "asked_again": sum(one.attempts > 1 for one in verdicts),
-        "models_without_verdict": [model for model in models if all(one.score is None for one in asked if model in one.judgement.models)],
+        "requests_failed": sum(entry.request_failed for entry in failed),
+        "asked_again": sum(entry.attempts > 1 for entry in verdicts),
+        "models_without_verdict": [model for model in models if all(entry.score is None for entry in asked if model in entry.judgement.models)],
         "failures": [
             {"models": list(v.judgement.models), "item": v.judgement.item, "turn": v.judgement.turn, "take": v.take, "why": v.failure} for v in failed
         ],

@@ -33,7 +33,7 @@ def write_adapter(target: Path, models: Mapping[str, OpenModel], merge: MergeSet
     """Merge the adapters into one in `target`, exactly: their ranks are put side by side. Returns the record.
 
     Raises:
-        InputError: a model is no adapter, they are not of one base and one tokenizer, or one holds what a LoRA cannot express.
+        InputError: a model is not an adapter, they are not of one base and one tokenizer, or one holds what a LoRA cannot express.
     """
     adapters = _adapters(models, merge)
     jobs = {name: job for job in plan.jobs for name in job.sources.values()}

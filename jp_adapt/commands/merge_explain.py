@@ -29,15 +29,15 @@ def explain_model(model: Path, parents: Mapping[str, Path]) -> Explanation:
 
 def named_folders(given: list[str]) -> dict[str, Path]:
     """NAME=PATH, or PATH with the folder's name. UsageError where two have one name."""
-    found: dict[str, Path] = {}
+    results: dict[str, Path] = {}
     for text in given:
         name, equals, path = text.partition("=")
         folder = Path(path if equals else text)
         name = name if equals else folder.resolve().name
-        if name in found:
-            raise UsageError(f"two parents are called '{name}'; give them names: A={found[name]} B={folder}")
-        found[name] = folder
-    return found
+        if name in results:
+            raise UsageError(f"two parents are called '{name}'; give them names: A={results[name]} B={folder}")
+        results[name] = folder
+    return results
 
 
 def explanation_lines(explanation: Explanation, base: str | None) -> list[str]:

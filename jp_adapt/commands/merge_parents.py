@@ -174,6 +174,6 @@ def _factors(folder: Path, tensors: Mapping[str, Tensor], config: Mapping[str, A
     for name in sorted({key.rpartition(".lora_")[0] for key in tensors}):
         parts = {key.removeprefix(name + "."): tensor for key, tensor in tensors.items() if key.startswith(name + ".lora_")}
         if not {"lora_A.weight", "lora_B.weight"} <= parts.keys():
-            raise InputError(f"{folder}: {name or sorted(tensors)[0]} is no pair of LoRA matrices; merge this adapter into its base with peft first")
+            raise InputError(f"{folder}: {name or sorted(tensors)[0]} is not a pair of LoRA matrices; merge this adapter into its base with peft first")
         factors[name.removeprefix(PEFT) + ".weight"] = Factors(parts["lora_A.weight"], parts["lora_B.weight"], scale, parts.get("lora_magnitude_vector"))
     return factors

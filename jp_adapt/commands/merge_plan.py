@@ -41,7 +41,7 @@ def plan_merge(models: Mapping[str, OpenModel], merge: MergeSettings, settings: 
         slices,
         base=merge.base,
         rows=len(alignment.names) if alignment is not None else next(iter(models.values())).rows,
-        settings={name: one.given() for name, one in settings.items()},
+        settings={name: entry.given() for name, entry in settings.items()},
         shared=merge.shared(),
         dtype=None if merge.dtype is None else getattr(torch, merge.dtype),
     )
@@ -51,7 +51,10 @@ def plan_merge(models: Mapping[str, OpenModel], merge: MergeSettings, settings: 
 def _slices(merge: MergeSettings, parents: Mapping[str, Parent]) -> list[Slice]:
     if merge.slices is None:
         return whole_models(parents)
-    return [Slice({name: one.layers for name, one in part.models.items()}, {name: one.given() for name, one in part.models.items()}) for part in merge.slices]
+    return [
+        Slice({name: entry.layers for name, entry in part.models.items()}, {name: entry.given() for name, entry in part.models.items()})
+        for part in merge.slices
+    ]
 
 
 def _alignment(merge: MergeSettings, models: Mapping[str, OpenModel], slices: Sequence[Slice]) -> Alignment | None:

@@ -107,7 +107,7 @@ def merge_record(merge: MergeSettings, models: Mapping[str, OpenModel], plan: Me
 def card_facts(record: MergeRecord, text: str) -> list[str]:
     """Lines of the card; the recipe word for word."""
     method = METHODS[record.method]
-    names = ", ".join(f"`{name}` ({one.folder}{' with ' + one.adapter if one.adapter else ''})" for name, one in record.models.items())
+    names = ", ".join(f"`{name}` ({entry.folder}{' with ' + entry.adapter if entry.adapter else ''})" for name, entry in record.models.items())
     lines = [f"- merged by {method.title} ({method.paper}) from {names}" + (f"; base `{record.base}`" if record.base else "")]
     lines += [f"- computed in {record.arithmetic}, written in {record.dtype}"]
     lines += [f"- `{name}` lacked {count:,} rows of the vocabulary: {ROWS} says what it got for each" for name, count in record.rows_filled.items() if count]

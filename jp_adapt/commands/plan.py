@@ -125,7 +125,7 @@ def _tokens(stage: TrainingStage, recipe: Recipe) -> tuple[int, bool]:
         return stage.budget.tokens, True
     assert stage.budget.epochs is not None
     items = stage.data if isinstance(stage, SftStage) else stage.data[:1]
-    found = 0.0
+    results = 0.0
     for item in items:
         source = recipe.sources[item.source]
         path = Path(source.path)
@@ -133,13 +133,13 @@ def _tokens(stage: TrainingStage, recipe: Recipe) -> tuple[int, bool]:
             return ASSUMED_UNKNOWN_TOKENS, False
         bytes_per_char = 3 if source.language == "ja" else 1
         share = item.weight if isinstance(stage, SftStage) else sum(other.weight for other in stage.data) / item.weight
-        found += share * path.stat().st_size / bytes_per_char / ASSUMED_CHARS_PER_TOKEN[source.language]
-    return max(1, round(found * stage.budget.epochs)), False
+        results += share * path.stat().st_size / bytes_per_char / ASSUMED_CHARS_PER_TOKEN[source.language]
+    return max(1, round(results * stage.budget.epochs)), False
 
 
 def _line_of(stage: TrainingStage, recipe: Recipe) -> list[Any]:
     """The stage and those that it goes back to."""
-    by_id = {one.id: one for one in recipe.stages}
+    by_id = {entry.id: entry for entry in recipe.stages}
     line: list[Any] = [stage]
     while line[-1].start != "base":
         line.append(by_id[line[-1].start])
@@ -147,13 +147,13 @@ def _line_of(stage: TrainingStage, recipe: Recipe) -> list[Any]:
 
 
 def _new_tokens(stage: TrainingStage, recipe: Recipe) -> int:
-    return sum(one.new_tokens for one in _line_of(stage, recipe) if isinstance(one, TokenizerStage))
+    return sum(entry.new_tokens for entry in _line_of(stage, recipe) if isinstance(entry, TokenizerStage))
 
 
 def _lora_rank(stage: TrainingStage, recipe: Recipe) -> int | None:
     if isinstance(stage, RowsStage) or stage.parameters == "full":
         return None
-    for one in _line_of(stage, recipe):
-        if isinstance(one, PretrainStage | SftStage) and one.parameters == "lora" and one.lora is not None:
-            return one.lora.rank
+    for entry in _line_of(stage, recipe):
+        if isinstance(entry, PretrainStage | SftStage) and entry.parameters == "lora" and entry.lora is not None:
+            return entry.lora.rank
     return Lora().rank

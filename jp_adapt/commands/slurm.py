@@ -16,7 +16,7 @@ TEMPLATE = """\
 #SBATCH --signal=TERM@120
 #SBATCH --requeue
 {extra}
-# Two minutes before the time is up every process gets SIGTERM: it saves a checkpoint and exits 130. Submit the same script again to go on.
+# Two minutes before the time is up every process gets SIGTERM: it saves a checkpoint and exits 130. Submit the same script again to continue.
 # The run folder must lie on a disk that all nodes see. Activate your environment here, for example:
 # source .venv/bin/activate
 set -euo pipefail

@@ -156,10 +156,10 @@ def _write(report: Document, page: str, folder: Path) -> None:
 
 def expand_corpora(corpora: Sequence[str]) -> list[str]:
     """Corpora as given, with patterns of file names filled in; hub data sets (hub:NAME@REVISION) as they are."""
-    found: list[str] = []
+    results: list[str] = []
     for corpus in corpora:
-        found += [corpus] if corpus.startswith(HUB) else [str(path) for path in expand_paths([corpus])]
-    return list(dict.fromkeys(found))
+        results += [corpus] if corpus.startswith(HUB) else [str(path) for path in expand_paths([corpus])]
+    return list(dict.fromkeys(results))
 
 
 def read_source(source: str, field: str) -> Iterator[str]:
@@ -278,12 +278,12 @@ def _readable(token: bytes) -> str:
 
 def _sample_texts(kept: dict[str, list[str]]) -> list[str]:
     """The first long Japanese line of each source, cut to a readable length."""
-    found = []
+    results = []
     for head in kept.values():
         lines = (line.strip() for text in head for line in text.splitlines())
         line = next((line for line in lines if len(line) >= SAMPLE_CHARS and sum(script_of(char) is not None for char in line) * 2 > len(line)), None)
-        found += [line[:SAMPLE_CHARS]] if line else []
-    return found[:NUM_SAMPLES]
+        results += [line[:SAMPLE_CHARS]] if line else []
+    return results[:NUM_SAMPLES]
 
 
 def _sample(base: LoadedTokenizer, extension: Extension, text: str) -> CutSentence:

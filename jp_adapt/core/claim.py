@@ -16,7 +16,7 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def refuse_other_work(folder: Path, recorded: Mapping[str, Any], identity: Mapping[str, Any], what: str, way_out: str = "give another --out") -> None:
-    """Refuse to go on in a folder of other work.
+    """Refuse to continue in a folder of other work.
 
     Args:
         recorded: identity of the work that the folder holds, as it was written.
@@ -26,10 +26,10 @@ def refuse_other_work(folder: Path, recorded: Mapping[str, Any], identity: Mappi
     Raises:
         RunFolderError: they differ. It names the keys with both values (hashes are not shown), and the way out.
     """
-    found = list(_differences(recorded, json.loads(json.dumps(identity))))
-    if found:
-        lines = [f"  {key}{_values(old, new)}" for key, old, new in found[:MAX_TOLD]]
-        lines += [f"  and {len(found) - MAX_TOLD} more"] if len(found) > MAX_TOLD else []
+    results = list(_differences(recorded, json.loads(json.dumps(identity))))
+    if results:
+        lines = [f"  {key}{_values(old, new)}" for key, old, new in results[:MAX_TOLD]]
+        lines += [f"  and {len(results) - MAX_TOLD} more"] if len(results) > MAX_TOLD else []
         raise RunFolderError(f"{folder}: holds another {what}; these settings differ:\n" + "\n".join(lines) + f"\n{way_out[0].upper()}{way_out[1:]}")
 
 

@@ -57,8 +57,8 @@ class Document:
         if isinstance(value, dict) and given != cls.FORMAT:
             older = None if type(given) is int and given > cls.FORMAT else cls.upgraded(value)
             if older is None:
-                told = "it names none" if given is None else f"its format is {json.dumps(given)[:40]}"
-                raise InputError(f"{path}: not {cls.WHAT} in format {cls.FORMAT} ({told}){_tail(cls.WAY_OUT)}")
+                stated = "it names none" if given is None else f"its format is {json.dumps(given)[:40]}"
+                raise InputError(f"{path}: not {cls.WHAT} in format {cls.FORMAT} ({stated}){_tail(cls.WAY_OUT)}")
             value = older
         return record_from(cls, value, f"{path}: not {cls.WHAT} in format {cls.FORMAT}", cls.WAY_OUT)
 

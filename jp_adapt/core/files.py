@@ -194,12 +194,12 @@ def _take_name(file: Path, path: Path) -> None:
 @contextmanager
 def _temporary_folder(path: Path, place: Path) -> Iterator[Path]:
     """A folder beside `path`, removed when the block fails; what a killed process left of the same kind is removed too. Errors name `place`, not it."""
-    mine = f".{_short(path.name)}.{platform.node()}-"
-    temporary = path.with_name(f"{mine}{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    own = f".{_short(path.name)}.{platform.node()}-"
+    temporary = path.with_name(f"{own}{os.getpid()}-{secrets.token_hex(4)}.tmp")
     with _disk_errors(place, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for stale in path.parent.glob(f"{glob.escape(mine)}*.tmp"):
-            process = re.fullmatch(r"(\d+)-\w+\.tmp", stale.name.removeprefix(mine))
+        for stale in path.parent.glob(f"{glob.escape(own)}*.tmp"):
+            process = re.fullmatch(r"(\d+)-\w+\.tmp", stale.name.removeprefix(own))
             if process is not None and not _is_running(int(process.group(1))):
                 shutil.rmtree(stale, ignore_errors=True)
         temporary.mkdir()

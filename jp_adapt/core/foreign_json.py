@@ -94,7 +94,7 @@ def _finite(digits: str) -> float:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise _RefusedError(f"{name} is no number of JSON")
+    raise _RefusedError(f"{name} is not a number of JSON")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _whole_escape(match: re.Match[str], where: str, lone_surrogates: str) -> str
     if match.group(1) is None:
         return match.group()
     if lone_surrogates == "refuse":
-        raise InputError(f"{where}: holds a lone surrogate (\\{match.group(1)}), which is no text")
+        raise InputError(f"{where}: holds a lone surrogate (\\{match.group(1)}), which is not a text")
     return "\\ufffd"
 
 

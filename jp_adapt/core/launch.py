@@ -71,9 +71,9 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
         time.sleep(0.05)
     codes = [process.returncode for process in processes]
     # A process that meets an error tells it, then takes a while to end; one that waited for it may be seen to end first (1, or aborted by gloo).
-    told = next((code for code in codes if code > 1), None)
-    if told is not None:
-        return told
+    given = next((code for code in codes if code > 1), None)
+    if given is not None:
+        return given
     if failed is None:
         failed = next(((rank, code) for rank, code in enumerate(codes) if code), None)
     if failed is None:
@@ -81,7 +81,7 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
     rank, code = failed
     if code < 0:
         name = signal.Signals(-code).name
-        say(f"error: process {rank} of {len(processes)} was ended by {name}, and all were stopped. The last checkpoint is kept, and the same command goes on")
+        say(f"error: process {rank} of {len(processes)} was ended by {name}, and all were stopped. The last checkpoint is kept, and the same command resumes")
         return 1
     return code
 

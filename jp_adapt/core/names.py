@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import PurePath
+from pathlib import Path, PurePath
+
+
+def model_name(folder: Path) -> str:
+    """What the model in a folder is called: by the folder's name, or, where a stage made it (runs/mine/stages/model/final), by run and stage: mine/model."""
+    parts = folder.resolve().parts
+    return f"{parts[-4]}/{parts[-2]}" if len(parts) > 4 and parts[-1] == "final" and parts[-3] == "stages" else parts[-1]
 
 
 def distinct_tails(paths: Sequence[str]) -> list[str]:
     """The shortest end of each path that no other path has; its last part where that is enough. The same path twice gives the same name twice."""
     parts = [PurePath(path).parts or (path,) for path in paths]
-    return ["/".join(mine[-_length(mine, parts) :]) for mine in parts]
+    return ["/".join(own[-_length(own, parts) :]) for own in parts]
 
 
 def _length(mine: tuple[str, ...], every: Sequence[tuple[str, ...]]) -> int:

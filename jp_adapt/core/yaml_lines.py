@@ -155,7 +155,7 @@ def _wrong(node: yaml.Node, name: str, what: str = "") -> Iterator[str]:
             read_as = {"timestamp": "date", "int": "number", "float": "number", "bool": "truth value", "null": "nothing"}.get(kind, kind)
             yield f"{place}: {what}'{node.value}' is read as a {read_as}; put quotes around a text that looks like one"
     if node.tag not in VALUES and kind != "timestamp":
-        yield f"{place}: not valid YAML ('{node.tag}' is no kind of value that is read here)"
+        yield f"{place}: not valid YAML ('{node.tag}' is not a kind of value that is read here)"
 
 
 def _own(value: Any) -> Any:

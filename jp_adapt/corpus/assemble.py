@@ -95,9 +95,9 @@ def assemble(parts: Sequence[Path], target: Path, work: Work, output: Output) ->
                 _count_duplicates(counts, sources, part, kept, exact[span])
             first += len(of)
             for number, name in enumerate(sources):
-                mine = kept & (of == number)
-                if mine.any():
-                    stats[name].add(chars[mine], sizes[mine], scripts[mine])
+                own = kept & (of == number)
+                if own.any():
+                    stats[name].add(chars[own], sizes[own], scripts[own])
             if sizes.any():
                 writer.add(part["tokens"][np.repeat(kept, sizes)], sizes[kept], of[kept], chars[kept])
             if text_file is not None:
@@ -113,13 +113,13 @@ def _parts(files: Sequence[Path]) -> Iterator[Any]:
 
 def _duplicates(parts: Sequence[Path], folder: Path, find_duplicates: FindDuplicates) -> tuple[Indices, npt.NDArray[np.bool_]]:
     hashes = [part["exact"] for part in _parts(parts)]
-    ends = np.cumsum([len(found) for found in hashes])
+    ends = np.cumsum([len(results) for results in hashes])
     signatures = np.zeros((int(ends[-1]) if len(ends) else 0, 0), np.uint32)
-    for part, end, found in zip(_parts(parts), ends.tolist(), hashes, strict=True):  # into one array: a list of parts would be in memory twice
-        mine = part["signatures"]
-        if signatures.shape[1] != mine.shape[1]:
-            signatures = np.zeros((len(signatures), mine.shape[1]), np.uint32)
-        signatures[end - len(found) : end] = mine
+    for part, end, results in zip(_parts(parts), ends.tolist(), hashes, strict=True):  # into one array: a list of parts would be in memory twice
+        own = part["signatures"]
+        if signatures.shape[1] != own.shape[1]:
+            signatures = np.zeros((len(signatures), own.shape[1]), np.uint32)
+        signatures[end - len(results) : end] = own
     with TemporaryFile(dir=folder) as file:
         return find_duplicates(np.concatenate([np.zeros(0, np.uint64), *hashes]), signatures, lambda documents: _fetch(parts, ends, documents, file))
 
@@ -129,10 +129,10 @@ def _fetch(parts: Sequence[Path], ends: Indices, documents: Indices, file: Binar
     part_of = np.searchsorted(ends, documents, side="right")
     starts = [0]
     for number in np.unique(part_of).tolist():
-        mine = documents[part_of == number]
+        own = documents[part_of == number]
         with np.load(parts[number]) as part:
             lines = unpacked(part["texts"])
-        for index in (mine - ends[number] + len(lines)).tolist():
+        for index in (own - ends[number] + len(lines)).tolist():
             text = json.loads(lines[index])["text"].encode("utf-8")
             file.write(text)
             starts.append(starts[-1] + len(text))
@@ -150,12 +150,12 @@ def _count_duplicates(counts: Counts, sources: tuple[str, ...], part: Any, kept:
     """Count what is kept by numbers, and what is dropped with its text, for the samples."""
     of, chars = part["sources"], part["chars"]
     for number in np.unique(of[kept]).tolist():
-        mine = kept & (of == number)
+        own = kept & (of == number)
         added = counts.of(DEDUPLICATE, sources[number])
-        added.documents_in += int(mine.sum())
-        added.documents_kept += int(mine.sum())
-        added.characters_in += int(chars[mine].sum())
-        added.characters_kept += int(chars[mine].sum())
+        added.documents_in += int(own.sum())
+        added.documents_kept += int(own.sum())
+        added.characters_in += int(chars[own].sum())
+        added.characters_kept += int(chars[own].sum())
     if kept.all():
         return
     lines = unpacked(part["texts"])

@@ -58,12 +58,14 @@ def history_of(record: Mapping[str, Any], place: str) -> list[Message]:
     if is_absent(history):
         return []
     if not isinstance(history, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in history):
-        raise InputError(f"{place}: 'history' is no list of pairs [asked, answered]; mend the line")
-    found: list[Message] = []
+        raise InputError(f"{place}: 'history' is not a list of pairs [asked, answered]; mend the line")
+    results: list[Message] = []
     for number, pair in enumerate(history, start=1):
         named = {"asked": pair[0], "answered": pair[1]}
-        found += [{"role": role, "content": text_of(named, key, f"{place}: history {number}")} for role, key in (("user", "asked"), ("assistant", "answered"))]
-    return found
+        results += [
+            {"role": role, "content": text_of(named, key, f"{place}: history {number}")} for role, key in (("user", "asked"), ("assistant", "answered"))
+        ]
+    return results
 
 
 def with_system(record: Mapping[str, Any], messages: list[Message], place: str) -> list[Message]:
@@ -85,15 +87,15 @@ def tools_of(record: Mapping[str, Any], place: str) -> list[dict[str, Any]] | No
         tools = parse_json(tools, f"{place}: 'tools'")
     if is_absent(tools):
         return None
-    found = []
+    results = []
     for number, tool in enumerate(tools if isinstance(tools, list) else [None], start=1):
         function = tool.get("function", tool) if isinstance(tool, dict) else None
         if not isinstance(function, dict) or not isinstance(function.get("name"), str):
             raise InputError(
-                f"{place}: 'tools': number {number} is no function with a name; give a list of {{'type': 'function', 'function': {{'name': ...}}}}"
+                f"{place}: 'tools': number {number} is not a function with a name; give a list of {{'type': 'function', 'function': {{'name': ...}}}}"
             )
-        found.append(tool if "function" in tool else {"type": "function", "function": tool})
-    return found
+        results.append(tool if "function" in tool else {"type": "function", "function": tool})
+    return results
 
 
 def read_turns(value: Any, role_key: str, text_key: str, place: str, fields: Fields) -> list[Message]:
@@ -139,7 +141,7 @@ def _answer(turn: Mapping[str, Any], text_key: str, place: str) -> Message:
         message["reasoning_content"] = reasoning[0]
     if not is_absent(calls):
         if not isinstance(calls, list):
-            raise InputError(f"{place}: 'tool_calls' is no list of calls")
+            raise InputError(f"{place}: 'tool_calls' is not a list of calls")
         message["tool_calls"] = [_call(call, f"{place}: call {number}") for number, call in enumerate(calls, start=1)]
     return message
 
@@ -191,7 +193,7 @@ def check_turns(messages: list[Message], place: str) -> None:
             )
         due = {"user": ("assistant",), "tool": ("assistant", "tool"), "assistant": ("tool",) if message.get("tool_calls") else ("user",)}[role]
     if not messages or messages[-1]["role"] != "assistant":
-        raise InputError(f"{place}: the last message is no answer, so there is nothing to learn after it; end with an assistant message")
+        raise InputError(f"{place}: the last message is not an answer, so there is nothing to learn after it; end with an assistant message")
 
 
 def text_of(record: Mapping[str, Any], key: str, place: str) -> str:

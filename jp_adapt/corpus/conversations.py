@@ -64,13 +64,13 @@ def read_conversations(path: Path, fields: Fields | None = None) -> list[Convers
             nor a note.
     """
     fields = fields or Fields()
-    found = []
+    results = []
     for place, record in read_records(path):
         messages, tools = read_row(record, place, fields)
-        found.append(Conversation(messages, place, tools))
-    if not found:
+        results.append(Conversation(messages, place, tools))
+    if not results:
         raise InputError(f"{path}: no conversation")
-    return found
+    return results
 
 
 def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -120,9 +120,9 @@ class ConversationEncoder:
     def _refuse_special(self, conversation: Conversation) -> None:
         """ChatError where tools or calls hold a special token: the template writes them among its own text, and there it would be one."""
         data = [conversation.tools or [], [message.get("tool_calls", []) for message in conversation.messages]]
-        found = self._special.search(json.dumps(data, ensure_ascii=False)) if any(map(any, data)) else None
-        if found is not None:
-            raise ChatError(f"its tools or calls hold the special token {found[0]}, which would be one; take it out")
+        results = self._special.search(json.dumps(data, ensure_ascii=False)) if any(map(any, data)) else None
+        if results is not None:
+            raise ChatError(f"its tools or calls hold the special token {results[0]}, which would be one; take it out")
 
     @property
     def end_id(self) -> int:
@@ -142,7 +142,7 @@ class ConversationEncoder:
         return ids, trained
 
     def _continue(self, text: str) -> list[int]:
-        """Ids of a text that goes on after other text."""
+        """Ids of a text that continues after other text."""
         return self._encode("\n" + text)[len(self._newline) :] if self._dummy_prefix else self._encode(text)
 
 
@@ -195,8 +195,8 @@ class ConversationPlan:
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """The rows of `step` (from 0) that `rank` works on. `num_targets` counts the whole step, over all ranks."""
         rows = self.rows[step * self.rows_per_step : (step + 1) * self.rows_per_step]
-        mine = [_pad(row, self.length) for row in rows[rank::world_size]]
-        ids, positions, targets = ([row[part] for row in mine] for part in range(3))
+        own = [_pad(row, self.length) for row in rows[rank::world_size]]
+        ids, positions, targets = ([row[part] for row in own] for part in range(3))
         return Batch(ids, positions, targets, sum(sample.num_targets for row in rows for sample in row))
 
 

@@ -55,7 +55,7 @@ class Index:
 
 def build_index(items: Mapping[str, Sequence[str]]) -> Index:
     """The index of items: id -> texts. Their order does not matter for what is found."""
-    texts = [(number, text) for number, found in enumerate(items.values()) for text in dict.fromkeys(found)]
+    texts = [(number, text) for number, results in enumerate(items.values()) for text in dict.fromkeys(results)]
     owner = np.array([number for number, _ in texts], np.int32)
     letters, places = _letters("\n".join(text for _, text in texts))  # all at once: 25,000 items in one second instead of five
     ends = np.searchsorted(places, np.cumsum([len(text) + 1 for _, text in texts]))
@@ -67,11 +67,11 @@ def build_index(items: Mapping[str, Sequence[str]]) -> Index:
     lines: dict[str, int] = {}
     left_out = 0
     for number in np.flatnonzero(~has_ngrams).tolist():
-        mine, item = letters[ends[number] - counts[number] : ends[number]], int(owner[number])
-        if len(mine) >= SHORT:
-            short.append((int(_hashes(mine[:SHORT], SHORT)[0]), _string(mine), item))
-        elif len(mine) >= LINE:
-            lines.setdefault(_string(mine), item)
+        own, item = letters[ends[number] - counts[number] : ends[number]], int(owner[number])
+        if len(own) >= SHORT:
+            short.append((int(_hashes(own[:SHORT], SHORT)[0]), _string(own), item))
+        elif len(own) >= LINE:
+            lines.setdefault(_string(own), item)
         else:
             left_out += 1
     short.sort()
@@ -123,23 +123,23 @@ class Decontaminate:
 
     def __call__(self, text: str) -> Outcome:
         letters, places = _letters(text)
-        found = self._found(letters)
-        self._lines(text, found, places)
-        if not found:
+        results = self._found(letters)
+        self._lines(text, results, places)
+        if not results:
             return Outcome(text)
-        matches = tuple((self.index.items[item], round(share, 4)) for item, (share, _) in sorted(found.items()))
+        matches = tuple((self.index.items[item], round(share, 4)) for item, (share, _) in sorted(results.items()))
         if self.action == "drop":
             return Outcome(None, "holds a benchmark item", matches=matches)
         held = np.zeros(len(text), np.bool_)
-        for _, spans in found.values():
+        for _, spans in results.values():
             for start, end in spans:
                 held[places[start] : places[end - 1] + 1] = True
         kept = "".join(char for char, gone in zip(text, held.tolist(), strict=True) if not gone)
-        return Outcome(kept or None, "" if kept else "nothing but benchmark items", {"items masked": len(found)}, matches)
+        return Outcome(kept or None, "" if kept else "nothing but benchmark items", {"items masked": len(results)}, matches)
 
     def _found(self, letters: Hashes) -> dict[int, tuple[float, list[tuple[int, int]]]]:
         """item -> (largest share of one of its texts, spans of letters that it covers)."""
-        index, found = self.index, dict[int, tuple[float, list[tuple[int, int]]]]()
+        index, results = self.index, dict[int, tuple[float, list[tuple[int, int]]]]()
         hashes, at = self._hits(letters, NGRAM, self._filters[0], index.hashes)
         if len(hashes):
             grams, first = np.unique(hashes, return_index=True)
@@ -149,15 +149,15 @@ class Decontaminate:
             numbers, held = np.unique(texts, return_counts=True)
             for text, share in zip(numbers.tolist(), (held / index.sizes[numbers]).tolist(), strict=True):
                 if share >= self.min_share:
-                    mine = np.isin(hashes, index.hashes[index.texts == text]) if self.action == "mask" else first[:0]
-                    _add(found, int(index.owner[text]), share, [(start, start + NGRAM) for start in at[mine].tolist()])
+                    own = np.isin(hashes, index.hashes[index.texts == text]) if self.action == "mask" else first[:0]
+                    _add(results, int(index.owner[text]), share, [(start, start + NGRAM) for start in at[own].tolist()])
         hashes, at = self._hits(letters, SHORT, self._filters[1], index.short)
         for value, start in zip(hashes.tolist(), at.tolist(), strict=True):
             for candidate in range(int(np.searchsorted(index.short, np.uint64(value))), int(np.searchsorted(index.short, np.uint64(value), side="right"))):
                 string, item = index.short_texts[candidate]
                 if _string(letters[start : start + len(string)]) == string:
-                    _add(found, item, 1.0, [(start, start + len(string))])
-        return found
+                    _add(results, item, 1.0, [(start, start + len(string))])
+        return results
 
     def _lines(self, text: str, found: dict[int, tuple[float, list[tuple[int, int]]]], places: npt.NDArray[np.int64]) -> None:
         """Add the items that are a line of the text."""
@@ -202,7 +202,7 @@ def _string(letters: Hashes) -> str:
 
 @cache
 def _plain() -> npt.NDArray[np.uint32]:
-    """Code point -> the first letter of its NFKC, in lower case; 0 where it is no letter or digit."""
+    """Code point -> the first letter of its NFKC, in lower case; 0 where it is not a letter or digit."""
     table = np.zeros(0x110000, np.uint32)
     for code in range(0x20000):
         plain = unicodedata.normalize("NFKC", chr(code)).lower()[:1]

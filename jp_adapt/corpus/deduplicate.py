@@ -86,9 +86,9 @@ def _likely_pairs(signatures: Signatures, documents: Indices) -> tuple[Indices, 
     later, earlier = _candidates(signatures, documents)
     likely = np.ones(len(later), np.bool_)
     for start in range(0, len(later), PAIRS):
-        mine, other = signatures[later[start : start + PAIRS]], signatures[earlier[start : start + PAIRS]]
-        ngrams = np.mean(mine[:, :NGRAM_PERMUTATIONS] == other[:, :NGRAM_PERMUTATIONS], axis=1)
-        letters = np.mean(mine[:, NGRAM_PERMUTATIONS:].copy().view("<u2") == other[:, NGRAM_PERMUTATIONS:].copy().view("<u2"), axis=1)
+        own, other = signatures[later[start : start + PAIRS]], signatures[earlier[start : start + PAIRS]]
+        ngrams = np.mean(own[:, :NGRAM_PERMUTATIONS] == other[:, :NGRAM_PERMUTATIONS], axis=1)
+        letters = np.mean(own[:, NGRAM_PERMUTATIONS:].copy().view("<u2") == other[:, NGRAM_PERMUTATIONS:].copy().view("<u2"), axis=1)
         likely[start : start + PAIRS] = (ngrams >= _lowest(MIN_NGRAMS, NGRAM_PERMUTATIONS)) & (letters >= _lowest(MIN_LETTERS, LETTER_PERMUTATIONS))
     return later[likely], earlier[likely]
 
@@ -125,7 +125,7 @@ def minhash(sets: list[Hashes], permutations: int) -> Signatures:
 
     if not sets:
         return np.zeros((0, permutations), np.uint32)
-    offsets = np.concatenate([[0], np.cumsum([len(found) for found in sets])]).tolist()
+    offsets = np.concatenate([[0], np.cumsum([len(results) for results in sets])]).tolist()
     matrix = RMinHash.digest_matrix_from_flat_token_hashes(np.concatenate(sets), offsets, permutations, SEED)
     return np.array(matrix.to_rows(), dtype=np.uint32)
 
@@ -152,8 +152,8 @@ def _letters(text: str) -> Hashes:
     codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
     letters = _letter_table()[codes]
     letters = letters[letters > 0]
-    found: Hashes = (letters if len(letters) >= NGRAM else codes).astype(np.uint64)
-    return np.pad(found, (0, max(0, NGRAM - len(found))))
+    results: Hashes = (letters if len(letters) >= NGRAM else codes).astype(np.uint64)
+    return np.pad(results, (0, max(0, NGRAM - len(results))))
 
 
 def _trigrams(letters: Hashes) -> Hashes:
@@ -174,8 +174,8 @@ def _near(left: tuple[Bag, Bag], right: tuple[Bag, Bag]) -> bool:
 
 def _jaccard(left: Bag, right: Bag) -> float:
     """Jaccard index of two multisets."""
-    _, at, there = np.intersect1d(left[0], right[0], assume_unique=True, return_indices=True)
-    shared = int(np.minimum(left[1][at], right[1][there]).sum())
+    _, at, existing = np.intersect1d(left[0], right[0], assume_unique=True, return_indices=True)
+    shared = int(np.minimum(left[1][at], right[1][existing]).sum())
     return shared / (int(left[1].sum()) + int(right[1].sum()) - shared)
 
 

@@ -34,8 +34,8 @@ def iter_placed_rows(
             continue
         text = row[field]
         if not isinstance(text, str):
-            found = "null" if text is None else f"of type {type(text).__name__}"
-            on_error(InputError(f"{place}: column '{field}' is {found}, and text is needed; {WRONG_FIELD}, or use a mended copy"))
+            results = "null" if text is None else f"of type {type(text).__name__}"
+            on_error(InputError(f"{place}: column '{field}' is {results}, and text is needed; {WRONG_FIELD}, or use a mended copy"))
         elif text.strip():
             empty = False
             yield place, text

@@ -22,10 +22,10 @@ class ShapeError(InputError):
 
 
 def iter_records(path: Path, on_error: OnError) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place as "file:line", object) of each line that is not white. A line that is no object goes to `on_error` and is left out.
+    """(place as "file:line", object) of each line that is not white. A line that is not an object goes to `on_error` and is left out.
 
     Raises:
-        ShapeError: the file is one JSON array, or its objects go on over several lines.
+        ShapeError: the file is one JSON array, or its objects continue over several lines.
         InputError: nothing more can be read (see `iter_lines`).
     """
     for place, text in _of_right_shape(path, _texts(path, on_error)):
@@ -64,7 +64,7 @@ def _of_right_shape(path: Path, texts: Iterator[tuple[str, str]]) -> Iterator[tu
         if text.lstrip().startswith("["):
             what, query = "a JSON array begins here, and one JSON object a line is read", ".[]"
         elif second is not None and not _is_object(second[1]):
-            what, query = "a JSON object begins here that goes on in the next line, and one whole object a line is read", "."
+            what, query = "a JSON object begins here that continues in the next line, and one whole object a line is read", "."
         else:
             yield place, text
             if second is not None:

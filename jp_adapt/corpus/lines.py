@@ -21,7 +21,7 @@ OnError = Callable[[InputError], None]
 
 
 def refuse(error: InputError) -> None:
-    """The strict way to meet a document that cannot be read: stop there. Another `OnError` counts it, and the reading goes on behind it."""
+    """The strict way to meet a document that cannot be read: stop there. Another `OnError` counts it, and the reading continues after it."""
     raise error
 
 
@@ -64,7 +64,7 @@ def iter_lines(path: Path, on_error: OnError) -> Iterator[tuple[int, bytes]]:
 
 
 def _pass_over(lines: BinaryIO, line: bytes) -> None:
-    """Read a line to its end and keep nothing. DamageError where that is a bomb: it would go on for hours."""
+    """Read a line to its end and keep nothing. DamageError where that is a bomb: it would continue for hours."""
     file = getattr(lines, "raw", None)
     start = (file.packed_bytes, file.unpacked_bytes) if isinstance(file, UnpackedFile) else (0, 0)
     while line and not line.endswith(b"\n"):

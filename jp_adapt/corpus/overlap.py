@@ -29,7 +29,7 @@ def read_overlap(path: Path) -> dict[str, dict[str, float]]:
 
     The largest share of an item counts. InputError, with file:line, for a line that is none of these.
     """
-    found: dict[str, dict[str, float]] = {}
+    results: dict[str, dict[str, float]] = {}
     for place, value in read_json_lines(path):
         try:
             benchmark, item, share = str(value["benchmark"]), str(value["item"]), float(value["share"])
@@ -37,6 +37,6 @@ def read_overlap(path: Path) -> dict[str, dict[str, float]]:
             raise InputError(f'{place}: expected {{"benchmark": ..., "item": ..., "share": 0 to 1}} ({type(error).__name__}: {error})') from error
         if not 0 <= share <= 1:
             raise InputError(f"{place}: share is {share}, and it lies between 0 and 1")
-        items = found.setdefault(benchmark, {})
+        items = results.setdefault(benchmark, {})
         items[item] = max(share, items.get(item, 0.0))
-    return found
+    return results

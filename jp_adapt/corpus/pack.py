@@ -122,7 +122,7 @@ def _best_rows(sizes: list[int], length: int) -> list[int]:
     """The row of each piece, largest first: the one with the least room that takes it, of these the first; a new one where none does."""
     rows_with: list[list[int]] = [[] for _ in range(length)]  # room left -> rows, a heap
     rooms = 0  # bit r: some row has room r
-    found, num_rows = [], 0
+    results, num_rows = [], 0
     for size in sizes:
         fitting = rooms >> size
         if fitting:
@@ -136,8 +136,8 @@ def _best_rows(sizes: list[int], length: int) -> list[int]:
         if left := room - size:
             heappush(rows_with[left], row)
             rooms |= 1 << left
-        found.append(row)
-    return found
+        results.append(row)
+    return results
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,12 +178,12 @@ class Plan:
     def row(self, row: int) -> list[Piece]:
         """The pieces of a row, in their order."""
         packing = self.packing
-        found = []
+        results = []
         for piece in range(int(packing.row_starts[row]), int(packing.row_starts[row + 1])):
             entry = int(packing.document[piece])
             name = self._names[self.source_of[entry]]
-            found.append(Piece(name, int(self.document_of[entry]), int(packing.offset[piece]), int(packing.tokens[piece])))
-        return found
+            results.append(Piece(name, int(self.document_of[entry]), int(packing.offset[piece]), int(packing.tokens[piece])))
+        return results
 
     def step(self, step: int) -> range:
         """The rows of `step` (from 0)."""
@@ -192,8 +192,8 @@ class Plan:
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """The rows of `step` (from 0) that `rank` works on. `num_targets` counts the whole step, over all ranks."""
         rows = self.step(step)
-        mine = [self._read(row) for row in rows[rank::world_size]]
-        ids, positions, targets = ([row[part] for row in mine] for part in range(3))
+        own = [self._read(row) for row in rows[rank::world_size]]
+        ids, positions, targets = ([row[part] for row in own] for part in range(3))
         first, last = (int(self.packing.row_starts[row]) for row in (rows.start, rows.stop))
         return Batch(ids, positions, targets, int(self.packing.tokens[first:last].sum()))
 

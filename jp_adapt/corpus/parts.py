@@ -157,7 +157,7 @@ def do_tasks(work: Work, tasks: Iterable[Task], processes: int, on_part: Callabl
         while pending:
             finish_one()
     except BrokenProcessPool as error:
-        raise JpAdaptError("a worker process was killed (out of memory?); run the same command again, it goes on from the finished parts") from error
+        raise JpAdaptError("a worker process was killed (out of memory?); run the same command again, it resumes from the finished parts") from error
     finally:
         pool.shutdown(cancel_futures=True)
 

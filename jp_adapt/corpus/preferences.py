@@ -44,10 +44,10 @@ def read_preferences(path: Path, fields: Fields | None = None) -> list[Preferenc
     pairs = [(_preference(record, place, fields), is_trained(record, ("weight", "train"), place)) for place, record in read_records(path)]
     if not pairs:
         raise InputError(f"{path}: no preference")
-    found = [pair for pair, trained in pairs if trained]
-    if not found:
+    results = [pair for pair, trained in pairs if trained]
+    if not results:
         raise InputError(f"{path}: every pair has weight 0, so there is nothing to train on")
-    return found
+    return results
 
 
 def encode_preference(encoder: ConversationEncoder, pair: Preference) -> tuple[list[int], list[int], list[int]]:
@@ -124,6 +124,8 @@ def _conversation(record: dict[str, Any], start: list[Message], key: str, place:
 
 def _same(value: Any, conversations: tuple[list[Message], ...], place: str) -> bool:
     try:
-        return _turns(value, place, Fields()) in [[message for message in one if message["role"] != "system"] for one in conversations] + list(conversations)
+        return _turns(value, place, Fields()) in [[message for message in entry if message["role"] != "system"] for entry in conversations] + list(
+            conversations
+        )
     except InputError:
         return False

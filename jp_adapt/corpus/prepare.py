@@ -1,7 +1,8 @@
-"""Prepare a corpus: sources through steps into token shards, in any number of processes, gone on with after any kill, the same bytes every time."""
+"""Prepare a corpus: sources through steps into token shards, in any number of processes, resumed after any kill, the same bytes every time."""
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from jp_adapt.corpus.parts import Task, Work, do_tasks, iter_parts, part_file
 from jp_adapt.corpus.shards import FORMAT
 from jp_adapt.corpus.steps import Document
 
+MAX_NAME_BYTES = 255  # of a file or folder, on every system that is common
 MAX_PROBLEMS = 20  # named of each source; all are counted
 MOVE = "give another --out, or move it away"
 
@@ -55,7 +57,7 @@ def prepare_corpus(
 ) -> CorpusFigures:
     """Do all parts, then write the folder `out`, whole or not at all: shards, index.json and report.json. The report comes back.
 
-    Unfinished work lies in `out`.partial until then, and the same call goes on from it.
+    Unfinished work lies in `out`.partial until then, and the same call resumes from it.
 
     Args:
         identity: everything that decides the result; work of another identity is never touched.
@@ -66,7 +68,7 @@ def prepare_corpus(
         InputError: a document cannot be read and its source does not skip such, or nothing is left after the steps.
         JpAdaptError: a step failed, a process was killed, or the disk is full; what is finished stays in the .partial folder.
     """
-    partial = out.with_name(f"{out.name}.partial")
+    partial = partial_folder(out)
     done = _finished(out, identity)
     if done is not None:
         if (partial / "identity.json").is_file() and read_json(partial / "identity.json") == identity:
@@ -90,6 +92,19 @@ def prepare_corpus(
                 (target / name).write_text(text, encoding="utf-8")
         shutil.rmtree(partial)
     return report
+
+
+def partial_folder(out: Path) -> Path:
+    """Where the unfinished work on a corpus in `out` lies. UsageError where no folder beside `out` can have such a name."""
+    out = out if out.name not in ("", "..") else out.resolve()
+    partial = out.with_name(f"{out.name}.partial") if out.name else None
+    if partial is None:
+        raise UsageError(f"{out}: is not a folder that a corpus can be made as; give the name of a new one with --out")
+    if len(os.fsencode(partial.name)) > MAX_NAME_BYTES:
+        raise UsageError(
+            f"{out.name[:20]}...: a name of {len(os.fsencode(out.name))} bytes, and with '.partial' at most {MAX_NAME_BYTES} are allowed; shorten it"
+        )
+    return partial
 
 
 def do_units(
@@ -148,7 +163,7 @@ def _finished(out: Path, identity: dict[str, Any]) -> CorpusFigures | None:
     if not out.exists():
         return None
     if not (out / "index.json").is_file():
-        raise UsageError(f"{out}: exists already and is no prepared corpus; give another --out")
+        raise UsageError(f"{out}: exists already and is not a prepared corpus; give another --out")
     refuse_other_work(out, read_json(out / "index.json")["identity"], identity, "corpus", MOVE)
     return CorpusFigures.read(out / REPORT)
 
@@ -164,7 +179,7 @@ def _refuse_other_work(partial: Path, identity: dict[str, Any]) -> None:
 def _read(source: SourceReader, read: Read, problems: Problems) -> Iterator[Document]:
     def on_error(error: InputError) -> None:
         if not source.skip_errors:
-            hint = "" if isinstance(error, ShapeError) else ". To count such documents and go on: on_error: skip in the source"
+            hint = "" if isinstance(error, ShapeError) else ". To count such documents and continue: on_error: skip in the source"
             raise InputError(f"source '{source.name}': {error}{hint}") from error
         problems.count += 1
         if len(problems.first) < MAX_PROBLEMS:

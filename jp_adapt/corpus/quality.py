@@ -65,8 +65,8 @@ class Quality:
         if self._banned is not None and self._banned.search(text):
             return "banned word"
         if self.max_spam is not None:
-            found = _SPAM.findall(text)
-            if len(found) * 100 > self.max_spam * len(text) and len(set(found)) >= 4:
+            results = _SPAM.findall(text)
+            if len(results) * 100 > self.max_spam * len(text) and len(set(results)) >= 4:
                 return "spam words"
         return ""
 

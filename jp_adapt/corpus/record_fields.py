@@ -94,7 +94,7 @@ def is_absent(value: Any) -> bool:
 
 
 def _why_refused(name: str, value: Any, used: Collection[str]) -> str:
-    """Why a field that is not used is no note; empty where it is one."""
+    """Why a field that is not used is not a note; empty where it is one."""
     plain = re.sub(r"[\s\-]+", "_", name.strip()).lower()
     words, number = plain.split("_"), isinstance(value, (bool, int, float))
     reason = REFUSED.get(plain) or (MEDIA if MEDIA_WORDS & set(words) and not number else None)
@@ -120,5 +120,5 @@ def _is_label(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) <= LABEL_CHARS and value.count(" ") <= LABEL_SPACES and not any(mark in value for mark in "\n。？?！!")
     if isinstance(value, list):
-        return len(value) <= LABELS and all(not isinstance(one, (list, dict)) and _is_label(one) for one in value)
+        return len(value) <= LABELS and all(not isinstance(entry, (list, dict)) and _is_label(entry) for entry in value)
     return not isinstance(value, dict)

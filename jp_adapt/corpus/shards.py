@@ -99,11 +99,11 @@ class TokenShards:
     def documents(self, source: str) -> SourceDocuments:
         """The documents of one source."""
         number = self.names.index(source)
-        mine = [np.flatnonzero(shard.sources == number) for shard in self.shards]
-        sizes = [np.diff(shard.offsets.astype(np.int64))[found] for shard, found in zip(self.shards, mine, strict=True)]
-        chars = [shard.chars[found].astype(np.int64) for shard, found in zip(self.shards, mine, strict=True)]
-        starts = [shard.offsets[found].astype(np.int64) for shard, found in zip(self.shards, mine, strict=True)]
-        shards = [np.full(len(found), shard, dtype=np.int64) for shard, found in enumerate(mine)]
+        own = [np.flatnonzero(shard.sources == number) for shard in self.shards]
+        sizes = [np.diff(shard.offsets.astype(np.int64))[results] for shard, results in zip(self.shards, own, strict=True)]
+        chars = [shard.chars[results].astype(np.int64) for shard, results in zip(self.shards, own, strict=True)]
+        starts = [shard.offsets[results].astype(np.int64) for shard, results in zip(self.shards, own, strict=True)]
+        shards = [np.full(len(results), shard, dtype=np.int64) for shard, results in enumerate(own)]
         return SourceDocuments(self.shards, np.concatenate(sizes), np.concatenate(chars), np.concatenate(shards), np.concatenate(starts))
 
     def _open(self, number: int, record: dict[str, Any]) -> Shard:
@@ -114,10 +114,10 @@ class TokenShards:
 
     def _map(self, name: str, number: int, dtype: np.dtype[Any], count: int) -> npt.NDArray[Any]:
         path = shard_file(self.folder, name, number)
-        found = path.stat().st_size if path.is_file() else None
-        if found != count * dtype.itemsize:
-            there = "is missing" if found is None else f"has {found:,} bytes"
-            raise InputError(f"{path}: {there}, and the index says {count * dtype.itemsize:,}; copy the whole folder again, or prepare it again")
+        results = path.stat().st_size if path.is_file() else None
+        if results != count * dtype.itemsize:
+            existing = "is missing" if results is None else f"has {results:,} bytes"
+            raise InputError(f"{path}: {existing}, and the index says {count * dtype.itemsize:,}; copy the whole folder again, or prepare it again")
         return np.memmap(path, dtype, "r")
 
 

@@ -35,7 +35,7 @@ def iter_placed(path: Path, field: str = "text", on_error: OnError = refuse) -> 
 
     Args:
         on_error: called with an InputError for each document that cannot be read (not UTF-8, no JSON, no such field, ...), and for a file that cannot
-            be read on (missing, empty, damaged, cut short). The default raises it; one that returns makes the reading go on behind it.
+            be read on (missing, empty, damaged, cut short). The default raises it; one that returns makes the reading continue behind it.
     """
     refused: list[InputError] = []
 
@@ -98,10 +98,10 @@ def _matches(pattern: str) -> list[Path]:
     if given.exists() or not glob.has_magic(pattern):  # a file may have [ in its name
         return [given]
     names = glob.glob(pattern, recursive=True)  # noqa: PTH207 (Path.glob takes no absolute pattern)
-    found = [path for path in map(Path, sorted(names)) if not path.is_dir()]
-    if not found:
+    results = [path for path in map(Path, sorted(names)) if not path.is_dir()]
+    if not results:
         raise InputError(f"{pattern}: no file matches this pattern; check it")
-    return found
+    return results
 
 
 def _kind(path: Path) -> str:
@@ -241,10 +241,10 @@ def _parquet_column(path: Path, file: BinaryIO, field: str) -> Iterator[bytes | 
     if schema.names.count(field) != 1:
         number = "more than one" if field in schema.names else "no"
         raise InputError(f"{path}: {number} column '{field}'; there are: {', '.join(schema.names) or 'none'}; {WRONG_FIELD}")
-    found = schema.field(field).type
-    coded = pyarrow.types.is_dictionary(found)
-    if str(found.value_type if coded else found) not in ("string", "large_string", "string_view"):
-        raise InputError(f"{path}: column '{field}' holds {found} and not string; {WRONG_FIELD}, or convert the column")
+    results = schema.field(field).type
+    coded = pyarrow.types.is_dictionary(results)
+    if str(results.value_type if coded else results) not in ("string", "large_string", "string_view"):
+        raise InputError(f"{path}: column '{field}' holds {results} and not string; {WRONG_FIELD}, or convert the column")
     if (ratio := _unpack_ratio(table.metadata, field)) > MAX_RATIO:
         raise InputError(f"{path}: column '{field}' unpacks to {ratio:,.0f} times its size, and no text does; fetch the file again")
     for batch in table.iter_batches(batch_size=BATCH_ROWS, columns=[field], use_threads=False):
@@ -256,8 +256,8 @@ def _unpack_ratio(metadata: Any, field: str) -> float:
     """The largest ratio of unpacked to packed bytes of a column's chunks that unpack to more than one document may have."""
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     chunks = [group.column(number) for group in groups for number in range(group.num_columns)]
-    mine = [chunk for chunk in chunks if chunk.path_in_schema == field and chunk.total_uncompressed_size > lines.MAX_DOCUMENT_BYTES]
-    return max((chunk.total_uncompressed_size / max(1, chunk.total_compressed_size) for chunk in mine), default=0.0)
+    own = [chunk for chunk in chunks if chunk.path_in_schema == field and chunk.total_uncompressed_size > lines.MAX_DOCUMENT_BYTES]
+    return max((chunk.total_uncompressed_size / max(1, chunk.total_compressed_size) for chunk in own), default=0.0)
 
 
 def _not_parquet(path: Path, error: Exception) -> InputError:

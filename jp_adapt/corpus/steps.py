@@ -167,7 +167,7 @@ class Counts:
         counts = cls()
         for step, sources in value.items():
             for source, fields in sources.items():
-                samples = {reason: [Sample(**sample) for sample in found] for reason, found in fields["samples"].items()}
+                samples = {reason: [Sample(**sample) for sample in results] for reason, results in fields["samples"].items()}
                 matches = {item: (documents, share) for item, (documents, share) in fields["matches"].items()}
                 counts.steps.setdefault(step, {})[source] = StepCounts(**{**fields, "samples": samples, "matches": matches})
         return counts

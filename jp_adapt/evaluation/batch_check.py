@@ -23,12 +23,12 @@ def check_batches(outputs: Sequence[Output], ask_again: Callable[[Backend, bool]
     `ask_again` takes a backend and whether the items come in reverse. "alone": one request at a time; "together": the chosen items in batches of their own.
     """
     first = {output.item: output for output in outputs}
-    found = []
+    results = []
     for one_at_a_time in (True, False):
         again = ask_again(backend.again(one_at_a_time=one_at_a_time), not one_at_a_time)
-        found.append([(first[output.item], output) for output in again])
-    alone, together = map(_flips, found)
-    return BatchCheck(len(found[-1]), alone, together)
+        results.append([(first[output.item], output) for output in again])
+    alone, together = map(_flips, results)
+    return BatchCheck(len(results[-1]), alone, together)
 
 
 def _flips(pairs: Sequence[tuple[Output, Output]]) -> Flips:

@@ -133,23 +133,23 @@ class Comparison(Tabular):
     def rows(self) -> list[dict[str, Any]]:
         """One row for each pair and benchmark."""
         left_out = {"gained", "lost", "warnings", "degenerate", "interval"}
-        found = []
+        results = []
         for pair in self.pairs:
             for entry in pair.benchmarks:
                 low, high = entry.interval or (None, None)
                 values = {name: value for name, value in asdict(entry).items() if name not in left_out}
-                found.append({"model_a": self.models[0].name, "model_b": pair.model, **values, "low": low, "high": high})
-        return found
+                results.append({"model_a": self.models[0].name, "model_b": pair.model, **values, "low": low, "high": high})
+        return results
 
 
 def load_run(path: Path) -> Run:
     """A result folder. InputError where scores.json or outputs.jsonl is missing, broken, or holds an item twice."""
     scores, items = read_scores(path), dict[str, dict[str, Output]]()
     for output in read_outputs(path):
-        mine = items.setdefault(output.benchmark, {})
-        if output.item in mine:
+        own = items.setdefault(output.benchmark, {})
+        if output.item in own:
             raise InputError(f"{path}: item '{output.item}' of {output.benchmark} stands twice in outputs.jsonl")
-        mine[output.item] = output
+        own[output.item] = output
     return Run(path, scores, items)
 
 
@@ -170,7 +170,7 @@ def compare_scores(first: str | Path, *others: str | Path, seed: int = 0) -> Com
     the same nearly every time: a constant answer is no evidence.
 
     Raises:
-        InputError: a folder is no evaluation; or the runs have no benchmark in common, or one of another version, protocol or data: such scores must not
+        InputError: a folder is not an evaluation; or the runs have no benchmark in common, or one of another version, protocol or data: such scores must not
             be compared.
     """
     return compare_runs(load_runs([Path(path) for path in (first, *others)]), seed)
@@ -193,7 +193,7 @@ def compare_runs(runs: Sequence[Run], seed: int = 0) -> Comparison:
 
 def _pair(base: Run, run: Run, seed: int) -> Pair:
     """Every benchmark that two runs have in common."""
-    ours, theirs = ({entry.id: entry for entry in one.scores.benchmarks} for one in (base, run))
+    ours, theirs = ({entry.id: entry for entry in item.scores.benchmarks} for item in (base, run))
     both = [name for name in ours if name in theirs]
     if not both:
         raise InputError(f"{run.path} and {base.path} have no benchmark in common")
@@ -346,8 +346,8 @@ def _weights(entry: BenchmarkScore, groups: Sequence[str], scores: Sequence[floa
 
 def _texts(a: Run, b: Run) -> list[TextComparison]:
     """Bits per character of the texts that both runs measured."""
-    mine = {text.id: text for text in b.scores.texts}
-    return [TextComparison(text.id, text.bits_per_char, mine[text.id].bits_per_char) for text in a.scores.texts if text.id in mine]
+    own = {text.id: text for text in b.scores.texts}
+    return [TextComparison(text.id, text.bits_per_char, own[text.id].bits_per_char) for text in a.scores.texts if text.id in own]
 
 
 def _amount(value: float, entry: BenchmarkComparison) -> str:
@@ -362,10 +362,10 @@ def _p(value: float) -> str:
 
 def notes(entry: BenchmarkComparison) -> list[str]:
     """What a reader of one comparison must know besides its figures."""
-    found = []
+    results = []
     if entry.only_a or entry.only_b:
-        found.append(f"{entry.only_a} items are in A alone and {entry.only_b} in B alone; only the others are compared")
+        results.append(f"{entry.only_a} items are in A alone and {entry.only_b} in B alone; only the others are compared")
     if entry.different_prompts:
-        found.append(f"{entry.different_prompts} items were asked with another prompt")
+        results.append(f"{entry.different_prompts} items were asked with another prompt")
     alarms = [f"{alarm[:3]}degenerate: {alarm[3:]}" for alarm in entry.degenerate]
-    return found + list(dict.fromkeys([*entry.warnings, *alarms]))
+    return results + list(dict.fromkeys([*entry.warnings, *alarms]))

@@ -140,7 +140,7 @@ def _yaml(task: str, loaded: LoadedBenchmark, profile: str, protocol: Protocol, 
         config |= {"output_type": "generate_until", "doc_to_target": "answers"}
         config["generation_kwargs"] = {"until": protocol.stop, "max_gen_toks": budget, "do_sample": False}
     aggregations = {facts.lm_eval: facts.lm_eval_aggregation for facts in METRICS.values() if facts.lm_eval is not None}
-    config["metric_list"] = [{"metric": one, "aggregation": aggregations.get(one, "mean"), "higher_is_better": True} for one in metrics]
+    config["metric_list"] = [{"metric": entry, "aggregation": aggregations.get(entry, "mean"), "higher_is_better": True} for entry in metrics]
     benchmark = loaded.benchmark
     config["metadata"] = {"version": benchmark.version, "source": benchmark.source, "licence": benchmark.licence, "shots": protocol.shots}
     lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in config.items()]

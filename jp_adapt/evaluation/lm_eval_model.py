@@ -94,7 +94,7 @@ class JpAdaptLM(TemplateLM):
             ids = (context + continuation)[-(self.max_length + 1) :]
             asked.append(Request(ids, len(ids) - len(continuation)))
         with progress("log-likelihoods", len(asked)) as advance:
-            answers = [(one.log_likelihood, one.is_greedy) for one in score_requests(self.model, asked, advance=advance)]
+            answers = [(entry.log_likelihood, entry.is_greedy) for entry in score_requests(self.model, asked, advance=advance)]
         for (texts, *_rest), answer in zip(requests, answers, strict=True):
             if texts is not None:
                 self.cache_hook.add_partial("loglikelihood", texts, answer)
@@ -122,7 +122,7 @@ class JpAdaptLM(TemplateLM):
         asked = [self._continuation(*request.args) for request in requests]
         with progress("continuations", len(asked)) as advance:
             answers = generate(self.model, asked, self._decode, stop_ids=self._stop_ids(), advance=advance)
-        texts = [postprocess_generated_text(answer.text, list(one.stop), None) for one, answer in zip(asked, answers, strict=True)]
+        texts = [postprocess_generated_text(answer.text, list(entry.stop), None) for entry, answer in zip(asked, answers, strict=True)]
         for request, text in zip(requests, texts, strict=True):
             self.cache_hook.add_partial("generate_until", request.args, text)
         return texts

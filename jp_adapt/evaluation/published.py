@@ -86,14 +86,14 @@ def _benchmark(entry: BenchmarkScore, tables: Sequence[PublishedTable]) -> Besid
 
 
 def _row(model: str, score: float, column: Column, table: PublishedTable, entry: BenchmarkScore) -> PublishedRow:
-    published, mine = score / column.scale, entry.primary
+    published, own = score / column.scale, entry.primary
     row = PublishedRow(model, published, table.source, table.title, table.assumed)
-    if mine.value is None:
+    if own.value is None:
         return row
-    difference = mine.value - published
-    if mine.stderr is None:
+    difference = own.value - published
+    if own.stderr is None:
         return replace(row, difference=difference, verdict="no error is known")
     theirs = math.sqrt(published * (1 - published) / column.items) if column.items and METRICS[column.metric].share else None
-    error = math.hypot(mine.stderr, theirs if theirs is not None else mine.stderr)  # where theirs is unknown, it is taken to be as large as ours
+    error = math.hypot(own.stderr, theirs if theirs is not None else own.stderr)  # where theirs is unknown, it is taken to be as large as ours
     near = abs(difference) <= Z95 * error
     return replace(row, difference=difference, verdict="cannot be told apart" if near else "above it" if difference > 0 else "below it")

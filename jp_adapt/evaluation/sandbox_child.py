@@ -215,7 +215,7 @@ def verdict(order: dict[str, Any]) -> str:
         return f"no isolation: {error}"
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     failed, failure = os.pipe()
-    told, words = os.pipe()
+    given, words = os.pipe()
     start, go = os.pipe()
     if not (inner := os.fork()):
         os.close(go)
@@ -231,7 +231,7 @@ def verdict(order: dict[str, Any]) -> str:
     if reason:
         return f"no isolation: {reason.decode(errors='replace')}"
     secret = order["secret"].encode()
-    return "passed" if status == 0 and os.read(told, len(secret) + 1) == secret else "failed"
+    return "passed" if status == 0 and os.read(given, len(secret) + 1) == secret else "failed"
 
 
 def main() -> None:

@@ -132,7 +132,7 @@ def _bootstrap(metric: str, outputs: Sequence[Output], protocol: Protocol) -> Bo
 def _bootstrap_groups(metric: str, groups: Sequence[Sequence[Output]]) -> Bootstrap:
     """Of the mean of group means: items are resampled within their group."""
     scores = [np.array([output.scores[metric] or 0.0 for output in members]) for members in groups]
-    return _resampled(lambda *drawn: np.mean([items[one].mean(axis=-1) for items, one in zip(scores, drawn, strict=True)], axis=0), list(map(len, groups)))
+    return _resampled(lambda *drawn: np.mean([items[entry].mean(axis=-1) for items, entry in zip(scores, drawn, strict=True)], axis=0), list(map(len, groups)))
 
 
 def _resampled(statistic: Callable[..., Any], sizes: Sequence[int]) -> Bootstrap:
@@ -163,11 +163,11 @@ def alarms(outputs: Sequence[Output]) -> list[str]:
     """What in the answers says that the score is not a measure of the task: one label always, one text always, empty answers, swapped labels."""
     if len(outputs) < LEAST_ALARMING:
         return []
-    found, choices = [f"degenerate: {alarm}" for alarm in degenerate(outputs)], outputs[0].choices
+    results, choices = [f"degenerate: {alarm}" for alarm in degenerate(outputs)], outputs[0].choices
     if choices is None:
         empty = sum(not _given(output).strip() for output in outputs)
-        return found or ([f"degenerate: {empty} of {len(outputs)} answers are empty"] if empty > 0.1 * len(outputs) else [])
-    return found + (_swapped(*_label_texts(outputs), choices) if all(output.choices == choices for output in outputs) else [])
+        return results or ([f"degenerate: {empty} of {len(outputs)} answers are empty"] if empty > 0.1 * len(outputs) else [])
+    return results + (_swapped(*_label_texts(outputs), choices) if all(output.choices == choices for output in outputs) else [])
 
 
 def degenerate(outputs: Sequence[Output]) -> list[str]:
@@ -198,7 +198,7 @@ def _one_label(outputs: Sequence[Output]) -> list[str]:
     label, count = Counter(given).most_common(1)[0]
     name = repr(choices[label]) if shared else f"position {label + 1}"
     share_right = gold.count(label) / len(gold)
-    plausible = max(DOMINANT_SHARE, share_right + 3 * float(np.sqrt(0.25 / len(gold))))  # where one label is right nearly always, it is no alarm
+    plausible = max(DOMINANT_SHARE, share_right + 3 * float(np.sqrt(0.25 / len(gold))))  # where one label is right nearly always, it is not an alarm
     constant = count == len(given) and len(set(gold)) > 1
     if constant or count > plausible * len(given) or (not shared and count > 2 * len(given) / len(choices)):
         return [f"answers {name} on {count} of {len(given)} items; that alone scores {share_right:.4f}"]

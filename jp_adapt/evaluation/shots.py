@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 from jp_adapt.benchmarks.items import Item
 from jp_adapt.benchmarks.profiles import ShotRule
@@ -15,6 +16,9 @@ LM_EVAL_SEED = 1234  # lm-eval 0.4: one generator draws the examples of each ite
 
 def with_shots(items: Sequence[Item], pool: Sequence[Item], count: int, rule: ShotRule, *, by_group: bool = False) -> list[tuple[Item, list[Item]]]:
     """All items, each with its `count` examples, in the order in which the rule takes them.
+
+    By our own rule ("balanced") an item is never among its examples, nor one of them there twice, by what they ask. The rules of the peers draw as these do:
+    "first", llm-jp-eval's, passes over the very same record alone.
 
     InputError where the pool has too few examples.
     """
@@ -28,12 +32,13 @@ def with_shots(items: Sequence[Item], pool: Sequence[Item], count: int, rule: Sh
         return [(item, _drawn(generator, pool, count)) for item in items]
     fixed: dict[str, list[Item]] = {}
     chosen = []
+    key = _asked if rule == "balanced" else _record
     for item in items:
         group = item.group if by_group else ""
         if group not in fixed:  # one more than needed, for the item that is itself among the examples
-            members = [entry for entry in pool if not by_group or entry.group == group]
+            members = list({key(entry): entry for entry in reversed(pool) if not by_group or entry.group == group}.values())[::-1]
             fixed[group] = balanced(members, count + 1) if rule == "balanced" else members[: count + 1]
-        examples = [entry for entry in fixed[group] if not _same(entry, item)][:count]
+        examples = [entry for entry in fixed[group] if key(entry) != key(item)][:count]
         if len(examples) < count:
             raise InputError(f"{count} examples are asked for, and there are {len(examples)}" + (f" in group '{group}'" if group else ""))
         chosen.append((item, examples))
@@ -69,7 +74,17 @@ def _drawn(generator: random.Random, pool: Sequence[Item], count: int) -> list[I
     return generator.sample(list(pool), count) if count else []
 
 
-def _same(left: Item, right: Item) -> bool:
-    """Whether two items are the same record of the same file."""
-    keys = ("_file", "_line", "_index")
-    return left.id == right.id and all(left.fields[key] == right.fields[key] for key in keys)
+def _record(item: Item) -> tuple[Any, ...]:
+    """The record of a file that an item is made of."""
+    return (item.id, *(item.fields[key] for key in ("_file", "_line", "_index")))
+
+
+def _asked(item: Item) -> tuple[str, ...]:
+    """What tells an item from others: its texts without its answers, number and place. The same question in two files, or twice in one, is one item."""
+    texts = [f"{name}={' '.join(value.split())}" for name, value in item.fields.items() if isinstance(value, str) and not _is_label(name)]
+    return (*sorted(texts), *item.choices) if texts else (item.id, *item.choices)
+
+
+def _is_label(name: str) -> bool:
+    words = name.lower().strip("_").split("_")
+    return name.startswith("_") or words[-1] in ("id", "idx", "index", "qid", "uuid", "answer", "answers", "label", "labels", "output", "target", "gold")

@@ -110,9 +110,9 @@ def _ratio_interval(numerators: Sequence[float], denominators: Sequence[float], 
     import numpy as np
 
     above, below = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
-    found = bootstrap(lambda drawn: above[drawn].sum(axis=-1) / below[drawn].sum(axis=-1), [len(above)], np.random.default_rng(seed))
-    assert found.interval is not None, "a ratio of finite numbers is defined on every resample"
-    return found.interval
+    results = bootstrap(lambda drawn: above[drawn].sum(axis=-1) / below[drawn].sum(axis=-1), [len(above)], np.random.default_rng(seed))
+    assert results.interval is not None, "a ratio of finite numbers is defined on every resample"
+    return results.interval
 
 
 def mcnemar_p(a_correct: Sequence[bool], b_correct: Sequence[bool]) -> float:

@@ -30,7 +30,7 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
         The largest difference between a logit of the merged model and of the base with the adapter attached.
 
     Raises:
-        InputError: a folder is missing, is no adapter or no model, or the tokenizer is another one.
+        InputError: a folder is missing, is not an adapter or no model, or the tokenizer is another one.
         GateError: merged and attached logits differ; nothing was written.
     """
     refuse_existing(out)
@@ -48,10 +48,10 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
         trained, quantization = resolve_precision(facts.get("dtype", "float32")), cast("Quantization | None", facts.get("quantization"))
         difference = export_model(base, adapter, trained, target, probe, dtype=dtype, quantization=quantization)
         copy_tokenizer(folder, target)
-        mine, parents = read_facts(adapter), read_facts(base)
-        start = mine.document_start or parents.document_start
+        own, parents = read_facts(adapter), read_facts(base)
+        start = own.document_start or parents.document_start
         if start is not None:  # an adapter of an earlier version does not say
-            write_text_side(target, start, mine.document_end or parents.document_end)
+            write_text_side(target, start, own.document_end or parents.document_end)
         lines = [f"- adapter: `{adapter.name}`, trained with a tokenizer of SHA-256 `{facts['tokenizer_sha256']}`", f"- base: `{base.name}`"]
         write_card(target, f"{base.name} with {adapter.name} merged", [*lines, _proof(difference, dtype)])
     return difference

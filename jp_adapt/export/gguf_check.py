@@ -83,10 +83,10 @@ def _differing_fields(source: GgufSource, file: GgufFile, read: Mapping[str, Any
         value = meant.get(name)
         if np.float32(read[name]) != np.float32(defaults[name] if value is None else value):
             yield name
-    wanted, found = rope_parameters(meant, str(source.folder)), rope_parameters(read, str(file.path))
-    for name in wanted.keys() | found.keys():
-        one, other = wanted.get(name), found.get(name)
-        if one != other and not (isinstance(one, int | float) and isinstance(other, int | float) and np.isclose(one, other, rtol=1e-6)):
+    wanted, results = rope_parameters(meant, str(source.folder)), rope_parameters(read, str(file.path))
+    for name in wanted.keys() | results.keys():
+        entry, other = wanted.get(name), results.get(name)
+        if entry != other and not (isinstance(entry, int | float) and isinstance(other, int | float) and np.isclose(entry, other, rtol=1e-6)):
             yield f"{name} of its rope parameters"
     if token_ids(file) != source.ids:
         yield "the ids of its special tokens"

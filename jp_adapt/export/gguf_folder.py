@@ -53,7 +53,7 @@ def _read_weights(file: GgufFile, tensors: Sequence[LlamaTensor]) -> Iterator[to
     for tensor in tensors:
         rows = np.ascontiguousarray(tensor.rows_from_gguf(dequantized_rows(file, tensor.gguf)), np.float32)
         if not np.isfinite(rows).all():
-            raise InputError(f"{file.path}: {tensor.gguf} holds a weight that is no finite number; fetch the file again")
+            raise InputError(f"{file.path}: {tensor.gguf} holds a weight that is not a finite number; fetch the file again")
         yield torch.from_numpy(rows)
 
 
@@ -104,5 +104,5 @@ def write_tokenizer(file: GgufFile, ids: dict[str, int], folder: Path) -> None:
         write_text(folder / TEMPLATE, file.get("tokenizer.chat_template", str))
     for name in file.get("tokenizer.chat_templates", list, []):
         if not re.fullmatch(r"\w+", name):
-            raise InputError(f"{file.path}: a chat template of the name {name!r}, which is no name of a file; fetch the file again")
+            raise InputError(f"{file.path}: a chat template of the name {name!r}, which is not a name of a file; fetch the file again")
         write_text(folder / MORE_TEMPLATES / f"{name}.jinja", file.get(f"tokenizer.chat_template.{name}", str))

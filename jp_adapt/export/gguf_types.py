@@ -83,11 +83,11 @@ def file_types(names: Sequence[str], weights: str) -> list[FileType]:
         UsageError: an unknown type, one that needs an importance matrix, or one that needs xllamacpp where that is not installed.
     """
     wanted = list(dict.fromkeys(name.strip().upper() for name in names))
-    found = [FILE_TYPES[_OF_WEIGHTS[weights] if name == AUTO else _checked(name)] for name in wanted]
-    needing = [kind.name for kind in found if kind.needs_ggml]
+    results = [FILE_TYPES[_OF_WEIGHTS[weights] if name == AUTO else _checked(name)] for name in wanted]
+    needing = [kind.name for kind in results if kind.needs_ggml]
     if needing:
         require_extra("gguf", f"type {', '.join(needing)}, which ggml's own quantiser makes", "take Q8_0")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(results))
 
 
 def _checked(name: str) -> str:

@@ -73,7 +73,7 @@ def tensor_kinds(source: GgufSource, file_type: FileType) -> dict[str, Kind]:
 
 
 def write_files(source: GgufSource, targets: Mapping[FileType, Path]) -> None:
-    """Write a file of each type. InputError for a weight that is no finite number, or that float16 cannot hold."""
+    """Write a file of each type. InputError for a weight that is not a finite number, or that float16 cannot hold."""
     files: list[BinaryIO] = []
     kinds = [tensor_kinds(source, file_type) for file_type in targets]
     try:
@@ -110,7 +110,7 @@ def encoded(source: GgufSource, block: Block, kinds: Sequence[Kind]) -> list[Arr
     tensor, dtype = block.tensor, source.stored_type(block.tensor)
     stored, numbers = (tensor.rows_to_gguf(rows) for rows in source.rows(tensor, block.start, block.end))
     if not np.isfinite(numbers).all():
-        raise InputError(f"{source.folder}: {tensor.name} holds a weight that is no finite number; this model is broken")
+        raise InputError(f"{source.folder}: {tensor.name} holds a weight that is not a finite number; this model is broken")
     made = []
     for kind in kinds:
         if kind == _SAME[dtype]:

@@ -16,8 +16,8 @@ _SECRET = re.compile(r"hf_\w{6,}|(?i:bearer)\s+\S+")
 def files_to_send(folder: Path) -> list[Path]:
     """The files of a model folder that belong to the model, README.md aside. InputError for a folder without safetensors."""
     folder_files(folder)
-    found = {path for pattern in SENT for path in folder.glob(pattern) if path.is_file()}
-    return sorted(found)
+    results = {path for pattern in SENT for path in folder.glob(pattern) if path.is_file()}
+    return sorted(results)
 
 
 def upload(folder: Path, repo: str, texts: dict[str, str], *, private: bool = False, update: bool = False) -> str:

@@ -59,7 +59,7 @@ LLAMA = (
 
 def llama_licence(licence: str) -> LlamaLicence | None:
     """The community licence of an identifier of the hub, or None for another licence."""
-    return next((one for one in LLAMA if one.hub == licence), None)
+    return next((entry for entry in LLAMA if entry.hub == licence), None)
 
 
 def settled_licence(given: str | None, card: str | None, base_model: str | None) -> str:
@@ -67,7 +67,7 @@ def settled_licence(given: str | None, card: str | None, base_model: str | None)
 
     UsageError where none is known, or where it is not the one that the base's own licence demands.
     """
-    demanded = next((one.hub for one in LLAMA if base_model is not None and one.pattern.match(base_model)), None)
+    demanded = next((entry.hub for entry in LLAMA if base_model is not None and entry.pattern.match(base_model)), None)
     licence = given or card or demanded
     if licence is None:
         raise UsageError("no licence is known of this model: the base's holds for it too, so say which with --licence (apache-2.0, llama3.1, ...)")

@@ -42,12 +42,12 @@ class Likelihoods:
 
     @property
     def max_difference(self) -> float:
-        return max(float(np.abs(one - other).max()) for one, other in zip(self.ours, self.theirs, strict=True))
+        return max(float(np.abs(entry - other).max()) for entry, other in zip(self.ours, self.theirs, strict=True))
 
     @property
     def kl(self) -> float:
         """Mean over the probes, in nats, among the tokens compared."""
-        return float(np.mean([(np.exp(one) * (one - other)).sum() for one, other in zip(self.ours, self.theirs, strict=True)]))
+        return float(np.mean([(np.exp(entry) * (entry - other)).sum() for entry, other in zip(self.ours, self.theirs, strict=True)]))
 
     @property
     def cost(self) -> float:
@@ -92,12 +92,12 @@ class LlamaCpp:
                 if self.reference is None:
                     lines.append(f"probabilities in llama.cpp not compared: {too_large(self.source)}")
                 else:
-                    found = compare_likelihoods(
+                    results = compare_likelihoods(
                         client, [self.probe[:length] for length in self.lengths], self.reference, self.source.loaded.tokenizer.encode("a")[-1]
                     )
-                    lines.append(_check_likelihoods(found, kind))
-                    if found.cost > MAX_COST:
-                        note = f"{kind} costs about {found.cost:.1%} (KL {found.kl:.2g} nats a token); a finer type costs less (docs/serving.md)"
+                    lines.append(_check_likelihoods(results, kind))
+                    if results.cost > MAX_COST:
+                        note = f"{kind} costs about {results.cost:.1%} (KL {results.kl:.2g} nats a token); a finer type costs less (docs/serving.md)"
         except httpx2.HTTPError as error:
             raise GateError(f"llama.cpp stopped while it was asked ({type(error).__name__}); the file was not kept") from error
         except GateError:
@@ -179,8 +179,8 @@ def next_log_probabilities(folder: Path, ids: Sequence[int]) -> Array:
     model = load_causal(folder, torch.float32)
     with torch.inference_mode():
         logits = model.logits(model(torch.tensor([list(ids)]))[0])
-        found: Array = torch.log_softmax(logits.double(), dim=-1).numpy()
-    return found
+        results: Array = torch.log_softmax(logits.double(), dim=-1).numpy()
+    return results
 
 
 def compare_likelihoods(client: httpx2.Client, prompts: Sequence[Sequence[int]], reference: Array, harmless: int) -> Likelihoods:

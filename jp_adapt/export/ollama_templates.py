@@ -1,7 +1,7 @@
 """Our chat templates in Go's text/template, which Ollama renders, and which of them a model's own template is.
 
 Ollama (template/template.go) gives a template `.System`, all system messages joined, and `.Messages` with `.Role` and `.Content`, the system's among them.
-It renders the whole conversation and lets the model go on. Where the file says that its tokenizer puts BOS before a text, the template must not.
+It renders the whole conversation and lets the model continue. Where the file says that its tokenizer puts BOS before a text, the template must not.
 """
 
 from __future__ import annotations

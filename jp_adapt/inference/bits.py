@@ -23,7 +23,7 @@ class TextScore:
     Attributes:
         bits: -log2 p of each document and of the token that ends it, where one does.
         end_bits: the part of that token in `bits`; None where documents have no end.
-        tokens: of each document, its end among them. An end is no character and no byte.
+        tokens: of each document, its end among them. An end is not a character and no byte.
     """
 
     bits: list[float]

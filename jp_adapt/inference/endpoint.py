@@ -24,7 +24,7 @@ FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 LONGEST_ASKED_WAIT_S = 600.0
 COMPLETIONS, CHAT = "/completions", "/chat/completions"
-LARGEST_COUNT = 2**53  # of tokens; what is larger is no count
+LARGEST_COUNT = 2**53  # of tokens; what is larger is not a count
 SHORTEST_SECRET = 8  # characters; a shorter key ("EMPTY", "none") is none, and may stand in any text
 Value = TypeVar("Value")
 NO_USE_IN_ASKING_AGAIN = {401, 403, 404, 405}  # the key, the address or the model is wrong: every other request would fail in the same way
@@ -100,7 +100,7 @@ class Endpoint:
             try:
                 reply = self._exchanges.post(url, body)
             except TooLargeError:
-                raise RequestError(f"{url}: a reply of more than {MAX_REPLY_BYTES:,} bytes; this is no endpoint of a language model") from None
+                raise RequestError(f"{url}: a reply of more than {MAX_REPLY_BYTES:,} bytes; this is not an endpoint of a language model") from None
             except httpx2.RequestError as error:
                 trouble = f"{type(error).__name__}: {_cause(error)}".rstrip(": ")
                 if isinstance(error, httpx2.ConnectError) and not self._answered:
@@ -127,7 +127,7 @@ class Endpoint:
             value = read(self._struck_out(parse_json(reply.body, "the body", max_bytes=MAX_REPLY_BYTES, lone_surrogates="replace")))
         except InputError as error:
             return None, f"HTTP 200, and {error} ({_first_line(reply.body)})"
-        return value, f"HTTP 200, and the body is no completion ({_first_line(reply.body)})"
+        return value, f"HTTP 200, and the body is not a completion ({_first_line(reply.body)})"
 
     def _refusal(self, url: str, reply: Reply) -> str:
         """What the server said, for a status that another try may mend; an error for the others."""
@@ -148,14 +148,14 @@ class Endpoint:
         if isinstance(value, str):
             return self._without_key(value)
         if isinstance(value, list):
-            return [self._struck_out(one) for one in value]
-        return {self._without_key(name): self._struck_out(one) for name, one in value.items()} if isinstance(value, dict) else value
+            return [self._struck_out(entry) for entry in value]
+        return {self._without_key(name): self._struck_out(entry) for name, entry in value.items()} if isinstance(value, dict) else value
 
 
 def _checked(address: str) -> str:
     """The address. UsageError for one that is none, or that holds what a secret can stand in; a secret is not shown."""
     if not re.match(r"https?://[^/\s]+", address):
-        raise UsageError(f"'{address}' is no address of an endpoint; it looks like https://HOST/v1")
+        raise UsageError(f"'{address}' is not an address of an endpoint; it looks like https://HOST/v1")
     if re.match(r"https?://[^/]*@", address) or "?" in address or "#" in address:
         raise UsageError("an endpoint's address holds no password and no key; put the key in an environment variable and name that with --api-key-env")
     try:
@@ -165,7 +165,7 @@ def _checked(address: str) -> str:
         usable = False
     if not usable:
         shown = address if len(address) < 80 else f"{address[:77]}..."
-        raise UsageError(f"'{shown}' is no address of an endpoint: no host can be read from it; it looks like https://HOST/v1")
+        raise UsageError(f"'{shown}' is not an address of an endpoint: no host can be read from it; it looks like https://HOST/v1")
     return address
 
 

@@ -33,8 +33,8 @@ class EndpointBackend:
         self._asked_in_text = True
         items = [{"prompt": prompt, "choices": list(options)} for prompt, options in zip(prompts, choices, strict=True)]
         total = sum(map(len, choices))
-        found = self.completions.each(items, self._choose, lambda count, note: advance(count * total // len(items), note))
-        return [Chosen(value["log_likelihoods"], value["moved"]) for value in found]
+        results = self.completions.each(items, self._choose, lambda count, note: advance(count * total // len(items), note))
+        return [Chosen(value["log_likelihoods"], value["moved"]) for value in results]
 
     def _choose(self, item: dict[str, Any]) -> dict[str, Any]:
         """One item, by the rule of `choices.choice_requests`: from the first token at which a choice differs from another, or from the prompt alone."""
@@ -60,8 +60,8 @@ class EndpointBackend:
         if self.tokens is not None and not any(ask.said for ask in asks):
             return self.tokens.write(asks, advance)
         self._asked_in_text |= not all(ask.said for ask in asks)
-        found = self.completions.each([self._body(ask) for ask in asks], self.completions.write, advance)
-        return [Written(cut_off(value["text"], ask.stop, ask.max_chars)) for value, ask in zip(found, asks, strict=True)]
+        results = self.completions.each([self._body(ask) for ask in asks], self.completions.write, advance)
+        return [Written(cut_off(value["text"], ask.stop, ask.max_chars)) for value, ask in zip(results, asks, strict=True)]
 
     def _body(self, ask: Ask) -> dict[str, Any]:
         budget = ask.max_tokens or min(MAX_TOKENS_PER_CHAR * (ask.max_chars or 1), self.max_tokens // 2)

@@ -1,6 +1,6 @@
 """A model behind an OpenAI-compatible endpoint as an engine: log-likelihoods of given tokens from the echo of a prompt, texts from completions.
 
-A request is sent once: its reply is in the cache (`reply_cache`) before the next one is begun, and a killed run goes on from there.
+A request is sent once: its reply is in the cache (`reply_cache`) before the next one is begun, and a killed run resumes from there.
 """
 
 from __future__ import annotations
@@ -110,22 +110,22 @@ class Completions:
         with self._finding:  # the first request finds out how this server is asked
             if self._way is None:
                 return self._find_way(prompt)
-        found = self._echo(prompt, self._way)
-        if found is None:
+        results = self._echo(prompt, self._way)
+        if results is None:
             raise self._none()
-        return found
+        return results
 
     def _find_way(self, prompt: str | list[int]) -> Echo:
         refused: RefusedError | None = None
         for way in WAYS:
             try:
-                found = self._echo(prompt, way)
+                results = self._echo(prompt, way)
             except RefusedError as error:
                 refused = error
             else:
-                if found is not None:
+                if results is not None:
                     self._way = way
-                    return found
+                    return results
         raise self._none() from refused
 
     def _none(self) -> NoLogProbabilities:
@@ -153,29 +153,29 @@ class EndpointEngine:
         if self._warnings is not None:
             return
         self._warnings = []
-        [told] = self.completions.each([{"tokens_of": PROBE}], self.completions.tokens_of, lambda done, note: None)
+        [given] = self.completions.each([{"tokens_of": PROBE}], self.completions.tokens_of, lambda done, note: None)
         runtime, bos = self.side.tokenizer.runtime, self.side.starts.bos
         plain = self.side.tokenizer.encode(PROBE)
         usual = [plain, runtime.encode(PROBE).ids, [self.side.starts.document if bos is None else bos, *plain]]
-        if told["ids"] is not None:
-            same = any(len(ids) == len(told["ids"]) and all(other in (None, id) for id, other in zip(ids, told["ids"], strict=True)) for ids in usual)
-        elif told["count"] is not None:
-            same = told["count"] in map(len, usual)
+        if given["ids"] is not None:
+            same = any(len(ids) == len(given["ids"]) and all(other in (None, id) for id, other in zip(ids, given["ids"], strict=True)) for ids in usual)
+        elif given["count"] is not None:
+            same = given["count"] in map(len, usual)
         else:
             self._warnings.append("the endpoint does not tell what tokens it makes of a text: that --tokenizer is its own could not be checked")
             return
         if not same:
             raise InputError(
                 f"--tokenizer is not that of {self.completions.model}: it makes {len(plain)} tokens of a text of which the endpoint makes "
-                f"{told['count'] or len(told['ids'])} ({'other ones' if told['ids'] else 'by its own count'}); give the folder of the model that is served"
+                f"{given['count'] or len(given['ids'])} ({'other ones' if given['ids'] else 'by its own count'}); give the folder of the model that is served"
             )
 
     def log_likelihoods(self, requests: Sequence[Request], max_tokens: int, advance: Advance) -> list[float]:
         self._check_tokenizer()
 
         def score(windows: list[Request]) -> list[float]:
-            found = self.completions.each([{"score": window.ids, "first": window.first} for window in windows], self._score, advance)
-            return [value["nats"] for value in found]
+            results = self.completions.each([{"score": window.ids, "first": window.first} for window in windows], self._score, advance)
+            return [value["nats"] for value in results]
 
         return sum_over_windows(requests, max_tokens, score)
 
@@ -194,9 +194,9 @@ class EndpointEngine:
 
     def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[str]:
         self._check_tokenizer()
-        bodies = [{"prompt": one.ids, "max_tokens": one.max_tokens, "stop": list(one.stop)} for one in requests]
-        found = self.completions.each(bodies, self.completions.write, advance)
-        return [cut_off(value["text"], one.stop, one.max_chars) for value, one in zip(found, requests, strict=True)]
+        bodies = [{"prompt": entry.ids, "max_tokens": entry.max_tokens, "stop": list(entry.stop)} for entry in requests]
+        results = self.completions.each(bodies, self.completions.write, advance)
+        return [cut_off(value["text"], entry.stop, entry.max_chars) for value, entry in zip(results, requests, strict=True)]
 
     def again(self, *, one_at_a_time: bool) -> EndpointEngine:
         engine = EndpointEngine(self.completions.again(one_at_a_time=one_at_a_time), self.side)
@@ -209,7 +209,7 @@ class EndpointEngine:
 
 def cut_off(text: str, stop: Sequence[str], max_chars: int | None) -> str:
     """A text up to the first stop string in it, and no longer than `max_chars` characters."""
-    ends = [at for one in stop if (at := text.find(one)) >= 0]
+    ends = [at for entry in stop if (at := text.find(entry)) >= 0]
     return text[: min([*ends, len(text) if max_chars is None else max_chars])]
 
 

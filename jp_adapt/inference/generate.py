@@ -1,7 +1,7 @@
 """Greedy continuations of many prompts at once: what a prompt shares with another is computed once, and a row that is free takes the next prompt.
 
 Prompts are taken in the order of their ids, so that each begins as the one before it does (three shots, the same text with another question): its keys and
-values are copied from the row that the one before stands in, and only the rest goes through the model. All rows then go on together, one token a step.
+values are copied from the row that the one before stands in, and only the rest goes through the model. All rows then continue together, one token a step.
 Rows are refilled as they become free (continuous batching: Orca, OSDI 2022), so that one long answer keeps no other waiting.
 """
 
@@ -67,7 +67,7 @@ def generate(
     """The most probable continuation of each request, token by token, in the order given.
 
     Where memory runs out, half the rows are given up, their prompts wait for another turn, and what is finished is kept; with a single row left, prompts go
-    through in shorter pieces. torch's error when nothing smaller is left. Each of `processes` continues a run of prompts that begin alike.
+    through in shorter pieces. torch's error when nothing smaller is left. Each of `processes` takes a run of prompts that begin alike.
     """
     report = report or Report()
     results: dict[int, Continued] = {}

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from jp_adapt.core.errors import InputError
+from jp_adapt.core.names import model_name
 from jp_adapt.core.progress import progress
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.inference.bits import TEXT_WINDOW, TextScore, score_texts
@@ -95,8 +96,7 @@ def load_model(
     if torch.cuda.is_available():
         model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count()))
     description = {
-        "name": name or folder.resolve().name,
-        "path": str(folder),
+        "name": name or model_name(folder),
         "vocab_size": model.vocab_size,
         "parameters": sum(parameter.numel() for parameter in model.base.parameters()),
         "dtype": str(precision).removeprefix("torch."),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import write_json
 from jp_adapt.core.hashes import sha256_file
+from jp_adapt.core.names import model_name
 from jp_adapt.core.progress import say
 from jp_adapt.inference.backend import Backend
 from jp_adapt.inference.engines import LOCAL, OpenEngine, find_engine
@@ -47,20 +48,22 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-def open_source(model: str | Path, dtype: str, served: Served | None, out: Path, processes: Processes = ALONE, backend: str = "local") -> Source:
-    """The model that the options name. `out` gets its description, and the replies of an endpoint. InputError where there is none."""
+def open_source(
+    model: str | Path, dtype: str, served: Served | None, out: Path, processes: Processes = ALONE, backend: str = "local", name: str | None = None
+) -> Source:
+    """The model that the options name, shown as `name`. `out` gets its description, and the replies of an endpoint. InputError where there is none."""
     if backend != LOCAL:
         open_engine = find_engine(backend)
         if served is not None or processes.count > 1:
             raise UsageError(f"--backend {backend}: one process with the model in it; leave --endpoint and --processes out")
-        return EngineSource(Path(model), dtype, out, backend, open_engine)
+        return EngineSource(Path(model), dtype, out, backend, open_engine, shown=name)
     if served is None:
-        return FolderSource(Path(model), dtype, out, processes)
+        return FolderSource(Path(model), dtype, out, processes, name=name)
     if processes.count > 1:
         raise UsageError(f"{processes.count} processes ask one endpoint no faster; use --parallel for requests at a time")
     if dtype != "auto":
         raise UsageError(f"--dtype {dtype}: an endpoint computes as it was started; leave --dtype out")
-    return ServedSource(str(model), served, out)
+    return ServedSource(str(model), served, out, shown=name)
 
 
 class FolderSource:
@@ -82,7 +85,7 @@ class FolderSource:
     ) -> None:
         _check_folder(folder)
         self.folder, self.dtype, self.out, self.processes = folder, dtype, out, processes
-        self.name, self.document_start, self.document_end = name or folder.resolve().name, document_start, document_end
+        self.name, self.document_start, self.document_end = name or model_name(folder), document_start, document_end
         self._loaded: EvaluatedModel | None = None
 
     @property
@@ -117,14 +120,15 @@ class FolderSource:
 class EngineSource:
     """The folder of a Hugging Face model, in an engine of the table."""
 
-    def __init__(self, folder: Path, dtype: str, out: Path, name: str, open_engine: OpenEngine) -> None:
+    def __init__(self, folder: Path, dtype: str, out: Path, name: str, open_engine: OpenEngine, *, shown: str | None = None) -> None:
         _check_folder(folder)
+        self.shown = shown or model_name(folder)
         self.folder, self.dtype, self.out, self.name, self.open_engine = folder, dtype, out, name, open_engine
         self._backend: Backend | None = None
 
     @property
     def identity(self) -> dict[str, Any]:
-        return _folder_identity(self.folder) | {"backend": self.name}
+        return _folder_identity(self.folder) | {"name": self.shown, "backend": self.name}
 
     @property
     def backend(self) -> Backend:
@@ -136,7 +140,7 @@ class EngineSource:
             say(f"loading {self.folder} in {self.name}")
             engine = self.open_engine(self.folder, side, self.dtype)
             facts = {"dtype": self.dtype, **side.description, "max_tokens": engine.max_tokens, self.name: engine.version}
-            write_json(self.out / MODEL, {"name": self.folder.resolve().name, "path": str(self.folder), **facts})
+            write_json(self.out / MODEL, {"name": self.shown, **facts})
             self._backend = TokenBackend.of(engine, side, engine.max_tokens)
         return self._backend
 
@@ -157,16 +161,16 @@ def _folder_identity(folder: Path) -> dict[str, Any]:
     from jp_adapt.model.sources import folder_files
 
     files = {path.name: path.stat().st_size if path.suffix == ".safetensors" else sha256_file(path) for path in folder_files(folder)}
-    return {"name": folder.resolve().name, "files": files}
+    return {"files": files}
 
 
 class ServedSource:
     """A model behind an endpoint. The key is read from the environment, and stands in no file."""
 
-    def __init__(self, name: str, served: Served, out: Path) -> None:
+    def __init__(self, name: str, served: Served, out: Path, *, shown: str | None = None) -> None:
         from jp_adapt.inference.endpoint import Endpoint
 
-        self.name, self.served, self.out = name, served, out
+        self.name, self.served, self.out, self.shown = name, served, out, shown or name
         self._stopped = threading.Event()
         self._endpoint = Endpoint(served.endpoint, key_variable=served.api_key_env, timeout_s=served.timeout_s, stopped=self._stopped)
         self._backend: Backend | None = None
@@ -177,7 +181,7 @@ class ServedSource:
         if tokenizer is not None and not tokenizer.is_dir():
             raise InputError(f"{tokenizer}: no such folder; --tokenizer names the folder of the served model's tokenizer")
         files = {} if tokenizer is None else {path.name: sha256_file(path) for path in sorted(tokenizer.glob("*.json"))}
-        return {"name": self.name, "endpoint": self._endpoint.base, "tokenizer": files}
+        return {"name": self.name, "endpoint": self._endpoint.base, "tokenizer": files} | ({"shown": self.shown} if self.shown != self.name else {})
 
     @property
     def backend(self) -> Backend:
@@ -194,7 +198,7 @@ class ServedSource:
 
         self._cache = ReplyCache(self.out / REPLIES)
         completions = Completions(self._endpoint, self.name, self._cache, parallel=self.served.parallel, stopped=self._stopped)
-        description: dict[str, Any] = {"name": self.name, "endpoint": self._endpoint.base}
+        description: dict[str, Any] = {"name": self.shown, "endpoint": self._endpoint.base}
         if self.served.tokenizer is None:
             backend = EndpointBackend(completions, max_tokens=LONGEST_CONTEXT)
         else:

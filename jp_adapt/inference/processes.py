@@ -19,12 +19,12 @@ class Processes:
 
     def share(self, work: Sequence[Work], costs: Sequence[int]) -> list[Work]:
         """The part of `work` that is this process's: neighbours stay together, and every process gets about the same cost."""
-        total, before, mine = sum(costs), 0, []
-        for one, cost in zip(work, costs, strict=True):
+        total, before, own = sum(costs), 0, []
+        for entry, cost in zip(work, costs, strict=True):
             if min(self.count - 1, (2 * before + cost) * self.count // max(1, 2 * total)) == self.rank:
-                mine.append(one)
+                own.append(entry)
             before += cost
-        return mine
+        return own
 
 
 ALONE = Processes()

@@ -144,9 +144,9 @@ class _Run:
             kept.append([node for node in job.path if id(node) not in seen])
             seen.update(map(id, kept[-1]))
         costs = [job.size + sum(len(node.tokens) for node in nodes) for job, nodes in zip(jobs, kept, strict=True)]
-        mine = processes.share(list(zip(jobs, kept, strict=True)), costs)
-        self.unscored = {id(node) for _, nodes in mine for node in nodes}
-        waiting = [job for job, _ in reversed(mine)]
+        own = processes.share(list(zip(jobs, kept, strict=True)), costs)
+        self.unscored = {id(node) for _, nodes in own for node in nodes}
+        waiting = [job for job, _ in reversed(own)]
         while waiting:
             job = waiting.pop()
             self._hold(job.path)
@@ -206,14 +206,14 @@ class _Run:
         asked, places = torch.tensor(rows).unique(return_inverse=True)  # choices part after one token: its logits are made once
         size = max(1, CHUNK_LOGITS // self.model.vocab_size)
         target, owner = torch.tensor(targets), torch.tensor(owners)
-        found = []
+        results = []
         for start in range(0, len(asked), size):
             logits = self.model.logits(hidden[asked[start : start + size].to(self.device)])
             here = (places >= start) & (places < start + size)
             row, wanted = (places[here] - start).to(self.device), target[here].to(self.device)
             values = (logits[row, wanted] - logits.logsumexp(dim=1)[row]).double().cpu()
-            found.append((owner[here], values, (logits.argmax(dim=1)[row] != wanted).long().cpu()))
-        for owned, values, missed in found:
+            results.append((owner[here], values, (logits.argmax(dim=1)[row] != wanted).long().cpu()))
+        for owned, values, missed in results:
             self.nats.index_add_(0, owned, values)
             self.missed.index_add_(0, owned, missed)
         for request in owners:

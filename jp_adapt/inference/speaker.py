@@ -121,15 +121,15 @@ class _Streamer:
 def decoded_pieces(ids: Iterator[int], decode: Any) -> Iterator[str]:
     """The text of tokens as it grows; a character whose bytes are spread over several tokens comes when it is whole."""
     seen: list[int] = []
-    told = ""
+    given = ""
     for token in ids:
         seen.append(token)
         text = decode(seen)
         if text.endswith("\ufffd"):
             continue
-        yield text[len(told) :]
-        told = text
-    rest = decode(seen)[len(told) :] if seen else ""
+        yield text[len(given) :]
+        given = text
+    rest = decode(seen)[len(given) :] if seen else ""
     if rest:
         yield rest
 

@@ -132,7 +132,7 @@ def text_side(folder: Path, document_start: str | None = None, document_end: str
     bos_text, eos_text = special_token(folder, "bos_token"), special_token(folder, "eos_token")
     bos, eos = _id(runtime, bos_text), _id(runtime, eos_text)
     named = document_start or facts.document_start
-    start = _id(runtime, named) if named else next((one for one in (bos, eos, *_ids(config.get("bos_token_id"))) if one is not None), None)
+    start = _id(runtime, named) if named else next((entry for entry in (bos, eos, *_ids(config.get("bos_token_id"))) if entry is not None), None)
     if start is None and named:
         raise InputError(f"{folder}: the tokenizer has no token '{named}', which is to stand before every text")
     if start is None:
@@ -152,7 +152,7 @@ def text_side(folder: Path, document_start: str | None = None, document_end: str
         loaded.tokenizer,
         sha256_file(loaded.files[0]),
         Starts(start, _own_start(runtime), bos, eos),
-        tuple(dict.fromkeys(one for one in stops if one is not None)),
+        tuple(dict.fromkeys(entry for entry in stops if entry is not None)),
         tuple(generation),
         chat,
         min(int(positions or LONGEST_CONTEXT), LONGEST_CONTEXT),
@@ -190,7 +190,7 @@ def read_facts(folder: Path) -> Facts:
         return Facts()
     value = read_json(path)
     values = [value.get(name) for name in ("document_start", "template_date", "document_end")] if isinstance(value, dict) else [0]
-    if not isinstance(value, dict) or value.get("format") != FACTS_FORMAT or not all(one is None or isinstance(one, str) for one in values):
+    if not isinstance(value, dict) or value.get("format") != FACTS_FORMAT or not all(entry is None or isinstance(entry, str) for entry in values):
         raise InputError(f"{path}: not in format {FACTS_FORMAT} of jp-adapt {metadata.version('jp-adapt')}; export the model again with this version")
     facts = Facts(*values)
     try:
@@ -244,8 +244,8 @@ def _end_of_turn(chat: ChatFormat, tokenizer: BpeTokenizer) -> int | None:
 
 
 def _id(runtime: Tokenizer, text: str | None) -> int | None:
-    found = runtime.token_to_id(text) if text else None
-    return None if found is None else int(found)
+    results = runtime.token_to_id(text) if text else None
+    return None if results is None else int(results)
 
 
 def _ids(value: Any) -> list[int]:

@@ -102,10 +102,10 @@ class TokenBackend:
         """Tokens as the peers take them; what does not fit is cut from the left, as they do."""
         empty = self.starts.before_empty(boundary)
         pairs = [pair(self.encode, prompt, choice, boundary, start=self.starts.own, empty=empty) for choice in options]
-        whole = [Request(one.ids, one.first) for one in pairs]
-        cuts = [max(0, len(one.ids) - self.max_tokens) for one in pairs]
-        requests = [Request(one.ids[cut:], max(1, one.first - cut)) for one, cut in zip(pairs, cuts, strict=True)]
-        return _Item(requests, any(one.moved for one in pairs), self._too_long(whole))
+        whole = [Request(entry.ids, entry.first) for entry in pairs]
+        cuts = [max(0, len(entry.ids) - self.max_tokens) for entry in pairs]
+        requests = [Request(entry.ids[cut:], max(1, entry.first - cut)) for entry, cut in zip(pairs, cuts, strict=True)]
+        return _Item(requests, any(entry.moved for entry in pairs), self._too_long(whole))
 
     def _too_long(self, requests: Sequence[Request]) -> int:
         return max(0, max(len(request.ids) for request in requests) - self.max_tokens)

@@ -75,12 +75,13 @@ class VllmEngine:
         for start in range(0, len(requests), AT_ONCE):
             part = requests[start : start + AT_ONCE]
             settings = [
-                self.vllm.SamplingParams(temperature=0.0, max_tokens=max(1, one.max_tokens), stop=list(one.stop), stop_token_ids=self.stop_ids) for one in part
+                self.vllm.SamplingParams(temperature=0.0, max_tokens=max(1, entry.max_tokens), stop=list(entry.stop), stop_token_ids=self.stop_ids)
+                for entry in part
             ]
-            for one, output in zip(part, self._run([one.ids for one in part], settings), strict=True):
-                ids = list(output.outputs[0].token_ids)[: max(0, one.max_tokens)]
+            for entry, output in zip(part, self._run([entry.ids for entry in part], settings), strict=True):
+                ids = list(output.outputs[0].token_ids)[: max(0, entry.max_tokens)]
                 end = next((at for at, token in enumerate(ids) if token in self.stop_ids), len(ids))
-                texts.append(cut_off(self.decode(ids[:end]), one.stop, one.max_chars))
+                texts.append(cut_off(self.decode(ids[:end]), entry.stop, entry.max_chars))
             advance(len(texts), "")
         return texts
 

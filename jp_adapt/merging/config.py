@@ -31,9 +31,9 @@ def check_configs(configs: Mapping[str, Mapping[str, Any]], chosen: str | None) 
     for model, own in others:
         differing = [key for key in COMPUTES if own[key] != known[key]]
         if differing and (chosen is None or "model_type" in differing):
-            told = "; ".join(f"{key} is {known[key]!r} in '{first}' and {own[key]!r} in '{model}'" for key in differing)
+            given = "; ".join(f"{key} is {known[key]!r} in '{first}' and {own[key]!r} in '{model}'" for key in differing)
             way = "take models of one base" if "model_type" in differing else f"if that is meant, say whose configuration is kept: config: {first}"
-            raise InputError(f"the models compute differently: {told}; {way}")
+            raise InputError(f"the models compute differently: {given}; {way}")
 
 
 def _computes(config: Mapping[str, Any]) -> dict[str, Any]:

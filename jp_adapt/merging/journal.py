@@ -69,8 +69,8 @@ class Journal:
             differing = [key for key in {*search, *header} if header.get(key) != json.loads(json.dumps(search)).get(key)] if isinstance(header, dict) else []
             raise RunFolderError(f"{self.path}: the journal of another search ({', '.join(sorted(differing)) or 'no header'} differ); give another place")
         for number, line in enumerate(lines[1:], start=2):
-            one = record_from(Evaluation, line, f"{self.path}:{number}", "restore the file, or begin anew with another one")
-            self.evaluations[one.generation, one.index] = one
+            entry = record_from(Evaluation, line, f"{self.path}:{number}", "restore the file, or begin anew with another one")
+            self.evaluations[entry.generation, entry.index] = entry
         if len(whole) < len(data):
             with self.path.open("r+b") as file:
                 file.truncate(len(whole))

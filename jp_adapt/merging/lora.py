@@ -65,18 +65,18 @@ def joined_factors(adapters: Sequence[Mapping[str, Factors]], weights: Sequence[
         ranks: of the adapters. The result has their sum everywhere, so that one number describes it; ranks that a matrix does not use are 0.
     """
     names = dict.fromkeys(name for adapter in adapters for name in adapter)
-    return {name: _joined([adapter.get(name) for adapter in adapters], [one.get(name, 0.0) for one in weights], sum(ranks)) for name in names}
+    return {name: _joined([adapter.get(name) for adapter in adapters], [entry.get(name, 0.0) for entry in weights], sum(ranks)) for name in names}
 
 
 def _joined(factors: Iterable[Factors | None], weights: Iterable[float], rank: int) -> Factors:
-    parts = [(one, weight) for one, weight in zip(factors, weights, strict=True) if one is not None]
+    parts = [(entry, weight) for entry, weight in zip(factors, weights, strict=True) if entry is not None]
     outputs, inputs = parts[0][0].up.shape[0], parts[0][0].down.shape[1]
     down, up = torch.zeros(rank, inputs), torch.zeros(outputs, rank)
     start = 0
-    for one, weight in parts:
-        end = start + one.down.shape[0]
-        share = math.sqrt(abs(weight * one.scale))  # on both sides, so that neither grows out of proportion
-        down[start:end] = one.down.to(torch.float32) * share
-        up[:, start:end] = one.up.to(torch.float32) * math.copysign(share, weight * one.scale)
+    for entry, weight in parts:
+        end = start + entry.down.shape[0]
+        share = math.sqrt(abs(weight * entry.scale))  # on both sides, so that neither grows out of proportion
+        down[start:end] = entry.down.to(torch.float32) * share
+        up[:, start:end] = entry.up.to(torch.float32) * math.copysign(share, weight * entry.scale)
         start = end
     return Factors(down, up, 1.0)

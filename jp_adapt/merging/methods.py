@@ -144,7 +144,7 @@ def model_stock(base: Tensor, models: Sequence[Tensor]) -> Tensor:
     pairs = [(i, j) for i in range(count) for j in range(i, count)]
 
     def products(old: Tensor, *new: Tensor) -> list[Tensor]:
-        differences = [one - old for one in new]
+        differences = [entry - old for entry in new]
         return [differences[i] * differences[j] for i, j in pairs]
 
     dots = dict(zip(pairs, totals([base, *models], products), strict=True))
@@ -166,7 +166,7 @@ def sce(base: Tensor, models: Sequence[Tensor], *, topk: float = 1.0) -> Tensor:
     everything = [base, *models]
     threshold = 0.0
     if topk < 1:
-        variances = combine(everything, lambda old, *new: _variance([one - old for one in new])).view(-1)
+        variances = combine(everything, lambda old, *new: _variance([entry - old for entry in new])).view(-1)
         selected = int(topk * int(torch.count_nonzero(variances)))
         if selected == 0:
             return base.to(torch.float32)
@@ -174,7 +174,7 @@ def sce(base: Tensor, models: Sequence[Tensor], *, topk: float = 1.0) -> Tensor:
         del variances
 
     def differences(old: Tensor, *new: Tensor) -> list[Tensor]:
-        changes = [one - old for one in new]
+        changes = [entry - old for entry in new]
         if topk < 1:
             chosen = _variance(changes) >= threshold
             changes = [torch.where(chosen, change, 0.0) for change in changes]
@@ -229,7 +229,7 @@ def _fuse(
     shares = weights if elect or not normalize else _normalized(weights)
 
     def fuse(old: Tensor, *new: Tensor) -> Tensor:
-        changes = [keep(one - old) for keep, one in zip(sparse, new, strict=True)]
+        changes = [keep(entry - old) for keep, entry in zip(sparse, new, strict=True)]
         change = _elected(changes, shares, shares, normalize=normalize) if elect else _sum(changes, shares)
         return _add(old, change.mul_(scale))
 

@@ -73,8 +73,8 @@ def whole_models(parents: Mapping[str, Parent]) -> list[Slice]:
     """The one slice of a merge that stacks nothing. InputError where the models have different numbers of layers."""
     counts = {name: parent.layers for name, parent in parents.items()}
     if len(set(counts.values())) > 1:
-        told = ", ".join(f"'{name}' {count}" for name, count in counts.items())
-        raise InputError(f"the models have different numbers of layers ({told}); say in 'slices' which layers of each are merged")
+        given = ", ".join(f"'{name}' {count}" for name, count in counts.items())
+        raise InputError(f"the models have different numbers of layers ({given}); say in 'slices' which layers of each are merged")
     return [Slice({name: (0, count) for name, count in counts.items()})]
 
 
@@ -196,5 +196,5 @@ def _check_slices(method: Method, slices: Sequence[Slice], parents: Mapping[str,
                 raise UsageError(f"{place}layers [{first}, {end}] of '{name}', which has {parents[name].layers}; write [first, last + 1], counted from 0")
         lengths = {name: end - first for name, (first, end) in part.layers.items()}
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"'{name}' {length}" for name, length in lengths.items())
-            raise UsageError(f"{place}its models give different numbers of layers ({told}); layers are merged one with one")
+            given = ", ".join(f"'{name}' {length}" for name, length in lengths.items())
+            raise UsageError(f"{place}its models give different numbers of layers ({given}); layers are merged one with one")

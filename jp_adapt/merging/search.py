@@ -46,7 +46,7 @@ class Objective:
 
     Attributes:
         weight: factor of its mean loss in the fitness.
-        guard: the mean loss may be this many times that of the start, and more is punished; None: it is no guard.
+        guard: the mean loss may be this many times that of the start, and more is punished; None: it is not a guard.
     """
 
     name: str
@@ -145,7 +145,7 @@ class Search:
         executor: Executor | None = None,
         told: Callable[[Evaluation, Evaluation], None] | None = None,
     ) -> SearchResult:
-        """Search, or go on with the search of `journal`, until `generations` are evaluated.
+        """Search, or continue with the search of `journal`, until `generations` are evaluated.
 
         Args:
             executor: evaluates the candidates of a generation at the same time; then `score` must go to its processes. The result is the same.
@@ -167,7 +167,7 @@ class Search:
         for generation in range(1, generations + 1):
             asked = [[float(value) for value in optimizer.ask()] for _ in range(self.population)]
             evaluated = race.generation(generation, asked, executor)
-            optimizer.tell([(np.array(one.genome), one.fitness) for one in evaluated])
+            optimizer.tell([(np.array(entry.genome), entry.fitness) for entry in evaluated])
         return SearchResult(race.best, self.named(race.best.genome), self.named(np.clip(optimizer.mean, 0.0, 1.0)), list(race.evaluations))
 
 
@@ -204,23 +204,26 @@ class _Race:
             done[waiting[future]] = self._add(future.result())
         evaluated = [done[index] for index in range(len(genomes))]
         if number == 0:
-            self.limits = {one.name: one.guard * _mean(evaluated[0].losses[one.name]) for one in self.search.objectives if one.guard is not None}
+            self.limits = {entry.name: entry.guard * _mean(evaluated[0].losses[entry.name]) for entry in self.search.objectives if entry.guard is not None}
         self.evaluations += evaluated
-        self._best = min([one for one in (incumbent, *evaluated) if one is not None and one.whole], key=lambda one: one.fitness)
+        self._best = min([entry for entry in (incumbent, *evaluated) if entry is not None and entry.whole], key=lambda entry: entry.fitness)
         return evaluated
 
     def _same(self, known: Evaluation, genome: Sequence[float]) -> Evaluation:
         if len(known.genome) != len(genome) or not np.allclose(known.genome, genome, rtol=0, atol=SAME_GENOME):
             raise RunFolderError(
                 f"{self.journal.path}: candidate {known.index} of generation {known.generation} is another one than this search asks for; "
-                f"go on with the cmaes that began it (here: {metadata.version('cmaes')}), or begin anew with another journal"
+                f"continue with the cmaes that began it (here: {metadata.version('cmaes')}), or begin anew with another journal"
             )
         return known
 
     def _add(self, evaluation: Evaluation) -> Evaluation:
         self.journal.add(evaluation)
         if self.told is not None:
-            self.told(evaluation, min([one for one in (self._best, evaluation) if one is not None and one.whole] or [evaluation], key=lambda one: one.fitness))
+            self.told(
+                evaluation,
+                min([entry for entry in (self._best, evaluation) if entry is not None and entry.whole] or [evaluation], key=lambda entry: entry.fitness),
+            )
         return evaluation
 
 

@@ -46,9 +46,9 @@ def value_at(setting: Setting, place: Place) -> float | None:
     if isinstance(setting, (int, float)):
         return float(setting)
     if isinstance(setting[0], Condition):
-        condition = next((one for one in setting if isinstance(one, Condition) and one.holds(place)), None)
+        condition = next((entry for entry in setting if isinstance(entry, Condition) and entry.holds(place)), None)
         return None if condition is None else value_at(condition.value, place)
-    return _between([float(one) for one in setting if not isinstance(one, Condition)], place.depth)
+    return _between([float(entry) for entry in setting if not isinstance(entry, Condition)], place.depth)
 
 
 def _between(values: Sequence[float], depth: float) -> float:
@@ -76,4 +76,4 @@ def numbers_in(setting: Setting) -> list[float]:
     """Every number of a setting."""
     if isinstance(setting, (int, float)):
         return [float(setting)]
-    return [number for one in setting for number in (numbers_in(one.value) if isinstance(one, Condition) else [float(one)])]
+    return [number for entry in setting for number in (numbers_in(entry.value) if isinstance(entry, Condition) else [float(entry)])]

@@ -141,9 +141,9 @@ def _largest(vocabularies: Mapping[str, Vocabulary], base: str | None) -> str:
     if not holding:
         widest = max(vocabularies, key=lambda model: len(vocabularies[model].with_rows))
         lacks = {model: [token for token in vocabulary.with_rows if token not in vocabularies[widest].with_rows] for model, vocabulary in vocabularies.items()}
-        told = "; ".join(f"'{widest}' lacks {len(tokens):,} tokens of '{model}', {tokens[0]!r} for example" for model, tokens in lacks.items() if tokens)
+        given = "; ".join(f"'{widest}' lacks {len(tokens):,} tokens of '{model}', {tokens[0]!r} for example" for model, tokens in lacks.items() if tokens)
         raise InputError(
-            f"no tokenizer holds the tokens of all models: {told}. A tokenizer that joins them would cut text otherwise than either model has learned. "
+            f"no tokenizer holds the tokens of all models: {given}. A tokenizer that joins them would cut text otherwise than either model has learned. "
             f"To keep one of them, and drop what it lacks, say so: tokenizer: {widest}"
         )
     rows = max(vocabularies[model].rows for model in holding)

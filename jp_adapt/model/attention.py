@@ -22,12 +22,12 @@ Document = tuple[int, int, int]  # row, first position, position after the last
 
 
 def documents_in(positions: Tensor) -> list[Document]:
-    """The documents of rows of positions [B, T]: a new one begins where positions do not go on by one."""
-    found = []
+    """The documents of rows of positions [B, T]: a new one begins where positions do not continue by one."""
+    results = []
     for row, values in enumerate(positions.tolist()):
         starts = [0] + [place for place in range(1, len(values)) if values[place] != values[place - 1] + 1]
-        found += [(row, start, end) for start, end in zip(starts, [*starts[1:], len(values)], strict=True)]
-    return found
+        results += [(row, start, end) for start, end in zip(starts, [*starts[1:], len(values)], strict=True)]
+    return results
 
 
 def document_attention(query: Tensor, key: Tensor, value: Tensor, documents: list[Document], scaling: float) -> Tensor:

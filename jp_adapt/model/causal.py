@@ -49,7 +49,7 @@ class NewRows:
 class CausalModel(nn.Module):
     """Transformer body, embedding and head of a base model, frozen until `unfreeze`, with optional new rows that train.
 
-    The head is no layer here: training and scoring take its rows and multiply only where they need logits.
+    The head is not a layer here: training and scoring take its rows and multiply only where they need logits.
 
     Attributes:
         dtype: type of the computation, and of the weights that do not train.
@@ -148,13 +148,13 @@ class CausalModel(nn.Module):
 
     def base_row_parameters(self) -> dict[str, nn.Parameter]:
         """The base's own rows by name; one entry where the head is tied."""
-        found = {"input": self.base.get_input_embeddings().weight, "output": self.base.get_output_embeddings().weight}
-        return {"input": found["input"]} if self.tied else found
+        results = {"input": self.base.get_input_embeddings().weight, "output": self.base.get_output_embeddings().weight}
+        return {"input": results["input"]} if self.tied else results
 
     def new_row_parameters(self) -> dict[str, nn.Parameter]:
         """The trainable new rows by name; one entry where the head is tied."""
-        found = {"input": self.new_input, "output": None if self.tied else self.new_output}
-        return {name: parameter for name, parameter in found.items() if parameter is not None}
+        results = {"input": self.new_input, "output": None if self.tied else self.new_output}
+        return {name: parameter for name, parameter in results.items() if parameter is not None}
 
 
 def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | None = None, empty: bool = False, device: str | None = None) -> Any:
@@ -223,8 +223,8 @@ def _put(weights: dict[str, torch.Tensor], parameters: dict[str, torch.nn.Parame
         if name not in parameters:
             raise InputError(f"{path}: holds '{name}', which the base lacks; it belongs to another model")
         if weight.shape != parameters[name].shape:
-            found, expected = list(weight.shape), list(parameters[name].shape)
-            raise InputError(f"{path}: '{name}' has the shape {found}, and the base takes {expected}; it belongs to another model")
+            results, expected = list(weight.shape), list(parameters[name].shape)
+            raise InputError(f"{path}: '{name}' has the shape {results}, and the base takes {expected}; it belongs to another model")
         if not empty:
             parameters[name].data = weight
 
@@ -258,7 +258,10 @@ def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> Non
 
 
 def adapter_metadata(folder: Path) -> dict[str, str]:
-    """What `save_adapter` noted: tokenizer_sha256, the dtype that the base trained in, and its quantization. InputError when `folder` is no adapter of ours."""
+    """What `save_adapter` noted: tokenizer_sha256, the dtype that the base trained in, and its quantization.
+
+    InputError when `folder` is not an adapter of ours.
+    """
     for name in (ROWS_FILE, ADAPTER_FILE, WEIGHTS_FILE):
         if (folder / name).is_file():
             facts = read_metadata(folder / name)

@@ -81,7 +81,7 @@ def _llama3_rope(file: GgufFile, theta: float, config: Mapping[str, Any]) -> dic
     """The parameters from which the file's rope factors come: those that it tells, else those of the published Llama-3.x if they give the same factors."""
     tensor = file.tensors[ROPE_FACTORS]
     if tensor.kind != GGMLQuantizationType.F32 or tensor.shape != (config["head_dim"] // 2,):
-        raise InputError(f"{file.path}: '{ROPE_FACTORS}' is no vector of {config['head_dim'] // 2} float32; fetch the file again")
+        raise InputError(f"{file.path}: '{ROPE_FACTORS}' is not a vector of {config['head_dim'] // 2} float32; fetch the file again")
     stored = file.rows(tensor).view("<f4")[0]
     rope = {"rope_theta": theta, "rope_type": "llama3", "factor": float(stored.max())} | LLAMA3_ROPE
     if ROPE_FIELD in file.fields:

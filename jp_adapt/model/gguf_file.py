@@ -79,7 +79,7 @@ class GgufFile:
         if value is None:
             return None
         if not isinstance(value, np.ndarray) or len(value) != count:
-            raise InputError(f"{self.path}: '{name}' is no array of {count:,} numbers; fetch the file again")
+            raise InputError(f"{self.path}: '{name}' is not an array of {count:,} numbers; fetch the file again")
         return list(value.tolist())
 
     def rows(self, tensor: GgufTensor, start: int = 0, end: int | None = None) -> np.ndarray[Any, Any]:
@@ -117,7 +117,7 @@ class _Header:
         described = [self.tensor() for _ in range(num_tensors)]
         alignment = file.fields.get("general.alignment", 32)
         if type(alignment) is not int or alignment < 1 or alignment & (alignment - 1):
-            raise ValueError(f"an alignment of {alignment!r}, which is no power of two")
+            raise ValueError(f"an alignment of {alignment!r}, which is not a power of two")
         start = -(-self.at // alignment) * alignment
         for name, kind, shape, offset in described:
             if name in file.tensors:

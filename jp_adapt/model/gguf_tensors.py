@@ -61,16 +61,16 @@ def llama_tensors(config: Mapping[str, Any], place: str) -> list[LlamaTensor]:
     _check_config(config, place)
     sizes = from_config(config, place)
     if sizes.num_layers * 9 > 2**20:
-        raise InputError(f"{place}: {sizes.num_layers:,} layers; this is no config of a language model")
+        raise InputError(f"{place}: {sizes.num_layers:,} layers; this is not a config of a language model")
     names = get_tensor_name_map(MODEL_ARCH.LLAMA, sizes.num_layers)
-    found: list[tuple[str, tuple[int, ...], int | None, int | None]] = [("model.embed_tokens.weight", (sizes.vocab_size, sizes.hidden_size), None, None)]
+    results: list[tuple[str, tuple[int, ...], int | None, int | None]] = [("model.embed_tokens.weight", (sizes.vocab_size, sizes.hidden_size), None, None)]
     for layer in range(sizes.num_layers):
-        found += [(f"model.layers.{layer}.{name}", shape, heads, layer) for name, shape, heads in _block(sizes, config)]
-    found.append(("model.norm.weight", (sizes.hidden_size,), None, None))
+        results += [(f"model.layers.{layer}.{name}", shape, heads, layer) for name, shape, heads in _block(sizes, config)]
+    results.append(("model.norm.weight", (sizes.hidden_size,), None, None))
     if not sizes.tied:
-        found.append(("lm_head.weight", (sizes.vocab_size, sizes.hidden_size), None, None))
+        results.append(("lm_head.weight", (sizes.vocab_size, sizes.hidden_size), None, None))
     tensors = []
-    for name, shape, heads, block in found:
+    for name, shape, heads, block in results:
         gguf_name = names.get_name(name, try_suffixes=(".weight", ".bias"))
         assert gguf_name is not None, name
         tensors.append(LlamaTensor(name, gguf_name, shape, heads, block))

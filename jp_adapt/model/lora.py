@@ -44,7 +44,7 @@ class LeanLinear(PeftLinear):  # type: ignore[misc]
             return result
         down, up = self.lora_A[ADAPTER].weight, self.lora_B[ADAPTER].weight
         flat = x.reshape(-1, x.shape[-1])
-        out: Tensor = self.base_layer(flat)  # of two dimensions, so that it is no view, which autograd would copy to change it in place
+        out: Tensor = self.base_layer(flat)  # of two dimensions, so that it is not a view, which autograd would copy to change it in place
         low = flat @ down.to(x.dtype).t()
         return out.addmm_(low, up.to(x.dtype).t(), alpha=self.scaling[ADAPTER]).view(*x.shape[:-1], -1)
 
@@ -82,8 +82,8 @@ def add_lora(body: nn.Module, settings: LoraSettings, seed: int) -> None:
 
 def lora_parameters(body: nn.Module) -> dict[str, nn.Parameter]:
     """Name as peft saves it ("layers.0.self_attn.q_proj.lora_A.weight") -> parameter."""
-    found = {name.replace(f".{ADAPTER}.", "."): parameter for name, parameter in body.named_parameters() if ".lora_" in name}
-    return {name.replace("lora_magnitude_vector.weight", "lora_magnitude_vector"): parameter for name, parameter in found.items()}  # as peft saves DoRA's
+    results = {name.replace(f".{ADAPTER}.", "."): parameter for name, parameter in body.named_parameters() if ".lora_" in name}
+    return {name.replace("lora_magnitude_vector.weight", "lora_magnitude_vector"): parameter for name, parameter in results.items()}  # as peft saves DoRA's
 
 
 def adapter_config(settings: LoraSettings, parameters: Iterable[str]) -> dict[str, Any]:

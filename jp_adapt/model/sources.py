@@ -42,8 +42,10 @@ def package_file(package: str, file: str, version: str | None) -> Path:
         raise InputError(f"base: package '{package}' is at version {distribution.version}, and the recipe pins {version}; {way_out}")
     files = {PurePosixPath(*entry.parts[1:]).as_posix(): entry for entry in distribution.files or () if not entry.parts[0].endswith((".dist-info", ".data"))}
     if file not in files or not (path := Path(str(distribution.locate_file(files[file])))).is_file():
-        there = sorted(name for name in files if name.endswith(".gguf"))
-        raise InputError(f"base: package '{package}' has no file '{file[:80]}'{did_you_mean(file, there)}; GGUF files in it: {', '.join(there) or 'none'}")
+        existing = sorted(name for name in files if name.endswith(".gguf"))
+        raise InputError(
+            f"base: package '{package}' has no file '{file[:80]}'{did_you_mean(file, existing)}; GGUF files in it: {', '.join(existing) or 'none'}"
+        )
     return path
 
 

@@ -53,7 +53,7 @@ class Catalogue(Tabular):
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each metric of each benchmark of each evaluation; `path` is relative to the folder."""
-        return [{"path": found.path.relative_to(self.folder).as_posix()} | row for found in self.evaluations for row in found.scores.rows()]
+        return [{"path": results.path.relative_to(self.folder).as_posix()} | row for results in self.evaluations for row in results.scores.rows()]
 
 
 def runs(folder: str | Path) -> Catalogue:

@@ -36,7 +36,7 @@ def check_chats(recipe: Recipe, base: Path) -> list[str]:
 
 def _start_chat(stage: PreferenceStage, recipe: Recipe, base: Path) -> Chat:
     """The template that the start of a preference stage will have: that of its sft stage, else the base's own."""
-    stages = {one.id: one for one in recipe.stages}
+    stages = {entry.id: entry for entry in recipe.stages}
     start: Stage | None = stages.get(stage.start)
     while start is not None and not isinstance(start, SftStage):
         start = stages.get(start.start) if isinstance(start, ExportStage | PreferenceStage) or hasattr(start, "start") else None

@@ -29,7 +29,7 @@ class Run:
         """summary.json, the figures of the report; InputError before the run is finished."""
         path = self.path / "report" / SUMMARY
         if not path.is_file():
-            raise InputError(f"{self.path}: the run has no report yet; jp-adapt run goes on with it, and jp-adapt report writes one of what is finished")
+            raise InputError(f"{self.path}: the run has no report yet; jp-adapt run resumes it, and jp-adapt report writes one of what is finished")
         return RunSummary.read(path)
 
     def done(self, stage_id: str) -> bool:
@@ -43,7 +43,7 @@ class Run:
     def result(self, stage_id: str) -> Path:
         """The folder that a finished stage made: a tokenizer, an adapter, a model, or scores."""
         if not self.done(stage_id):
-            raise InputError(f"{self.path}: stage '{stage_id}' is not finished; jp-adapt run goes on with it")
+            raise InputError(f"{self.path}: stage '{stage_id}' is not finished; jp-adapt run resumes it")
         return RunFolder(self.path).stage(stage_id).final
 
     def _known(self, stage_id: str) -> str:
@@ -53,5 +53,5 @@ class Run:
 
 
 def open_run(path: str | Path) -> Run:
-    """The run in folder `path`. InputError when it is no run folder."""
+    """The run in folder `path`. InputError when it is not a run folder."""
     return Run(Path(path))

@@ -36,7 +36,7 @@ def write_report(folder: RunFolder, recipe: Recipe, *, fresh: bool) -> RunSummar
 
 
 def rebuild_report(path: Path) -> RunSummary:
-    """Write the report of a run again, of what is finished. InputError when `path` is no run folder."""
+    """Write the report of a run again, of what is finished. InputError when `path` is not a run folder."""
     try:
         recipe = Recipe.model_validate(resolved_recipe(path))
     except ValidationError as error:

@@ -55,7 +55,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
 
     Raises:
         RunFolderError: `out` holds other work, or another process works there.
-        Whatever a stage raises; finished stages and checkpoints stay, and the same call goes on from them.
+        Whatever a stage raises; finished stages and checkpoints stay, and the same call resumes from them.
     """
     recipe = loaded.recipe
     stage_ids = ["base", *(stage.id for stage in recipe.stages)]
@@ -83,7 +83,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
 def _refuse_foreign_folder(out: Path) -> None:
     refuse_unwritable(out)
     if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()) and not (out / RUN).is_file():
-        raise UsageError(f"{out}: holds other files and is no run folder; give a new folder with --out")
+        raise UsageError(f"{out}: holds other files and is not a run folder; give a new folder with --out")
 
 
 def _records(loaded: LoadedRecipe, out: Path) -> dict[str, str]:
@@ -234,7 +234,7 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
     benchmarks: dict[str, dict[str, str]] = {}
     if isinstance(stage, EvaluateStage):  # by what they are; where they lie makes no difference
         settings = stage.model_dump(mode="json", exclude={"data", "benchmarks"})
-        benchmarks = {Path(one.id).name if one.path == Path(one.id) else one.id: one.sha256 for one in stage_benchmarks(stage)}
+        benchmarks = {Path(entry.id).name if entry.path == Path(entry.id) else entry.id: entry.sha256 for entry in stage_benchmarks(stage)}
     for key in stage.outside:
         part: Any = settings
         for name in key[:-1]:

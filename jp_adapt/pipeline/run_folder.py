@@ -95,7 +95,7 @@ class StageFolder:
             refuse_other_work(self.path, record.identity, identity.parts, "stage, of another recipe or of other inputs", way_out)
 
     def begin(self, identity: Identity) -> None:
-        """Begin the stage, or go on with it; a result that was never marked done is removed (its maker was killed between the two)."""
+        """Begin the stage, or continue with it; a result that was never marked done is removed (its maker was killed between the two)."""
         if self.record() is None:
             StageRecord(self.path.name, identity.fingerprint, identity.parts).write(self.path / STAGE)
         if self.final.exists():
@@ -120,7 +120,7 @@ class StageFolder:
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """All whole lines of metrics.jsonl. What a kill or a power cut leaves is passed over: a last line cut short, and NUL bytes in place of what was not
-        on the disk yet. InputError, with file:line, for any other line that is no object with a step."""
+        on the disk yet. InputError, with file:line, for any other line that is not an object with a step."""
         if not self.metrics.is_file():
             return []
         lines = self.metrics.read_bytes().split(b"\n")[:-1]
@@ -169,16 +169,16 @@ class RunFolder:
         """SHA-256 of input files. inputs.json remembers them by size and modification time, so that a finished run answers at once."""
         record_path = self.path / "inputs.json"
         known: dict[str, Any] = read_json(record_path) if record_path.is_file() else {}
-        found: dict[str, Any] = {}
+        results: dict[str, Any] = {}
         for path in paths:
             status = path.stat()
             key, stamp = str(path.resolve()), {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns}
             old = known.get(key, {})
             fresh = old if all(old.get(name) == value for name, value in stamp.items()) else {"sha256": sha256_file(path), **stamp}
-            found[key] = fresh
-        if known | found != known:
-            write_json(record_path, known | found)
-        return {path: found[str(path.resolve())]["sha256"] for path in paths}
+            results[key] = fresh
+        if known | results != known:
+            write_json(record_path, known | results)
+        return {path: results[str(path.resolve())]["sha256"] for path in paths}
 
 
 def _metrics(line: bytes, place: str) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def run_record(path: Path) -> RunRecord:
 
 
 def resolved_recipe(path: Path) -> dict[str, Any]:
-    """The recipe of a run with all defaults filled in. InputError when `path` is no run folder, or its resolved.yaml lists no stages."""
+    """The recipe of a run with all defaults filled in. InputError when `path` is not a run folder, or its resolved.yaml lists no stages."""
     run_record(path)
     file = path / "resolved.yaml"
     try:
@@ -220,5 +220,5 @@ def resolved_recipe(path: Path) -> dict[str, Any]:
     if not isinstance(stages, list) or not all(isinstance(stage, dict) and {"id", "kind"} <= stage.keys() for stage in stages):
         raise InputError(f"{file}: not the recipe of a run (it lists no stages with an id and a kind); run the recipe again with another --out")
     if not all(isinstance(stage[key], str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", stage[key]) for stage in stages for key in ("id", "kind")):
-        raise InputError(f"{file}: not the recipe of a run (the id of a stage is no name); run the recipe again with another --out")
+        raise InputError(f"{file}: not the recipe of a run (the id of a stage is not a name); run the recipe again with another --out")
     return dict(recipe)

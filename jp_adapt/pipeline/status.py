@@ -21,7 +21,7 @@ class StageStatus:
 
 
 def run_status(path: Path) -> list[StageStatus]:
-    """The stages of a run in order. InputError when `path` is no run folder."""
+    """The stages of a run in order. InputError when `path` is not a run folder."""
     folder = RunFolder(path)
     stages = [(stage["id"], stage["kind"]) for stage in resolved_recipe(path)["stages"]]
     if folder.stage("base").path.is_dir():

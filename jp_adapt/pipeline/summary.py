@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json
 from jp_adapt.pipeline.run_folder import RunFolder, StageFolder, StageRecord, run_record
 from jp_adapt.recipe.schema import EvaluateStage, Recipe, TokenizerStage, TrainingStage
@@ -59,7 +60,12 @@ def _records(folder: RunFolder, recipe: Recipe) -> list[StageRecord]:
 def _evaluation(folder: RunFolder, recipe: Recipe) -> StageEvaluation:
     """What the last evaluate stage that is finished measured."""
     done = [folder.stage(stage.id) for stage in recipe.stages if isinstance(stage, EvaluateStage) and folder.stage(stage.id).done]
-    return StageEvaluation.read(done[-1].final / EVALUATION) if done else StageEvaluation()
+    if not done:
+        return StageEvaluation()
+    path = done[-1].final / EVALUATION
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; the stage was done by an earlier version: {StageEvaluation.WAY_OUT}")
+    return StageEvaluation.read(path)
 
 
 def _headline(texts: list[HeldOutText]) -> Headline:

@@ -36,7 +36,7 @@ def cross_check(recipe: Recipe) -> Iterator[Finding]:
             yield from _check_models(stage, key, kinds, all_ids)
         yield from (((*key, *where), message) for where, message in stage.findings())
         if isinstance(stage, SftStage) and stage.lora is not None and kinds.get(stage.start) in ("pretrain", "sft"):
-            yield (*key, "lora"), f"'{stage.start}' has LoRA already, and this stage goes on with it; take 'lora' out"
+            yield (*key, "lora"), f"'{stage.start}' has LoRA already, and this stage continues with it; take 'lora' out"
         yield from _check_parameters(stage, index, recipe)
         kinds.setdefault(stage.id, stage.kind)
     yield from _check_frozen_rows(recipe)
@@ -121,8 +121,8 @@ def _check_sources(stage: Stage, key: Key, recipe: Recipe) -> Iterator[Finding]:
         if name not in recipe.sources:
             known = ", ".join(recipe.sources) or "none"
             yield (*key, *path), f"no source '{name}'{did_you_mean(name, recipe.sources)}; sources of this recipe: {known}"
-        elif (found := recipe.sources[name].format) not in (allowed := _formats(stage, path)):
-            yield (*key, *path), f"source '{name}' is of format {found}, and {' or '.join(allowed)} is needed here; say so in the source if it is that"
+        elif (results := recipe.sources[name].format) not in (allowed := _formats(stage, path)):
+            yield (*key, *path), f"source '{name}' is of format {results}, and {' or '.join(allowed)} is needed here; say so in the source if it is that"
 
 
 def _formats(stage: Stage, path: Key) -> tuple[str, ...]:

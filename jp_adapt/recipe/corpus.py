@@ -74,7 +74,7 @@ class CorpusRecipe(Part):
             raise ValueError("'document_end' names a token, and without 'tokenizer: FOLDER' no tokens are written")
         unknown = [name for name in (*self.mixture.weights, *self.mixture.max_epochs) if name not in self.sources]
         if unknown:
-            raise ValueError(f"the mixture names '{unknown[0]}', which is no source; sources: {', '.join(self.sources)}")
+            raise ValueError(f"the mixture names '{unknown[0]}', which is not a source; sources: {', '.join(self.sources)}")
         if self.mixture.weights and (left := [name for name in self.sources if name not in self.mixture.weights]):
             raise ValueError(f"the mixture has no weight for '{left[0]}'; give every source one, or take it out")
         return self

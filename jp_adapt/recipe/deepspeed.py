@@ -37,11 +37,11 @@ def read_deepspeed(path: Path) -> dict[str, Any]:
         InputError: no such file, or no JSON.
         UsageError: it names no ZeRO stage of 1 to 3, says what a recipe says, or asks for what is not passed on.
     """
-    told = read_json(path)
-    if not isinstance(told, dict):
+    given = read_json(path)
+    if not isinstance(given, dict):
         raise UsageError(f"{path}: a DeepSpeed configuration is a JSON object")
     config: dict[str, Any] = {}
-    for key, value in _without_auto(told).items():
+    for key, value in _without_auto(given).items():
         if key in OWNED:
             if not _says_nothing_else(value):
                 raise UsageError(f"{path}: '{key}' is what a recipe says ({OWNED[key]}); take it out, or write \"auto\"")

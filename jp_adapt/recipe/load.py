@@ -282,8 +282,8 @@ def _choices(annotation: Any) -> Iterator[Any]:
     if get_origin(annotation) is Annotated:
         yield from _choices(get_args(annotation)[0])
     elif get_origin(annotation) in (Union, UnionType):
-        for one in get_args(annotation):
-            yield from _choices(one)
+        for entry in get_args(annotation):
+            yield from _choices(entry)
     else:
         yield annotation
 
@@ -350,12 +350,12 @@ def _check_files(recipe: schema.Recipe, document: Document) -> None:
 def _missing(path: Path, folder: bool = False) -> str | None:
     """What is wrong with a path that must be a file, or a folder; None where it is one."""
     try:
-        there = path.is_dir() if folder else is_file(path)
+        existing = path.is_dir() if folder else is_file(path)
     except InputError as error:
         return str(error)
     except OSError as error:
         return f"{_short(str(path))}: cannot be read ({error.strerror})"
-    return None if there else f"no such {'folder' if folder else 'file'}: {path}"
+    return None if existing else f"no such {'folder' if folder else 'file'}: {path}"
 
 
 def stage_benchmarks(stage: EvaluateStage, *, items: bool = True) -> list[LoadedBenchmark]:

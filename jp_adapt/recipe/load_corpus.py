@@ -67,7 +67,7 @@ def is_corpus_recipe(name_or_path: str | Path) -> bool:
     """Whether a shipped name or a file is a corpus recipe, and no recipe of `run`: it has sources, and no key that only the other kind has.
 
     Raises:
-        UsageError, InputError: there is none of this name, or the file is no YAML.
+        UsageError, InputError: nothing has this name, or the file is no YAML.
     """
     shipped = shipped_recipes() | shipped_corpora()
     keys = set(with_parents(find_recipe(name_or_path, shipped), (), shipped).value)

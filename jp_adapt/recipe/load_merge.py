@@ -54,7 +54,7 @@ def _own_findings(recipe: MergeRecipe) -> Iterator[Finding]:
             yield ("models", name), f"'{name}' needs a 'path': the folder of a model or, with 'adapter', of the adapter's base (the recipe's base by default)"
     method = METHODS.get(recipe.method)
     if recipe.write == "adapter" and method is not None and not (method.in_lora_space and recipe.slices is None):
-        able = ", ".join(name for name, one in METHODS.items() if one.in_lora_space)
+        able = ", ".join(name for name, entry in METHODS.items() if entry.in_lora_space)
         yield ("write",), f"write: adapter needs a method that adds whole matrices ({able}), without slices; {method.name} looks at single elements of them"
 
 

@@ -21,8 +21,8 @@ def _setting(value: object) -> settings.Setting:
         return float(cast("float", value))
     if isinstance(value, list) and value and all(map(_is_number, value)):
         return tuple(map(float, value))
-    if isinstance(value, list) and value and all(isinstance(one, dict) for one in value):
-        return tuple(_condition(one) for one in value)
+    if isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value):
+        return tuple(_condition(entry) for entry in value)
     raise ValueError("give a number, a list of numbers (spread evenly over the layers), or a list of {value, module, layers}")
 
 
@@ -32,11 +32,11 @@ def _condition(entry: dict[str, Any]) -> settings.Condition:
             raise ValueError(f"unknown key '{key}'{did_you_mean(key, CONDITION_KEYS)} in a condition; it has value, and may have module and layers")
     value = _setting(entry.get("value"))
     module, layers = entry.get("module"), entry.get("layers")
-    if any(isinstance(one, settings.Condition) for one in (value if isinstance(value, tuple) else ())):
+    if any(isinstance(item, settings.Condition) for item in (value if isinstance(value, tuple) else ())):
         raise ValueError("the value of a condition is a number or a list of numbers")
     if module is not None and not (isinstance(module, str) and module):
         raise ValueError(f"module is {module!r}; give a part of the tensors' names, as self_attn, mlp.down_proj or lm_head")
-    if layers is not None and not (isinstance(layers, list) and len(layers) == 2 and all(type(one) is int for one in layers) and 0 <= layers[0] < layers[1]):
+    if layers is not None and not (isinstance(layers, list) and len(layers) == 2 and all(type(item) is int for item in layers) and 0 <= layers[0] < layers[1]):
         raise ValueError(f"layers is {layers!r}; write [first, last + 1], counted from 0 in the merged model")
     return settings.Condition(cast("float | tuple[float, ...]", value), module, None if layers is None else (layers[0], layers[1]))
 

@@ -166,14 +166,15 @@ class _Reader:
         """mergekit's number, list of numbers, or list of {value, filter}."""
         if isinstance(value, Mapping):
             value = [value]
-        if isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
+        if isinstance(value, list) and value and all(isinstance(entry, Mapping) for entry in value):
             return [
-                {"value": self._value(key, one.get("value"))} | ({} if one.get("filter") in (None, "*") else {"module": str(one["filter"])}) for one in value
+                {"value": self._value(key, entry.get("value"))} | ({} if entry.get("filter") in (None, "*") else {"module": str(entry["filter"])})
+                for entry in value
             ]
         try:
-            return [float(one) for one in value] if isinstance(value, list) and value else float(value)
+            return [float(entry) for entry in value] if isinstance(value, list) and value else float(value)
         except (TypeError, ValueError):
-            self.refuse(key, f"{value!r} is no number, no list of numbers, and no list of values with filters")
+            self.refuse(key, f"{value!r} is neither a number, nor a list of numbers, nor a list of values with filters")
             return 0.0
 
     def _written(self, base: str | None) -> dict[str, Any]:

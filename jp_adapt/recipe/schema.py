@@ -169,7 +169,7 @@ class TokenizerStage(_Stage):
     kind: Literal["tokenizer"]
     start: Literal["base"] = "base"
     corpus: list[Name] = Field(min_length=1)
-    unchanged: list[Name] = Field(default_factory=list, description="sources of which no line may change its ids, checked by the gate")
+    unchanged: list[Name] = Field(default_factory=list, description="sources no line of which may change its ids, checked by the gate")
     new_tokens: int = Field(gt=0, le=MAX_NEW_TOKENS)
     min_count: Count = 2
     max_token_chars: int = Field(12, gt=0, le=MAX_TOKEN_CHARS)
@@ -257,7 +257,7 @@ class SftStage(_Tuning):
         "model", description="chat template; model: the base's own. An export carries it, so that apply_chat_template renders what was trained"
     )
     system: str | None = Field(None, description="system prompt of conversations that have none; that of the published format by default")
-    lora: Lora | None = Field(None, description="for a start without LoRA; a start that has LoRA goes on with its own")
+    lora: Lora | None = Field(None, description="for a start without LoRA; a start that has LoRA continues with its own")
     too_long: Literal["error", "drop", "cut"] = Field("error", description="what becomes of a conversation longer than sequence_tokens")
 
 

@@ -34,9 +34,9 @@ def browser_data(runs: Sequence[Run]) -> Data:
     items = []
     for index, name in enumerate(ids):
         for item in dict.fromkeys(item for run in runs for item in run.items.get(name, {})):
-            found = _item(index, item, [run.items.get(name, {}).get(item) for run in runs], runs, entries[name], shared, longest)
-            beginning = shared[name, found["group"]]
-            items.append(found | ({"shared": stored.index(beginning)} if beginning else {}))
+            results = _item(index, item, [run.items.get(name, {}).get(item) for run in runs], runs, entries[name], shared, longest)
+            beginning = shared[name, results["group"]]
+            items.append(results | ({"shared": stored.index(beginning)} if beginning else {}))
     return {"benchmarks": ids, "shared": [_end_of(text, LONGEST_TEXT) for text in stored], "outcomes": _filters(runs), "items": items}
 
 
@@ -55,10 +55,10 @@ def _filters(runs: Sequence[Run]) -> list[tuple[str, str]]:
     if len(runs) == 1:
         return [("", "all"), ("right", right), ("wrong", wrong)]
     base = runs[0].name
-    found = [("", "all")]
+    results = [("", "all")]
     for index, run in enumerate(runs[1:], start=1):
-        found += [(f"lost{index}", f"{base} better than {run.name}"), (f"gained{index}", f"{run.name} better than {base}")]
-    return [*found, ("right", f"all {right}"), ("wrong", f"all {wrong}"), ("differ", "different scores")]
+        results += [(f"lost{index}", f"{base} better than {run.name}"), (f"gained{index}", f"{run.name} better than {base}")]
+    return [*results, ("right", f"all {right}"), ("wrong", f"all {wrong}"), ("differ", "different scores")]
 
 
 def _item(
@@ -72,19 +72,19 @@ def _item(
 ) -> Data:
     scale = item_scale(entry)
     scores = [output.scores.get(entry.primary_metric) if output is not None else None for output in outputs]
-    there = [output for output in outputs if output is not None]
+    existing = [output for output in outputs if output is not None]
     answers = [_answer(run.name, output, score, scale, longest) for run, output, score in zip(runs, outputs, scores, strict=True) if output is not None]
     flags = [
         flag for flag, on in (("moved", any(o and o.moved_boundary for o in outputs)), ("truncated", any(o and o.truncated_tokens for o in outputs))) if on
     ]
-    choices = there[0].choices
+    choices = existing[0].choices
     return {
         "b": index,
         "id": name,
-        "group": there[0].group,
-        "prompt": _end_of(there[0].prompt[len(shared[there[0].benchmark, there[0].group]) :], longest),
+        "group": existing[0].group,
+        "prompt": _end_of(existing[0].prompt[len(shared[existing[0].benchmark, existing[0].group]) :], longest),
         "choices": None if choices is None else [_beginning_of(choice, max(LEAST_CHOICE, longest // max(1, len(choices)))) for choice in choices],
-        "gold": _beginning_of(_text(there[0].gold), longest),
+        "gold": _beginning_of(_text(existing[0].gold), longest),
         "outcomes": _outcomes(scores, scale),
         "flags": flags,
         "answers": answers,
@@ -107,19 +107,19 @@ def _said(output: Output) -> str:
     """What a model wrote, or the choice it made; below an answer that was judged, what the judge said."""
     if output.generation is None:
         return _text(output.prediction)
-    judged = [one for one in output.prediction if isinstance(one, dict) and "judgement" in one] if isinstance(output.prediction, list) else []
-    return "\n\n".join([output.generation, *(f"[turn {one['turn']}, take {one['take']}: {one['score']}]\n{one['judgement']}" for one in judged)])
+    judged = [entry for entry in output.prediction if isinstance(entry, dict) and "judgement" in entry] if isinstance(output.prediction, list) else []
+    return "\n\n".join([output.generation, *(f"[turn {entry['turn']}, take {entry['take']}: {entry['score']}]\n{entry['judgement']}" for entry in judged)])
 
 
 def _outcomes(scores: Sequence[float | None], scale: Scale | None) -> list[str]:
     known = [score for score in scores if score is not None]
     ends = (("wrong", scale[0]), ("right", scale[1])) if scale is not None and known else ()
-    found = [name for name, end in ends if all(score == end for score in known)]
+    results = [name for name, end in ends if all(score == end for score in known)]
     base = scores[0]
     for index, score in enumerate(scores[1:], start=1):
         if base is not None and score is not None and base != score:
-            found.append(f"lost{index}" if base > score else f"gained{index}")
-    return found + (["differ"] if len(set(known)) > 1 else [])
+            results.append(f"lost{index}" if base > score else f"gained{index}")
+    return results + (["differ"] if len(set(known)) > 1 else [])
 
 
 def _shared(prompts: Sequence[str]) -> str:
@@ -143,6 +143,6 @@ def _beginning_of(text: str, longest: int) -> str:
 def _text(value: Any) -> str:
     if value is None:
         return ""
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
         return "\n".join(value)
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -77,11 +77,11 @@ def _page(
     scored: Run | None = None,
 ) -> str:
     entries = scored.scores.benchmarks if scored is not None else []
-    figures, beside = _figures(runs, published), [_Beside(one.model, [entry for entry in one.benchmarks if entry.published]) for one in published]
-    with_published = any(one.rows for one in beside)
+    figures, beside = _figures(runs, published), [_Beside(item.model, [entry for entry in item.benchmarks if entry.published]) for item in published]
+    with_published = any(item.rows for item in beside)
     if figures or with_published:
         headings |= {"charts": "Beside published models" if with_published else "All benchmarks"}
-    assumed = dict.fromkeys(row.assumed for one in beside for entry in one.rows for row in entry.published if row.assumed)
+    assumed = dict.fromkeys(row.assumed for item in beside for entry in item.rows for row in entry.published if row.assumed)
     return render(
         "evaluation.html.jinja",
         headings | {"items": "Every item", "sources": "Data and licences"},
@@ -131,11 +131,11 @@ def _score_row(entry: BenchmarkScore) -> _ScoreRow:
 
 
 def _warnings(entries: Sequence[BenchmarkScore]) -> list[str]:
-    found = [f"{entry.id}: {warning}" for entry in entries for warning in entry.warnings]
-    found += [f"{entry.id}: {sample_line(entry)}" for entry in entries if entry.sample is not None]
-    found += [f"{entry.id}: scoring begins inside the prompt in {plural(entry.moved_boundaries, 'item')}" for entry in entries if entry.moved_boundaries]
-    found += [f"{entry.id}: of this profile could not be reproduced: {entry.note}" for entry in entries if entry.note]
-    return found + [f"{entry.id}: cut to fit the model: {plural(entry.truncated_items, 'item')}" for entry in entries if entry.truncated_items]
+    results = [f"{entry.id}: {warning}" for entry in entries for warning in entry.warnings]
+    results += [f"{entry.id}: {sample_line(entry)}" for entry in entries if entry.sample is not None]
+    results += [f"{entry.id}: scoring begins inside the prompt in {plural(entry.moved_boundaries, 'item')}" for entry in entries if entry.moved_boundaries]
+    results += [f"{entry.id}: of this profile could not be reproduced: {entry.note}" for entry in entries if entry.note]
+    return results + [f"{entry.id}: cut to fit the model: {plural(entry.truncated_items, 'item')}" for entry in entries if entry.truncated_items]
 
 
 def _parts(entry: BenchmarkScore) -> list[tuple[str, float | None, int | None]]:
@@ -161,16 +161,16 @@ def _share(entry: BenchmarkScore, value: float | None) -> float | None:
 def _figures(runs: Sequence[Run], published: Sequence[PublishedComparison]) -> list[Markup]:
     """A radar of the benchmarks that all runs have, and bars of all runs with every published score of the same protocol."""
     values = [{entry.name: (entry.id, share) for entry in run.scores.benchmarks if (share := _share(entry, entry.primary.value)) is not None} for run in runs]
-    axes = [name for name in values[0] if all(name in mine for mine in values)]
-    theirs = {entry.name: entry.published for one in published for entry in one.benchmarks}
+    axes = [name for name in values[0] if all(name in own for own in values)]
+    theirs = {entry.name: entry.published for item in published for entry in item.benchmarks}
     figures = []
     if len(axes) >= LEAST_AXES:
-        polygons = [Polygon(run.name, [mine[axis][1] for axis in axes], 1 + index) for index, (run, mine) in enumerate(zip(runs, values, strict=True))]
+        polygons = [Polygon(run.name, [own[axis][1] for axis in axes], 1 + index) for index, (run, own) in enumerate(zip(runs, values, strict=True))]
         polygons += _published_polygons(axes, theirs, len(runs) + 1)
         figures.append(drawing(radar([values[0][axis][0] for axis in axes], polygons, title="Primary metrics, 0 in the middle, 1 at the rim")))
     groups = []
-    for name in dict.fromkeys(name for mine in values for name in mine):
-        bars = [Bar(run.name, mine[name][1], 1 + index) for index, (run, mine) in enumerate(zip(runs, values, strict=True)) if name in mine]
+    for name in dict.fromkeys(name for own in values for name in own):
+        bars = [Bar(run.name, own[name][1], 1 + index) for index, (run, own) in enumerate(zip(runs, values, strict=True)) if name in own]
         groups.append((name, [*bars, *(Bar(row.model, row.value, 0) for row in theirs.get(name, []))]))
     if len(runs) > 1 or any(theirs.values()):  # of a single model the table has all there is
         title = "With published scores of the same protocol" if any(theirs.values()) else "Primary metrics"
@@ -180,20 +180,20 @@ def _figures(runs: Sequence[Run], published: Sequence[PublishedComparison]) -> l
 
 def _published_polygons(axes: Sequence[str], theirs: Mapping[str, Sequence[PublishedRow]], after: int) -> list[Polygon]:
     """Published models that have a score on every axis, the best first."""
-    found: dict[str, dict[str, float]] = {}
+    results: dict[str, dict[str, float]] = {}
     for axis in axes:
         for row in theirs.get(axis, []):
-            found.setdefault(row.model, {})[axis] = row.value
-    whole = sorted(((sum(mine.values()), name) for name, mine in found.items() if len(mine) == len(axes)), reverse=True)
-    return [Polygon(name, [found[name][axis] for axis in axes], after + index) for index, (_, name) in enumerate(whole[: max(0, MOST_POLYGONS + 1 - after)])]
+            results.setdefault(row.model, {})[axis] = row.value
+    whole = sorted(((sum(own.values()), name) for name, own in results.items() if len(own) == len(axes)), reverse=True)
+    return [Polygon(name, [results[name][axis] for axis in axes], after + index) for index, (_, name) in enumerate(whole[: max(0, MOST_POLYGONS + 1 - after)])]
 
 
 def _not_compared(published: Sequence[PublishedComparison]) -> list[tuple[str, str]]:
     """Scores that have published ones of other protocols alone, or of another number of items, and why they are not compared; each once."""
-    told: dict[tuple[str, str], Any] = {}
-    for entry in (entry for one in published for entry in one.benchmarks if not entry.published):
+    given: dict[tuple[str, str], Any] = {}
+    for entry in (entry for item in published for entry in item.benchmarks if not entry.published):
         if entry.reasons:
-            told[entry.name, "; ".join(entry.reasons)] = None
+            given[entry.name, "; ".join(entry.reasons)] = None
         elif entry.not_compared:
-            told[entry.name, f"published with another protocol only ({', '.join(entry.not_compared)})"] = None
-    return list(told)
+            given[entry.name, f"published with another protocol only ({', '.join(entry.not_compared)})"] = None
+    return list(given)

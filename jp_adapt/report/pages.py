@@ -30,7 +30,7 @@ def render(template: str, sections: dict[str, str], *, script: str = "", data: A
     element #data, which no parser can take for markup.
     """
     scripts = [Markup(_file(name)) for name in ("theme.js", script) if name]
-    digests = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts]
+    digests = [base64.b64encode(hashlib.sha256(entry.encode()).digest()).decode() for entry in scripts]
     own = {"page_scripts": scripts, "page_digests": digests, "page_style": Markup(_file("report.css"))}
     own["page_data"] = None if data is None else Markup(json_text(data))
     return _environment().get_template(template).render(sections=sections, **own, **values)
@@ -44,7 +44,7 @@ def drawing(svg: str) -> Markup:
 def json_text(value: Any) -> str:
     """JSON without a character that could end the element, begin a comment, or be illegal in a page; NaN is refused."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return re.sub(r"[<>&\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]", lambda found: f"\\u{ord(found.group()):04x}", text)
+    return re.sub(r"[<>&\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]", lambda results: f"\\u{ord(results.group()):04x}", text)
 
 
 def lang(text: object) -> Markup:

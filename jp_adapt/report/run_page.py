@@ -69,7 +69,7 @@ def render(summary: RunSummary) -> str:
         run_facts=_run_facts(summary),
         cards=_cards(summary),
         drawn={stage: [drawing(svg) for svg in drawings.values()] for stage, drawings in stage_charts(summary).items()},
-        results=[_result(one) for one in summary.evaluation.benchmarks],
+        results=[_result(entry) for entry in summary.evaluation.benchmarks],
         cut=_cut(summary),
         item_pages=_item_pages(summary),
         text_columns=_TEXT_COLUMNS,

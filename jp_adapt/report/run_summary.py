@@ -155,7 +155,7 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class StepFigures:
-    """One step of a training stage; None for a figure that was not measured, or is no number."""
+    """One step of a training stage; None for a figure that was not measured, or is not a number."""
 
     step: int
     tokens: int
@@ -260,12 +260,12 @@ class RunSummary(Document, Tabular):
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each step of each training stage: its losses, and the held-out figures where they were measured."""
-        found = []
+        results = []
         for curve in self.training:
             heldout = {entry.step: entry for entry in curve.heldout}
             steps = {entry.step: entry for entry in curve.steps}
             for step in sorted(heldout.keys() | steps.keys()):
                 row: dict[str, Any] = {"run": self.run.name, "stage": curve.stage, "step": step}
                 row |= vars(steps.get(step) or StepFigures(step, heldout[step].tokens)) | vars(heldout.get(step) or HeldOutFigures(step, steps[step].tokens))
-                found.append(row)
-        return found
+                results.append(row)
+        return results

@@ -61,7 +61,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of `bar_chart`; a value that is no number gets a dash and no bar."""
+    """One bar of `bar_chart`; a value that is not a number gets a dash and no bar."""
 
     name: str
     value: float | None
@@ -114,14 +114,14 @@ def line_chart(series: Sequence[Series], *, title: str, x_label: str, y_label: s
     `level` is the base model's own value, drawn as a dashed line from one side to the other. `y_min_span` is the least height of the vertical
     axis in data units: it keeps a change too small to matter from filling the chart.
     """
-    drawn = [(one, one.points()) for one in series]
-    drawn = [(one, points) for one, points in drawn if points]
+    drawn = [(entry, entry.points()) for entry in series]
+    drawn = [(entry, points) for entry, points in drawn if points]
     xs = [x for _, points in drawn for x, _ in points] or [0.0]
     low, high = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1.0
     if level is not None and math.isfinite(level):
         base = Series("Base model", [low, high], [level, level], dashed=True)
         drawn.append((base, base.points()))
-    legend, legend_bottom = draw_legend([one for one, _ in drawn], top=40.0)
+    legend, legend_bottom = draw_legend([entry for entry, _ in drawn], top=40.0)
     y_ticks = _y_ticks([y for _, points in drawn for _, y in points], y_min_span)
     y_names = tick_labels(y_ticks)
     left = 16.0 + max(_text_width(name) for name in y_names)
@@ -134,12 +134,12 @@ def line_chart(series: Sequence[Series], *, title: str, x_label: str, y_label: s
         _axes(x_scale, y_scale, y_ticks, y_names),
         label(8.0, top - 14, y_label),
         label(WIDTH - 20, HEIGHT - 8, x_label, "end"),
-        *(_line(one, points, x_scale, y_scale, x_label, y_label) for one, points in drawn),
+        *(_line(entry, points, x_scale, y_scale, x_label, y_label) for entry, points in drawn),
     ]
     if not drawn:
         body.append(label(WIDTH / 2, (top + bottom) / 2, "no data", "middle"))
-    told = " ".join(f"{one.name}: from {value_text(p[0][1])} to {value_text(p[-1][1])}." for one, p in drawn) or "No data."
-    return document(WIDTH, HEIGHT, title, f"{y_label} over {x_label}. {told}", "".join(body), "jc jc-chart")
+    given = " ".join(f"{entry.name}: from {value_text(p[0][1])} to {value_text(p[-1][1])}." for entry, p in drawn) or "No data."
+    return document(WIDTH, HEIGHT, title, f"{y_label} over {x_label}. {given}", "".join(body), "jc jc-chart")
 
 
 def interval_bar(marks: Sequence[Mark], *, chance: float | None, title: str) -> str:
@@ -151,18 +151,18 @@ def interval_bar(marks: Sequence[Mark], *, chance: float | None, title: str) -> 
     for share, name in ((0.0, "0"), (0.5, "50"), (1.0, "100 %")):
         parts.append(rule(_AXIS, (scale(share), bottom), (scale(share), bottom + 4)))
         parts.append(label(scale(share), bottom + 15, name, "middle", "jc-small"))
-    told = [f"{mark.name} {mark.value * 100:.1f} % (95 % interval {mark.low * 100:.1f} to {mark.high * 100:.1f} %)" for mark in marks]
+    given = [f"{mark.name} {mark.value * 100:.1f} % (95 % interval {mark.low * 100:.1f} to {mark.high * 100:.1f} %)" for mark in marks]
     for index, mark in enumerate(marks):
         y = top + lane * (index + 0.5)
         line = rule(colour(mark.colour, "l", "stroke"), (scale(_share(mark.low)), y), (scale(_share(mark.high)), y), _THICK)
         dot = f'<circle {colour(mark.colour, "d", "fill")} cx="{px(scale(_share(mark.value)))}" cy="{px(y)}" r="4.5"/>'
-        parts.append(f"<g><title>{escape(told[index])}</title>{line}{dot}</g>")
+        parts.append(f"<g><title>{escape(given[index])}</title>{line}{dot}</g>")
     if chance is not None:
         x = scale(_share(chance))
-        told.append(f"chance level {chance * 100:.0f} %")
+        given.append(f"chance level {chance * 100:.0f} %")
         parts.append(rule(f'class="jc-chance" stroke="{_light("chart-ink")}"', (x, 12.0), (x, bottom), ' stroke-dasharray="3 3"'))
         parts.append(label(x, 9.0, "chance", "start" if chance < 0.1 else "end" if chance > 0.9 else "middle", "jc-small"))
-    return document(width, bottom + 20.0, title, "; ".join(told) + ".", "".join(parts), "jc jc-bar")
+    return document(width, bottom + 20.0, title, "; ".join(given) + ".", "".join(parts), "jc jc-bar")
 
 
 def bar_chart(groups: Sequence[tuple[str, Sequence[Bar]]], *, title: str, unit: str, most: float | None = None) -> str:
@@ -174,20 +174,20 @@ def bar_chart(groups: Sequence[tuple[str, Sequence[Bar]]], *, title: str, unit: 
     widest = max((_text_width(bar.name) for _, bars in groups for bar in bars), default=0.0)
     left = min(_NAME_LANE, widest) + 20.0
     scale = _Scale(0.0, max([*values, most or 0.0], default=0.0) or 1.0, left, WIDTH - 60.0)
-    parts, y, told = [f'<text class="jc-title" x="8" y="20" font-weight="600" fill="{_light("chart-ink")}">{escape(title)}</text>'], 30.0, []
+    parts, y, given = [f'<text class="jc-title" x="8" y="20" font-weight="600" fill="{_light("chart-ink")}">{escape(title)}</text>'], 30.0, []
     for group, bars in groups:
         parts.append(f'<text class="jc-title" x="8" y="{px(y + 16)}" fill="{_light("chart-ink")}">{escape(_shortened(group, WIDTH - 16.0))}</text>')
         y += 24.0
         for bar in bars:
             value, said = finite(bar.value), number_text(bar.value, 2)
-            told.append(f"{group}, {bar.name}: {said} {unit}")
+            given.append(f"{group}, {bar.name}: {said} {unit}")
             end = scale(max(0.0, value)) if value is not None else left
             drawn = f'<rect {colour(bar.colour, "d", "fill")} x="{px(left)}" y="{px(y + 3)}" width="{px(end - left)}" height="13" rx="1.5"/>'
             words = label(left - 8, y + 14, _shortened(bar.name, _NAME_LANE), "end") + label(end + 6, y + 14, said)
-            parts.append(f"<g><title>{escape(told[-1])}</title>{drawn}{words}</g>")
+            parts.append(f"<g><title>{escape(given[-1])}</title>{drawn}{words}</g>")
             y += 20.0
         y += 8.0
-    return document(WIDTH, y + 4.0, title, ("; ".join(told) or "no data") + ".", "".join(parts), "jc jc-chart")
+    return document(WIDTH, y + 4.0, title, ("; ".join(given) or "no data") + ".", "".join(parts), "jc jc-chart")
 
 
 def document(width: float, height: float, title: str, description: str, body: str, css_class: str) -> str:
@@ -217,13 +217,13 @@ def _style_sheet() -> str:
 def draw_legend(series: Sequence[Series], *, top: float) -> tuple[str, float]:
     """A sample of each line with its name, in as many rows as they need; and where the last row ends."""
     x, y, parts = 8.0, top, []
-    for one in series:
-        width = 40.0 + _text_width(one.name)
+    for entry in series:
+        width = 40.0 + _text_width(entry.name)
         if x > 8.0 and x + width > WIDTH - 8.0:
             x, y = 8.0, y + 18.0
-        dash = ' stroke-dasharray="5 4"' if one.dashed else ""
-        look = colour(one.colour, "l", "stroke")
-        parts += [rule(look, (x, y - 4), (x + 20, y - 4), f' stroke-width="2.2"{dash}'), label(x + 26, y, one.name)]
+        dash = ' stroke-dasharray="5 4"' if entry.dashed else ""
+        look = colour(entry.colour, "l", "stroke")
+        parts += [rule(look, (x, y - 4), (x + 20, y - 4), f' stroke-width="2.2"{dash}'), label(x + 26, y, entry.name)]
         x += width
     return "".join(parts), y
 
@@ -251,10 +251,10 @@ def _line(one: Series, points: list[tuple[float, float]], x_scale: _Scale, y_sca
     dots = len(points) <= _MAX_DOTS and not one.dashed
     stride = max(1, math.ceil(len(points) / _MAX_HOVER))
     for x, y in points[::stride]:
-        told = f"{one.name}: {value_text(y)} {y_label} at {value_text(x)} {x_label}"
+        given = f"{one.name}: {value_text(y)} {y_label} at {value_text(x)} {x_label}"
         fill, extra = colour(one.colour, "d", "fill", "" if dots else "jc-hit"), "" if dots else ' opacity="0"'
         circle = f'cx="{px(x_scale(x))}" cy="{px(y_scale(y))}" r="3.5" stroke="transparent" stroke-width="10"'
-        parts.append(f"<circle {fill} {circle}{extra}><title>{escape(told)}</title></circle>")
+        parts.append(f"<circle {fill} {circle}{extra}><title>{escape(given)}</title></circle>")
     return "".join(parts)
 
 

@@ -27,10 +27,10 @@ def radar(axes: Sequence[str], polygons: Sequence[Polygon], *, title: str) -> st
     """A radar of `polygons` over `axes`. ValueError for fewer than three axes, and for a polygon of another length."""
     if len(axes) < LEAST_AXES:
         raise ValueError(f"a radar needs {LEAST_AXES} axes, and there are {len(axes)}")
-    for one in polygons:
-        if len(one.values) != len(axes):
-            raise ValueError(f"'{one.name}' has {len(one.values)} values, and there are {len(axes)} axes")
-    names, bottom = draw_legend([Series(one.name, [], [], one.colour) for one in polygons], top=40.0)
+    for entry in polygons:
+        if len(entry.values) != len(axes):
+            raise ValueError(f"'{entry.name}' has {len(entry.values)} values, and there are {len(axes)} axes")
+    names, bottom = draw_legend([Series(entry.name, [], [], entry.colour) for entry in polygons], top=40.0)
     centre = (WIDTH / 2, bottom + 40.0 + RADIUS)
     parts = [f'<text class="jc-title" x="8" y="20" font-weight="600">{escape(title)}</text>', names]
     for ring in _RINGS:
@@ -39,18 +39,18 @@ def radar(axes: Sequence[str], polygons: Sequence[Polygon], *, title: str) -> st
         x, y = _at(centre, index, len(axes), 1.12)
         anchor = "middle" if abs(x - centre[0]) < RADIUS / 3 else "start" if x > centre[0] else "end"
         parts.append(label(x, y + 4, axis, anchor))
-    told = []
-    for one in polygons:
-        said = ", ".join(f"{axis} {number_text(value, 3)}" for axis, value in zip(axes, one.values, strict=True))
-        told.append(f"{one.name}: {said}")
-        look = colour(one.colour, "l", "stroke")
-        shape = f'<polygon {look} fill="none" stroke-width="2" stroke-linejoin="round" points="{_points(centre, one.values)}"/>'
+    given = []
+    for entry in polygons:
+        said = ", ".join(f"{axis} {number_text(value, 3)}" for axis, value in zip(axes, entry.values, strict=True))
+        given.append(f"{entry.name}: {said}")
+        look = colour(entry.colour, "l", "stroke")
+        shape = f'<polygon {look} fill="none" stroke-width="2" stroke-linejoin="round" points="{_points(centre, entry.values)}"/>'
         dots = "".join(
-            f'<circle {colour(one.colour, "d", "fill")} cx="{px(x)}" cy="{px(y)}" r="3"/>'
-            for x, y in (_at(centre, index, len(axes), _inside(value)) for index, value in enumerate(one.values))
+            f'<circle {colour(entry.colour, "d", "fill")} cx="{px(x)}" cy="{px(y)}" r="3"/>'
+            for x, y in (_at(centre, index, len(axes), _inside(value)) for index, value in enumerate(entry.values))
         )
-        parts.append(f"<g><title>{escape(told[-1])}</title>{shape}{dots}</g>")
-    return document(WIDTH, centre[1] + RADIUS + 40.0, title, ". ".join(told), "".join(parts), "jc jc-chart")
+        parts.append(f"<g><title>{escape(given[-1])}</title>{shape}{dots}</g>")
+    return document(WIDTH, centre[1] + RADIUS + 40.0, title, ". ".join(given), "".join(parts), "jc jc-chart")
 
 
 def _points(centre: tuple[float, float], values: Sequence[float]) -> str:

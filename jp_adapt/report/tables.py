@@ -78,8 +78,8 @@ def _touched_line(entry: BenchmarkScore) -> list[str]:
     if entry.touched is None or not entry.touched.items:
         return []
     parts = (("clean", entry.touched.clean), ("touched", entry.touched.touched))
-    told = [f"{_figure(part.metrics[entry.primary_metric])} over {part.items} {name} items" for name, part in parts if part is not None]
-    return [f"  {entry.id}: {entry.primary_metric} {', '.join(told)}"]
+    given = [f"{_figure(part.metrics[entry.primary_metric])} over {part.items} {name} items" for name, part in parts if part is not None]
+    return [f"  {entry.id}: {entry.primary_metric} {', '.join(given)}"]
 
 
 def _figure(value: float | None) -> str:
@@ -109,8 +109,8 @@ def corpus_table(report: CorpusReport) -> str:
     steps = []
     for step, sources in report.steps.items():
         counts = sources.values()
-        dropped = sum(documents for one in counts for documents, _ in one.dropped.values())
-        steps.append((step, f"{sum(one.documents_in for one in counts):,}", f"{dropped:,}", f"{sum(one.documents_changed for one in counts):,}"))
+        dropped = sum(documents for entry in counts for documents, _ in entry.dropped.values())
+        steps.append((step, f"{sum(entry.documents_in for entry in counts):,}", f"{dropped:,}", f"{sum(entry.documents_changed for entry in counts):,}"))
     return "\n".join([*lines, *(terminal.table(("step", "documents", "dropped", "changed"), steps) if steps else [])])
 
 

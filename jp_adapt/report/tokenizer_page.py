@@ -65,7 +65,7 @@ def extension_page(report: ExtensionReport) -> str:
         ("Least uses of a new token", number_text(extension.min_count, 0)),
         ("Normalisation", extension.normalisation),
     ]
-    bars = [(one.source, [Bar("Base", one.base.chars_per_token), Bar("Extended", one.extended.chars_per_token, 1)]) for one in report.measures]
+    bars = [(entry.source, [Bar("Base", entry.base.chars_per_token), Bar("Extended", entry.extended.chars_per_token, 1)]) for entry in report.measures]
     return _page(
         "tokenizer_extension.html.jinja",
         {
@@ -81,8 +81,8 @@ def extension_page(report: ExtensionReport) -> str:
         gained=report.measures if len(report.measures) <= _MAX_TOLD else [],
         drawn=_plot(bars),
         change=_change,
-        by_script=[(script_name(one.script), one.tokens, one.uses) for one in report.by_script],
-        by_length=[(number_text(one.chars, 0), one.tokens, one.uses) for one in report.by_length],
+        by_script=[(script_name(entry.script), entry.tokens, entry.uses) for entry in report.by_script],
+        by_length=[(number_text(entry.chars, 0), entry.tokens, entry.uses) for entry in report.by_length],
         by_use=_use_rows(report.by_use),
         **_checked(report.criteria),
     )
@@ -102,7 +102,7 @@ def verification_page(report: VerificationReport) -> str:
 
 def comparison_page(report: ComparisonReport) -> str:
     """The page of `tokenizer compare`: a plot of chars/token, and a table of every measure for each source."""
-    colours = {one.name: index for index, one in enumerate(report.tokenizers)}
+    colours = {entry.name: index for index, entry in enumerate(report.tokenizers)}
     by_source = [(source, [(row.tokenizer, row.measure) for row in report.rows if row.source == source]) for source in report.sources]
     bars = [(source, [Bar(name, measure.chars_per_token, colours.get(name, 0)) for name, measure in rows]) for source, rows in by_source]
     return _page(
@@ -127,8 +127,8 @@ def _identity(side: str, tokenizer: TokenizerFacts) -> list[tuple[str, str]]:
 
 def _checked(criteria: Sequence[Criterion]) -> dict[str, Any]:
     """What the page says of the criteria: those that do not hold, how many had nothing to look at, and what each means."""
-    broken = [one for one in criteria if one.failures and one.name not in NOTES]
-    return {"broken": broken, "empty": sum(not one.checked for one in criteria), "meanings": CRITERIA, "notes": NOTES}
+    broken = [entry for entry in criteria if entry.failures and entry.name not in NOTES]
+    return {"broken": broken, "empty": sum(not entry.checked for entry in criteria), "meanings": CRITERIA, "notes": NOTES}
 
 
 def _plot(bars: Sequence[tuple[str, Sequence[Bar]]]) -> str:
@@ -158,9 +158,9 @@ def _change(column: _Measure, before: MeasureFigures, after: MeasureFigures) -> 
 
 
 def _use_rows(counts: Sequence[UseCount]) -> list[tuple[str, int, None]]:
-    ordered = sorted(counts, key=lambda one: one.at_least)
-    ends = [*(one.at_least for one in ordered), None][1:]
-    return [(_use_range(one.at_least, end), one.tokens, None) for one, end in zip(ordered, ends, strict=True)]
+    ordered = sorted(counts, key=lambda entry: entry.at_least)
+    ends = [*(entry.at_least for entry in ordered), None][1:]
+    return [(_use_range(entry.at_least, end), entry.tokens, None) for entry, end in zip(ordered, ends, strict=True)]
 
 
 def _use_range(low: int, after: int | None) -> str:

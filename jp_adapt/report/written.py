@@ -10,7 +10,7 @@ DASH = "\u2013"  # stands for a number that there is none of
 
 
 def plain(value: object) -> str:
-    """Text of `value`; nothing for None and for a number that is no number."""
+    """Text of `value`; nothing for None and for a number that is not a number."""
     return "" if value is None or (isinstance(value, float) and not math.isfinite(value)) else str(value)
 
 
@@ -49,7 +49,7 @@ def finite(value: Any) -> float | None:
 
 
 def number_text(value: Any, digits: int, *, times: float = 1, sign: bool = False) -> str:
-    """A number, multiplied by `times`, with a true minus sign and separated thousands; a dash for what is no number."""
+    """A number, multiplied by `times`, with a true minus sign and separated thousands; a dash for what is not a number."""
     number = finite(value)
     if number is None:
         return DASH

@@ -181,7 +181,7 @@ def _written(marked: str, plain: str, values: Mapping[str, str]) -> list[str]:
         if number:
             value = values.get(marks[number - 1], "")
             forms = dict.fromkeys((value, json.dumps(value, ensure_ascii=False)[1:-1]))
-            form = next((one for one in forms if plain.startswith(one + literal, at)), None)
+            form = next((entry for entry in forms if plain.startswith(entry + literal, at)), None)
             if form is None:
                 raise ChatError("it drops, moves or changes the text of a message")
             written.append(form)
@@ -214,11 +214,11 @@ def _answers(marked: Sequence[Message], trained: Sequence[bool], full: str, rend
         if message["role"] != "assistant" or not trained[index]:
             continue
         prompt, turn = render(marked[:index], True), render(marked[: index + 1], False)
-        mine = {match[0] for match in MARK.finditer(turn[len(prompt) :])}
+        own = {match[0] for match in MARK.finditer(turn[len(prompt) :])}
         wanted = {match[0] for match in MARK.finditer(json.dumps(message, ensure_ascii=False))}
-        if not (turn.startswith(prompt) and full.startswith(turn)) or not wanted <= mine:
+        if not (turn.startswith(prompt) and full.startswith(turn)) or not wanted <= own:
             raise ChatError(
-                "it renders the beginning of a conversation otherwise when it goes on (a conversation whose one answer is its last message may be trained on)"
+                "it renders the beginning of a conversation otherwise when it continues (a conversation whose one answer is its last message may be trained on)"
             )
         end = len(turn.rstrip())
         if not turn[:end].endswith(special_texts):

@@ -40,7 +40,7 @@ def render(
     Args:
         jinja: a chat template.
         messages: role, content and what else the template reads (tool_calls, reasoning_content, ...).
-        prompt: whether the text goes on with what stands before the next answer.
+        prompt: whether the text continues with what stands before the next answer.
         tools: JSON schemas of the functions that the model may call.
         date: the day that templates get which ask for one, as "26 Jul 2024".
 
@@ -67,15 +67,15 @@ def _size(value: Any) -> int:
     """Characters of all texts in a value of JSON, and 2 for each entry."""
     size, waiting = 0, [value]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, str):
-            size += len(one)
-        elif isinstance(one, Mapping):
-            size += 2 * len(one)
-            waiting += [*one, *one.values()]
-        elif isinstance(one, (list, tuple)):
-            size += 2 * len(one)
-            waiting += one
+        entry = waiting.pop()
+        if isinstance(entry, str):
+            size += len(entry)
+        elif isinstance(entry, Mapping):
+            size += 2 * len(entry)
+            waiting += [*entry, *entry.values()]
+        elif isinstance(entry, (list, tuple)):
+            size += 2 * len(entry)
+            waiting += entry
     return size
 
 

@@ -23,34 +23,34 @@ def code_lines(lines: Sequence[str], *, prose_page: bool = False) -> list[bool]:
     Args:
         prose_page: the text is the source of a web page, where indentation and scripts mean nothing; only fences and JSX are code then.
     """
-    found = _fenced(lines)
+    results = _fenced(lines)
     looks = _JSX if prose_page else _CODE
     first: int | None = None  # of the code in this paragraph
     after_blank, in_block = False, False
     for number, line in enumerate(lines):
         blank = not line or line.isspace()
-        if found[number] or blank:
+        if results[number] or blank:
             first, after_blank = None, blank
             continue
         in_block = not prose_page and _INDENTED.match(line) is not None and (after_blank or in_block)
         after_blank = False
         if in_block:
-            found[number] = True
+            results[number] = True
         elif _JSX.search(line) or (looks.search(line) and not _ENTITY_END.search(line[-12:])):
             first = number if first is None else first
-            found[first : number + 1] = [True] * (number + 1 - first)
+            results[first : number + 1] = [True] * (number + 1 - first)
             first = number
-    return found
+    return results
 
 
 def _fenced(lines: Sequence[str]) -> list[bool]:
-    found, fence = [], ""
+    results, fence = [], ""
     for line in lines:
         match = _FENCE.match(line) if "```" in line or "~~~" in line else None
         mark = (match["ticks"] or match["waves"]) if match else ""
-        found.append(bool(fence or mark))
+        results.append(bool(fence or mark))
         if not fence:
             fence = mark
         elif mark.startswith(fence) and line.strip() == mark:
             fence = ""
-    return found
+    return results

@@ -42,11 +42,11 @@ def _known() -> frozenset[str]:
 
 def tags(text: str, page: bool = False) -> list[re.Match[str]]:
     """The tags of a text, in order. Of a `page` every one is meant; elsewhere `<name>` is a placeholder until something closes it."""
-    found = [match for match in TAG.finditer(text) if match["name"] is not None or page or match[0].startswith("<!")]
-    opened = {match["name"].lower() for match in found if match["name"] and not match["close"]}
-    shut = {match["name"].lower() for match in found if match["name"] and match["close"]}
+    results = [match for match in TAG.finditer(text) if match["name"] is not None or page or match[0].startswith("<!")]
+    opened = {match["name"].lower() for match in results if match["name"] and not match["close"]}
+    shut = {match["name"].lower() for match in results if match["name"] and match["close"]}
     meant = (opened & shut) | (_known() - _ARGUMENTS)
-    return [match for match in found if page or match["name"] is None or match["name"].lower() in meant]
+    return [match for match in results if page or match["name"] is None or match["name"].lower() in meant]
 
 
 def evidence(found: list[re.Match[str]]) -> list[Span]:

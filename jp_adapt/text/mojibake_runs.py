@@ -20,11 +20,11 @@ def repair_runs(text: str) -> tuple[str, int]:
     """The text and the number of runs put right. A single kanji proves nothing: the end of a French quotation (é, no-break space, ») is one too."""
     if not _LEAD.search(text):
         return text, 0
-    found = [(match, _decode(match[0])) for match in _RUN.finditer(text) if _LEAD.search(match[0])]
-    if not any(new is not None and len(new) >= 2 for _, new in found):
+    results = [(match, _decode(match[0])) for match in _RUN.finditer(text) if _LEAD.search(match[0])]
+    if not any(new is not None and len(new) >= 2 for _, new in results):
         return text, 0
     parts, end, repairs = [], 0, 0
-    for match, new in found:
+    for match, new in results:
         if new is not None:
             parts += [text[end : match.start()], new]
             end, repairs = match.end(), repairs + 1

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 MAX_PIECE_CHARS = 1000
 _SENTENCE_END = re.compile(r"[。．！？!?]+[」』）)】〉》”’]*")
 _CLAUSE_END = re.compile(r"[、，,;；:：\s]")
-# MeCab ends a text at NUL, and fugashi cannot encode a lone surrogate: one character that is no word of any dictionary stands for each of them.
+# MeCab ends a text at NUL, and fugashi cannot encode a lone surrogate: one character that is not a word of any dictionary stands for each of them.
 _UNREADABLE = re.compile("[\x00\ud800-\udfff]")
 _STAND_IN = "\ufffd"
 
-# UniDic parts of speech that lean on the word before them: a phrase (bunsetsu) goes on there.
+# UniDic parts of speech that lean on the word before them: a phrase (bunsetsu) continues there.
 _LEANING = frozenset({"助詞", "助動詞", "接尾辞", "補助記号"})
 _PREFIX = "接頭辞"
 

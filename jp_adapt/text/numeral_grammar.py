@@ -24,7 +24,7 @@ _GROUPED = rf"[{DIGITS}]{{1,3}}(?:[,，][{DIGITS}]{{3}})+(?![,，]?[{DIGITS}{SMA
 _KANJI = re.compile(rf"(?P<whole>{_GROUPED}|[{DIGITS}][{DIGITS}○◯]*|ゼロ)")
 _POINT = r"(?:点|コンマ|カンマ|・|[.．])"
 _KANJI_PART = re.compile(rf"{_POINT}(?P<part>[{DIGITS}]+)(?![{DIGITS}{SMALL_UNITS}]|{_POINT})")
-_LIST = re.compile("[年月日号級組番丁学]|事件")  # 「一・二年生」, 「二・二六事件」: there ・ is no point
+_LIST = re.compile("[年月日号級組番丁学]|事件")  # 「一・二年生」, 「二・二六事件」: there ・ is not a point
 _PEOPLE = re.compile("点.[人名個枚本回位]")  # 「百点三人」
 _LEADING_POINT = re.compile(r"(?<![A-Za-z\d.．…)\]）])[.．](?P<part>\d+)(?![.．]?\d)")
 START = re.compile(rf"\d|[{DIGITS}{SMALL_UNITS}{TENS}]|(?<![ァ-ヶー])ゼロ(?=コンマ|カンマ|(?![ァ-ヶー]))|{_LEADING_POINT.pattern.replace('?P<part>', '')}")

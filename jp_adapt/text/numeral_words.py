@@ -23,7 +23,7 @@ _MODERN = str.maketrans(FORMAL | FORMAL_BESIDE_OTHERS)
 
 # UniDic has some counts as one word: 一人, 三本 (a family name), 一円, 四周. Where this stands behind the numeral, the word is a count.
 _COUNTERS = frozenset("人日月才歳円本頭羽軒足杯歩口束段点節行寸尺両基室席巻丁脚品便玉瓶周") | {"人目", "人前"}
-# But not in these, unless they go on behind a digit (3千歳): 一段 goes before と in most texts (一段と, "all the more"), 百足 is a centipede, 千歳 a town.
+# But not in these, unless they continue behind a digit (3千歳): 一段 goes before と in most texts (一段と, "all the more"), 百足 is a centipede, 千歳 a town.
 _NO_COUNTS = frozenset({"一段", "百足", "千歳"})
 _MEASURE = re.compile("[A-Za-z%％]")  # 参kg
 _MARKS = frozenset({"記号", "補助記号"})  # -〇 is one of them to UniDic
@@ -75,7 +75,7 @@ def _words(text: str) -> list[tuple[int, int]]:
 
 
 def _is_count(word: str, behind_digit: bool) -> bool:
-    """Whether a word that is no numeral to UniDic counts all the same."""
+    """Whether a word that is not a numeral to UniDic counts all the same."""
     rest = word.lstrip("".join(_NUMERALS))
     if not rest:
         return word != "万一"

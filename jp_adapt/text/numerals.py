@@ -47,20 +47,20 @@ def read_numbers(text: str) -> list[Number]:
     No numbers are words that hold such characters (一応, 十分です, 千葉, H2O). What is counted in kana (ふたつ), Roman numerals and 半 are not read.
     """
     readable = without_words(text)
-    found: list[Number] = []
+    results: list[Number] = []
     at = 0
     while (match := _ANY_START.search(readable, at)) is not None:
         start = match.start()
         value, at, is_fraction = _unsigned(readable, start)
         if readable[start].isdecimal() and _in_name(readable[max(0, start - _NEAR) : start]):
             continue
-        if is_fraction and found and _is_mixed(found[-1], readable, start, value):
-            whole = found.pop()
-            found.append(Number(whole.start, at, whole.value + value if whole.value > 0 else whole.value - value))
+        if is_fraction and results and _is_mixed(results[-1], readable, start, value):
+            whole = results.pop()
+            results.append(Number(whole.start, at, whole.value + value if whole.value > 0 else whole.value - value))
             continue
-        first = _sign_start(readable, start, found[-1].end if found else None)
-        found.append(Number(first, at, value if first == start else -value))
-    return found
+        first = _sign_start(readable, start, results[-1].end if results else None)
+        results.append(Number(first, at, value if first == start else -value))
+    return results
 
 
 def first_number(text: str) -> Number | None:
@@ -158,7 +158,7 @@ def _is_mixed(whole: Number, readable: str, start: int, value: Fraction) -> bool
 
 
 def _sign_start(readable: str, start: int, previous: int | None) -> int:
-    """Where the minus of a number begins, or `start` where it has none. A hyphen behind an operand, as in 5-3 and 100円-50円, is no minus."""
+    """Where the minus of a number begins, or `start` where it has none. A hyphen behind an operand, as in 5-3 and 100円-50円, is not a minus."""
     before = readable[max(0, start - _NEAR) : start]
     sign = _TRIANGLE.search(before) or _MINUS.search(before)
     if sign is None:

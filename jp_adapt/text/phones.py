@@ -6,7 +6,7 @@ import re
 
 _HYPHEN = "[-‐‑‒–—―−ーｰ]"
 _SPACE = "[ \u00a0\u3000]"
-# Neither within a number nor behind one of its hyphens or points, nor at the end of a name: UUIDs, versions and dates go on.
+# Neither within a number nor behind one of its hyphens or points, nor at the end of a name: UUIDs, versions and dates continue.
 _START = rf"(?:(?<=[Tt]el\.)|(?<=[Ff]ax\.)|(?<=TEL\.)|(?<=FAX\.)|(?<![0-9_])(?<![0-9A-Za-z]{_HYPHEN})(?<![0-9A-Za-z]\.)(?<![0-9)]{_HYPHEN}))"
 _END = rf"(?!{_HYPHEN}?[0-9])(?![A-Za-z_]|\.[0-9])"
 _COUNTRY = rf"\+81(?:{_HYPHEN}|{_SPACE}|\.)?(?:\(0\)(?:{_HYPHEN}|{_SPACE})?)?"

@@ -50,17 +50,17 @@ def _writer(readings: Readings) -> Callable[[re.Match[str]], str]:
 def _ruby(element: str, readings: Readings) -> str | None:
     """What is read of `<ruby>...</ruby>`; None where nothing in it is a reading."""
     parts: list[str] = []
-    inside, done, found = "rb", 0, False
+    inside, done, results = "rb", 0, False
     for match in _PART.finditer(element):
         text, name = element[done : match.start()], match[2].lower()
         if inside == "rb":
             parts.append(text)
         elif inside == "rt" and readings == "parentheses" and text.strip():
             parts.append(f"（{text.strip()}）")
-        found = found or (name == "rt" and not match[1])
+        results = results or (name == "rt" and not match[1])
         inside, done = ("rb" if match[1] else name), match.end()
         inside = "rb" if inside == "ruby" else inside
-    return "".join(parts) if found else None
+    return "".join(parts) if results else None
 
 
 def _aozora(text: str) -> list[re.Pattern[str]]:

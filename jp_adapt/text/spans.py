@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 def closed(text: str, opener: re.Pattern[str], closer: re.Pattern[str]) -> list[tuple[int, int]]:
-    """From each opening tag to the next closing one of its name (group 1); what is never closed is no span."""
+    """From each opening tag to the next closing one of its name (group 1); what is never closed is not a span."""
     ends: dict[str, list[int]] = {}
     for match in closer.finditer(text):
         ends.setdefault(match[1].lower(), []).append(match.end())

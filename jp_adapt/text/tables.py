@@ -88,7 +88,7 @@ def _apply(name: str, text: str, seen: set[str]) -> tuple[str, int]:
     if name == "dakuten":
         return _compose(_MARKED, text) if seen & set("\u3099\u309a\u309b\u309c") else (text, 0)
     replacements = _REPLACEMENTS[name]
-    found = seen & replacements.keys()
+    results = seen & replacements.keys()
     number = 0
     if name == "control" and "\r" in seen:
         number = text.count("\r")
@@ -96,9 +96,9 @@ def _apply(name: str, text: str, seen: set[str]) -> tuple[str, int]:
     if name == "control" and "\x1b" in seen:
         text, sequences = _ANSI.subn("", text)
         number += sequences
-    if name == "half_width_kana" and found:
+    if name == "half_width_kana" and results:
         text, number = _HALF_VOICED.subn(lambda pair: unicodedata.normalize("NFKC", pair.group()), text)
-    for char in found:
+    for char in results:
         number += text.count(char)
         text = text.replace(char, replacements[char])
     return text, number

@@ -91,21 +91,21 @@ def pay_for(value: Any) -> Any:
         return value
     cost, left, waiting = 0, _purse.left, [value]
     while waiting and cost <= left:
-        one = waiting.pop()
+        entry = waiting.pop()
         cost += VALUE
-        if isinstance(one, (list, tuple, set, frozenset, dict)):
-            cost += VALUE * len(one)
-            for inner in itertools.chain(one, one.values()) if isinstance(one, dict) else one if cost <= left else ():
+        if isinstance(entry, (list, tuple, set, frozenset, dict)):
+            cost += VALUE * len(entry)
+            for inner in itertools.chain(entry, entry.values()) if isinstance(entry, dict) else entry if cost <= left else ():
                 if type(inner) is str:
                     cost += len(inner)
                 else:
                     waiting.append(inner)
-        elif isinstance(one, (str, bytes)):
-            cost += len(one)
-        elif isinstance(one, int):
-            if one.bit_length() > MAX_BITS:
+        elif isinstance(entry, (str, bytes)):
+            cost += len(entry)
+        elif isinstance(entry, int):
+            if entry.bit_length() > MAX_BITS:
                 raise TooMuchError("makes a number of too many digits")
-            cost += one.bit_length() // 8
+            cost += entry.bit_length() // 8
     pay(cost)
     return value
 

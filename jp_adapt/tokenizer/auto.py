@@ -69,10 +69,10 @@ def _failed(folder: Path, plain: Tokenizer, texts: list[str]) -> Iterator[str]:
         block = texts[start : start + BLOCK]
         ids = tokenizer(block, add_special_tokens=False, verbose=False)["input_ids"]
         expected = plain.encode_batch_fast(block, add_special_tokens=False)
-        yield from (text for text, one, other in zip(block, ids, expected, strict=True) if one != other.ids)
+        yield from (text for text, entry, other in zip(block, ids, expected, strict=True) if entry != other.ids)
     head = texts[:NUM_WITH_SPECIAL]
     ids = tokenizer(head, verbose=False)["input_ids"]
-    yield from (text for text, one, other in zip(head, ids, plain.encode_batch_fast(head), strict=True) if one != other.ids)
+    yield from (text for text, entry, other in zip(head, ids, plain.encode_batch_fast(head), strict=True) if entry != other.ids)
 
 
 def load_auto(folder: Path) -> Any:

@@ -145,7 +145,7 @@ class BpeTokenizer:
 
 
 def text_of(token: bytes) -> str | None:
-    """The characters of a token, or None where it is no whole characters."""
+    """The characters of a token, or None where it is not a whole characters."""
     try:
         return token.decode("utf-8")
     except UnicodeDecodeError:
@@ -180,7 +180,7 @@ def family_of(spec: dict[str, Any]) -> str:
 def check_normalizer(spec: dict[str, Any], place: str) -> None:
     """InputError where the tokenizer changes a text before it cuts it (NFKC, lower case, ...): new tokens would never come out, and no text comes back.
 
-    What SentencePiece itself does is no change: a space before the text, and U+2581 for a space.
+    What SentencePiece itself does is not a change: a space before the text, and U+2581 for a space.
     """
     for part in _parts(spec.get("normalizer"), "normalizers"):
         kind = part.get("type")
@@ -237,7 +237,7 @@ def _template_tokens(part: dict[str, Any]) -> list[str]:
 
 
 def check_spec(spec: Any, place: str) -> None:
-    """InputError where `spec` is no tokenizer.json of a family that can be extended; the family is named."""
+    """InputError where `spec` is not a tokenizer.json of a family that can be extended; the family is named."""
     if not isinstance(spec, dict) or not isinstance(spec.get("model"), dict):
         raise InputError(f"{place}: holds no tokenizer (a tokenizer.json has the key 'model'); fetch the file again")
     family = family_of(spec)
@@ -261,9 +261,9 @@ def check_spec(spec: Any, place: str) -> None:
     texts = {token["content"] for token in added}
     for text in vocab:
         if family == "byte-level BPE" and text not in texts and not byte_level.is_byte_text(text):
-            raise InputError(f"{place}: '{text}' of the vocabulary holds a character that stands for no byte; this is no byte-level tokenizer")
+            raise InputError(f"{place}: '{text}' of the vocabulary holds a character that stands for no byte; this is not a byte-level tokenizer")
     for number, merge in enumerate(merges):
         parts = merge.split(" ") if isinstance(merge, str) else merge
         known = isinstance(parts, list) and len(parts) == 2 and all(isinstance(part, str) and part in vocab for part in parts)
         if not known or parts[0] + parts[1] not in vocab:
-            raise InputError(f"{place}: merge {number} ({merge}) is no pair of tokens that make a token; fetch the file again")
+            raise InputError(f"{place}: merge {number} ({merge}) is not a pair of tokens that make a token; fetch the file again")

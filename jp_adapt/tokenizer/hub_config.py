@@ -136,7 +136,7 @@ def _set_prefix_space(config: HubConfig, spec: Mapping[str, Any]) -> None:
 
 
 def _drop_absent_roles(config: HubConfig, roles: dict[str, str | None], ids: Mapping[str, int]) -> set[str]:
-    """Leave optional roles empty whose token is no added token of tokenizer.json, and give those tokens: a loader would append them to the vocabulary."""
+    """Leave optional roles empty whose token is not an added token of tokenizer.json, and give those tokens: a loader would append them to the vocabulary."""
     absent = {}
     for role in OPTIONAL_ROLES:
         text = roles.get(role)
@@ -155,7 +155,7 @@ def _find_conflicts(
     config.conflicts += [f"{key} names {_shown(text)}, and tokenizer.json has no such added token" for key, text in dict.fromkeys(named) if text not in ids]
     for text, token_id in pairs:
         if ids.get(text) != token_id and text not in absent:
-            config.conflicts.append(f"{_shown(text)} has the id {token_id}, and in tokenizer.json {ids.get(text, 'it is no added token')}")
+            config.conflicts.append(f"{_shown(text)} has the id {token_id}, and in tokenizer.json {ids.get(text, 'it is not an added token')}")
 
 
 def token_ids(spec: Mapping[str, Any]) -> dict[str, int]:

@@ -23,7 +23,7 @@ class Measure:
     bytes: int
     tokens: int
     words: int
-    byte_tokens: int  # tokens of one byte that is no character
+    byte_tokens: int  # tokens of one byte that is not a character
     broken_tokens: int  # tokens that are no whole characters, those of one byte included
     renyi_efficiency: float  # Renyi entropy of the tokens over that of a uniform use of the whole vocabulary (reported, never optimised: 2402.14614)
     vocabulary_use: float  # share of the vocabulary that stands in the texts

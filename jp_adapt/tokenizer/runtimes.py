@@ -24,14 +24,14 @@ class Runtime:
 def runtimes_of(loaded: LoadedTokenizer) -> list[Runtime]:
     """Every runtime that can run the tokenizer from its own files."""
     tokenizer = loaded.tokenizer
-    found = [Runtime("tokenizers", tokenizer.encode_batch, tokenizer.decode)]
+    results = [Runtime("tokenizers", tokenizer.encode_batch, tokenizer.decode)]
     if loaded.sentencepiece is not None:
-        found.append(_sentencepiece(loaded.sentencepiece))
+        results.append(_sentencepiece(loaded.sentencepiece))
     pattern = None if tokenizer.is_sentencepiece else tiktoken.pattern_of(tokenizer.spec)
     if loaded.ranks is not None and pattern is not None:
         special = {token["content"]: token["id"] for token in tokenizer.spec["added_tokens"]}
-        found.append(_tiktoken(loaded.ranks, pattern, special))
-    return found
+        results.append(_tiktoken(loaded.ranks, pattern, special))
+    return results
 
 
 def _sentencepiece(model: Any) -> Runtime:

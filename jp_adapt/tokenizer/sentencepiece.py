@@ -30,12 +30,12 @@ def check_byte_pieces(pieces: Iterable[str], place: str) -> None:
 
 
 def to_text(token: bytes) -> str:
-    """The piece that stores `token`: text, or `<0xE3>` for one byte that is no character."""
+    """The piece that stores `token`: text, or `<0xE3>` for one byte that is not a character."""
     try:
         return token.decode("utf-8").replace(" ", SPACE)
     except UnicodeDecodeError:
         if len(token) != 1:
-            raise ValueError(f"{token!r} is no text: a SentencePiece model holds whole characters and single bytes") from None
+            raise ValueError(f"{token!r} is not a text: a SentencePiece model holds whole characters and single bytes") from None
         return f"<0x{token[0]:02X}>"
 
 
@@ -77,7 +77,7 @@ def read_model(data: bytes, place: str) -> Any:
         if not any(piece.type == UNKNOWN for piece in model.pieces):
             raise ValueError("no unknown piece")
         if not np.isfinite([piece.score for piece in model.pieces]).all():
-            raise ValueError("a score is no number")
+            raise ValueError("a score is not a number")
     except Exception as error:  # SentencePiece raises RuntimeError, for a piece that stands twice and the like
         raise InputError(f"{place}: not a SentencePiece model that can run ({' '.join(str(error).split())}); fetch the file again") from error
     check_byte_pieces(pieces, place)

@@ -31,7 +31,7 @@ def read_ranks(data: bytes, place: str) -> dict[bytes, int]:
             text, number = line.split()
             token, rank = base64.b64decode(text, validate=True), int(number)
             if rank < 0:
-                raise ValueError("a rank is no negative number")
+                raise ValueError("a rank is not a negative number")
         except (ValueError, binascii.Error) as error:
             raise InputError(f"{place}:{at}: no line of a tiktoken rank file (base64, space, rank); fetch the file again") from error
         if token in ranks or rank in seen:

@@ -70,10 +70,10 @@ def verify_tokenizer(
         base, extended: tokenizers as `load_tokenizer` gives them; with a native model (`tokenizer.model`) its runtime is checked too. Where `extended` is a
             folder, what AutoTokenizer makes of it is compared with its tokenizer.json, beside the config.json of the folder or of the base's.
         japanese: texts in the new language; no line of them may take more tokens than before.
-        unchanged: texts (English, code) of which no line may change its ids, unless it holds Japanese characters or the ideographic space.
+        unchanged: texts (English, code) no line of which may change its ids, unless it holds Japanese characters or the ideographic space.
 
     Raises:
-        InputError: a text holds a lone surrogate, which is no text and no runtime takes.
+        InputError: a text holds a lone surrogate, which is not a text and no runtime takes.
     """
     base, extended = (pair if isinstance(pair, LoadedTokenizer) else LoadedTokenizer(pair, []) for pair in (base, extended))
     old, new = base.tokenizer, extended.tokenizer
@@ -137,12 +137,12 @@ def _refuse_surrogates(text: str) -> None:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
-        raise InputError(f"a text holds a lone surrogate (U+{ord(text[error.start]):04X}) at character {error.start}, which is no text; mend it") from error
+        raise InputError(f"a text holds a lone surrogate (U+{ord(text[error.start]):04X}) at character {error.start}, which is not a text; mend it") from error
 
 
 def _criterion(name: str, runtime: str, failures: Iterable[str], checked: int) -> Criterion:
-    found = list(failures)
-    return Criterion(name, runtime, len(found), checked, [text if len(text) <= 80 else text[:77] + "..." for text in found[:MAX_EXAMPLES]])
+    results = list(failures)
+    return Criterion(name, runtime, len(results), checked, [text if len(text) <= 80 else text[:77] + "..." for text in results[:MAX_EXAMPLES]])
 
 
 def _changed_ids(base: BpeTokenizer, extended: BpeTokenizer) -> Iterable[str]:

@@ -1,4 +1,4 @@
-"""Checkpoints: whole folders of safetensors, or nothing. No pickle. They hold nothing of the number of processes, so any number may go on from them."""
+"""Checkpoints: whole folders of safetensors, or nothing. No pickle. They hold nothing of the number of processes, so any number may resume from them."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def gather_tensors(parameters: dict[str, nn.Parameter], optimizer: torch.optim.O
     tensors: dict[str, Tensor] = {}
     for name, parameter in parameters.items():
         for key, value in [(name, parameter), *((f"{name}|{key}", value) for key, value in optimizer.state[parameter].items())]:
-            found = whole(value).detach()
+            results = whole(value).detach()
             if keep:
-                tensors[key] = found.cpu().contiguous()
+                tensors[key] = results.cpu().contiguous()
     return tensors
 
 
@@ -37,7 +37,7 @@ def save_checkpoint(folder: Path, step: int, tensors: dict[str, Tensor], state: 
 
     Args:
         tensors: what `gather_tensors` found.
-        state: any JSON value that the loop needs to go on. Its `figure`, where it has one, decides which checkpoint is best: the lowest.
+        state: any JSON value that the loop needs to continue. Its `figure`, where it has one, decides which checkpoint is best: the lowest.
     """
     with new_folder(folder / f"step_{step:06d}") as temporary:
         save_file(tensors, temporary / TENSORS)
@@ -57,8 +57,8 @@ def list_checkpoints(folder: Path) -> list[Path]:
 def best_checkpoint(folder: Path) -> Path | None:
     """The checkpoint with the lowest figure, the earliest of equals; None when none has one."""
     figures = [(read_json(path / STATE).get("figure"), path) for path in list_checkpoints(folder)]
-    found = [(figure, path) for figure, path in figures if figure is not None]
-    return min(found)[1] if found else None
+    results = [(figure, path) for figure, path in figures if figure is not None]
+    return min(results)[1] if results else None
 
 
 def last_whole_checkpoint(folder: Path) -> Path | None:
@@ -90,7 +90,7 @@ def load_checkpoint(path: Path, parameters: dict[str, nn.Parameter], optimizer: 
     try:
         tensors = load_file(path / TENSORS)
     except (SafetensorError, OSError) as error:
-        raise JpAdaptError(f"{path}: damaged checkpoint ({error}); remove this folder to go on from the one before, or from the stage's start") from error
+        raise JpAdaptError(f"{path}: damaged checkpoint ({error}); remove this folder to resume from the one before, or from the stage's start") from error
     names = {name.partition("|")[0] for name in tensors}
     if names != set(parameters):
         odd = sorted(names ^ set(parameters))[0]

@@ -109,7 +109,7 @@ def train(
             stopping = ranks.any_rank(stop_requested()) if loop.step() else False
             loop.save_if_due(stopping)
             if stopping:
-                raise Interrupted(f"stopped after step {loop.done} of {plan.num_steps}; a checkpoint is saved, and the same command goes on from there")
+                raise Interrupted(f"stopped after step {loop.done} of {plan.num_steps}; a checkpoint is saved, and the same command resumes from there")
         loop.take_best()
         loop.gather()
 

@@ -14,13 +14,13 @@ from jp_adapt.training.sharding import whole
 
 def trainable_parameters(model: CausalModel) -> dict[str, nn.Parameter]:
     """Everything that trains, by name: new_rows.*, LoRA's names, and of the base old_rows.* and body.*."""
-    found = {f"new_rows.{name}": parameter for name, parameter in model.new_row_parameters().items()}
-    found |= {f"old_rows.{name}": parameter for name, parameter in model.base_row_parameters().items() if parameter.requires_grad}
+    results = {f"new_rows.{name}": parameter for name, parameter in model.new_row_parameters().items()}
+    results |= {f"old_rows.{name}": parameter for name, parameter in model.base_row_parameters().items() if parameter.requires_grad}
     # A tied head is the embedding, and hangs in the body: each weight once.
     rows = {id(parameter) for parameter in model.base_row_parameters().values()}
     body = {name: parameter for name, parameter in model.body.named_parameters() if parameter.requires_grad and id(parameter) not in rows}
-    found |= {f"body.{name}": parameter for name, parameter in body.items() if ".lora_" not in name}
-    return found | lora_parameters(model.body)
+    results |= {f"body.{name}": parameter for name, parameter in body.items() if ".lora_" not in name}
+    return results | lora_parameters(model.body)
 
 
 def parameter_groups(

@@ -87,9 +87,9 @@ def largest(number: int) -> int:
     if world_size() == 1:
         return number
     join()
-    found = torch.tensor(number)
-    dist.all_reduce(found, op=dist.ReduceOp.MAX, group=_control[0])
-    return int(found.item())
+    results = torch.tensor(number)
+    dist.all_reduce(results, op=dist.ReduceOp.MAX, group=_control[0])
+    return int(results.item())
 
 
 @contextmanager
@@ -101,6 +101,6 @@ def lost_rank_is_an_error() -> Iterator[None]:
         if world_size() > 1 and any(word in str(error) for word in LOST):
             reason = str(error).splitlines()[0][:160]
             raise JpAdaptError(
-                f"another of the {world_size()} processes is gone ({reason}); the last checkpoint is kept, and the same command goes on"
+                f"another of the {world_size()} processes is gone ({reason}); the last checkpoint is kept, and the same command resumes"
             ) from error
         raise

@@ -59,13 +59,13 @@ def gather_trained(model: CausalModel, *, keep: bool) -> None:
     reshard(model)
     owners = _owners(model)
     wanted = {f"base.{name}" for name in model.trained}
-    found = {}
+    results = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad or plain_name(name) in wanted:
             value = whole(parameter).detach()
             if keep:
-                found[name] = nn.Parameter(value.cpu(), parameter.requires_grad)
-    _put(owners, found)
+                results[name] = nn.Parameter(value.cpu(), parameter.requires_grad)
+    _put(owners, results)
 
 
 def reshard(model: CausalModel) -> None:
@@ -92,19 +92,19 @@ def partitioned(tensor: Tensor) -> bool:
 @contextmanager
 def gathered(parameters: Iterable[Tensor]) -> Iterator[None]:
     """Parameters of ZeRO-3 whole on every process while the block runs, and shared out anew with the values of rank 0 then; any others as they are."""
-    found: list[Any] = [parameter for parameter in parameters if partitioned(parameter)]
-    if not found:
+    results: list[Any] = [parameter for parameter in parameters if partitioned(parameter)]
+    if not results:
         yield
         return
     from deepspeed.runtime.zero import GatheredParameters
 
-    with GatheredParameters(found, modifier_rank=0):
-        for parameter in found:
+    with GatheredParameters(results, modifier_rank=0):
+        for parameter in results:
             parameter.ds_active_sub_modules.add(HELD)  # else the module that it belongs to lets go of it after its pass
         try:
             yield
         finally:
-            for parameter in found:
+            for parameter in results:
                 parameter.ds_active_sub_modules.discard(HELD)
 
 

@@ -11,7 +11,7 @@ FIRST = 5  # no verdict before so many steps
 
 
 class SpikeDetector:
-    """Says whether a loss per token is no number, or above `factor` times the median of the last steps. `factor` None: only what is no number."""
+    """Says whether a loss per token is not a number, or above `factor` times the median of the last steps. `factor` None: only what is not a number."""
 
     def __init__(self, factor: float | None, recent: list[float] | None = None) -> None:
         self.factor = factor

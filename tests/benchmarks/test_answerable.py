@@ -33,12 +33,12 @@ def _extractive() -> list[str]:
 def _unanswerable(name: str, data: Path, profile: str = "jp-adapt") -> int:
     """Items, over all wordings, for which no right answer stands in what the model is shown."""
     loaded = load_benchmark(name, data, shots=False)
-    found = 0
+    results = 0
     variants = next(protocol.variants for known, protocol in loaded.benchmark.protocols.items() if known == profile)
     for variant in (None, *variants):
         _, prompts = build_prompts(loaded, profile, shots=0, variant=variant)
-        found += sum(not any(answer in prompt.text for answer in prompt.answers) for prompt in prompts)
-    return found
+        results += sum(not any(answer in prompt.text for answer in prompt.answers) for prompt in prompts)
+    return results
 
 
 def test_the_extractive_benchmarks_are_those() -> None:
@@ -64,7 +64,7 @@ def test_a_question_whose_only_answer_is_none_is_no_item_of_niilc(tmp_path: Path
     folder.mkdir(parents=True)
     answers = {"a": ["-"], "b": ["犬"], "c": ["", "-"], "d": ["-", "猫"], "e": ["X-1"]}
     questions = "".join(
-        f'<question id="{key}"><text>{key}は？</text><answers>{"".join(f"<answer>{one}</answer>" for one in texts)}</answers></question>'
+        f'<question id="{key}"><text>{key}は？</text><answers>{"".join(f"<answer>{entry}</answer>" for entry in texts)}</answers></question>'
         for key, texts in answers.items()
     )
     for split in ("dev", "test"):

@@ -63,15 +63,15 @@ def test_a_file_of_ones_own_loads_and_blank_lines_are_skipped(tmp_path: Path) ->
 def test_files_are_known_by_their_hashes(tmp_path: Path) -> None:
     _write(tmp_path, [ITEM])
     (tmp_path / "more.jsonl").write_text(json.dumps({**ITEM, "id": "b"}), encoding="utf-8")
-    one = hashlib.sha256((tmp_path / "items.jsonl").read_bytes()).hexdigest()
+    entry = hashlib.sha256((tmp_path / "items.jsonl").read_bytes()).hexdigest()
     lines = "".join(f"{hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()}  {name}\n" for name in ("items.jsonl", "more.jsonl"))
     both = hashlib.sha256(lines.encode()).hexdigest()
     split = "test: {files: [items.jsonl], reader: jsonl}"
     for declared, changed in (
         (split, None),
-        (f"test: {{files: [items.jsonl], reader: jsonl, sha256: {one}}}", []),
+        (f"test: {{files: [items.jsonl], reader: jsonl, sha256: {entry}}}", []),
         (f"test: {{files: [items.jsonl, more.jsonl], reader: jsonl, sha256: {both}}}", []),
-        (f"test: {{files: [items.jsonl, more.jsonl], reader: jsonl, sha256: {one}}}", ["items.jsonl"]),
+        (f"test: {{files: [items.jsonl, more.jsonl], reader: jsonl, sha256: {entry}}}", ["items.jsonl"]),
     ):
         (tmp_path / "bench.yaml").write_text(DECLARATION.replace(split, declared), encoding="utf-8")
         assert load_benchmark(str(tmp_path / "bench.yaml")).changed == changed
@@ -93,7 +93,7 @@ def test_a_line_separator_inside_a_text_is_no_new_line(tmp_path: Path) -> None:
         ([{**ITEM, "answer": True}], ":1: answer is True, and there are"),
         ([{**ITEM, "choices": ["一", "一"]}], ":1: two choices are the same text"),
         ([{**ITEM, "choices": ["一"], "answer": 0}], ":1: one choice is none"),
-        ([{**ITEM, "choices": "一二"}], ":1: 'choices' is no list of texts, but '一二'"),
+        ([{**ITEM, "choices": "一二"}], ":1: 'choices' is not a list of texts, but '一二'"),
         ([{**ITEM, "question": ""}], ":1: the question is empty"),
         ([{key: value for key, value in ITEM.items() if key != "question"}], ":1: template '{{ question }}' cannot be filled in ('question' is undefined)"),
         ([ITEM, "{"], ":2: not valid JSON"),

@@ -43,14 +43,14 @@ def test_jsonl_plain_packed_and_zipped(tmp_path: Path) -> None:
 def test_places_and_hashes(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('1,"x\ny"\n2,z\n', encoding="utf-8")
     (tmp_path / "b.csv").write_text("3,w\n", encoding="utf-8")
-    found = read_split(Split.model_validate({"files": ["*.csv"], "reader": "csv", "columns": ["n", "t"]}), tmp_path)
-    assert [(record["n"], record["t"], record["_file"], record["_index"]) for record in found.records] == [
+    results = read_split(Split.model_validate({"files": ["*.csv"], "reader": "csv", "columns": ["n", "t"]}), tmp_path)
+    assert [(record["n"], record["t"], record["_file"], record["_index"]) for record in results.records] == [
         ("1", "x\ny", "a", 0),
         ("2", "z", "a", 1),
         ("3", "w", "b", 2),
     ]
-    assert found.places == [f"{tmp_path / 'a.csv'}:2", f"{tmp_path / 'a.csv'}:3", f"{tmp_path / 'b.csv'}:1"]
-    assert found.sha256 == {name: sha256_file(tmp_path / name) for name in ("a.csv", "b.csv")}
+    assert results.places == [f"{tmp_path / 'a.csv'}:2", f"{tmp_path / 'a.csv'}:3", f"{tmp_path / 'b.csv'}:1"]
+    assert results.sha256 == {name: sha256_file(tmp_path / name) for name in ("a.csv", "b.csv")}
 
 
 def test_a_quote_in_a_tsv_is_text(tmp_path: Path) -> None:
@@ -89,15 +89,15 @@ def test_parquet_xml_lines_and_constants(tmp_path: Path) -> None:
         ("x.parquet", b"no", {"reader": "parquet"}, r"x\.parquet: not a parquet file"),
         ("x.zip", b"no", {"reader": "jsonl", "files": ["x.zip!a"]}, r"x\.zip: cannot be read"),
         ("x.gz", b"no", {"reader": "jsonl"}, r"x\.gz: cannot be read"),
-        ("x.py", b"X = f()", {"reader": "python", "rows": ["X"]}, r"x\.py: 'X' is no constant"),
+        ("x.py", b"X = f()", {"reader": "python", "rows": ["X"]}, r"x\.py: 'X' is not a constant"),
         ("x.py", b"Y = 1", {"reader": "python", "rows": ["X"]}, r"x\.py: no constant 'X'"),
         ("x.json", b"[" * 5_000, {"reader": "json"}, r"x\.json: JSON nested deeper than 100 levels"),
         ("x.json", b"9" * 5_000, {"reader": "json"}, r"x\.json: a number of 5,000 digits"),
         ("x.jsonl", b'{}\n{"a": "\\ud800"}', {"reader": "jsonl"}, r"x\.jsonl:2: holds a lone surrogate"),
-        ("x.jsonl", b'{"a": NaN}', {"reader": "jsonl"}, r"x\.jsonl:1: NaN is no number of JSON"),
-        ("x.py", b"X = " + b"(" * 50_000, {"reader": "python", "rows": ["X"]}, r"x\.py: 'X' is no constant"),
-        ("x.py", b"X = " + b"-" * 50_000 + b"1", {"reader": "python", "rows": ["X"]}, r"x\.py: 'X' is no constant"),
-        ("x.py", b"X = " + b"9" * 50_000, {"reader": "python", "rows": ["X"]}, r"x\.py: 'X' is no constant"),
+        ("x.jsonl", b'{"a": NaN}', {"reader": "jsonl"}, r"x\.jsonl:1: NaN is not a number of JSON"),
+        ("x.py", b"X = " + b"(" * 50_000, {"reader": "python", "rows": ["X"]}, r"x\.py: 'X' is not a constant"),
+        ("x.py", b"X = " + b"-" * 50_000 + b"1", {"reader": "python", "rows": ["X"]}, r"x\.py: 'X' is not a constant"),
+        ("x.py", b"X = " + b"9" * 50_000, {"reader": "python", "rows": ["X"]}, r"x\.py: 'X' is not a constant"),
         ("x.py", b"X = {1: 2}", {"reader": "python", "rows": ["X", "a"]}, r"x\.py: an object has no 'a'; it has: 1"),
         ("x.py", b"#" * 1_100_000, {"reader": "python", "rows": ["X"]}, r"x\.py: has more than 1,048,576 characters"),
         ("x.xml", b"<a>" * 100_000, {"reader": "xml", "rows": ["b"]}, r"x\.xml:1: not valid XML"),

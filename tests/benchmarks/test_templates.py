@@ -130,29 +130,29 @@ def test_what_prompts_need_is_as_in_jinja(template: str) -> None:
 
 @pytest.mark.parametrize("template", REFUSED_AT_ONCE, ids=lambda text: text[:50])
 def test_what_prompts_do_not_need_is_refused_when_it_is_read(template: str) -> None:
-    with pytest.raises(ValueError, match="Jinja template") as told:
+    with pytest.raises(ValueError, match="Jinja template") as stated:
         checked_template(template)
-    assert "\n" not in str(told.value)
-    assert len(str(told.value)) < 400
+    assert "\n" not in str(stated.value)
+    assert len(str(stated.value)) < 400
 
 
 @pytest.mark.parametrize("template", TOO_MUCH, ids=lambda text: text[:60])
 def test_what_takes_too_much_ends_soon_and_small(template: str) -> None:
     checked_template(template)
     before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
-    with pytest.raises(UsageError, match="cannot be filled in") as told:
+    with pytest.raises(UsageError, match="cannot be filled in") as stated:
         render(template, FIELDS)
     assert time.process_time() - started < 10
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000, "kB"
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(stated.value)
 
 
 @pytest.mark.parametrize("template", BROKEN)
 def test_whatever_python_raises_is_one_error(template: str) -> None:
     checked_template(template)
-    with pytest.raises(UsageError, match=r"template ['\"].*['\"] cannot be filled in \(.+\); fields: flag, json, long") as told:
+    with pytest.raises(UsageError, match=r"template ['\"].*['\"] cannot be filled in \(.+\); fields: flag, json, long") as stated:
         render(template, FIELDS)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(stated.value)
 
 
 @pytest.mark.parametrize(

@@ -33,10 +33,10 @@ def test_lines_are_answered_and_written_down(model, tmp_path, monkeypatch, capsy
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--temperature", "-1", "'-1' is no number of at least 0"),
-        ("--temperature", "nan", "'nan' is no number of at least 0"),
+        ("--temperature", "-1", "'-1' is not a number of at least 0"),
+        ("--temperature", "nan", "'nan' is not a number of at least 0"),
         ("--top-p", "0", "'0' is not above 0 and at most 1"),
-        ("--max-tokens", "x", "'x' is no whole number of at least 1"),
+        ("--max-tokens", "x", "'x' is not a whole number of at least 1"),
     ],
 )
 def test_a_wrong_option_is_told(model, capsys, option, value, message):

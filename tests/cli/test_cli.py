@@ -129,9 +129,9 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert "  quickstart                   SmolLM2-135M-Instruct learns to read Japanese on two CPU cores\n" in out
     assert "  quickstart/ja-everyday-100   Japanese everyday knowledge, 100 four-choice questions\n" in out
     assert main(["list", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["recipes"]["quickstart"].startswith("SmolLM2")
-    assert found["benchmarks"].keys() == {"quickstart/ja-everyday-100"} | found["benchmarks"].keys()
+    results = json.loads(capsys.readouterr().out)
+    assert results["recipes"]["quickstart"].startswith("SmolLM2")
+    assert results["benchmarks"].keys() == {"quickstart/ja-everyday-100"} | results["benchmarks"].keys()
 
 
 def test_check_quickstart(capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,12 +164,12 @@ def test_show_into_a_reader_that_leaves(tmp_path: Path) -> None:
 
 def test_env_names_versions_and_no_person(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["env", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["python"] == sys.version.split()[0]
-    assert {"jp-adapt", "torch", "tokenizers", "cpu_count", "platform"} <= found.keys()
-    assert str(Path.home()) not in json.dumps(found)
+    results = json.loads(capsys.readouterr().out)
+    assert results["python"] == sys.version.split()[0]
+    assert {"jp-adapt", "torch", "tokenizers", "cpu_count", "platform"} <= results.keys()
+    assert str(Path.home()) not in json.dumps(results)
     assert main(["env"]) == 0
-    assert f"python         {found['python']}" in capsys.readouterr().out
+    assert f"python         {results['python']}" in capsys.readouterr().out
 
 
 def test_copy_gives_a_recipe_that_loads_from_its_new_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,9 +199,10 @@ def test_status_of_a_run_in_the_middle(tmp_path: Path, capsys: pytest.CaptureFix
     folder = _run_folder(tmp_path / "run")
     assert main(["status", str(folder)]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "tok          tokenizer  done     3 s",
-        "rows         rows       begun    step 2",
-        "model        export     waiting",
+        "stage  kind       state    time",
+        "tok    tokenizer  done     3 s",
+        "rows   rows       begun    step 2",
+        "model  export     waiting",
     ]
     assert main(["status", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[1] == {"id": "rows", "kind": "rows", "state": "begun", "step": 2, "elapsed_s": None}
@@ -213,7 +214,7 @@ FOREIGN = [
     ("run.json", "\x00\x00", "run.json:1: not valid JSON"),
     ("resolved.yaml", "- 1", "resolved.yaml: not the recipe of a run"),
     ("resolved.yaml", "stages: [1]", "resolved.yaml: not the recipe of a run"),
-    ("resolved.yaml", "stages: [{id: ../../../etc, kind: rows}]", "resolved.yaml: not the recipe of a run .the id of a stage is no name"),
+    ("resolved.yaml", "stages: [{id: ../../../etc, kind: rows}]", "resolved.yaml: not the recipe of a run .the id of a stage is not a name"),
     ("resolved.yaml", "a: [", "resolved.yaml:1: not valid YAML"),
     ("stages/tok/stage.json", '{"id": "tok", "fingerprint": "0", "identity": [], "elapsed_s": "3"}', r"identity: an object is needed, not \[\]"),
     ("stages/tok/stage.json", '{"format": 2}', r"not the record of a stage in format 1 \(its format is 2\); redo the stage"),
@@ -289,10 +290,10 @@ def test_public_names_resolve_and_explain_themselves_without_torch(tmp_path: Pat
     )
     done = _run(cwd=tmp_path, program=("-c", code))
     assert done.returncode == 0, done.stderr
-    found, torch = done.stdout.splitlines()
+    results, torch = done.stdout.splitlines()
     assert torch == "False"
-    assert [name for name, _ in json.loads(found)] == names
-    assert [name for name, documentation in json.loads(found) if not (documentation or "").strip()] == []
+    assert [name for name, _ in json.loads(results)] == names
+    assert [name for name, documentation in json.loads(results) if not (documentation or "").strip()] == []
 
 
 def test_names_that_need_torch_are_where_the_package_says() -> None:

@@ -87,7 +87,7 @@ WRONG: dict[str, tuple[str, str, int, str]] = {
     "unknown declaration": ('path: "texts/*.jsonl"', "use: wikipedia-jp", 2, "mine.yaml:5: no shipped source 'wikipedia-jp' (did you mean 'wikipedia-ja'?)"),
     "a weight too few": ("ja: 0.75, ", "", 2, "the mixture has no weight for 'ja'"),
     "a weight of nothing": ("ja: 0.75", "ja: 0", 2, "a weight or number of epochs is above 0"),
-    "an unknown source": ("max_epochs: {en", "max_epochs: {fr", 2, "the mixture names 'fr', which is no source; sources: ja, en"),
+    "an unknown source": ("max_epochs: {en", "max_epochs: {fr", 2, "the mixture names 'fr', which is not a source; sources: ja, en"),
     "nothing to make": ("tokenizer: ", "title: ", 2, "say what to make: 'tokenizer: FOLDER' for token shards, 'texts: true' for clean texts, or both"),
     "no file": ("*.jsonl", "*.parquet", 3, "no file matches this pattern"),
     "a broken line": ("on_error: skip", "on_error: refuse", 3, "a.jsonl:4: no text in field 'text'"),
@@ -168,7 +168,7 @@ def test_a_copied_example_runs_from_its_new_place(tmp_path: Path, capsys: pytest
 def test_which_repeated_documents_are_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str], deduplicate: str, left: int) -> None:
     text = "".join(documents("ja_train.jsonl")[:3])
     near = text.replace("。", "、", 2)
-    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": one}) + "\n" for one in (text, near, text)), encoding="utf-8")
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps({"text": entry}) + "\n" for entry in (text, near, text)), encoding="utf-8")
     recipe = tmp_path / "one.yaml"
     source = "{path: a.jsonl, language: ja, licence: none}"
     recipe.write_text(f"format: 1\nname: one\ntexts: true\ndeduplicate: {deduplicate}\nsources: {{a: {source}}}\n", encoding="utf-8")
@@ -270,7 +270,7 @@ def test_a_pasted_benchmark_item_is_dropped_and_stands_in_the_table_that_an_eval
     code, out, _ = run(capsys, "corpus", "prepare", recipe, "--out", tmp_path / "out", "--json")
     assert code == 0
     assert json.loads(out)["steps"]["decontaminate"]["ja"]["dropped"] == {"holds a benchmark item": [1, len(json.loads(planted)["text"])]}
-    found = read_overlap(tmp_path / "out" / "overlap.jsonl")
-    assert list(found) == ["quickstart/ja-everyday-100"]
-    assert list(found["quickstart/ja-everyday-100"]) == [item.id]
-    assert found["quickstart/ja-everyday-100"][item.id] > 0.3
+    results = read_overlap(tmp_path / "out" / "overlap.jsonl")
+    assert list(results) == ["quickstart/ja-everyday-100"]
+    assert list(results["quickstart/ja-everyday-100"]) == [item.id]
+    assert results["quickstart/ja-everyday-100"][item.id] > 0.3

@@ -26,8 +26,8 @@ def test_one_file_and_what_was_proven_of_it(pico, tmp_path, capsys):
 
 def test_several_files_as_json(pico, tmp_path, capsys):
     assert main(["export", "gguf", str(pico), "--out", str(tmp_path / "pico.gguf"), "--outtype", "q8_0,bf16", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [(entry["path"], entry["type"], entry["bytes"]) for entry in found] == [
+    results = json.loads(capsys.readouterr().out)
+    assert [(entry["path"], entry["type"], entry["bytes"]) for entry in results] == [
         (str(tmp_path / f"pico-{kind}.gguf"), kind, (tmp_path / f"pico-{kind}.gguf").stat().st_size) for kind in ("Q8_0", "BF16")
     ]
 

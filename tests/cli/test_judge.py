@@ -30,9 +30,9 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: Any, code: int = 0) -> tuple[str, str]:
     capsys.readouterr()
-    found = main(["judge", *map(str, arguments)])
+    results = main(["judge", *map(str, arguments)])
     said = capsys.readouterr()
-    assert found == code, said.err
+    assert results == code, said.err
     return said.out, said.err
 
 
@@ -380,7 +380,7 @@ def test_rakuda_ranks_models(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         text, _ = run(capsys, *arguments)
         assert len(server.bodies) == 6 * 12
     assert report["ranking"]["games"] == 72
-    assert sorted(one["model"] for one in report["ranking"]["strengths"]) == ["a", "b", "c"]
+    assert sorted(entry["model"] for entry in report["ranking"]["strengths"]) == ["a", "b", "c"]
     assert report["calibration"]["models"] == ["a", "b"]
     assert "order decides" in text
 

@@ -137,4 +137,4 @@ def test_interrupted_says_what_is_kept(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("jp_adapt.commands.corpus.prepare", interrupt)
     monkeypatch.setattr("jp_adapt.recipe.load_corpus.load_corpus", lambda *arguments: None)
     assert main(["corpus", "prepare", "r", "--out", str(tmp_path / "out")]) == 130
-    assert capsys.readouterr().err == "interrupted; the same command goes on from what is finished\n"
+    assert capsys.readouterr().err == "interrupted; the same command resumes from what is finished\n"

@@ -35,7 +35,7 @@ def extended(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
     import io
 
     root = tmp_path_factory.mktemp("extended")
-    found = {}
+    results = {}
     for name, base in bases.items():
         printed = io.StringIO()
         command = [
@@ -56,8 +56,8 @@ def extended(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
         ]
         with contextlib.redirect_stdout(printed):
             assert main(command) == 0
-        found[name] = (root / name, printed.getvalue())
-    return found
+        results[name] = (root / name, printed.getvalue())
+    return results
 
 
 every_family = pytest.mark.parametrize("name", FAMILIES)
@@ -84,7 +84,7 @@ def test_what_was_written_is_the_tokenizer_in_every_runtime(extended: Extended, 
     texts = documents("ja_heldout.jsonl")
     ids = [runtime.encode(texts) for runtime in runtimes_of(loaded)]
     assert len(ids) == (1 if name == "small" else 2)
-    assert all(found == ids[0] for found in ids)
+    assert all(results == ids[0] for results in ids)
     english = documents("en_heldout.jsonl")
     assert loaded.tokenizer.encode_batch(english) == base.tokenizer.encode_batch(english)
     record = json.loads((extended[name][0] / "extension.json").read_text(encoding="utf-8"))

@@ -32,16 +32,16 @@ def refuse(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Refuse:
     def run(*arguments: object, code: int = 3, codes: tuple[int, ...] = ()) -> str:
         before = sorted(tmp_path.rglob("*"))
         try:
-            found = main(["tokenizer", *map(str, arguments)])
+            results = main(["tokenizer", *map(str, arguments)])
         except SystemExit as stop:
-            found = stop.code if isinstance(stop.code, int) else 1
+            results = stop.code if isinstance(stop.code, int) else 1
         printed, error = capsys.readouterr()
-        assert found in (codes or (code,)), error
-        if found == 0:  # damage that leaves a good file
+        assert results in (codes or (code,)), error
+        if results == 0:  # damage that leaves a good file
             assert error == ""
             shutil.rmtree(tmp_path / "out")
         else:
-            if found != 4 or arguments[0] == "extend":  # verify prints what is wrong
+            if results != 4 or arguments[0] == "extend":  # verify prints what is wrong
                 assert printed == ""
             lines = error.splitlines()
             assert "Traceback" not in error
@@ -271,7 +271,7 @@ MODELS: dict[str, Callable[[Any], Any]] = {
     "two unknown pieces": lambda m: setattr(m.pieces[-1], "type", 2),
     "no byte pieces": _no_byte_pieces,
     "a byte piece that is missing": lambda m: m.pieces.pop(70),
-    "a score that is no number": lambda m: setattr(m.pieces[-1], "score", float("nan")),
+    "a score that is not a number": lambda m: setattr(m.pieces[-1], "score", float("nan")),
     "a score without end": lambda m: setattr(m.pieces[-1], "score", float("-inf")),
     "a rule of normalisation": lambda m: setattr(m.normalizer_spec, "precompiled_charsmap", b"\x00\x01"),
 }
@@ -287,7 +287,7 @@ RANKS: dict[str, Callable[[list[bytes]], list[bytes]]] = {
     "a line of one word": lambda lines: [*lines, b"YWI="],
     "a line of three words": lambda lines: [*lines, b"YWI= 9 9"],
     "no base64": lambda lines: [*lines, b"?! 998"],
-    "a rank that is no number": lambda lines: [*lines, b"cXFxcQ== x"],
+    "a rank that is not a number": lambda lines: [*lines, b"cXFxcQ== x"],
     "a negative rank": lambda lines: [*lines, b"cXFxcQ== -4"],
     "a rank that stands twice": lambda lines: [*lines, b"cXFxcQ== 5"],
     "a token that stands twice": lambda lines: [*lines, lines[300].split()[0] + b" 9999"],

@@ -33,7 +33,7 @@ def _content(folder: Path) -> dict[str, bytes]:
 
 
 def _finish_as_straight(recipe: Path, tmp_path: Path) -> None:
-    """`prepare` goes on where tasks ended, to the bytes of a run without them."""
+    """`prepare` continues where tasks ended, to the bytes of a run without them."""
     for name in ("out", "straight"):
         assert main(["corpus", "prepare", str(recipe), "--out", str(tmp_path / name)]) == 0
     assert _content(tmp_path / "out") == _content(tmp_path / "straight")

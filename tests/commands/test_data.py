@@ -1,4 +1,4 @@
-"""`data fetch` against a real HTTP server on loopback that stalls, truncates, lies and disappears: nothing wrong is kept, and the same command goes on."""
+"""`data fetch` against a real HTTP server on loopback that stalls, truncates, lies and disappears: nothing wrong is kept, and the same command resumes."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_server_that_disappears_leaves_the_same_command_to_go_on(toy: str, ser
         return True
 
     server.misbehave = gone
-    with pytest.raises(InputError, match=r"items\.jsonl: .*, 4 times; whole files are kept, and the same command goes on"):
+    with pytest.raises(InputError, match=r"items\.jsonl: .*, 4 times; whole files are kept, and the same command resumes"):
         fetch_data([toy], tmp_path / "data", mirror=server.address)
     assert [*files_in(tmp_path / "data")] == ["toy/items.jsonl.part"]
     server.misbehave = lambda handler, count: False

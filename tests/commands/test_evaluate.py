@@ -1,4 +1,4 @@
-"""The command `eval` on a small model: figures, files, going on after a kill, a benchmark of one's own, and inputs that are broken."""
+"""The command `eval` on a small model: figures, files, continuing after a kill, a benchmark of one's own, and inputs that are broken."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import html
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,7 +117,9 @@ def test_many_kinds_at_once(pico: Path, data: Path, tmp_path: Path) -> None:
     assert by_id["ja/jmmlu"].licence.startswith("CC-BY-SA-4.0 (japanese_history and world_history may be used")
     assert by_id["ja/jmmlu"].revision == "762cbf192c9e4588b574d718f95afd64c96fcbf4"
     turns = [output for output in read_outputs(tmp_path / "out") if output.benchmark == "ja/japanese-mt-bench"]
-    assert [output.item for output in turns] == ["0/1", "0/2", "1/1", "1/2"]
+    ids = [output.item.rpartition("/") for output in turns]
+    assert ids[0][0] == ids[1][0] != ids[2][0] == ids[3][0]
+    assert [turn for _, _, turn in ids] == ["1", "2", "1", "2"]
     assert turns[0].generation is not None
     assert turns[0].generation in turns[1].prompt, "the second turn sees the first answer"
 
@@ -138,10 +141,12 @@ def test_another_evaluation_in_the_same_folder_is_refused(pico: Path, tmp_path: 
     options = EvalOptions(benchmarks=(mine(tmp_path),), dtype="float32")
     evaluate(pico, tmp_path / "out", options, limit=3)
     before = (tmp_path / "out" / "scores.json").read_bytes()
-    with pytest.raises(RunFolderError, match=r"holds another evaluation; these settings differ:\n  limit: .* now\nGive another --out"):
+    with pytest.raises(
+        RunFolderError, match=r"holds another evaluation; these settings differ:\n  limit: 3 there, None now\n  seed: 0 there, None now\nGive another --out"
+    ):
         evaluate(pico, tmp_path / "out", options)
     mine(tmp_path, [{"id": "x", "question": "?", "choices": ["a", "b"], "answer": 0}])
-    with pytest.raises(RunFolderError, match=r"differing: benchmarks"):
+    with pytest.raises(RunFolderError, match=r"these settings differ:\n  benchmarks\."):
         evaluate(pico, tmp_path / "out", options, limit=3)
     assert (tmp_path / "out" / "scores.json").read_bytes() == before
     (tmp_path / "other").mkdir()
@@ -166,6 +171,37 @@ def test_a_limit_draws_a_sample_with_a_seed_and_says_so(pico: Path, tmp_path: Pa
     assert [output.item for output in read_outputs(tmp_path / "b")] != first
     whole = evaluate(pico, tmp_path / "c", benchmarks=(name,), limit=12, dtype="float32").benchmarks[0]
     assert whole.sample is None
+
+
+def test_a_model_is_named_by_its_run_and_stage(pico: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every stage calls its result `final`: two models of two runs must be told apart, and have a folder of results each."""
+    name = mine(tmp_path)
+    folder = tmp_path / "b" / "stages" / "model" / "final"
+    shutil.copytree(pico, folder)
+    monkeypatch.chdir(tmp_path)
+    common = ["--benchmarks", name, "--dtype", "float32"]
+    assert main(["eval", "b/stages/model/final", *common]) == 0
+    assert main(["eval", "b/stages/model/final", "--name", "mine v2", *common]) == 0
+    assert [path.name for path in sorted((tmp_path / "runs").iterdir())] == ["eval-b-model", "eval-mine-v2"]
+    assert [read_scores(tmp_path / "runs" / out).model_name for out in ("eval-b-model", "eval-mine-v2")] == ["b/model", "mine v2"]
+    for file in ("scores.json", "index.html"):
+        text = (tmp_path / "runs" / "eval-b-model" / file).read_text(encoding="utf-8")
+        assert str(folder.parent) not in text, "no path of the user's disk"
+
+
+def test_a_record_of_another_shape_is_refused_and_an_earlier_one_is_read(pico: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options, state = EvalOptions(benchmarks=(mine(tmp_path),), dtype="float32"), tmp_path / "out" / "eval.json"
+    first = evaluate(pico, tmp_path / "out", options)
+    record = json.loads(state.read_text(encoding="utf-8"))
+    assert record["format"] == 1
+    earlier = {key: value for key, value in record["identity"].items() if key != "seed"}
+    state.write_text(json.dumps(earlier), encoding="utf-8")
+    monkeypatch.setattr(model_source.FolderSource, "loaded", property(lambda self: pytest.fail("a model was loaded")))
+    assert evaluate(pico, tmp_path / "out", options).benchmarks == first.benchmarks
+    for text, said in (("[]", r"an object is needed, not \[\]"), ('{"format": 2}', r"in format 1 \(its format is 2\); give another --out")):
+        state.write_text(text, encoding="utf-8")
+        with pytest.raises(InputError, match=r"eval\.json: not the record of an evaluation .*" + said):
+            evaluate(pico, tmp_path / "out", options)
 
 
 def test_a_killed_evaluation_goes_on(pico: Path, data: Path, tmp_path: Path) -> None:
@@ -250,9 +286,9 @@ def report(tmp_path: Path, pico: Path, monkeypatch: pytest.MonkeyPatch, backend:
 def test_a_constant_predictor_is_named(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     backend = Scripted(pick=lambda prompt, choices: [choice.strip() for choice in choices].index("中立"))
     _, table, page = report(tmp_path, pico, monkeypatch, backend, "ja/jnli", data=data)
-    told = "degenerate: answers '中立' on 12 of 12 items; that alone scores 0.3333"
-    assert f"! ja/jnli: {told}" in table
-    assert html.escape(told) in page
+    given = "degenerate: answers '中立' on 12 of 12 items; that alone scores 0.3333"
+    assert f"! ja/jnli: {given}" in table
+    assert given in html.unescape(page)
 
 
 def test_swapped_labels_are_named(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,9 +297,9 @@ def test_swapped_labels_are_named(pico: Path, data: Path, tmp_path: Path, monkey
     shown = {sentence: {0: 1, 1: 0, 2: 2}[int(answer or 0)] for sentence, answer in gold.items()}
     backend = Scripted(pick=lambda prompt, choices: shown[prompt.rpartition("前提：")[2].split("\n")[0]])
     _, table, page = report(tmp_path, pico, monkeypatch, backend, "ja/jnli", data=data)
-    told = "swapped labels? accuracy is 0.333, and 1.000 with '含意' and '矛盾' exchanged"
-    assert f"! ja/jnli: {told}" in table
-    assert html.escape(told) in page
+    given = "swapped labels? accuracy is 0.333, and 1.000 with '含意' and '矛盾' exchanged"
+    assert f"! ja/jnli: {given}" in table
+    assert given in html.unescape(page)
 
 
 def test_an_answer_in_full_width_digits_is_right(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,7 +345,7 @@ def test_texts_are_measured_in_bits(pico: Path, tmp_path: Path) -> None:
     scores = evaluate(pico, tmp_path / "out", benchmarks=(mine(tmp_path),), texts=(str(text),), dtype="float32")
     (entry,) = scores.texts
     assert (entry.chars, entry.bytes) == (8, 24)
-    assert entry["bits_per_char"] == pytest.approx(3 * entry["bits_per_byte"])
+    assert entry.bits_per_char == pytest.approx(3 * entry.bits_per_byte)
 
 
 @pytest.mark.parametrize(

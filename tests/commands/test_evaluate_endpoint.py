@@ -42,13 +42,13 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def same(got: list[Output], expected: list[Output]) -> None:
-    assert [(one.benchmark, one.item, one.prediction, one.generation) for one in got] == [
-        (one.benchmark, one.item, one.prediction, one.generation) for one in expected
+    assert [(entry.benchmark, entry.item, entry.prediction, entry.generation) for entry in got] == [
+        (entry.benchmark, entry.item, entry.prediction, entry.generation) for entry in expected
     ]
-    for one, other in zip(got, expected, strict=True):
-        assert (one.moved_boundary, one.truncated_tokens) == (other.moved_boundary, other.truncated_tokens)
-        assert (one.log_likelihoods is None) == (other.log_likelihoods is None)
-        assert one.log_likelihoods is None or one.log_likelihoods == pytest.approx(other.log_likelihoods, abs=1e-4)
+    for entry, other in zip(got, expected, strict=True):
+        assert (entry.moved_boundary, entry.truncated_tokens) == (other.moved_boundary, other.truncated_tokens)
+        assert (entry.log_likelihoods is None) == (other.log_likelihoods is None)
+        assert entry.log_likelihoods is None or entry.log_likelihoods == pytest.approx(other.log_likelihoods, abs=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["vllm", "openai"])
@@ -72,8 +72,8 @@ def test_conversations_go_to_the_chat_endpoint(pico: Path, data: Path, tmp_path:
     with completion_server(pico, ["500"]) as server:
         evaluate("pico", tmp_path / "out", served=Served(server.url, tokenizer=pico), **options)
     expected, got = list(read_outputs(tmp_path / "local")), list(read_outputs(tmp_path / "out"))
-    assert [one.item for one in got] == [one.item for one in expected]
-    assert [one.item[-2:] for one in got] == ["/1", "/2"]
+    assert [entry.item for entry in got] == [entry.item for entry in expected]
+    assert [entry.item[-2:] for entry in got] == ["/1", "/2"]
     assert got[0].generation
     assert str(expected[0].generation).startswith(got[0].generation), "the same text; the endpoint's may not take more than half the context"
     assert got[1].prompt.startswith("[user] ")
@@ -112,7 +112,7 @@ def test_without_a_tokenizer_the_servers_tokens_say_where_to_begin(pico: Path, t
         evaluate("pico", tmp_path / "out", benchmarks=(name,), served=Served(server.url))
     expected = list(read_outputs(tmp_path / "local"))
     same(list(read_outputs(tmp_path / "out")), expected)
-    assert any(one.moved_boundary for one in expected), "the space at the prompt's end merges with the choice"
+    assert any(entry.moved_boundary for entry in expected), "the space at the prompt's end merges with the choice"
 
 
 def test_without_a_tokenizer_tokens_of_bytes_need_their_ids(pico: Path, tmp_path: Path) -> None:
@@ -207,9 +207,9 @@ def test_a_server_that_tells_nothing_of_its_tokens_is_a_warning(pico: Path, data
     options = {"benchmarks": ("ja/niilc",), "data": data, "limit": 1, "shots": 0}
     with completion_server(pico, kind="mute") as server:
         scores = evaluate("m", tmp_path / "out", served=Served(server.url, tokenizer=pico), **options)
-        assert [one for one in scores.benchmarks[0].warnings if "could not be checked" in one]
+        assert [entry for entry in scores.benchmarks[0].warnings if "could not be checked" in entry]
         scores = evaluate("m", tmp_path / "texts", served=Served(server.url), **options)
-        assert [one for one in scores.benchmarks[0].warnings if "the endpoint decided which token begins them" in one]
+        assert [entry for entry in scores.benchmarks[0].warnings if "the endpoint decided which token begins them" in entry]
 
 
 def test_an_evaluation_that_came_to_nothing_holds_no_folder(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,7 +245,7 @@ def test_the_command_line(pico: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         assert not path.is_file() or b"s3cret" not in path.read_bytes()
     for wrong, message in (
         (["--tokenizer", str(pico), "--timeout", "3"], "--tokenizer, --timeout: only together with --endpoint"),
-        (["--endpoint", "localhost"], "'localhost' is no address of an endpoint"),
+        (["--endpoint", "localhost"], "'localhost' is not an address of an endpoint"),
         (["--endpoint", "http://localhost/v1", "--dtype", "float32"], "--dtype float32: an endpoint computes as it was started"),
         (["--endpoint", "http://localhost/v1", "--texts", "a.txt"], "--texts needs the model on this machine, in --backend local"),
     ):

@@ -1,4 +1,4 @@
-"""Two processes give the scores of one, to the last bit, and either goes on with what the other has finished."""
+"""Two processes give the scores of one, to the last bit, and either continues with what the other has finished."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_two_processes_score_what_one_scores(arguments: list[str], tmp_path: Pat
         assert read_scores(tmp_path / "two").benchmarks == read_scores(tmp_path / "one").benchmarks
 
         (part,) = (tmp_path / "two" / "parts").glob("ja_niilc*")
-        shutil.rmtree(part)  # as if two processes had been killed there: one goes on
+        shutil.rmtree(part)  # as if two processes had been killed there: one continues
         assert main([*arguments, "--out", str(tmp_path / "two")]) == 0
         assert (tmp_path / "two" / "outputs.jsonl").read_bytes() == (tmp_path / "one" / "outputs.jsonl").read_bytes()
     finally:

@@ -28,7 +28,7 @@ def test_the_same_work_goes_on() -> None:
 def test_other_work_is_named(recorded: dict[str, object], identity: dict[str, object], lines: list[str]) -> None:
     with pytest.raises(RunFolderError) as error:
         refuse_other_work(Path("out"), recorded, identity, "evaluation", "give another --out")
-    told = str(error.value).split("\n")
-    assert told[0] == "out: holds another evaluation; these settings differ:"
-    assert told[-1] == "Give another --out"
-    assert set(lines) <= set(told)
+    given = str(error.value).split("\n")
+    assert given[0] == "out: holds another evaluation; these settings differ:"
+    assert given[-1] == "Give another --out"
+    assert set(lines) <= set(given)

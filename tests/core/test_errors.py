@@ -11,8 +11,8 @@ CODES = {"JpAdaptError": 1, "UsageError": 2, "InputError": 3, "GateError": 4, "R
 
 
 def test_every_error_is_listed_here() -> None:
-    found = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
-    assert found == CODES.keys()
+    results = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    assert results == CODES.keys()
 
 
 @pytest.mark.parametrize(("name", "code"), CODES.items())

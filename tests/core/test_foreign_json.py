@@ -44,17 +44,17 @@ def test_every_value_comes_back(value: object, ascii_only: bool) -> None:
         ("[" + "9" * (MAX_DIGITS + 1) + "]", f"x: a number of {MAX_DIGITS + 1} digits; at most {MAX_DIGITS} are read"),
         ("9" * 5_000, "x: a number of 5,000 digits"),
         ("-1e400", "x: the number -1e400 is too large"),
-        ("[NaN]", "x: NaN is no number of JSON"),
-        ("-Infinity", "x: -Infinity is no number of JSON"),
-        ('"\\ud83d"', "x: holds a lone surrogate (\\ud83d), which is no text"),
+        ("[NaN]", "x: NaN is not a number of JSON"),
+        ("-Infinity", "x: -Infinity is not a number of JSON"),
+        ('"\\ud83d"', "x: holds a lone surrogate (\\ud83d), which is not a text"),
         ('{"\\uDC00\\ud83d": 1}', "x: holds a lone surrogate (\\uDC00)"),
         (" " * 101, "x: has more than 100 bytes"),
     ],
 )
 def test_what_breaks_json_loads_or_breaks_later_is_one_error(text: str | bytes, message: str) -> None:
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as stated:
         parse_json(text, "x", max_bytes=100 if message.endswith("100 bytes") else 2**24)
-    assert str(told.value).startswith(message)
+    assert str(stated.value).startswith(message)
 
 
 def test_what_is_within_the_bounds_is_read() -> None:

@@ -153,5 +153,5 @@ def test_a_small_file_that_unpacks_to_gigabytes_is_refused_without_the_memory(tm
     result = json.loads(ended.stdout)
     assert result["texts"] == ["一"]
     assert "has more than 67,108,864 bytes" in result["errors"][0] or "times its size" in result["errors"][0]
-    assert mode == "refuse" or "times its size" in result["errors"][-1], "what would go on for hours is not read on"
+    assert mode == "refuse" or "times its size" in result["errors"][-1], "what would continue for hours is not read on"
     assert result["grown"] < 400_000, "KiB"

@@ -47,9 +47,9 @@ def test_repeated_keys_are_all_named_with_both_lines() -> None:
     ],
 )
 def test_numbers_are_numbers(text: str, value: object) -> None:
-    found = parse_yaml(f"a: {text}", "f").value["a"]
-    assert found == value
-    assert type(found) is type(value)
+    results = parse_yaml(f"a: {text}", "f").value["a"]
+    assert results == value
+    assert type(results) is type(value)
     assert parse_scalar(text, "-s") == value
 
 
@@ -75,7 +75,7 @@ def bombs() -> list[str]:
         ("1: 2\n", "f:1: the key '1' is read as a number; put quotes"),
         (
             "a: !!python/object/apply:os.system [ls]\n",
-            "f:1: not valid YAML ('tag:yaml.org,2002:python/object/apply:os.system' is no kind of value that is read here)",
+            "f:1: not valid YAML ('tag:yaml.org,2002:python/object/apply:os.system' is not a kind of value that is read here)",
         ),
         ("a: !!binary AAAA\n", "f:1: not valid YAML ('tag:yaml.org,2002:binary'"),
         ("a: !!set {x, y}\n", "f:1: not valid YAML ('tag:yaml.org,2002:set'"),

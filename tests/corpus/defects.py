@@ -107,20 +107,20 @@ def inject(texts: Sequence[str], english: Sequence[str], items: dict[str, list[s
         "markup": lambda text: (as_page(text, rng), text),
         "spam": lambda text: (spam(rng), text),
     }
-    found = [Defect(text, "", text) for text in texts]
+    results = [Defect(text, "", text) for text in texts]
     for kind, make in makers.items():
         for _ in range(max(1, round(share * len(texts) / len(KINDS)))):
             made, origin = make(rng.choice(japanese))
-            found.append(Defect(made, kind, origin))
+            results.append(Defect(made, kind, origin))
     for item in pasted:
         text, question = rng.choice(japanese), whole(items[item])
         place = rng.randrange(len(text) + 1)
-        found.append(Defect(f"{text[:place]}\n{question}\n{text[place:]}", "benchmark", item, question))
-    return found
+        results.append(Defect(f"{text[:place]}\n{question}\n{text[place:]}", "benchmark", item, question))
+    return results
 
 
 def whole(texts: Sequence[str]) -> str:
-    """The question of an item; one of three letters or fewer (「国は？」) is no item alone, and comes with its choices."""
+    """The question of an item; one of three letters or fewer (「国は？」) is not an item alone, and comes with its choices."""
     return next((text for text in texts if sum(map(str.isalnum, text)) >= 4), texts[0])
 
 
@@ -203,15 +203,15 @@ def score(documents: Sequence[Defect], verdicts: Sequence[Verdict]) -> dict[str,
     scores = {kind: Score() for kind in KINDS}
     for defect, verdict in zip(documents, verdicts, strict=True):
         if defect.kind:
-            found = defect.kind in verdict.called
+            results = defect.kind in verdict.called
             if defect.kind == "benchmark":
-                found = defect.origin in verdict.items or (verdict.text is not None and defect.pasted not in verdict.text)  # within a comment of HTML: gone
+                results = defect.origin in verdict.items or (verdict.text is not None and defect.pasted not in verdict.text)  # within a comment of HTML: gone
             if defect.kind in ("exact", "near"):
-                found = bool(verdict.called & {"exact", "near"}) or verdict.text is None
+                results = bool(verdict.called & {"exact", "near"}) or verdict.text is None
             if defect.kind in ("english", "chinese", "spam"):
-                found = verdict.text is None
-            scores[defect.kind].right += found
-            scores[defect.kind].missed += not found
+                results = verdict.text is None
+            scores[defect.kind].right += results
+            scores[defect.kind].missed += not results
             continue
         for kind in verdict.called & set(KINDS):
             right = kind in ("exact", "near") and is_near(defect.text, documents[verdict.of].text)

@@ -13,19 +13,19 @@ COLUMNS = 1024  # letters counted apart; the others share columns, which makes t
 
 
 def letters_of(text: str) -> str:
-    found = "".join(char.lower() for char in text if char.isalnum())
-    return (found if len(found) >= 3 else text).ljust(3, "\0")
+    results = "".join(char.lower() for char in text if char.isalnum())
+    return (results if len(results) >= 3 else text).ljust(3, "\0")
 
 
 def jaccard(left: str, right: str, size: int) -> float:
     """Jaccard index of the multisets of n-grams."""
-    mine, other = (Counter(text[at : at + size] for at in range(len(text) - size + 1)) for text in (left, right))
-    return (mine & other).total() / (mine | other).total()
+    own, other = (Counter(text[at : at + size] for at in range(len(text) - size + 1)) for text in (left, right))
+    return (own & other).total() / (own | other).total()
 
 
 def is_near(left: str, right: str) -> bool:
-    mine, other = letters_of(left), letters_of(right)
-    return jaccard(mine, other, 1) >= MIN_LETTERS and jaccard(mine, other, 3) >= MIN_TRIGRAMS
+    own, other = letters_of(left), letters_of(right)
+    return jaccard(own, other, 1) >= MIN_LETTERS and jaccard(own, other, 3) >= MIN_TRIGRAMS
 
 
 def near_pairs(texts: Sequence[str]) -> list[tuple[int, int]]:
@@ -36,12 +36,12 @@ def near_pairs(texts: Sequence[str]) -> list[tuple[int, int]]:
     counts = np.zeros((len(order), COLUMNS), np.uint32)
     for row, index in enumerate(order):
         np.add.at(counts[row], np.array([ord(char) for char in letters[index]]) % COLUMNS, 1)
-    found = []
+    results = []
     for row, index in enumerate(order):
         end = int(np.searchsorted(sizes, sizes[row] / MIN_LETTERS, side="right"))
         shared = np.minimum(counts[row], counts[row + 1 : end]).sum(axis=1)
         likely = shared >= (MIN_LETTERS - 1e-9) * (sizes[row] + sizes[row + 1 : end] - shared)
         for other in (order[row + 1 + at] for at in np.flatnonzero(likely).tolist()):
             if is_near(texts[index], texts[other]):
-                found.append((max(index, other), min(index, other)))
-    return sorted(found)
+                results.append((max(index, other), min(index, other)))
+    return sorted(results)

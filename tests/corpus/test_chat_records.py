@@ -99,10 +99,10 @@ USED = {
 @pytest.mark.parametrize("name", USED)
 def test_what_is_used(tmp_path: Path, name: str) -> None:
     row, messages = USED[name]
-    (found,) = read_conversations(write(tmp_path / "x.jsonl", row))
-    assert found.messages == messages
-    assert found.tools == ([TOOL] if row.get("tools") else None)
-    assert found.is_trained == any(message["role"] == "assistant" and "weight" not in message for message in messages)
+    (results,) = read_conversations(write(tmp_path / "x.jsonl", row))
+    assert results.messages == messages
+    assert results.tools == ([TOOL] if row.get("tools") else None)
+    assert results.is_trained == any(message["role"] == "assistant" and "weight" not in message for message in messages)
 
 
 REFUSED = {
@@ -131,22 +131,22 @@ REFUSED = {
     "a near miss of input": (ALPACA | {"inputs": "I"}, "'inputs' is not read here; is it 'input'?"),
     "a near miss of tool_calls": (turn(tool_call=[CALL]), "message 2: 'tool_call' is not read here; is it 'tool_calls'?"),
     "a system prompt by another name": (CHAT | {"system_message": "短く"}, "'system_message' sounds like a part of the conversation"),
-    "text that is no label": (CHAT | {"gist": "これは長い説明です。答えに要るかもしれません。"}, "'gist' holds more than a label"),
-    "a structure that is no label": (CHAT | {"extra": {"a": 1}}, "'extra' holds more than a label"),
+    "text that is not a label": (CHAT | {"gist": "これは長い説明です。答えに要るかもしれません。"}, "'gist' holds more than a label"),
+    "a structure that is not a label": (CHAT | {"extra": {"a": 1}}, "'extra' holds more than a label"),
     "half a weight": (turn(weight=0.5), "message 2: 'weight' is 0.5; 0 (not trained on) or 1"),
     "a weight of 2 for a row": (CHAT | {"weight": 2}, "'weight' is 2; 0 (not trained on) or 1"),
     "a weight in words": (turn(weight="0"), "message 2: 'weight' is '0'; 0 (not trained on) or 1"),
     "a question that asks to be trained on": ({"messages": [USER | {"weight": 1}, ANSWER]}, "message 1: is of 'user' and asks to be trained on"),
     "two weights that differ": (turn(weight=1, train=False), "'weight' and 'train' contradict each other"),
     "two system prompts": ({"messages": [SYSTEM, USER, ANSWER], "system": "T"}, "'system' and the first message are two system prompts"),
-    "a history of another form": (ALPACA | {"history": [{"role": "user"}]}, "'history' is no list of pairs"),
+    "a history of another form": (ALPACA | {"history": [{"role": "user"}]}, "'history' is not a list of pairs"),
     "an empty answer in the history": (ALPACA | {"history": [["U0", ""]]}, "history 1: 'answered' is empty"),
     "two reasonings": (turn(reasoning="R", thinking="T"), "are names of one text, and here they are more"),
     "reasoning of a user": ({"messages": [USER | {"reasoning_content": "R"}, ANSWER]}, "message 1: 'reasoning_content' is not used here"),
     "a name": ({"messages": [USER | {"name": "花子"}, ANSWER]}, "message 1: 'name' is not used here: who speaks is not shown"),
     "a refusal": (turn(refusal="断る。"), "message 2: 'refusal' is text of the answer"),
     "an answer begun": (turn(prefix=True), "message 2: 'prefix' is text of the answer"),
-    "tools that are none": (CHAT | {"tools": ["add"]}, "'tools': number 1 is no function with a name"),
+    "tools that are none": (CHAT | {"tools": ["add"]}, "'tools': number 1 is not a function with a name"),
     "tools that are no JSON": (CHAT | {"tools": "[{"}, "'tools': not valid JSON"),
     "calls that are none": (turn(tool_calls=[{"name": 3}]), "message 2: call 1: no function with a name"),
     "arguments that are no object": (
@@ -189,8 +189,8 @@ def test_a_user_may_say_that_a_field_is_a_note_and_not_one_that_is_used(tmp_path
     with pytest.raises(InputError, match=r"'context' is text .*; or, if it is but a note: ignore: \[context\] in the source"):
         read_conversations(path)
     fields = Fields(["context", "sytem", "weight"])
-    (found,) = read_conversations(path, fields)
-    assert not found.is_trained
+    (results,) = read_conversations(path, fields)
+    assert not results.is_trained
     assert fields.notes == Counter(context=1, sytem=1)
 
 
@@ -222,9 +222,9 @@ PAIRS = {
 @pytest.mark.parametrize("name", PAIRS)
 def test_what_is_used_of_preferences(tmp_path: Path, name: str) -> None:
     row, prompt = PAIRS[name]
-    (found,) = read_preferences(write(tmp_path / "x.jsonl", row))
-    assert (found.prompt, found.chosen, found.rejected) == (prompt, "A", "B")
-    assert found.tools == ([TOOL] if row.get("tools") else None)
+    (results,) = read_preferences(write(tmp_path / "x.jsonl", row))
+    assert (results.prompt, results.chosen, results.rejected) == (prompt, "A", "B")
+    assert results.tools == ([TOOL] if row.get("tools") else None)
 
 
 BAD_PAIRS = {

@@ -50,9 +50,9 @@ def test_messages_sharegpt_and_alpaca_fields_are_read(tmp_path):
         {"instruction": "U", "input": "I", "output": "A"},
     )
     pair = [{"role": "user", "content": "U"}, {"role": "assistant", "content": "A"}]
-    found = read_conversations(path)
-    assert [one.messages for one in found] == [[{"role": "system", "content": "S"}, *pair], pair, pair, [pair[0] | {"input": "I"}, pair[1]]]
-    assert found[3].place == f"{path}:4"
+    results = read_conversations(path)
+    assert [entry.messages for entry in results] == [[{"role": "system", "content": "S"}, *pair], pair, pair, [pair[0] | {"input": "I"}, pair[1]]]
+    assert results[3].place == f"{path}:4"
 
 
 @pytest.mark.parametrize(
@@ -62,8 +62,8 @@ def test_messages_sharegpt_and_alpaca_fields_are_read(tmp_path):
         ([1], "a list, and an object is needed"),
         ({"text": "本文"}, r"no conversation; a line has 'messages'.*and this one has 'text'"),
         ({"messages": "はい"}, "no list of objects"),
-        ({"messages": []}, "the last message is no answer"),
-        ({"messages": [{"role": "user", "content": "U"}]}, "the last message is no answer"),
+        ({"messages": []}, "the last message is not an answer"),
+        ({"messages": [{"role": "user", "content": "U"}]}, "the last message is not an answer"),
         ({"messages": [{"role": "wizard", "content": "U"}]}, "message 1: role is 'wizard'; one of system"),
         ({"messages": [{"role": "tool", "content": "U"}]}, "message 1 is of 'tool', and 'user' is due"),
         ({"messages": [{"role": "assistant", "content": "A"}]}, "message 1 is of 'assistant', and 'user' is due"),
@@ -137,7 +137,7 @@ def test_llama2_ids_are_those_of_metas_dialogue_and_of_the_prompt_that_elyza_gen
 
 
 def test_no_space_comes_into_an_answer():
-    """Llama-2's tokenizer puts a space before whatever it is given; an answer is no new text."""
+    """Llama-2's tokenizer puts a space before whatever it is given; an answer is not a new text."""
     tokenizer = real("llama2/tokenizer.model")
     sample = encoder(tokenizer, "alpaca-ja", "<s>", "</s>").sample(Conversation(MESSAGES[:2], "x:1"))
     assert trained_text(tokenizer, sample) == f"{MESSAGES[1]['content']}</s>"
@@ -166,7 +166,7 @@ def sample(size: int, token: int = 5, loss: int = 1) -> Sample:
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=60))
 def test_packing_keeps_every_conversation_whole(sizes):
     plan = plan_conversations({"a": ([sample(size, index) for index, size in enumerate(sizes)], 1.0)}, length=20, rows_per_step=1, seed=0, epochs=1)
-    assert sorted((one.ids[0], len(one)) for row in plan.rows for one in row) == list(enumerate(sizes))
+    assert sorted((entry.ids[0], len(entry)) for row in plan.rows for entry in row) == list(enumerate(sizes))
     loads = [sum(map(len, row)) for row in plan.rows]
     assert max(loads) <= 20
     assert sum(load <= 10 for load in loads) <= 1, "two half-empty rows would have been one"
@@ -185,7 +185,7 @@ def test_conversations_stay_apart_and_are_counted():
                 same = positions[index] == positions[index - 1] + 1
                 assert same or positions[index] == 0
                 if same:
-                    assert ids[index] == ids[index - 1], "positions go on only inside one conversation"
+                    assert ids[index] == ids[index - 1], "positions continue only inside one conversation"
 
 
 def test_two_ranks_see_what_one_sees():
@@ -199,7 +199,7 @@ def test_two_ranks_see_what_one_sees():
 def test_an_epoch_reads_a_source_as_often_as_its_weight_says():
     sources = {"once": ([sample(2, n) for n in range(10)], 1.0), "half": ([sample(2, 100 + n) for n in range(10)], 0.5), "twice": ([sample(2, 200)], 2.0)}
     plan = plan_conversations(sources, length=8, rows_per_step=1, seed=3, epochs=2)
-    seen = Counter(one.ids[0] for row in plan.rows for one in row)
+    seen = Counter(entry.ids[0] for row in plan.rows for entry in row)
     assert {seen[n] for n in range(10)} == {2}
     assert sum(seen[100 + n] for n in range(10)) == 10
     assert seen[200] == 4

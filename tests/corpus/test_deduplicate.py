@@ -59,8 +59,8 @@ def test_texts_with_five_in_a_hundred_characters_edited_are_near_duplicates_and_
     long = [text for text in TEXTS if len(text) > 300]
     texts = TEXTS + [edited(text, 0.05, rng) for text in long]
     of, exact = found_in(texts)
-    found = sum(of[len(TEXTS) + number] >= 0 for number in range(len(long)))
-    assert found >= 0.98 * len(long), f"seed {seed}: {found} of {len(long)}"
+    results = sum(of[len(TEXTS) + number] >= 0 for number in range(len(long)))
+    assert results >= 0.98 * len(long), f"seed {seed}: {results} of {len(long)}"
     assert [(TEXTS[i][:50], TEXTS[of[i]][:50]) for i in range(len(TEXTS)) if of[i] >= 0] == []
     assert not any(exact)
 

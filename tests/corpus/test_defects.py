@@ -16,7 +16,7 @@ def test_injected_defects_are_found_and_good_documents_stay() -> None:
     items = benchmark_texts(["quickstart/ja-everyday-100"], None)
     corpus = shuffled(inject(texts, documents("en_train.jsonl"), items, rng, share=0.5), rng)
     scores = score(corpus, judge(corpus, default_steps(items)))
-    wrong = {kind: found for kind, found in scores.items() if found.missed > 1 or found.wrong > 1}
+    wrong = {kind: results for kind, results in scores.items() if results.missed > 1 or results.wrong > 1}
     assert not wrong, f"seed {seed}"
     assert scores["benchmark"].missed == 0, f"seed {seed}"
-    assert min(found.right for found in scores.values()) > 10
+    assert min(results.right for results in scores.values()) > 10

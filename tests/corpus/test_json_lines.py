@@ -20,7 +20,7 @@ from jp_adapt.corpus.prepare import Problems, SourceReader, _read
 from jp_adapt.corpus.sources import iter_documents, iter_placed, read_documents
 
 RECORDS = [{"text": "一", "instruction": "問い", "output": "答え"}, {"text": "二", "instruction": "問い", "output": "はい"}]
-ARRAY, OBJECT = "a JSON array begins here, and one JSON object a line is read", "a JSON object begins here that goes on in the next line"
+ARRAY, OBJECT = "a JSON array begins here, and one JSON object a line is read", "a JSON object begins here that continues in the next line"
 SHAPES = {
     "an array on one line": (json.dumps(RECORDS), 1, ARRAY),
     "an array over lines": (json.dumps(RECORDS, indent=2), 1, ARRAY),

@@ -31,13 +31,13 @@ row_length = st.integers(2, 16)
 
 def _pieces(batch: Batch) -> list[tuple[list[int], list[int]]]:
     """(ids, targets) of every piece of a batch, cut where positions start anew; padding left out."""
-    found = []
+    results = []
     for ids, positions, targets in zip(batch.ids, batch.positions, batch.targets, strict=True):
         starts = [place for place, position in enumerate(positions) if position == 0] + [len(ids)]
         for start, end in pairwise(starts):
             if targets[start] != IGNORED:
-                found.append((ids[start:end], targets[start:end]))
-    return found
+                results.append((ids[start:end], targets[start:end]))
+    return results
 
 
 @dataclass

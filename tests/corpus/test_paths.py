@@ -15,15 +15,15 @@ def test_patterns_become_files_in_order_and_once(tmp_path: Path) -> None:
     for name in ("b1.jsonl", "b2.jsonl", "a.txt", "c[1].txt", "deep/d.txt", "deep/er/e.txt"):
         (tmp_path / name).touch()
 
-    def found(*patterns: str) -> list[str]:
+    def results(*patterns: str) -> list[str]:
         return [path.relative_to(tmp_path).as_posix() for path in expand_paths([str(tmp_path / pattern) for pattern in patterns])]
 
-    assert found("b2.jsonl", "a.txt") == ["b2.jsonl", "a.txt"]
-    assert found("b?.jsonl", "a.txt") == ["b1.jsonl", "b2.jsonl", "a.txt"]
-    assert found("b2.jsonl", "b*", "deep/../b1.jsonl") == ["b2.jsonl", "b1.jsonl"]
-    assert found("*") == ["a.txt", "b1.jsonl", "b2.jsonl", "c[1].txt"]
-    assert found("[ab].txt", "c[1].txt") == ["a.txt", "c[1].txt"]
-    assert found("**/*.txt") == ["a.txt", "c[1].txt", "deep/d.txt", "deep/er/e.txt"]
+    assert results("b2.jsonl", "a.txt") == ["b2.jsonl", "a.txt"]
+    assert results("b?.jsonl", "a.txt") == ["b1.jsonl", "b2.jsonl", "a.txt"]
+    assert results("b2.jsonl", "b*", "deep/../b1.jsonl") == ["b2.jsonl", "b1.jsonl"]
+    assert results("*") == ["a.txt", "b1.jsonl", "b2.jsonl", "c[1].txt"]
+    assert results("[ab].txt", "c[1].txt") == ["a.txt", "c[1].txt"]
+    assert results("**/*.txt") == ["a.txt", "c[1].txt", "deep/d.txt", "deep/er/e.txt"]
     assert expand_paths([]) == []
 
 

@@ -104,15 +104,15 @@ def test_numpy_alone_reads_the_shards(tmp_path: Path) -> None:
     """The lines that the docstring of `shards` and docs/corpus.md give."""
     texts = corpus()
     prepare(tmp_path / "out", texts)
-    folder, found = tmp_path / "out", []
+    folder, results = tmp_path / "out", []
     index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
     for number in range(len(index["shards"])):
         tokens = np.memmap(folder / f"tokens-{number:05d}.bin", index["dtype"], "r")
         offsets = np.memmap(folder / f"offsets-{number:05d}.bin", "uint64", "r")
         sources = np.memmap(folder / f"sources-{number:05d}.bin", "uint16", "r")
         for document, source in enumerate(sources):
-            found.append((index["sources"][source]["name"], tokens[offsets[document] : offsets[document + 1]].tolist()))
-    assert found == [(name, ids) for name, left in expected(texts).items() for ids in encode(left)]
+            results.append((index["sources"][source]["name"], tokens[offsets[document] : offsets[document + 1]].tolist()))
+    assert results == [(name, ids) for name, left in expected(texts).items() for ids in encode(left)]
 
 
 def test_every_document_is_accounted_for(tmp_path: Path) -> None:
@@ -150,14 +150,14 @@ def test_near_duplicates_are_looked_for_across_parts_and_sources(tmp_path: Path)
     ja = ["".join(rng.choices("日本語の文章を書いて読む、検索する。", k=90)) for _ in range(30)]
     near = [text[:40] + "×" + text[41:] for text in ja[::3]]
     texts = {"ja": [*ja[:20], *near, ja[5]], "en": [*ja[20:], near[-1] + "!?"]}
-    flat = [text for found in texts.values() for text in found]
+    flat = [text for results in texts.values() for text in results]
     of, _ = deduplicate.find_duplicates(*deduplicate.fingerprint(flat), lambda documents: flat.__getitem__)
     work = Work(tuple(texts), (), encode, "<u2", deduplicate.fingerprint)
     output = Output(300, deduplicate.find_duplicates, texts=True)
     report = prepare_corpus(tmp_path / "out", readers(texts), work, output, identity=IDENTITY)
     assert list(iter_documents(tmp_path / "out" / "texts.jsonl.zst")) == [text for text, repeats in zip(flat, of.tolist(), strict=True) if repeats < 0]
     dropped = [report.steps["deduplicate"][name].dropped for name in texts]
-    assert [{reason: count for reason, (count, _) in found.items()} for found in dropped] == [
+    assert [{reason: count for reason, (count, _) in results.items()} for results in dropped] == [
         {"exact duplicate": 1, "near duplicate": 7},
         {"near duplicate": 4},
     ]
@@ -211,7 +211,7 @@ def test_kill_9_at_random_moments_then_again_writes_the_same_bytes(tmp_path: Pat
         process.stdout.readline()
         moments.append(rng.uniform(0, 0.1))
         time.sleep(moments[-1])
-        while attempt == 5 and not list(parts.glob("part-*.npz")) and process.poll() is None:  # once for certain with work to go on from
+        while attempt == 5 and not list(parts.glob("part-*.npz")) and process.poll() is None:  # once for certain with work to resume from
             time.sleep(0.001)
         process.kill()
         process.wait()
@@ -303,8 +303,25 @@ def test_another_corpus_is_never_touched(tmp_path: Path) -> None:
     assert prepare(tmp_path / "out", texts) == CorpusFigures.read(tmp_path / "out" / "report.json"), "the same one is done already"
     assert content(tmp_path / "out") == before
     (tmp_path / "mine").mkdir()
-    with pytest.raises(UsageError, match="mine: exists already and is no prepared corpus"):
+    with pytest.raises(UsageError, match="mine: exists already and is not a prepared corpus"):
         prepare(tmp_path / "mine", texts)
+
+
+def test_a_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for out, message in (
+        (Path(), "exists already and is not a prepared corpus"),
+        (Path(".."), "exists already and is not a prepared corpus"),
+        (Path("/"), "is not a folder that a corpus can be made as"),
+        (Path("a" * 255), "a name of 255 bytes, and with '.partial' at most 255 are allowed; shorten it"),
+        (Path("名" * 83), "a name of 249 bytes"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            prepare(out, corpus())
+    assert not list(tmp_path.iterdir())
+    prepare(Path("名" * 82), corpus(4))
+    monkeypatch.chdir("名" * 82)
+    assert prepare(Path(), corpus(4)) == CorpusFigures.read(Path("report.json")), "the corpus that one stands in"
 
 
 def test_a_source_that_refuses_stops_and_one_that_skips_counts(tmp_path: Path) -> None:
@@ -315,7 +332,7 @@ def test_a_source_that_refuses_stops_and_one_that_skips_counts(tmp_path: Path) -
         yield "x:40", "b"
 
     work = Work(("x",), (), encode, "<u2", None)
-    with pytest.raises(InputError, match=r"source 'x': x:2: broken\. To count such documents and go on: on_error: skip in the source"):
+    with pytest.raises(InputError, match=r"source 'x': x:2: broken\. To count such documents and continue: on_error: skip in the source"):
         prepare_corpus(tmp_path / "out", [SourceReader("x", (read,))], work, Output(), identity=IDENTITY)
     report = prepare_corpus(tmp_path / "out", [SourceReader("x", (read,), skip_errors=True)], work, Output(), identity=IDENTITY)
     problems = report.sources[0].problems

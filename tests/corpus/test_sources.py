@@ -115,7 +115,7 @@ WRONG = [
     ("a line that is a text", b'"a"\n', "1: a str, and an object is needed; mend the line"),
     ("empty text", LINE + b'{"text": ""}\n', "2: field 'text' is empty; take the line out"),
     ("white text", '{"text": " \\n\u3000"}\n'.encode(), "1: field 'text' is empty"),
-    ("lone surrogate", LINE + b'{"text": "a\\ud800b"}\n', "2: holds a lone surrogate (\\ud800), which is no text; mend the line"),
+    ("lone surrogate", LINE + b'{"text": "a\\ud800b"}\n', "2: holds a lone surrogate (\\ud800), which is not a text; mend the line"),
     ("lone low surrogate", b'{"text": "\\udc00"}\n', "1: holds a lone surrogate (\\udc00)"),
 ]
 

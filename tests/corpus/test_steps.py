@@ -75,7 +75,7 @@ def test_a_step_for_one_source_leaves_the_others_alone_and_uncounted() -> None:
     counts = Counts()
     steps = [ForSources(STEPS[0], ("even",)), ForSources(STEPS[0], ("other",)), STEPS[1]]
     assert [document.text for document in run_steps(documents(["xa", "xabcdef", "abcdefgh"]), steps, counts)] == ["abc"]
-    assert {name: {source: found.documents_in for source, found in sources.items()} for name, sources in counts.steps.items()} == {
+    assert {name: {source: results.documents_in for source, results in sources.items()} for name, sources in counts.steps.items()} == {
         "shorten": {"even": 2},
         "again": {"odd": 1, "even": 1},
     }

@@ -126,7 +126,7 @@ def test_a_mean_of_groups_is_compared_as_one(tmp_path: Path) -> None:
         folder = tmp_path / name
         folder.mkdir()
         outputs = [output("ja/x", n, float(n % 2), group="large") for n in range(90)] + [output("ja/x", 90 + n, small, group="small") for n in range(10)]
-        values = [one.scores["accuracy"] or 0.0 for one in outputs]
+        values = [item.scores["accuracy"] or 0.0 for item in outputs]
         write_scores(folder, Scores({"name": name}, "jp-adapt", [benchmark("ja/x", values, value=(0.5 + small) / 2)]))
         write_outputs(folder / "outputs.jsonl", outputs)
         return folder
@@ -229,7 +229,7 @@ def test_a_part_of_the_items_is_not_compared_with_all_of_them() -> None:
 
 
 def test_the_shipped_tables_are_those_of_their_sources() -> None:
-    tables = {one.title: one for one in load_published()}
+    tables = {entry.title: entry for entry in load_published()}
     assert len(tables) == 4
     swallow = tables["Pages of the Swallow project, llm-jp-eval"]
     assert (
@@ -238,11 +238,11 @@ def test_the_shipped_tables_are_those_of_their_sources() -> None:
         ]
         == 0.579
     )
-    for one in tables.values():
+    for entry in tables.values():
         assert all(
-            0 <= value / column.scale <= 1 for scores in one.models.values() for value, column in zip(scores, one.columns, strict=True) if value is not None
+            0 <= value / column.scale <= 1 for scores in entry.models.values() for value, column in zip(scores, entry.columns, strict=True) if value is not None
         )
-        assert len({column.name for column in one.columns}) == len(one.columns)
+        assert len({column.name for column in entry.columns}) == len(entry.columns)
 
 
 @pytest.mark.parametrize(

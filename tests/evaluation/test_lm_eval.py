@@ -24,7 +24,7 @@ def test_log_likelihoods_are_lm_evals(pico: Path, tmp_path: Path) -> None:
         _, prompts = build_prompts(load_benchmark(name, data), "lm-eval-ja", shots=0, limit=5)
         requests = [Instance(request_type="loglikelihood", doc={}, arguments=(prompt.text, choice), idx=0) for prompt in prompts for choice in prompt.choices]
         theirs = [value for value, _ in peer.loglikelihood(requests, disable_tqdm=True)]
-        found = ours.choose([prompt.text for prompt in prompts], [prompt.choices for prompt in prompts], "cut", lambda done, note: None)
-        flat = [value for one in found for value in one.log_likelihoods]
+        results = ours.choose([prompt.text for prompt in prompts], [prompt.choices for prompt in prompts], "cut", lambda done, note: None)
+        flat = [value for entry in results for value in entry.log_likelihoods]
         assert len(flat) == len(theirs) == len(requests) > 0
         assert flat == pytest.approx(theirs, abs=1e-3), name

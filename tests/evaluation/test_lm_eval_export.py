@@ -81,9 +81,9 @@ def test_lm_eval_runs_every_exported_task(pico: Path, data: Path, tmp_path: Path
     manager = TaskManager(include_path=str(tmp_path / "out"), include_defaults=False)
     model = JpAdaptLM(str(pico), dtype="float32")
     short = {"max_gen_toks": 16}  # pico takes 512 tokens in all
-    found = lm_eval.simple_evaluate(model=model, tasks=export.tasks, task_manager=manager, bootstrap_iters=0, limit=1, gen_kwargs=short)["results"]
-    assert set(found) == set(export.tasks)
-    for name, result in found.items():
+    results = lm_eval.simple_evaluate(model=model, tasks=export.tasks, task_manager=manager, bootstrap_iters=0, limit=1, gen_kwargs=short)["results"]
+    assert set(results) == set(export.tasks)
+    for name, result in results.items():
         scores = [value for key, value in result.items() if "," in key and "stderr" not in key]
         assert scores, name
         assert all(isinstance(value, float | int) and value == value for value in scores), (name, result)
@@ -156,15 +156,15 @@ def test_log_likelihoods_and_texts_are_those_of_lm_evals_hf(data: Path, tmp_path
         export = export_lm_eval(tmp_path / f"out-{profile}", benchmarks=benchmarks, data=data, profile=profile)
         manager = TaskManager(include_path=str(tmp_path / f"out-{profile}"), include_defaults=False)
         samples = lm_eval.simple_evaluate(model=peer, tasks=export.tasks, task_manager=manager, bootstrap_iters=0, log_samples=True)["samples"]
-        found = [{str(sample["doc"]["id"]): sample["filtered_resps"] for sample in samples[task]} for task in export.tasks]
+        results = [{str(sample["doc"]["id"]): sample["filtered_resps"] for sample in samples[task]} for task in export.tasks]
         ours = list(read_outputs(tmp_path / profile))
-        theirs = [found[place // 2][one.item] for place, one in enumerate(ours)]
+        theirs = [results[place // 2][entry.item] for place, entry in enumerate(ours)]
         assert len(ours) == len(theirs) == 4
-        assert not any(one.moved_boundary or one.truncated_tokens for one in ours[:2])
-        nats = [(one.log_likelihoods, [value for value, _ in given]) for one, given in zip(ours[:2], theirs[:2], strict=True)]
+        assert not any(entry.moved_boundary or entry.truncated_tokens for entry in ours[:2])
+        nats = [(entry.log_likelihoods, [value for value, _ in given]) for entry, given in zip(ours[:2], theirs[:2], strict=True)]
         texts = [
-            (one.generation, given[0][: len(str(one.generation))] if profile == "jp-adapt" else given[0])
-            for one, given in zip(ours[2:], theirs[2:], strict=True)
+            (entry.generation, given[0][: len(str(entry.generation))] if profile == "jp-adapt" else given[0])
+            for entry, given in zip(ours[2:], theirs[2:], strict=True)
         ]
         same = all(left == pytest.approx(right, abs=1e-3) for left, right in nats) and all(left == right for left, right in texts)
         assert same == (own_start or profile == "lm-eval-ja"), (nats, texts)

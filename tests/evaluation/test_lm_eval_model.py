@@ -44,20 +44,20 @@ def models(request: pytest.FixtureRequest, pico: Path, tmp_path_factory: pytest.
 def _instances(kind: str, arguments: list[tuple[Any, ...]]) -> list[Any]:
     from lm_eval.api.instance import Instance
 
-    return [Instance(request_type=kind, doc={}, arguments=one, idx=0) for one in arguments]
+    return [Instance(request_type=kind, doc={}, arguments=entry, idx=0) for entry in arguments]
 
 
 def test_log_likelihoods(models: tuple[Any, Any]) -> None:
     peer, ours = models
     text = documents("en_train.jsonl")
-    pairs = [(one[:90], one[90:120]) for one in text[:6]]
+    pairs = [(entry[:90], entry[90:120]) for entry in text[:6]]
     pairs += [("The end. ", "of it"), ("問い：", "日本"), ("", "A whole text"), ("<|endoftext|>begun", " already"), ("a\n", "b")]
     pairs += [(" ".join(text[:6])[:4000], choice) for choice in (" one", " another")]  # more than the 512 tokens of the context
     assert len(ours.tok_encode(pairs[-1][0])) > ours.max_length == peer.max_length == 512
     theirs = peer.loglikelihood(_instances("loglikelihood", pairs), disable_tqdm=True)
-    found = ours.loglikelihood(_instances("loglikelihood", pairs), disable_tqdm=True)
-    assert [nats for nats, _ in found] == pytest.approx([nats for nats, _ in theirs], abs=1e-4)
-    assert [greedy for _, greedy in found] == [greedy for _, greedy in theirs]
+    results = ours.loglikelihood(_instances("loglikelihood", pairs), disable_tqdm=True)
+    assert [nats for nats, _ in results] == pytest.approx([nats for nats, _ in theirs], abs=1e-4)
+    assert [greedy for _, greedy in results] == [greedy for _, greedy in theirs]
 
 
 def test_what_the_model_would_write_is_greedy(models: tuple[Any, Any]) -> None:
@@ -69,7 +69,7 @@ def test_what_the_model_would_write_is_greedy(models: tuple[Any, Any]) -> None:
     best = peer._model_call(torch.tensor([ids]))[0, -1].argmax().item()
     asked = [(None, ids, [best]), (None, ids, [token if token != best else token + 1])]
     assert [greedy for _, greedy in ours._loglikelihood_tokens(asked)] == [True, False]
-    assert [greedy for _, greedy in peer._loglikelihood_tokens([(("a", "b"), *one[1:]) for one in asked], disable_tqdm=True)] == [True, False]
+    assert [greedy for _, greedy in peer._loglikelihood_tokens([(("a", "b"), *entry[1:]) for entry in asked], disable_tqdm=True)] == [True, False]
 
 
 def test_rolling(models: tuple[Any, Any]) -> None:
@@ -78,22 +78,22 @@ def test_rolling(models: tuple[Any, Any]) -> None:
     texts = [(text[0][:50],), (" ".join(text[:5])[:5000],), ("猫",)]
     assert len(ours.tok_encode(texts[1][0])) > 2 * ours.max_length
     theirs = peer.loglikelihood_rolling(_instances("loglikelihood_rolling", texts), disable_tqdm=True)
-    found = ours.loglikelihood_rolling(_instances("loglikelihood_rolling", texts))
-    assert found == pytest.approx(theirs, rel=1e-6, abs=1e-4)
+    results = ours.loglikelihood_rolling(_instances("loglikelihood_rolling", texts))
+    assert results == pytest.approx(theirs, rel=1e-6, abs=1e-4)
 
 
 def test_generation(models: tuple[Any, Any]) -> None:
     peer, ours = models
     text = documents("en_train.jsonl")
-    asked = [(one[:60], STOPS) for one in text[:5]] + [(one[:80], {"until": [], "max_gen_toks": 9}) for one in text[5:8]]
+    asked = [(entry[:60], STOPS) for entry in text[:5]] + [(entry[:80], {"until": [], "max_gen_toks": 9}) for entry in text[5:8]]
     asked += [(" ".join(text[:6])[:4000], STOPS)]
     first = peer.generate_until(_instances("generate_until", [(asked[0][0], {"until": [], "max_gen_toks": 24})]), disable_tqdm=True)[0]
     asked.append((asked[0][0], {"until": [first[6:8]], "max_gen_toks": 24}))  # a stop string that is met
     theirs = peer.generate_until(_instances("generate_until", asked), disable_tqdm=True)
-    found = ours.generate_until(_instances("generate_until", asked))
-    assert found == theirs
-    assert any(found)
-    assert len(found[-1]) < len(first)
+    results = ours.generate_until(_instances("generate_until", asked))
+    assert results == theirs
+    assert any(results)
+    assert len(results[-1]) < len(first)
 
 
 def test_what_the_engine_cannot_do_is_refused(models: tuple[Any, Any]) -> None:

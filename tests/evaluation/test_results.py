@@ -87,7 +87,7 @@ def test_a_key_of_a_later_version_is_let_go(tmp_path: Path) -> None:
         ('{"format": 1, "benchmarks": [1]}', "model: the key is missing; profile: the key is missing; benchmarks.0: an object is needed, not 1"),
         ("[" * 100_000, "JSON nested deeper than 100 levels"),
         ('{"format": ' + "9" * 5000 + "}", "a number of 5,000 digits"),
-        ('{"format": 2, "model": {"name": NaN}}', "NaN is no number of JSON"),
+        ('{"format": 2, "model": {"name": NaN}}', "NaN is not a number of JSON"),
         ("\x00\x00", "not valid JSON .Expecting value"),
     ],
 )

@@ -22,22 +22,22 @@ def test_a_sample_has_the_labels_in_their_shares_where_the_first_items_have_one(
     """As JNLI is: eleven of its first twelve items are neutral."""
     items = [item(n, 0 if n < 60 else 1 if n < 90 else 2) for n in range(100)]
     drawn = draw_items(items, 20, 0)
-    assert Counter(one.answer for one in drawn) == {0: 12, 1: 6, 2: 2}
-    assert [one.id for one in drawn] == sorted((one.id for one in drawn), key=lambda name: int(name[1:])), "in the order of the items"
+    assert Counter(entry.answer for entry in drawn) == {0: 12, 1: 6, 2: 2}
+    assert [entry.id for entry in drawn] == sorted((entry.id for entry in drawn), key=lambda name: int(name[1:])), "in the order of the items"
     assert drawn == draw_items(items, 20, 0) != draw_items(items, 20, 1)
 
 
 def test_which_items_are_drawn_does_not_depend_on_their_order() -> None:
     items = [item(n, n % 3) for n in range(50)]
-    assert {one.id for one in draw_items(items, 9, 0)} == {one.id for one in draw_items(items[::-1], 9, 0)}
+    assert {entry.id for entry in draw_items(items, 9, 0)} == {entry.id for entry in draw_items(items[::-1], 9, 0)}
 
 
 def test_groups_give_their_shares_or_the_same_number_each() -> None:
     items = [item(n, None, "large" if n < 90 else "small") for n in range(100)]
-    assert Counter(one.group for one in draw_items(items, 20, 0)) == {"large": 18, "small": 2}
-    assert Counter(one.group for one in draw_items(items, 20, 0, equal_groups=True)) == {"large": 10, "small": 10}
-    assert Counter(one.group for one in draw_items(items, 1, 0, equal_groups=True)) == {"large": 1, "small": 1}
-    assert Counter(one.group for one in draw_items(items, 60, 0, equal_groups=True)) == {"large": 30, "small": 10}
+    assert Counter(entry.group for entry in draw_items(items, 20, 0)) == {"large": 18, "small": 2}
+    assert Counter(entry.group for entry in draw_items(items, 20, 0, equal_groups=True)) == {"large": 10, "small": 10}
+    assert Counter(entry.group for entry in draw_items(items, 1, 0, equal_groups=True)) == {"large": 1, "small": 1}
+    assert Counter(entry.group for entry in draw_items(items, 60, 0, equal_groups=True)) == {"large": 30, "small": 10}
 
 
 @examples(100)
@@ -45,8 +45,8 @@ def test_groups_give_their_shares_or_the_same_number_each() -> None:
 def test_a_sample_is_never_off_by_more_than_one_in_any_stratum(labels: list[tuple[int, str]], limit: int, seed: int) -> None:
     items = [item(n, label, group) for n, (label, group) in enumerate(labels)]
     drawn = draw_items(items, limit, seed)
-    assert len(drawn) == min(limit, len(items)) == len({one.id for one in drawn})
-    counts, sizes = (Counter((one.group, one.answer) for one in some) for some in (drawn, items))
+    assert len(drawn) == min(limit, len(items)) == len({entry.id for entry in drawn})
+    counts, sizes = (Counter((entry.group, entry.answer) for entry in some) for some in (drawn, items))
     for stratum, size in sizes.items():
         assert abs(counts[stratum] - len(drawn) * size / len(items)) < 1
 

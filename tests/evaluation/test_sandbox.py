@@ -168,12 +168,12 @@ print(run_program({program!r}, wall_seconds={seconds}), flush=True)
 
 def _sandboxed() -> list[Path]:
     """/proc of every process of a sandbox on this machine."""
-    found = []
+    results = []
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             if entry.name.isdigit() and sandbox.CHILD.name in (entry / "cmdline").read_text(encoding="utf-8"):
-                found.append(entry)
-    return found
+                results.append(entry)
+    return results
 
 
 def _until(true: Callable[[], object], seconds: float = 10) -> bool:

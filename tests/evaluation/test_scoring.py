@@ -62,8 +62,8 @@ def test_the_best_right_answer_counts_but_where_the_first_one_alone_does() -> No
 
 def test_a_constant_predictor_is_named() -> None:
     gold = [0] * 30 + [1] * 15 + [2] * 55
-    found = alarms(chosen([2] * 100, gold))
-    assert found == ["degenerate: answers '中立' on 100 of 100 items; that alone scores 0.5500"]
+    results = alarms(chosen([2] * 100, gold))
+    assert results == ["degenerate: answers '中立' on 100 of 100 items; that alone scores 0.5500"]
     generator = np.random.default_rng(0)
     assert alarms(chosen(generator.permutation(gold).tolist(), gold)) == []
     assert alarms(chosen(gold, gold)) == []
@@ -88,10 +88,10 @@ def test_a_constant_text_and_empty_answers_are_named() -> None:
 def test_a_swapped_label_is_named() -> None:
     gold = [n % 3 for n in range(300)]
     swapped = [{0: 1, 1: 0, 2: 2}[g] for g in gold]
-    found = alarms(chosen(swapped, gold))
-    assert found == ["swapped labels? accuracy is 0.333, and 1.000 with '含意' and '矛盾' exchanged"]
+    results = alarms(chosen(swapped, gold))
+    assert results == ["swapped labels? accuracy is 0.333, and 1.000 with '含意' and '矛盾' exchanged"]
     generator = np.random.default_rng(1)
-    assert alarms(chosen(generator.integers(0, 3, 300).tolist(), gold)) == [], "a guess is no swap"
+    assert alarms(chosen(generator.integers(0, 3, 300).tolist(), gold)) == [], "a guess is not a swap"
 
 
 @pytest.mark.parametrize(("text", "gold"), [("１９６４年", "1964年"), ("１２，３４５", "12345"), ("ＡＢＣ。", "abc"), ("12,345", "１２３４５")])

@@ -144,8 +144,8 @@ def test_a_bootstrap_leaves_out_what_is_not_defined_and_keeps_groups_apart() -> 
     seen: list[tuple[tuple[int, ...], ...]] = []
 
     def of_groups(*drawn: np.ndarray) -> np.ndarray:
-        seen.append(tuple(one.shape[1:] for one in drawn))
-        assert all(one.max() < size for one, size in zip(drawn, (4, 1, 7), strict=True))
+        seen.append(tuple(entry.shape[1:] for entry in drawn))
+        assert all(entry.max() < size for entry, size in zip(drawn, (4, 1, 7), strict=True))
         return drawn[0].mean(axis=-1) + drawn[2].mean(axis=-1)
 
     assert bootstrap(of_groups, [4, 1, 7], np.random.default_rng(0)).interval is not None

@@ -150,7 +150,11 @@ BROKEN_FOLDERS = [
         lambda folder: _set(folder, "generation_config.json", eos_token_id=128001),
         "has the id 128,001, and the tokenizer has no",
     ),
-    ("a weight that is no number", lambda folder: _weight(folder, float("nan")), r"layers\.0\.mlp\.down_proj\.weight holds a weight that is no finite number"),
+    (
+        "a weight that is not a number",
+        lambda folder: _weight(folder, float("nan")),
+        r"layers\.0\.mlp\.down_proj\.weight holds a weight that is not a finite number",
+    ),
     ("a weight beyond float16", lambda folder: _weight(folder, 1e6), r"holds 1e\+06, beyond what float16 can hold \(65,504\); take BF16 or F32"),
     ("rows without tokens", lambda folder: _more_rows(folder, 200), r"200 of 1,000 rows of the embedding have no token; this is another model's tokenizer"),
     ("fewer rows than tokens", lambda folder: _more_rows(folder, -1), "the tokenizer has 800 tokens, and the embedding 799 rows; they do not belong together"),

@@ -92,11 +92,11 @@ def test_transformers_computes_the_same_from_both_folders(model, tmp_path):
     folder = tmp_path / "folder"
     folder.mkdir()
     convert_gguf(tmp_path / "model.gguf", folder)
-    one, other = (AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32) for path in (model, folder))
+    entry, other = (AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32) for path in (model, folder))
     ids = torch.randint(0, 500, (1, 200), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        assert torch.allclose(one(input_ids=ids).logits, other(input_ids=ids).logits, atol=1e-5)
-    assert torch.equal(load_file(folder / "model.safetensors")["model.embed_tokens.weight"], one.get_input_embeddings().weight)
+        assert torch.allclose(entry(input_ids=ids).logits, other(input_ids=ids).logits, atol=1e-5)
+    assert torch.equal(load_file(folder / "model.safetensors")["model.embed_tokens.weight"], entry.get_input_embeddings().weight)
 
 
 def test_several_chat_templates_are_kept(sp_model, tmp_path):
@@ -112,8 +112,8 @@ def test_several_chat_templates_are_kept(sp_model, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     convert_gguf(tmp_path / "model.gguf", out)
-    found = {path.relative_to(out).as_posix(): path.read_text(encoding="utf-8") for path in out.rglob("*.jinja")}
-    assert found == {
+    results = {path.relative_to(out).as_posix(): path.read_text(encoding="utf-8") for path in out.rglob("*.jinja")}
+    assert results == {
         "chat_template.jinja": TEMPLATE,
         "additional_chat_templates/tool_use.jinja": "tools",
         "additional_chat_templates/rag.jinja": "texts",

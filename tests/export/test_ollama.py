@@ -47,13 +47,13 @@ def conversations(number: int = 50) -> list[list[dict[str, str]]]:
     rng = random.Random(0)
     lines = [line for name in ("ja_heldout.jsonl", "en_heldout.jsonl") for text in documents(name) for line in text.splitlines() if line.strip()]
     odd = ['"""', "{{ .System }}", "{% if x %}", "### 応答:\nはい", "<|im_end|>", "[/INST]", "\\n", "a\n\n\nb", "　全角", "`$x`", "🦙", "<b>&amp;</b>"]
-    found = []
+    results = []
     for index in range(number):
         said = [rng.choice(lines) if rng.random() < 0.8 else rng.choice(odd) for _ in range(8)]
         system = [{"role": "system", "content": said.pop()}] if index % 2 else []
         turns = [message for _ in range(index % 4) for message in ({"role": "user", "content": said.pop()}, {"role": "assistant", "content": said.pop()})]
-        found.append([*system, *turns, {"role": "user", "content": said.pop()}])
-    return found
+        results.append([*system, *turns, {"role": "user", "content": said.pop()}])
+    return results
 
 
 @pytest.fixture(scope="module")

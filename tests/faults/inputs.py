@@ -82,7 +82,7 @@ def settings(rng: random.Random, world: World, folder: Path) -> list[str]:
     ]
     keys += ["stages.rows.data", "stages.eval.benchmarks", "stages.eval.data", "stages.eval.suite", "stages.0.id", "stages.99.id", "x.y.z", "", ".", "a." * 99]
     chosen = [f"{rng.choice(keys)}={rng.choice(YAML_VALUES)}" for _ in range(rng.randint(1, 3))]
-    return ["check", str(world.recipe), *(part for one in chosen for part in ("-s", one))]
+    return ["check", str(world.recipe), *(part for entry in chosen for part in ("-s", entry))]
 
 
 def declarations(rng: random.Random, world: World, folder: Path) -> list[str]:

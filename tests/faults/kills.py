@@ -23,7 +23,7 @@ from tests.faults.campaign import Tally
 from tests.faults.runner import Outcome, run
 from tests.faults.world import World
 
-SECONDS = 240.0  # of a whole command, which is no odd input
+SECONDS = 240.0  # of a whole command, which is not an odd input
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ def jobs(world: World, url: str, adapter: Path | None) -> list[Job]:
     """The commands that write much. Those that compute with a model need `adapter`, the folder of a trained one."""
     extend = ["tokenizer", "extend", "--base", str(world.base), "--corpus", str(world.recipe.parent / "ja.jsonl"), "--new-tokens", "40", "--out", "out/new"]
     judge = ["judge", str(world.answers), "--benchmark", "ja/elyza-tasks-100", "--data", str(world.judge_data), "--judge-model", "m", "--parallel", "2"]
-    found = [
+    results = [
         Job("corpus prepare", ["corpus", "prepare", str(world.corpus), "--out", "out/new"], lambda out: _hashes(out, "new/texts*", "new/report.json")),
         Job("tokenizer extend", extend, lambda out: _hashes(out, "new/tokenizer.json", "new/report.json")),
         Job("judge", [*judge, "--endpoint", url, "--out", "out"], _judgements),
     ]
     if adapter is not None:
         merge = ["export", "adapter", str(adapter), "--base", str(world.base), "--out", "out/new"]
-        found += [
+        results += [
             Job(
                 "run",
                 ["run", str(world.recipe), "--out", "out"],
@@ -59,7 +59,7 @@ def jobs(world: World, url: str, adapter: Path | None) -> list[Job]:
             ),
             Job("export", merge, lambda out: _hashes(out, "new/*.safetensors", "new/tokenizer.json")),
         ]
-    return found
+    return results
 
 
 def _hashes(out: Path, *patterns: str) -> dict[str, str]:
@@ -155,7 +155,7 @@ def _fresh(folder: Path, job: Job) -> list[str]:
 def _disturbed(job: Job, name: str, rng: random.Random, seconds: float, folder: Path, expected: dict[str, str]) -> tuple[list[Outcome], list[str]]:
     _fresh(folder, job)
     outcomes, wrong = [], []
-    for _ in range(rng.choice([1, 1, 2])):  # sometimes what goes on is stopped again
+    for _ in range(rng.choice([1, 1, 2])):  # sometimes what continues is stopped again
         outcome = run(job.arguments, folder, seconds=SECONDS, **FAULTS[name](rng, seconds, folder))  # type: ignore[arg-type]
         outcomes.append(outcome)
         wrong += [fault for fault in outcome.faults(seconds=SECONDS) if fault not in ("exit code -9", "exit code -15")]

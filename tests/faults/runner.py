@@ -5,6 +5,7 @@ What the command did is judged by what the documents promise: an exit code that 
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import signal
@@ -77,10 +78,8 @@ def run(
             _, status, usage = os.wait4(process, 0)
             break
         time.sleep(0.004)
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process, signal.SIGKILL)  # whatever it left behind
-    except ProcessLookupError:
-        pass
     used = min(time.monotonic() - started, usage.ru_utime + usage.ru_stime + _idle(status))
     texts = [path.read_text(encoding="utf-8", errors="replace") if path.exists() else "" for path in (out, err)]
     return Outcome(os.waitstatus_to_exitcode(status), texts[0], texts[1], used, usage.ru_maxrss / 1024 - _empty_megabytes())
@@ -99,13 +98,14 @@ def _processor_seconds(process: int) -> float:
         return 0.0
 
 
-_EMPTY: dict[int, float] = {}
-
-
 def _empty_megabytes() -> float:
     """Resident memory of this process, with which every fork begins."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _stream(number: int, errors: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.FileIO(number, "w", closefd=False), encoding="utf-8", errors=errors, write_through=True)
 
 
 def _be_the_command(arguments: Sequence[str], folder: Path, out: Path, err: Path, prepare: Callable[[], None]) -> None:
@@ -119,8 +119,8 @@ def _be_the_command(arguments: Sequence[str], folder: Path, out: Path, err: Path
         os.dup2(nothing, 0)
         for number, path in ((1, out), (2, err)):
             os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
-        sys.stdout = sys.__stdout__ = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), encoding="utf-8", write_through=True)  # type: ignore[misc]
-        sys.stderr = sys.__stderr__ = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), encoding="utf-8", write_through=True, errors="backslashreplace")  # type: ignore[misc]
+        sys.stdout = sys.__stdout__ = _stream(1, "strict")  # type: ignore[misc]
+        sys.stderr = sys.__stderr__ = _stream(2, "backslashreplace")  # type: ignore[misc]
         prepare()
         from jp_adapt.cli.main import main
 
@@ -131,8 +131,6 @@ def _be_the_command(arguments: Sequence[str], folder: Path, out: Path, err: Path
         traceback.print_exc(file=sys.stderr)
     finally:
         for stream in (sys.stdout, sys.stderr):
-            try:
+            with contextlib.suppress(OSError, ValueError):
                 stream.flush()
-            except (OSError, ValueError):
-                pass
         os._exit(code)

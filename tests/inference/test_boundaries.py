@@ -32,12 +32,12 @@ def test_cut_is_lm_evals_own(name: str, prompt: str, choice: str) -> None:
     start = tokenizer.encode("", add_special_tokens=True).ids
     theirs = SimpleNamespace(backend="causal", tok_encode=lambda text: tokenizer.encode(text, add_special_tokens=True).ids)
     context, continuation = model.TemplateLM._encode_pair(theirs, prompt, choice)
-    found = pair(lambda text: tokenizer.encode(text, add_special_tokens=False).ids, prompt, choice, "cut", start=start, empty=0)
+    results = pair(lambda text: tokenizer.encode(text, add_special_tokens=False).ids, prompt, choice, "cut", start=start, empty=0)
     if continuation:
-        assert found.ids[found.first :] == continuation
-        assert found.ids[: found.first] == found.ids[: len(context)]
+        assert results.ids[results.first :] == continuation
+        assert results.ids[: results.first] == results.ids[: len(context)]
     else:
-        assert found.moved
+        assert results.moved
 
 
 @pytest.mark.parametrize("name", ["llama2", "llama3"])
@@ -58,11 +58,11 @@ def test_what_each_way_loses(name: str) -> None:
 
 
 def test_an_empty_prompt_has_one_token_before_it() -> None:
-    found = pair(lambda text: [ord(char) for char in text], "", "ab", "cut", start=(9,), empty=7)
-    assert (found.ids, found.first, found.moved) == ([7, 97, 98], 1, False)
+    results = pair(lambda text: [ord(char) for char in text], "", "ab", "cut", start=(9,), empty=7)
+    assert (results.ids, results.first, results.moved) == ([7, 97, 98], 1, False)
 
 
 def test_a_choice_that_vanishes_is_counted_and_scored() -> None:
-    found = pair(lambda text: [len(text)], "ab", "c", "cut", start=(), empty=0)
-    assert found.moved
-    assert found.first < len(found.ids) or len(found.ids) == 1
+    results = pair(lambda text: [len(text)], "ab", "c", "cut", start=(), empty=0)
+    assert results.moved
+    assert results.first < len(results.ids) or len(results.ids) == 1

@@ -59,7 +59,7 @@ def test_texts_are_those_of_the_folder(extended: Path, pico: Path, address: str,
     options = {"benchmarks": (str(tmp_path / "words.yaml"),)}
     evaluate(extended, tmp_path / "local", dtype="float32", **options)
     scores = evaluate("m", tmp_path / "out", served=Served(address, tokenizer=extended, parallel=1), **options)
-    texts, expected = ([one.generation for one in read_outputs(tmp_path / name)] for name in ("out", "local"))
+    texts, expected = ([entry.generation for entry in read_outputs(tmp_path / name)] for name in ("out", "local"))
     assert texts == expected
     assert any(len(set(text)) > 5 for text in texts), "it says something"
     assert scores.benchmarks[0].warnings == []

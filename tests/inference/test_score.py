@@ -78,10 +78,10 @@ def test_the_end_of_a_document_is_counted_and_is_no_character(scored, max_tokens
 def test_choices_by_the_likelihood_of_the_whole_text(scored):
     model, plain, encode, _ = scored
     options = ["cat", "a dog", "犬", "the very last one"]
-    found = log_likelihoods(model, choice_requests(encode, "Q: which? A: ", options, prefix=0).requests, max_tokens=512)
+    results = log_likelihoods(model, choice_requests(encode, "Q: which? A: ", options, prefix=0).requests, max_tokens=512)
     whole = [reference(plain, [0, *encode("Q: which? A: " + option)], 1) for option in options]
-    assert found.index(max(found)) == whole.index(max(whole))
-    differences = [value - found[0] for value in found]
+    assert results.index(max(results)) == whole.index(max(whole))
+    differences = [value - results[0] for value in results]
     assert differences == pytest.approx([value - whole[0] for value in whole], abs=1e-4)
 
 

@@ -85,15 +85,15 @@ def test_eval_of_an_exported_folder_gives_the_evaluate_stages_figures_to_the_las
     model = run / "model" / "final"
     options = {"benchmarks": ("quickstart/ja-everyday-100",), "limit": 4, "dtype": "float32"}
     evaluate(model, tmp_path / "out", texts=(str(run.parent.parent / "ja.jsonl"),), **options)
-    stage = [one.log_likelihoods for one in read_outputs(run / "eval" / "final" / "adapted")]
-    assert [one.log_likelihoods for one in read_outputs(tmp_path / "out")] == stage
+    stage = [entry.log_likelihoods for entry in read_outputs(run / "eval" / "final" / "adapted")]
+    assert [entry.log_likelihoods for entry in read_outputs(tmp_path / "out")] == stage
     bits = json.loads((run / "eval" / "final" / "evaluation.json").read_text(encoding="utf-8"))["texts"][0]["adapted"]["bits_per_char"]
     assert read_scores(tmp_path / "out").texts[0].bits_per_char == bits
     assert read_scores(tmp_path / "out").model["document_start"] == "<|im_end|>"
     plain = tmp_path / "plain"
     shutil.copytree(model, plain, ignore=shutil.ignore_patterns(FACTS))
     evaluate(plain, tmp_path / "other", **options)
-    assert [one.log_likelihoods for one in read_outputs(tmp_path / "other")] != stage, "the first token makes a difference here"
+    assert [entry.log_likelihoods for entry in read_outputs(tmp_path / "other")] != stage, "the first token makes a difference here"
 
 
 def test_a_merged_adapter_has_the_text_side_of_the_exported_folder(run: Path, special: Path, tmp_path: Path) -> None:

@@ -111,4 +111,4 @@ def test_a_conversation_is_whole_as_its_template_says(benchmark_data: Path) -> N
     protocol, prompts = build_prompts(loaded, "jp-adapt", limit=1)
     engine = Recording()
     run_benchmark(loaded, protocol, prompts, backend(engine), PROFILES["jp-adapt"], quiet)
-    assert [one.ids[:3] for one in engine.asked] == [[ord(letter) for letter in "<s>"]] * 2
+    assert [entry.ids[:3] for entry in engine.asked] == [[ord(letter) for letter in "<s>"]] * 2

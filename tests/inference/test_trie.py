@@ -74,8 +74,8 @@ def model(pico):
 def by_itself(model, request: Request) -> tuple[float, bool]:
     with torch.inference_mode():
         logits = model.logits(model(torch.tensor([request.ids]))[0]).double()
-    found = [(logits[p - 1].log_softmax(-1)[request.ids[p]], logits[p - 1].argmax() == request.ids[p]) for p in range(request.first, len(request.ids))]
-    return float(sum(value for value, _ in found)), all(bool(best) for _, best in found)
+    results = [(logits[p - 1].log_softmax(-1)[request.ids[p]], logits[p - 1].argmax() == request.ids[p]) for p in range(request.first, len(request.ids))]
+    return float(sum(value for value, _ in results)), all(bool(best) for _, best in results)
 
 
 @pytest.mark.parametrize("room", [1, 3, 8, 512])
@@ -139,7 +139,7 @@ def test_several_processes_give_the_same_to_the_last_bit(model, monkeypatch, cou
         score_requests(model, MIXED, processes=Processes(rank, count, lambda part: parts.append(part) or [part]))
     assert sum(any(nats) for nats, _ in parts) >= min(count, 3), "they share the work"
     assert score_requests(model, [], processes=Processes()) == []
-    merged = score_requests(model, MIXED, processes=Processes(0, count, lambda mine: parts))
+    merged = score_requests(model, MIXED, processes=Processes(0, count, lambda own: parts))
     assert merged == alone
 
 
@@ -147,7 +147,7 @@ def test_several_processes_give_the_same_to_the_last_bit(model, monkeypatch, cou
 @given(costs=st.lists(st.integers(0, 9), max_size=30), count=st.integers(1, 5))
 def test_shares_are_neighbours_and_nothing_is_done_twice(costs, count):
     shares = [Processes(rank, count).share(range(len(costs)), costs) for rank in range(count)]
-    assert [one for share in shares for one in share] == list(range(len(costs)))
+    assert [entry for share in shares for entry in share] == list(range(len(costs)))
 
 
 def fails_above(monkeypatch, tokens: int, error: Exception) -> list[int]:
@@ -174,9 +174,9 @@ def test_memory_that_runs_out_halves_the_pass_and_loses_nothing(model, monkeypat
     got = score_requests(model, MIXED, room=room)
     assert (room.size, room.halvings) == (64, 3)
     assert sum(size > 70 for size in tried) == 3, "a pass that was planned larger is not tried again in vain"
-    for one, other in zip(got, expected, strict=True):
-        assert one.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-4)
-        assert one.is_greedy == other.is_greedy
+    for entry, other in zip(got, expected, strict=True):
+        assert entry.log_likelihood == pytest.approx(other.log_likelihood, abs=1e-4)
+        assert entry.is_greedy == other.is_greedy
 
 
 def test_logits_that_do_not_fit_count_once(model, monkeypatch):
@@ -195,7 +195,7 @@ def test_logits_that_do_not_fit_count_once(model, monkeypatch):
     room = Room(512)
     got = score_requests(model, MIXED, room=room)
     assert room.halvings == 1
-    assert [one.log_likelihood for one in got] == pytest.approx([one.log_likelihood for one in expected], abs=1e-4)
+    assert [entry.log_likelihood for entry in got] == pytest.approx([entry.log_likelihood for entry in expected], abs=1e-4)
 
 
 def test_memory_that_runs_out_for_one_token_is_an_error(model, monkeypatch):

@@ -32,12 +32,12 @@ class LLM:
 
     @torch.inference_mode()
     def _one(self, ids, settings):
-        found = None
+        results = None
         if settings.prompt_logprobs is not None:
             logs = self.model(torch.tensor([ids])).logits[0].double().log_softmax(-1)
-            found = [None, *({ids[at]: SimpleNamespace(logprob=float(logs[at - 1, ids[at]]))} for at in range(1, len(ids)))]
+            results = [None, *({ids[at]: SimpleNamespace(logprob=float(logs[at - 1, ids[at]]))} for at in range(1, len(ids)))]
         new = self.model.generate(torch.tensor([ids]), max_new_tokens=settings.max_tokens, do_sample=False, eos_token_id=0, pad_token_id=0)[0, len(ids) :]
-        return SimpleNamespace(prompt_logprobs=found, outputs=[SimpleNamespace(token_ids=new.tolist())])
+        return SimpleNamespace(prompt_logprobs=results, outputs=[SimpleNamespace(token_ids=new.tolist())])
 
 
 class SamplingParams(SimpleNamespace):
@@ -72,5 +72,5 @@ def test_what_vllm_cannot_load_is_one_line(pico: Path, tmp_path: Path, monkeypat
     monkeypatch.setitem(sys.modules, "vllm", module)
     with pytest.raises(JpAdaptError) as caught:
         evaluate(pico, tmp_path / "out", benchmarks=("quickstart/ja-everyday-100",), backend="vllm")
-    told = f"quickstart/ja-everyday-100: --backend vllm: vLLM 0.0 cannot load {pico} (ValueError: 1 validation error for ModelConfig)"
-    assert str(caught.value) == told
+    given = f"quickstart/ja-everyday-100: --backend vllm: vLLM 0.0 cannot load {pico} (ValueError: 1 validation error for ModelConfig)"
+    assert str(caught.value) == given

@@ -17,7 +17,7 @@ def test_results_come_in_the_order_given_and_are_counted() -> None:
         time.sleep(0.001 * (n % 3))
         return n * n
 
-    answers = in_parallel(do, range(20), parallel=4, stopped=threading.Event(), finished=lambda *one: seen.append(one))
+    answers = in_parallel(do, range(20), parallel=4, stopped=threading.Event(), finished=lambda *entry: seen.append(entry))
     assert answers == [n * n for n in range(20)]
     assert [done for done, _ in seen] == list(range(1, 21))
     assert sorted(result for _, result in seen) == answers

@@ -41,7 +41,7 @@ class Dying:
 
 def summary(result) -> str:
     """Everything that must not change, as exact text."""
-    genomes = [[one.generation, one.index, one.genome, one.fitness, one.whole, one.losses] for one in result.evaluations]
+    genomes = [[entry.generation, entry.index, entry.genome, entry.fitness, entry.whole, entry.losses] for entry in result.evaluations]
     return json.dumps([genomes, result.best_genome, result.mean])
 
 

@@ -39,11 +39,11 @@ def candidates(seed):
 
     base = {name: noise(name, 0.05) for name in NAMES}
     common = {name: noise(name, 0.003) for name in NAMES}
-    found = {"base": base}
+    results = {"base": base}
     for number in range(5):
         size = sizes.choice([0.001, 0.003, 0.006])
-        found[f"m{number}"] = {name: base[name] + common[name] + noise(name, size) for name in NAMES}
-    return found
+        results[f"m{number}"] = {name: base[name] + common[name] + noise(name, size) for name in NAMES}
+    return results
 
 
 def merged(models, work, dtype=torch.float32):
@@ -77,7 +77,7 @@ def test_parents_of_a_merge_that_drops_elements_are_found_too(method):
     parents = [models[name] for name in ("base", "m1", "m4")]
     function = getattr(methods, method)
     model = merged(parents, lambda tensors: function(tensors[0], tensors[1:], [0.7, 0.6], [0.5, 0.5], [1, 2]))
-    explanation = explain_merge(model, {name: InMemory(one) for name, one in models.items()})
+    explanation = explain_merge(model, {name: InMemory(entry) for name, entry in models.items()})
     assert sorted(explanation.parents) == ["base", "m1", "m4"]
     assert explanation.whole.unexplained > 0.1
 

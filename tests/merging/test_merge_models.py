@@ -55,7 +55,7 @@ def test_task_arithmetic_of_two_models(pico, ja, math, tmp_path):
     assert AutoTokenizer.from_pretrained(result.folder).encode("It rains.") == AutoTokenizer.from_pretrained(pico).encode("It rains.")
 
 
-@pytest.mark.parametrize("method", [name for name, one in METHODS.items() if one.base])
+@pytest.mark.parametrize("method", [name for name, entry in METHODS.items() if entry.base])
 def test_copies_of_the_base_merge_to_the_base_to_the_bit(method, pico, tmp_path):
     text = two(method).replace("weight: 0.7", "weight: 0.7, density: 0.5" if "density" in METHODS[method].per_model else "weight: 0.7")
     result = merge(tmp_path, text, method=method, base=pico, ja=pico, math=pico)
@@ -72,16 +72,16 @@ def test_shards_change_no_weight_and_masks_come_from_seed_model_and_name(method,
     whole = merge(tmp_path, SPARSE, "whole", **values)
     shards = merge(tmp_path, SPARSE + "shard_bytes: 20000\n", "shards", **values)
     assert len(list(shards.folder.glob("model-*-of-*.safetensors"))) > 3
-    one, several = weights_of(whole.folder), weights_of(shards.folder)
-    assert all(torch.equal(several[name], weight) for name, weight in one.items())
-    assert AutoModelForCausalLM.from_pretrained(shards.folder).model.norm.weight.equal(one["model.norm.weight"])
+    entry, several = weights_of(whole.folder), weights_of(shards.folder)
+    assert all(torch.equal(several[name], weight) for name, weight in entry.items())
+    assert AutoModelForCausalLM.from_pretrained(shards.folder).model.norm.weight.equal(entry["model.norm.weight"])
     other = merge(tmp_path, SPARSE + "seed: 1\n", "other", **values)
-    assert not torch.equal(weights_of(other.folder)["model.layers.0.mlp.up_proj.weight"], one["model.layers.0.mlp.up_proj.weight"])
+    assert not torch.equal(weights_of(other.folder)["model.layers.0.mlp.up_proj.weight"], entry["model.layers.0.mlp.up_proj.weight"])
     if method == "dare_ties":
         name = "model.layers.1.mlp.up_proj.weight"
         base, first, second = (weights_of(folder)[name] for folder in (pico, ja, math))
         seeds = [mask_seed(0, model, name) for model in ("ja", "math")]
-        assert torch.equal(methods.dare_ties(base, [first, second], [0.7, 0.5], [0.5, 0.4], seeds), one[name])
+        assert torch.equal(methods.dare_ties(base, [first, second], [0.7, 0.5], [0.5, 0.4], seeds), entry[name])
 
 
 def test_parameters_by_layer_and_module(pico, ja, tmp_path):

@@ -28,8 +28,8 @@ def test_it_comes_near_to_the_target(tmp_path):
     result = search().run(score, tmp_path / "journal.jsonl", 40)
     assert result.mean == pytest.approx(TARGET, abs=0.05)
     assert result.best.fitness < result.evaluations[0].fitness / 3
-    for one in result.evaluations:
-        assert all(0 <= value <= 1 for value in one.genome)
+    for entry in result.evaluations:
+        assert all(0 <= value <= 1 for value in entry.genome)
 
 
 def test_killed_at_ten_moments_it_asks_for_the_same_genomes(straight, tmp_path):
@@ -72,9 +72,9 @@ def test_candidates_evaluated_at_the_same_time_give_the_same_search(kind, straig
 
 
 def test_hopeless_candidates_are_given_up_early_and_never_win(straight, tmp_path):
-    given_up = [one for one in straight.evaluations if not one.whole]
+    given_up = [entry for entry in straight.evaluations if not entry.whole]
     assert given_up
-    assert all(len(one.losses["ja"]) in (8, 16) for one in given_up)
+    assert all(len(entry.losses["ja"]) in (8, 16) for entry in given_up)
     assert straight.best.whole
     items = []
     search(rounds=1).run(lambda genome, asked: items.append(len(asked["ja"])) or score(genome, asked), tmp_path / "whole.jsonl", 1)
@@ -82,11 +82,11 @@ def test_hopeless_candidates_are_given_up_early_and_never_win(straight, tmp_path
 
 
 def test_the_estimate_of_a_candidate_that_was_given_up_is_near_its_fitness(straight):
-    for one in [one for one in straight.evaluations if not one.whole]:
-        genome = search().named(one.genome)
+    for entry in [entry for entry in straight.evaluations if not entry.whole]:
+        genome = search().named(entry.genome)
         losses = score(genome, {objective.name: range(objective.items) for objective in OBJECTIVES})
         plain = sum(objective.weight * sum(losses[objective.name]) / objective.items for objective in OBJECTIVES)
-        assert one.fitness == pytest.approx(plain, rel=0.25)
+        assert entry.fitness == pytest.approx(plain, rel=0.25)
 
 
 def test_a_guard_holds_back_what_the_fitness_does_not_ask_for(tmp_path):
@@ -121,7 +121,7 @@ def test_a_damaged_line_and_a_genome_that_was_never_asked_for_are_refused(tmp_pa
     moved = json.loads(lines[2])
     moved["genome"][0] += 1e-3
     journal.write_text("\n".join([*lines[:2], json.dumps(moved), *lines[3:]]) + "\n", encoding="utf-8")
-    with pytest.raises(RunFolderError, match=r"candidate 0 of generation 1 is another one than this search asks for; go on with the cmaes that began it"):
+    with pytest.raises(RunFolderError, match=r"candidate 0 of generation 1 is another one than this search asks for; continue with the cmaes that began it"):
         search().run(score, journal, 1)
 
 

@@ -28,7 +28,7 @@ def test_the_same_token_is_the_same_row_whatever_its_id(first, second, kept):
     models = {"full": vocabulary(" ".join(first)), "part": vocabulary(" ".join(second[:kept]))}
     alignment = align(models)
     assert alignment.output == "full"
-    rows = aligned_rows({name: matrix(one, 100.0 * place) for place, (name, one) in enumerate(models.items())}, alignment)
+    rows = aligned_rows({name: matrix(entry, 100.0 * place) for place, (name, entry) in enumerate(models.items())}, alignment)
     for row, token in enumerate(first):
         assert float(rows["full"][row]) == row
         own = models["part"].tokens.get(token)
@@ -39,7 +39,7 @@ def test_a_base_gives_its_rows_to_models_that_lost_them_and_takes_the_mean_of_th
     models = {"base": vocabulary("a b c"), "one": vocabulary("a b c x y"), "two": vocabulary("a c b x"), "three": vocabulary("a b")}
     alignment = align(models, base="base")
     assert alignment.output == "one"
-    rows = aligned_rows({name: matrix(one, 10.0 * place) for place, (name, one) in enumerate(models.items())}, alignment)
+    rows = aligned_rows({name: matrix(entry, 10.0 * place) for place, (name, entry) in enumerate(models.items())}, alignment)
     assert rows["base"][:, 0].tolist() == [0, 1, 2, (13 + 23) / 2, 14]
     assert rows["two"][:, 0].tolist() == [20, 22, 21, 23, 14]
     assert rows["three"][:, 0].tolist() == [30, 31, 2, (13 + 23) / 2, 14]
@@ -47,13 +47,13 @@ def test_a_base_gives_its_rows_to_models_that_lost_them_and_takes_the_mean_of_th
     assert records["x"] == {"base": "donor one two", "one": "own 3", "two": "own 3", "three": "donor one two"}
     assert records["c"] == {"base": "own 2", "one": "own 2", "two": "own 1", "three": "base base"}
     other_order = dict(reversed(models.items()))
-    again = aligned_rows({name: matrix(one, 10.0 * list(models).index(name)) for name, one in other_order.items()}, align(other_order, base="base"))
+    again = aligned_rows({name: matrix(entry, 10.0 * list(models).index(name)) for name, entry in other_order.items()}, align(other_order, base="base"))
     assert all(torch.equal(again[name], rows[name]) for name in models)
 
 
 def test_a_row_that_the_base_has_goes_to_models_before_it_as_well():
     models = {"short": vocabulary("b"), "base": vocabulary("b a c"), "wide": vocabulary("a b c d")}
-    rows = aligned_rows({name: matrix(one, 10.0 * place) for place, (name, one) in enumerate(models.items())}, align(models, base="base"))
+    rows = aligned_rows({name: matrix(entry, 10.0 * place) for place, (name, entry) in enumerate(models.items())}, align(models, base="base"))
     assert rows["base"][:, 0].tolist() == [11, 10, 12, 23]
     assert rows["short"][:, 0].tolist() == [11, 0, 12, 23]
 
@@ -61,7 +61,7 @@ def test_a_row_that_the_base_has_goes_to_models_before_it_as_well():
 def test_rows_of_own_pieces():
     models = {"base": vocabulary("a b c"), "wide": vocabulary("a b c ab xc")}
     alignment = align(models, policy="pieces", spell=lambda model, token: {"ab": [0, 1], "xc": []}[token])
-    rows = aligned_rows({name: matrix(one, 10.0 * place) for place, (name, one) in enumerate(models.items())}, alignment)
+    rows = aligned_rows({name: matrix(entry, 10.0 * place) for place, (name, entry) in enumerate(models.items())}, alignment)
     assert rows["base"][:, 0].tolist() == [0, 1, 2, 0.5, 14]  # a token that cannot be spelled takes the donor's row
     assert [record["rows"]["base"] for record in alignment.records()] == ["own pieces 0 1", "donor wide"]
 

@@ -43,8 +43,8 @@ def test_equals_sdpa_with_a_mask(sizes):
     positions = torch.tensor(rows)
     inputs = _inputs(len(rows), length, torch.float64)
     ours = _values_and_gradients(lambda tensors: document_attention(*tensors, documents_in(positions), 0.3), inputs)
-    for mine, theirs in zip(ours, _values_and_gradients(lambda tensors: _reference(tensors, positions, 0.3), inputs), strict=True):
-        torch.testing.assert_close(mine, theirs, rtol=1e-10, atol=1e-10)
+    for own, theirs in zip(ours, _values_and_gradients(lambda tensors: _reference(tensors, positions, 0.3), inputs), strict=True):
+        torch.testing.assert_close(own, theirs, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-12), (torch.float32, 1e-5), (torch.bfloat16, None)])
@@ -54,13 +54,13 @@ def test_documents_longer_than_a_tile(dtype, bound):
     inputs = _inputs(1, sum(sizes), dtype)
     exact = _values_and_gradients(lambda tensors: _reference(tensors, positions, 0.35), [tensor.detach().double().requires_grad_() for tensor in inputs])
 
-    def errors(found: list[torch.Tensor]) -> list[float]:
-        return [float((mine.double() - best).norm() / best.norm()) for mine, best in zip(found, exact, strict=True)]
+    def errors(results: list[torch.Tensor]) -> list[float]:
+        return [float((own.double() - best).norm() / best.norm()) for own, best in zip(results, exact, strict=True)]
 
     ours = errors(_values_and_gradients(lambda tensors: document_attention(*tensors, documents_in(positions), 0.35), inputs))
     if bound is None:  # bfloat16 rounds; no more than twice what torch's own kernel does
         theirs = errors(_values_and_gradients(lambda tensors: _reference(tensors, positions, 0.35), inputs))
-        assert all(mine <= 2 * other for mine, other in zip(ours, theirs, strict=True)), (ours, theirs)
+        assert all(own <= 2 * other for own, other in zip(ours, theirs, strict=True)), (ours, theirs)
     else:
         assert max(ours) <= bound
 
@@ -85,9 +85,9 @@ def test_a_model_trains_with_it_and_scores_with_sdpa_under_a_mask(pico):
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
     for each in (ours, theirs):
         each.square().sum().backward()
-    for (name, mine), (_, other) in zip(model.body.named_parameters(), reference.body.named_parameters(), strict=True):
-        if mine.grad is not None:
-            torch.testing.assert_close(mine.grad, other.grad, rtol=1e-4, atol=1e-4, msg=name)
+    for (name, own), (_, other) in zip(model.body.named_parameters(), reference.body.named_parameters(), strict=True):
+        if own.grad is not None:
+            torch.testing.assert_close(own.grad, other.grad, rtol=1e-4, atol=1e-4, msg=name)
     causal = torch.ones(30, 30, dtype=torch.bool).tril()[None, None]
     masked = model(ids[1:], positions[1:], mask=causal)
     assert "_DocumentAttention" not in _graph(masked)

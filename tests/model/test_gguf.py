@@ -184,7 +184,7 @@ LIES = {
     "an unknown tensor type": (header(tensors=tensor("t", (32,), kind=999), num_tensors=1) + bytes(200), "tensor 't' is of type 999"),
     "half a block": (header(tensors=tensor("t", (33,), kind=8), num_tensors=1) + bytes(200), "tensor 't' has 33 columns, and its type holds blocks of 32"),
     "a tensor twice": (header(tensors=tensor("t", (1,)) * 2, num_tensors=2) + bytes(64), "the tensor 't' stands twice"),
-    "an alignment of 3": (header(text("general.alignment") + struct.pack("<II", 4, 3)), "an alignment of 3, which is no power of two"),
+    "an alignment of 3": (header(text("general.alignment") + struct.pack("<II", 4, 3)), "an alignment of 3, which is not a power of two"),
 }
 
 

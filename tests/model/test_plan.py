@@ -111,17 +111,17 @@ def test_all_parameters_train_with_16_bytes_and_6_operations_each():
 
 def test_hours_by_hand_and_over_devices():
     device = DEVICES["h100-80g"]
-    one = hours(LLAMA2, device)
-    assert one == pytest.approx(1e9 * flops_per_token(LLAMA2) / (989e12 * 0.35) / 3600)
-    assert hours(replace(LLAMA2, devices=8), device) == pytest.approx(one / 8)
+    entry = hours(LLAMA2, device)
+    assert entry == pytest.approx(1e9 * flops_per_token(LLAMA2) / (989e12 * 0.35) / 3600)
+    assert hours(replace(LLAMA2, devices=8), device) == pytest.approx(entry / 8)
     assert LLAMA2.steps == -(-(10**9) // (128 * 4096))
 
 
 def test_what_does_not_fit_gets_remedies_in_order_until_it_fits():
     device = DEVICES["h100-80g"]
-    found = list(remedies(LLAMA70, device))
-    assert [remedy for remedy, _, _ in found] == ["micro_batch", "checkpointing", "shard"]
-    sizes = [total(LLAMA70, device), *(total(work, device) for _, _, work in found)]
+    results = list(remedies(LLAMA70, device))
+    assert [remedy for remedy, _, _ in results] == ["micro_batch", "checkpointing", "shard"]
+    sizes = [total(LLAMA70, device), *(total(work, device) for _, _, work in results)]
     assert sizes == sorted(sizes, reverse=True)
     assert sizes[-2] > device.memory_bytes >= sizes[-1]
     alone = [remedy for remedy, _, _ in remedies(replace(LLAMA70, devices=1, micro_rows=128), device)]

@@ -83,7 +83,7 @@ def test_the_loss_is_that_of_the_merged_model(base: Path, count: int, tmp_path: 
     assert loss.item() == pytest.approx(torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum").item(), rel=1e-5)
     loss.backward()
     touched = set((model.new_input.grad.abs().sum(dim=1).nonzero()[:, 0] + TOKENS).tolist())
-    assert touched == (set(range(TOKENS, TOKENS + count)) if model.tied else {one for one in ids[0, :-1].tolist() if TOKENS <= one < TOKENS + count})
+    assert touched == (set(range(TOKENS, TOKENS + count)) if model.tied else {entry for entry in ids[0, :-1].tolist() if TOKENS <= entry < TOKENS + count})
     with torch.inference_mode():
         hidden = model(ids[:, :-1])[0]
         scored = model.log_likelihoods(hidden, ids[0, 1:])

@@ -67,9 +67,9 @@ A = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 def test_a_header_that_lies_is_told(tmp_path: Path, header: object, more: bytes, message: str) -> None:
     path = tmp_path / "x.safetensors"
     _with_header(path, header, more)
-    with pytest.raises(InputError, match=r"x\.safetensors: ") as told:
+    with pytest.raises(InputError, match=r"x\.safetensors: ") as given:
         read_header(path)
-    assert message in str(told.value)
+    assert message in str(given.value)
     with pytest.raises(InputError, match=r"x\.safetensors: not a whole safetensors file \(.+\); fetch it again"):
         read_tensors(path)
 

@@ -40,9 +40,9 @@ def write_corpus(folder: Path, megabytes: float, seed: int = 0) -> int:
     The real texts come once. Beyond them every document has as many lines as a real one, drawn from all of them: no copies, which deduplication would drop.
     """
     rng = random.Random(seed)
-    texts = [text for found in read_corpora("ja").values() for text in found]
+    texts = [text for results in read_corpora("ja").values() for text in results]
     lines = [text.splitlines(keepends=True) for text in texts]
-    pool = [line for found in lines for line in found]
+    pool = [line for results in lines for line in results]
     chars = written = 0
     for number in range(FILES):
         with (folder / f"corpus-{number}.jsonl").open("w", encoding="utf-8") as file:

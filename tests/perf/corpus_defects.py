@@ -29,8 +29,8 @@ def main() -> None:
         f"  seed {seed}: {len(texts):,} documents and {len(documents) - len(texts):,} defects; {len(items):,} benchmark items (no data of {', '.join(missing)})"
     )
     print(f"  {'kind':<10} {'recall':>7} {'precision':>9} {'F1':>6}   found, wrong, missed")
-    for kind, found in score(documents, verdicts).items():
-        print(f"  {kind:<10} {found.recall:7.3f} {found.precision:9.3f} {found.f1:6.3f}   {found.right}, {found.wrong}, {found.missed}")
+    for kind, results in score(documents, verdicts).items():
+        print(f"  {kind:<10} {results.recall:7.3f} {results.precision:9.3f} {results.f1:6.3f}   {results.right}, {results.wrong}, {results.missed}")
     pairs = [(defect.text, documents[verdict.of].text) for defect, verdict in zip(documents, verdicts, strict=True) if not defect.kind and verdict.of >= 0]
     apart = sum(Indel.normalized_similarity(left[:20_000], right[:20_000]) < 0.9 for left, right in pairs)
     print(f"  {len(pairs)} documents of the corpus itself repeat another; {apart} of them share less than 0.9 of their characters in the same order")

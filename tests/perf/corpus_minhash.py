@@ -31,23 +31,23 @@ def grams(text: str) -> set[str]:
 def with_datasketch(texts: Sequence[str]) -> Signatures:
     from datasketch import MinHash
 
-    found = []
+    results = []
     for text in texts:
         made = MinHash(PERMUTATIONS)
         made.update_batch([gram.encode("utf-8") for gram in grams(text)])
-        found.append(made.hashvalues)
-    return found
+        results.append(made.hashvalues)
+    return results
 
 
 def with_rensa(texts: Sequence[str]) -> Signatures:
     from rensa import RMinHash
 
-    found = []
+    results = []
     for text in texts:
         made = RMinHash(num_perm=PERMUTATIONS, seed=1)
         made.update(list(grams(text)))
-        found.append(made.digest())
-    return found
+        results.append(made.digest())
+    return results
 
 
 def ours(texts: Sequence[str]) -> Signatures:

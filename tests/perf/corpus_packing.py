@@ -37,7 +37,7 @@ def main() -> None:
     if not has_data():
         return
     tokenizer = Tokenizer.from_file(str(DATA / "tokenizers" / "llama3" / "tokenizer.json"))
-    texts = [text for found in read_corpora("ja").values() for text in found]
+    texts = [text for results in read_corpora("ja").values() for text in results]
     sizes = np.array([len(encoding.ids) for encoding in tokenizer.encode_batch_fast(texts, add_special_tokens=False)])
     middle, high = np.percentile(sizes, (50, 95))
     print(f"  {len(sizes):,} documents, {int(sizes.sum()):,} tokens; median {middle:,.0f}, 95 % below {high:,.0f}, longest {sizes.max():,}")

@@ -45,7 +45,7 @@ def main() -> None:
 
     times = alternate({"ours": lambda: ours(texts, COMPARED), "HojiChar + datatrove MinHash": theirs}, ROUNDS)
     for name, seconds in times.items():
-        ratio = statistics.median(other / mine for other, mine in zip(seconds, times["ours"], strict=True))
+        ratio = statistics.median(other / own for other, own in zip(seconds, times["ours"], strict=True))
         print(f"  {name:<30} {chars / statistics.median(seconds) / 1e6:6.2f} M chars/s   {ratio:5.2f} x ours in time")
     for step in (*OTHERS, *COMPARED):
         started = time.perf_counter()

@@ -42,17 +42,17 @@ def measure(folder: Path, megabytes: float, beside_peers: bool, start: Run) -> N
         )
         return
     rounds = [(ours(folder, 1), ours(folder, 2), peers(folder, 2) if beside_peers else None) for _ in range(option("rounds", 3))]
-    one, two = (sorted((round_[index] for round_ in rounds), key=lambda run: run.seconds)[len(rounds) // 2] for index in (0, 1))
+    entry, two = (sorted((round_[index] for round_ in rounds), key=lambda run: run.seconds)[len(rounds) // 2] for index in (0, 1))
     ratio = statistics.median(alone.seconds / both.seconds for alone, both, _ in rounds)
     serial = two.own_cpu_s / two.cpu_s
-    print(f"  {megabytes:5g} MB, {chars / 1e6:6.1f} M characters: 1 process  {line(one, chars, start)}")
+    print(f"  {megabytes:5g} MB, {chars / 1e6:6.1f} M characters: 1 process  {line(entry, chars, start)}")
     print(f"  {'':34}2 processes {line(two, chars, start)}: {ratio:.2f} x; one process alone does {serial:.1%} of the CPU time,", end="")
     print(f" so {2 / (1 + serial):.2f} x is the most", flush=True)
     if beside_peers:
         theirs = statistics.median(run.seconds for _, _, run in rounds if run is not None)
         faster = statistics.median(run.seconds / both.seconds for _, both, run in rounds if run is not None)
         print(f"  {'':34}HojiChar + datatrove's MinHash, 2 processes {chars / theirs / 1e6:5.2f} M chars/s: {faster:.2f} x our time", flush=True)
-    hours = (one.cpu_s - start.cpu_s) / 3600 * 1000 / megabytes
+    hours = (entry.cpu_s - start.cpu_s) / 3600 * 1000 / megabytes
     print(f"  {'':34}{hours:.3f} core-hours (CPU time) a GB, and {start.cpu_s:.1f} s for the start", flush=True)
 
 

@@ -42,13 +42,13 @@ def items(count: int) -> list[tuple[str, list[str]]]:
     for name, profile, shots in BENCHMARKS:
         _, prompts = build_prompts(load_benchmark(name, DATA / "benchmarks", shots=shots > 0), profile, shots=shots, limit=count)
         sources.append((prompt.text, prompt.choices or [prompt.answers[0]]) for prompt in prompts)
-    found: list[tuple[str, list[str]]] = []
+    results: list[tuple[str, list[str]]] = []
     for at, source in enumerate(sources):
         left = count * (at + 1) // len(sources) - count * at // len(sources)
         while left > 0 and (item := next(source, None)) is not None:
-            found.append((item[0], item[1][:left]))
-            left -= len(found[-1][1])
-    return found
+            results.append((item[0], item[1][:left]))
+            left -= len(results[-1][1])
+    return results
 
 
 def tokenizers() -> Iterator[tuple[str, Coder]]:

@@ -47,16 +47,16 @@ def compare(name: str, ours: Any, theirs: HFLM, shots: int) -> None:
     report = Report()
 
     def generated() -> list[str]:
-        requests = [Continuation(one, tokens, stop) for one in ids]
+        requests = [Continuation(entry, tokens, stop) for entry in ids]
         return [answer.text for answer in generate(ours, requests, theirs.tok_decode, stop_ids=[theirs.eot_token_id], report=report)]
 
     ratios = []
     for _ in range(rounds):
-        mine, answers = timed(generated)
+        own, answers = timed(generated)
         other, expected = timed(lambda: theirs.generate_until(asks, disable_tqdm=True))
-        ratios.append(other / mine)
+        ratios.append(other / own)
         same = sum(a == b for a, b in zip(answers, expected, strict=True))
-        print(f"  {name}: ours {mine:.1f} s, lm-eval hf {other:.1f} s, {ratios[-1]:.2f} x; {same} of {len(texts)} answers the same", flush=True)
+        print(f"  {name}: ours {own:.1f} s, lm-eval hf {other:.1f} s, {ratios[-1]:.2f} x; {same} of {len(texts)} answers the same", flush=True)
     share = report.prefilled_tokens / rounds / sum(map(len, ids))
     print(f"  {name}: median {statistics.median(ratios):.2f} x; {share:.0%} of the prompts' tokens computed")
 

@@ -52,8 +52,8 @@ def lm_eval(folder: str, prompts: Sequence[Prompt], dtype: str = "float32") -> l
 
     model = HFLM(pretrained=folder, dtype=dtype, device="cpu", batch_size=option("batch", 8), softmax_dtype=dtype)
     pairs = [(prompt.text, choice) for prompt in prompts for choice in prompt.choices]
-    found = iter(model.loglikelihood([Instance("loglikelihood", {}, one, at) for at, one in enumerate(pairs)], disable_tqdm=True))
-    return [[float(next(found)[0]) for _ in prompt.choices] for prompt in prompts]
+    results = iter(model.loglikelihood([Instance("loglikelihood", {}, entry, at) for at, entry in enumerate(pairs)], disable_tqdm=True))
+    return [[float(next(results)[0]) for _ in prompt.choices] for prompt in prompts]
 
 
 def measure(task: str, folder: str, limit: int) -> dict[str, Any]:
@@ -69,13 +69,13 @@ def measure(task: str, folder: str, limit: int) -> dict[str, Any]:
     seconds = middle - started, time.perf_counter() - middle
     same = [at for at in range(len(prompts)) if not (cut[at].moved_boundary or safe[at].moved_boundary or cut[at].truncated_tokens)]
 
-    def gap(mine: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> float | None:
-        return max((abs(a - b) for at in same for a, b in zip(mine[at], other[at], strict=True)), default=None)
+    def gap(own: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> float | None:
+        return max((abs(a - b) for at in same for a, b in zip(own[at], other[at], strict=True)), default=None)
 
     def right(sums: Sequence[Sequence[float]], at: Sequence[int]) -> int:
-        return sum(max(range(len(sums[one])), key=sums[one].__getitem__) == prompts[one].item.answer for one in at)
+        return sum(max(range(len(sums[entry])), key=sums[entry].__getitem__) == prompts[entry].item.answer for entry in at)
 
-    sums = {"lm_eval": theirs, "cut": [one.log_likelihoods for one in cut], "safe": [one.log_likelihoods for one in safe]}
+    sums = {"lm_eval": theirs, "cut": [entry.log_likelihoods for entry in cut], "safe": [entry.log_likelihoods for entry in safe]}
     everywhere, differ = range(len(prompts)), gap(sums["cut"], theirs)
     truth = lm_eval(folder, prompts, "float64") if differ is not None and differ > TOLERANCE else None
     return {
@@ -87,8 +87,8 @@ def measure(task: str, folder: str, limit: int) -> dict[str, Any]:
         "choices": sum(len(theirs[at]) for at in same),
         "largest_difference_nats": differ,
         "largest_error_nats": None if truth is None else {"ours": gap(sums["cut"], truth), "lm_eval": gap(theirs, truth)},
-        "right_of_unmoved": {who: right(mine, same) for who, mine in sums.items()},
-        "right": {who: right(mine, everywhere) for who, mine in sums.items()},
+        "right_of_unmoved": {who: right(own, same) for who, own in sums.items()},
+        "right": {who: right(own, everywhere) for who, own in sums.items()},
         "seconds": {"ours, twice": seconds[0], "lm_eval": seconds[1]},
     }
 
@@ -114,9 +114,9 @@ def main() -> None:
     limit, kept = option("limit", 200), Path(option("out", "")) if option("out", "") else None
     lines = kept.read_text(encoding="utf-8").splitlines() if kept is not None and kept.is_file() else []
     done = {
-        found["task"]: found
-        for found in map(json.loads, lines)
-        if found["limit"] == limit and found["shots"] == min(TASKS[found["task"]][1], option("shots", 3))
+        results["task"]: results
+        for results in map(json.loads, lines)
+        if results["limit"] == limit and results["shots"] == min(TASKS[results["task"]][1], option("shots", 3))
     }
     with tempfile.TemporaryDirectory() as scratch:
         folder = real_model(Path(scratch) / "base")

@@ -63,8 +63,8 @@ def run_ours(folder: str, pairs: list[tuple[str, str]]) -> tuple[float, list[flo
         pair(loaded.side.tokenizer.encode, context, choice, "cut", start=backend.starts.own, empty=backend.starts.before_empty("cut"))
         for context, choice in pairs
     ]
-    scored = score_requests(loaded.model, [Request(one.ids, one.first) for one in tokens], room=Room(option("pack", PACK_TOKENS)))
-    return time.perf_counter() - started, [one.log_likelihood for one in scored]
+    scored = score_requests(loaded.model, [Request(entry.ids, entry.first) for entry in tokens], room=Room(option("pack", PACK_TOKENS)))
+    return time.perf_counter() - started, [entry.log_likelihood for entry in scored]
 
 
 def run_hf(folder: str, pairs: list[tuple[str, str]]) -> tuple[float, list[float]]:
@@ -73,8 +73,8 @@ def run_hf(folder: str, pairs: list[tuple[str, str]]) -> tuple[float, list[float
 
     model = HFLM(pretrained=folder, dtype="bfloat16" if "--bfloat16" in sys.argv else "float32", device="cpu", batch_size=option("batch", 8))
     started = time.perf_counter()
-    found = model.loglikelihood([Instance("loglikelihood", {}, one, at) for at, one in enumerate(pairs)], disable_tqdm=True)
-    return time.perf_counter() - started, [float(value) for value, _ in found]
+    results = model.loglikelihood([Instance("loglikelihood", {}, entry, at) for at, entry in enumerate(pairs)], disable_tqdm=True)
+    return time.perf_counter() - started, [float(value) for value, _ in results]
 
 
 def contender(name: str, case: str, folder: str) -> dict[str, object]:
@@ -99,10 +99,10 @@ def _compare(case: str, folder: str) -> None:
     for _ in range(option("rounds", 1)):
         ours, theirs = (contender(name, case, folder) for name in ("ours", "hf"))
         ratios.append(theirs["seconds"] / ours["seconds"])  # type: ignore[operator]
-    mine, other = ours["nats"], theirs["nats"]
-    gap = max(abs(a - b) for a, b in zip(mine, other, strict=True))  # type: ignore[call-overload]
+    own, other = ours["nats"], theirs["nats"]
+    gap = max(abs(a - b) for a, b in zip(own, other, strict=True))  # type: ignore[call-overload]
     print(
-        f"  {case}: {statistics.median(ratios):.1f} x (ours {ours['seconds']:.1f} s, lm-eval hf {theirs['seconds']:.1f} s, {len(mine)} choices); "  # type: ignore[arg-type]
+        f"  {case}: {statistics.median(ratios):.1f} x (ours {ours['seconds']:.1f} s, lm-eval hf {theirs['seconds']:.1f} s, {len(own)} choices); "  # type: ignore[arg-type]
         f"peak memory {ours['peak_mb']:.0f} and {theirs['peak_mb']:.0f} MB; log-likelihoods differ by at most {gap:.1e} nats",
         flush=True,
     )

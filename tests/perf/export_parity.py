@@ -87,8 +87,8 @@ def compared(ours: GgufFile, theirs: GgufFile) -> str:
 
 
 def _same(ours: GgufFile, theirs: GgufFile, name: str) -> bool:
-    one, other = ours.tensors.get(name), theirs.tensors[name]
-    return one is not None and (one.kind, one.shape) == (other.kind, other.shape) and np.array_equal(ours.rows(one), theirs.rows(other))
+    entry, other = ours.tensors.get(name), theirs.tensors[name]
+    return entry is not None and (entry.kind, entry.shape) == (other.kind, other.shape) and np.array_equal(ours.rows(entry), theirs.rows(other))
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -46,9 +46,9 @@ def main() -> None:
                 back = Path(temporary, "back")
                 back.mkdir()
                 convert_gguf(file.path, back)
-                found = _log_probabilities(back, texts)
+                results = _log_probabilities(back, texts)
             parts = []
-            for (rows, ids), (other, _), text, before in zip(exact, found, texts, bits, strict=True):
+            for (rows, ids), (other, _), text, before in zip(exact, results, texts, bits, strict=True):
                 kl = float((rows.exp() * (rows - other)).sum(-1).mean())
                 after = _bits_per_char(other, ids, text)
                 parts.append(f"KL {kl:.1e}, {after:.4f} bits/char ({after / before - 1:+.2%})")
@@ -76,7 +76,7 @@ def extended_smollm2() -> Path:
 def _log_probabilities(folder: Path, texts: list[str]) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Of each text [T, V] log-probabilities in windows, and the ids [T] that they are of."""
     model, side = load_causal(folder, torch.float32), text_side(folder)
-    found = []
+    results = []
     for text in texts:
         ids = [side.starts.document, *side.tokenizer.encode(text)]
         rows = []
@@ -84,8 +84,8 @@ def _log_probabilities(folder: Path, texts: list[str]) -> list[tuple[torch.Tenso
             for start in range(0, len(ids) - 1, WINDOW):
                 part = torch.tensor([ids[start : start + WINDOW + 1]])
                 rows.append(torch.log_softmax(model.logits(model(part[:, :-1])[0]), dim=-1))
-        found.append((torch.cat(rows), torch.tensor(ids[1:])))
-    return found
+        results.append((torch.cat(rows), torch.tensor(ids[1:])))
+    return results
 
 
 def _bits_per_char(rows: torch.Tensor, ids: torch.Tensor, text: str) -> float:

@@ -68,15 +68,15 @@ def timed(command: list[str]) -> Done:
 
 def compare(ours: Path, theirs: Path) -> str:
     """Largest difference, how many elements differ by more than 1e-6, and how many tensors are equal to the bit."""
-    one, other = FolderWeights(ours), FolderWeights(theirs)
-    names = [name for name in one.tensors if name in other.tensors]
+    entry, other = FolderWeights(ours), FolderWeights(theirs)
+    names = [name for name in entry.tensors if name in other.tensors]
     largest, beyond, elements, equal = 0.0, 0, 0, 0
     for name in names:
-        a, b = one.read(name), other.read(name)
+        a, b = entry.read(name), other.read(name)
         difference = (a.to(torch.float32) - b.to(torch.float32)).abs()
         largest, beyond = max(largest, float(difference.max())), beyond + int((difference > 1e-6).sum())
         elements, equal = elements + difference.numel(), equal + int(torch.equal(a, b))
-    missing = sorted(one.tensors.keys() ^ other.tensors.keys())
+    missing = sorted(entry.tensors.keys() ^ other.tensors.keys())
     return f"largest {largest:.1e}   beyond 1e-6: {beyond:,} of {elements:,}   equal tensors {equal}/{len(names)}" + (
         f"   in one only: {missing}" if missing else ""
     )

@@ -175,8 +175,8 @@ def train_ours(arm: Arm, texts: Texts, dtype: torch.dtype) -> Curve:
     model = CausalModel(base, rows)
 
     def score(documents: list[str]) -> tuple[float, int, int]:
-        found = score_texts(model, texts.encode, documents, prefix=texts.prefix, max_tokens=2_048)
-        return sum(found.bits), sum(found.chars), sum(found.bytes)
+        results = score_texts(model, texts.encode, documents, prefix=texts.prefix, max_tokens=2_048)
+        return sum(results.bits), sum(results.chars), sum(results.bytes)
 
     curve = Curve(arm, texts, score)
     curve.measure(0.0)

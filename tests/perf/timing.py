@@ -22,5 +22,5 @@ def alternate(contenders: dict[str, Callable[[], object]], rounds: int = 7) -> d
 def report(times: dict[str, list[float]], ours: str) -> None:
     """Median of each, and the median over rounds of (theirs / ours)."""
     for name, seconds in times.items():
-        ratio = statistics.median(other / mine for other, mine in zip(seconds, times[ours], strict=True))
+        ratio = statistics.median(other / own for other, own in zip(seconds, times[ours], strict=True))
         print(f"  {name:<28} median {statistics.median(seconds) * 1e3:8.1f} ms   {ratio:5.2f} x ours")

@@ -83,7 +83,7 @@ def differing(folder: Path, texts: list[str]) -> list[str]:
     for start in range(0, len(texts), BLOCK):
         block = texts[start : start + BLOCK]
         ids = tokenizer(block, verbose=False)["input_ids"]
-        failed += [text for text, one, other in zip(block, ids, plain.encode_batch_fast(block), strict=True) if one != other.ids]
+        failed += [text for text, entry, other in zip(block, ids, plain.encode_batch_fast(block), strict=True) if entry != other.ids]
     return failed
 
 
@@ -122,7 +122,7 @@ def main() -> None:
                 assert 1 + max(token_ids(json.loads((after / "tokenizer.json").read_text(encoding="utf-8"))).values()) == extension.vocab_size
                 failed = {"extended": differing(after, texts), "copied": differing(copied, texts), "as the hub has it": differing(before, sample)}
             worst, compared = max(worst, len(failed["extended"]), len(failed["copied"])), compared + 2 * len(texts)
-            figures = ", ".join(f"{part} {len(found):,}" for part, found in failed.items())
+            figures = ", ".join(f"{part} {len(results):,}" for part, results in failed.items())
             seconds = time.perf_counter() - started
             print(f"    {hub.config['tokenizer_class']:24} {hub.model_type:8} {label:36} {figures}  [{seconds:.0f} s]", flush=True)
     print(f"  at most {worst:,} differ in an extended or copied folder; {compared:,} comparisons", flush=True)

@@ -47,9 +47,9 @@ def _compare_builds() -> None:
         for name, results in runs.items():
             results.append(_child(name))
             print(f"  {name:<14} {results[-1]['seconds']:6.1f} s, processor {results[-1]['cpu']:6.1f} s, peak {results[-1]['peak_mb']:6.0f} MB", flush=True)
-    mine, theirs = runs["ours"], runs["sentencepiece"]
-    ratio = statistics.median(a["seconds"] / b["seconds"] for a, b in zip(mine, theirs, strict=True))
-    cpu = statistics.median(a["cpu"] / b["cpu"] for a, b in zip(mine, theirs, strict=True))
+    own, theirs = runs["ours"], runs["sentencepiece"]
+    ratio = statistics.median(a["seconds"] / b["seconds"] for a, b in zip(own, theirs, strict=True))
+    cpu = statistics.median(a["cpu"] / b["cpu"] for a, b in zip(own, theirs, strict=True))
     print(f"  build of Llama-2 +{BASES['Llama-2']:,}: ours / SentencePiece training, median {ratio:.2f} (processor time {cpu:.2f})")
 
 

@@ -96,5 +96,6 @@ def check_whole(base: LoadedTokenizer, extended: LoadedTokenizer, texts: list[st
                         tally("runtimes_disagree", name, text, base_agrees and a != b)
                         tally("runtimes_disagree, the base's own too", name, text, a != b)
     return [
-        Criterion(name, runtime, len(found), checked[name, runtime], [text[:80] for text in found[:EXAMPLES]]) for (name, runtime), found in failures.items()
+        Criterion(name, runtime, len(results), checked[name, runtime], [text[:80] for text in results[:EXAMPLES]])
+        for (name, runtime), results in failures.items()
     ]

@@ -33,33 +33,33 @@ def load_base(name: str) -> LoadedTokenizer:
 
 def read_corpora(language: str) -> dict[str, list[str]]:
     """Documents of each corpus of "ja" or "en"."""
-    found = {}
+    results = {}
     for path in sorted((DATA / "corpora" / language).glob("*.jsonl.gz")):
         with gzip.open(path, "rt", encoding="utf-8") as file:
-            found[path.name.removesuffix(".jsonl.gz")] = [json.loads(line)["text"] for line in file]
-    return found
+            results[path.name.removesuffix(".jsonl.gz")] = [json.loads(line)["text"] for line in file]
+    return results
 
 
 def read_jsquad() -> list[str]:
     """The paragraphs of JSQuAD (Wikipedia), without their titles."""
-    found = []
+    results = []
     for path in sorted((DATA / "benchmarks" / "jglue" / "datasets" / "jsquad-v1.3").glob("*.json")):
         articles = json.loads(path.read_text(encoding="utf-8"))["data"]
-        found += [paragraph["context"].split("[SEP]")[-1].strip() for article in articles for paragraph in article["paragraphs"]]
-    return list(dict.fromkeys(found))
+        results += [paragraph["context"].split("[SEP]")[-1].strip() for article in articles for paragraph in article["paragraphs"]]
+    return list(dict.fromkeys(results))
 
 
 def read_standard_library() -> list[str]:
     """Every .py file of Python's standard library that is UTF-8 (some of its tests are not, on purpose)."""
-    found = []
+    results = []
     for path in sorted(Path(sysconfig.get_path("stdlib")).rglob("*.py")):
         if not {"site-packages", "dist-packages"}.isdisjoint(path.parts):
             continue
         try:
-            found.append(path.read_bytes().decode("utf-8"))
+            results.append(path.read_bytes().decode("utf-8"))
         except UnicodeDecodeError:
             continue
-    return found
+    return results
 
 
 def corpus_of(sources: dict[str, list[str]]) -> Corpus:

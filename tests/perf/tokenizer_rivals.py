@@ -193,8 +193,8 @@ def continued(bench: Bench, *, any_token: bool = False, coverage: float = 1.0) -
         ids = stage.encode_batch(counts) if old.is_sentencepiece else stage.split(list(counts))
         totals: Iterable[float] = counts.values()
     else:
-        found = count_words(corpus_of(bench.sources), old.words)
-        ids, totals = stage.split(found.texts), found.totals.tolist()
+        results = count_words(corpus_of(bench.sources), old.words)
+        ids, totals = stage.split(results.texts), results.totals.tolist()
     vocab = stage.spec["model"]["vocab"].keys() - old.special_texts
 
     def fits(token: bytes) -> bool:

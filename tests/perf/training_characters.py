@@ -33,11 +33,11 @@ def main() -> None:
         text.write_text("".join(json.dumps({"text": document}) + "\n" for document in read_corpora("ja")[HELDOUT_JA]), encoding="utf-8")
         ours = Job("ours", str(base), rows=4, length=512, steps=steps, new_rows=new_tokens, text=str(text), tokenizer=str(tokenizer))
         peer = Job("TRL SFTTrainer", str(base), rows=4, length=512, steps=steps, text=str(text))
-        found: dict[str, list[float]] = {job.contender: [] for job in (ours, peer)}
+        results: dict[str, list[float]] = {job.contender: [] for job in (ours, peer)}
         for _ in range(option("rounds", 3)):
             for job in (ours, peer):
                 speed = measure(job)
-                found[job.contender].append(speed["chars_per_s"])
+                results[job.contender].append(speed["chars_per_s"])
                 print(f"  {job.contender:<18} {speed['tokens_per_s']:7.0f} tokens/s {speed['chars_per_s']:7.0f} characters/s", flush=True)
-    ratio = statistics.median(mine / other for mine, other in zip(found["ours"], found["TRL SFTTrainer"], strict=True))
-    print(f"  ours is {ratio:.2f} x as fast in characters, median of {len(found['ours'])} alternating rounds (asked: at least 3)")
+    ratio = statistics.median(own / other for own, other in zip(results["ours"], results["TRL SFTTrainer"], strict=True))
+    print(f"  ours is {ratio:.2f} x as fast in characters, median of {len(results['ours'])} alternating rounds (asked: at least 3)")

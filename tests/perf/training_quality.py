@@ -7,7 +7,7 @@
 Arms: `ours` (extended tokenizer, LoRA and rows), `base` (the base's tokenizer and the same LoRA), `peer` (extended tokenizer, mean rows,
 `modules_to_save`, transformers' Trainer); `quality_arms` says what each is and what the clock counts. Learning the tokenizer is not in the time: ours and
 the peer share it. Each arm is a process of its own and a JSON file of its own in --out; one that is there is not run again, so that a killed benchmark
-goes on.
+continues.
 
 Options: --minutes=N an arm (30), --only=ours,base,peer, --replay=0,5,10 (10; per cent), --ablate=rank,lr_ratio,rows_first,replay,rows_eps,rows_per_step (ours
 with one thing changed; no other arms), --seed=N (1234), --points=N held-out measurements (10), --heldout_chars=N (10000), --new_tokens=N (6000), --peer_lr=X
@@ -117,10 +117,10 @@ def _result(arm: Arm, out: Path) -> dict[str, Any]:
     path = out / f"{re.sub('[^a-z0-9.]+', '_', arm.name)}_{arm.seconds:g}s_seed{arm.seed}.json"
     if not path.is_file():
         subprocess.run([sys.executable, "-m", "tests.perf.quality_arms", json.dumps(asdict(arm)), str(path)], check=True)
-    found = json.loads(path.read_text(encoding="utf-8"))
-    if found["arm"] != asdict(arm):
-        raise SystemExit(f"{path} is of another arm ({found['arm']}); give another --out")
-    return dict(found)
+    results = json.loads(path.read_text(encoding="utf-8"))
+    if results["arm"] != asdict(arm):
+        raise SystemExit(f"{path} is of another arm ({results['arm']}); give another --out")
+    return dict(results)
 
 
 def _print_table(results: list[dict[str, Any]]) -> None:

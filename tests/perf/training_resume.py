@@ -53,5 +53,5 @@ def _kill(arguments: list[str], out: Path, generator: random.Random) -> str:
 
 
 def _where(out: Path) -> str:
-    found = [(path.parent.name, path.read_bytes().count(b"\n")) for path in sorted(out.glob("stages/*/metrics.jsonl"), reverse=True)]
-    return " ".join(f"{stage}:{lines}" for stage, lines in found) or "start"
+    results = [(path.parent.name, path.read_bytes().count(b"\n")) for path in sorted(out.glob("stages/*/metrics.jsonl"), reverse=True)]
+    return " ".join(f"{stage}:{lines}" for stage, lines in results) or "start"

@@ -33,15 +33,15 @@ def real_model(folder: Path) -> str:
 
 def main() -> None:
     rounds = option("rounds", 3)
-    found: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
+    results: dict[str, list[dict[str, float]]] = {name: [] for name in CONTENDERS}
     with tempfile.TemporaryDirectory() as folder:
         base = real_model(Path(folder))
         for _ in range(rounds):
             for name in CONTENDERS:
-                found[name].append(measure(Job(name, base, rows=4, length=512, steps=option("steps", 4), text=str(TEXT))))
-                print(f"  {name:<18} {found[name][-1]['tokens_per_s']:7.0f} tokens/s", flush=True)
-    ours = [entry["tokens_per_s"] for entry in found["ours"]]
-    for name, entries in found.items():
-        ratio = statistics.median(mine / entry["tokens_per_s"] for mine, entry in zip(ours, entries, strict=True))
+                results[name].append(measure(Job(name, base, rows=4, length=512, steps=option("steps", 4), text=str(TEXT))))
+                print(f"  {name:<18} {results[name][-1]['tokens_per_s']:7.0f} tokens/s", flush=True)
+    ours = [entry["tokens_per_s"] for entry in results["ours"]]
+    for name, entries in results.items():
+        ratio = statistics.median(own / entry["tokens_per_s"] for own, entry in zip(ours, entries, strict=True))
         speed, peak = (statistics.median(entry[key] for entry in entries) for key in ("tokens_per_s", "peak_bytes"))
         print(f"  {name:<18} median {speed:7.0f} tokens/s   peak {peak / 1e6:7,.0f} MB   ours is {ratio:.2f} x as fast")

@@ -38,11 +38,11 @@ def test_runs_and_evaluations_are_found_below_a_folder(tmp_path: Path) -> None:
         write_run(tmp_path / name / "x", {"ja/x": [1.0, 0.0]})
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "scores.json").write_text("{}", encoding="utf-8")
-    found = jp_adapt.runs(tmp_path)
-    assert [(run.path.name, run.done, run.summary is not None) for run in found.runs] == [("a", True, True), ("b", False, False)]
-    assert [one.path.relative_to(tmp_path).as_posix() for one in found.evaluations] == ["a/stages/eval/final/base", "scores/mine"]
-    assert [path.name for path, _ in found.unreadable] == ["broken"]
-    frame = found.to_pandas()
+    results = jp_adapt.runs(tmp_path)
+    assert [(run.path.name, run.done, run.summary is not None) for run in results.runs] == [("a", True, True), ("b", False, False)]
+    assert [entry.path.relative_to(tmp_path).as_posix() for entry in results.evaluations] == ["a/stages/eval/final/base", "scores/mine"]
+    assert [path.name for path, _ in results.unreadable] == ["broken"]
+    frame = results.to_pandas()
     assert list(frame["path"]) == ["a/stages/eval/final/base", "scores/mine", "scores/mine"]
     assert list(frame["benchmark"]) == ["ja/x", "ja/x", "ja/y"]
     with pytest.raises(InputError, match="no such folder; give one that holds runs or results"):

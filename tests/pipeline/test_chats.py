@@ -29,7 +29,8 @@ sources:
   chat: {{path: chat.jsonl, language: ja, licence: Apache-2.0, format: chat}}
   pairs: {{path: pairs.jsonl, language: ja, licence: Apache-2.0, format: preference}}
 stages:
-  - {{id: sft, kind: sft, start: base, template: model, data: [{{source: chat}}], budget: {{epochs: 1}}, sequence_tokens: 256, batch_tokens: 256, lora: {{rank: 4, alpha: 8}}}}
+  - {{id: sft, kind: sft, start: base, template: model, data: [{{source: chat}}], budget: {{epochs: 1}}, sequence_tokens: 256, batch_tokens: 256,
+     lora: {{rank: 4, alpha: 8}}}}
   - {{id: model, kind: export, start: sft}}
 """
 PAIR = {"instruction": "U", "output": "A"}
@@ -101,7 +102,7 @@ def test_of_named_templates_the_default_is_taken(folder: Path, capsys: pytest.Ca
     config = json.loads((base / "tokenizer_config.json").read_text(encoding="utf-8"))
 
     def name(*names: str) -> None:
-        templates = [{"name": one, "template": NO_SYSTEM.replace("System role", f"{one}: System role")} for one in names]
+        templates = [{"name": entry, "template": NO_SYSTEM.replace("System role", f"{entry}: System role")} for entry in names]
         (base / "tokenizer_config.json").write_text(json.dumps(config | {"chat_template": templates}), encoding="utf-8")
 
     name("tool_use", "default", "rag")

@@ -88,10 +88,10 @@ def test_odd_names_and_keys_are_one_error(setting: str, message: str) -> None:
     if message == "no-match":  # the shipped benchmarks of the quickstart need no data; what is tested is that nothing else is raised
         assert load_recipe("quickstart", [setting]).recipe.name == "quickstart"
         return
-    with pytest.raises((UsageError, InputError)) as told:
+    with pytest.raises((UsageError, InputError)) as given:
         load_recipe("quickstart", [setting])
-    assert message in str(told.value)
-    assert "Traceback" not in str(told.value)
+    assert message in str(given.value)
+    assert "Traceback" not in str(given.value)
 
 
 def test_a_long_chain_of_recipes_is_refused_soon(tmp_path: Path) -> None:

@@ -332,10 +332,10 @@ def test_an_override_wins(folder: Path, override: str, path: str, value: object)
         with pytest.raises(UsageError, match=r"^-s title=: title is None: input should be a valid string"):
             load_recipe(folder / "recipe.yaml", [override])
         return
-    found: object = load_recipe(folder / "recipe.yaml", [override]).recipe
+    results: object = load_recipe(folder / "recipe.yaml", [override]).recipe
     for name in path.split("."):
-        found = found[int(name)] if isinstance(found, list) else getattr(found, name)
-    assert found == value
+        results = results[int(name)] if isinstance(results, list) else getattr(results, name)
+    assert results == value
 
 
 def test_the_last_override_wins_and_the_parent_loses(folder: Path) -> None:

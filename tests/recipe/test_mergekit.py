@@ -78,7 +78,7 @@ def test_slerp_goes_from_the_base(tmp_path):
 def test_layers_are_stacked(tmp_path):
     recipe = taken_over(tmp_path, STACK)
     assert recipe.slices is not None
-    assert [{name: one.layers for name, one in part.models.items()} for part in recipe.slices] == [{"a": (0, 2)}, {"b": (1, 2)}]
+    assert [{name: entry.layers for name, entry in part.models.items()} for part in recipe.slices] == [{"a": (0, 2)}, {"b": (1, 2)}]
     assert recipe.slices[1].models["b"].given() == {"scale": (Condition(0.0, "o_proj"), Condition(1.0))}
 
 
@@ -104,7 +104,7 @@ def test_differences_are_noted(method, note, tmp_path, capsys):
         (TIES.replace("merge_method: ties", "merge_method: dare_ties").replace("int8_mask: true", "rescale: false"), ":13: rescale: False has no equal here"),
         (TIES.replace("models/ja", "models/ja@main"), r":5: model 'models/ja@main': give the folder of a model \(fetch a revision of the hub"),
         (TIES + "chat_template: auto\n", ":16: 'chat_template' has no equal here"),
-        (TIES.replace("weight: 1.0", "weight: much"), ":8: 'much' is no number, no list of numbers, and no list of values with filters"),
+        (TIES.replace("weight: 1.0", "weight: much"), ":8: 'much' is neither a number, nor a list of numbers, nor a list of values with filters"),
         (STACK + "modules: {}\n", ":5: 'modules' has no equal here"),
         ("format: 1\n", ":1: no configuration of mergekit"),
     ],

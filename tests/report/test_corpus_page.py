@@ -61,10 +61,10 @@ def test_no_text_of_a_report_can_become_markup() -> None:
     html = corpus_page(poisoned(sample()))
     html.encode("utf-8")
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", html)
-    found, clean = Page(html), Page(corpus_page(sample()))
-    assert [tag for tag, _ in found.tags] == [tag for tag, _ in clean.tags]
-    assert not [attrs for _, attrs in found.tags if any(name.startswith("on") for name in attrs)]
-    assert found.text.count("<script>alert(1)</script>") > 10
+    results, clean = Page(html), Page(corpus_page(sample()))
+    assert [tag for tag, _ in results.tags] == [tag for tag, _ in clean.tags]
+    assert not [attrs for _, attrs in results.tags if any(name.startswith("on") for name in attrs)]
+    assert results.text.count("<script>alert(1)</script>") > 10
 
 
 def test_a_corpus_without_a_tokenizer_has_dashes_and_no_zeros() -> None:

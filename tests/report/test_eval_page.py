@@ -103,8 +103,8 @@ def pages(tmp_path: Path, text: str = "") -> dict[str, str]:
 
 
 def data_of(page: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(Page(page).scripts[0])
-    return found
+    results: dict[str, Any] = json.loads(Page(page).scripts[0])
+    return results
 
 
 @pytest.mark.parametrize("kind", ["one", "several"])
@@ -159,22 +159,22 @@ def test_the_page_of_one_run_says_its_figures_and_who_stands_where(tmp_path: Pat
 
 def test_the_radar_has_the_runs_and_the_best_published_models(tmp_path: Path) -> None:
     html = pages(tmp_path)["several"]
-    told = re.findall(r"<title>((?:base|adapted|RakutenAI-7B)[^<]*: ja/jcommonsenseqa [^<]*)</title>", html)
-    assert told[0] == "base: ja/jcommonsenseqa 0.333, ja/jnli 0.333, ja/xwinograd-ja 0.333"
-    assert told[1].startswith("adapted: ja/jcommonsenseqa 0.833")
-    assert any(one.startswith("RakutenAI-7B-instruct: ja/jcommonsenseqa 0.930") for one in told)
+    given = re.findall(r"<title>((?:base|adapted|RakutenAI-7B)[^<]*: ja/jcommonsenseqa [^<]*)</title>", html)
+    assert given[0] == "base: ja/jcommonsenseqa 0.333, ja/jnli 0.333, ja/xwinograd-ja 0.333"
+    assert given[1].startswith("adapted: ja/jcommonsenseqa 0.833")
+    assert any(entry.startswith("RakutenAI-7B-instruct: ja/jcommonsenseqa 0.930") for entry in given)
 
 
 def test_the_browser_knows_what_each_model_gets_right(tmp_path: Path) -> None:
     data = data_of(pages(tmp_path)["several"])
     assert [key for key, _ in data["outcomes"]] == ["", "lost1", "gained1", "lost2", "gained2", "right", "wrong", "differ"]
-    mine = [item for item in data["items"] if item["b"] == 0]
-    assert [item["outcomes"] for item in mine] == [["right"]] * 2 + [["gained1", "differ"]] * 3 + [["wrong"]]
-    assert [answer["mark"] for answer in mine[2]["answers"]] == ["wrong", "right", "wrong"]
-    assert (mine[0]["gold"], mine[0]["answers"][0]["text"], mine[0]["answers"][0]["nats"]) == ("0", "0", ["-1.000", "-2.500"])
-    assert data["shared"][mine[0]["shared"]] == "例を見て答えなさい。\n" * 30
-    assert mine[3]["prompt"] == "問3"
-    assert [item["flags"] for item in mine] == [["moved"]] + [[]] * 5
+    own = [item for item in data["items"] if item["b"] == 0]
+    assert [item["outcomes"] for item in own] == [["right"]] * 2 + [["gained1", "differ"]] * 3 + [["wrong"]]
+    assert [answer["mark"] for answer in own[2]["answers"]] == ["wrong", "right", "wrong"]
+    assert (own[0]["gold"], own[0]["answers"][0]["text"], own[0]["answers"][0]["nats"]) == ("0", "0", ["-1.000", "-2.500"])
+    assert data["shared"][own[0]["shared"]] == "例を見て答えなさい。\n" * 30
+    assert own[3]["prompt"] == "問3"
+    assert [item["flags"] for item in own] == [["moved"]] + [[]] * 5
 
 
 def test_a_page_of_many_items_carries_the_ends_of_prompts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,8 +351,8 @@ def test_a_real_browser_runs_the_script_and_nothing_of_the_items(tmp_path: Path,
         "--dump-dom",
     ]
     done = subprocess.run([*command, f"{page.as_uri()}#items{link}"], capture_output=True, timeout=60, check=True)
-    found = done.stdout.decode("utf-8", "replace")
-    assert f'role="status">{shown}<' in found
-    assert not re.search(r"<(img|script)[^>]*(src=x|>alert)", found)
+    results = done.stdout.decode("utf-8", "replace")
+    assert f'role="status">{shown}<' in results
+    assert not re.search(r"<(img|script)[^>]*(src=x|>alert)", results)
     if "open" in link:
-        assert re.search(r"<details open[^>]*>.*?<th>Choice</th>", found, re.DOTALL)
+        assert re.search(r"<details open[^>]*>.*?<th>Choice</th>", results, re.DOTALL)

@@ -239,9 +239,9 @@ def small_summary() -> dict[str, Any]:
 def benchmark(**changes: Any) -> str:
     """What the page says of the first benchmark, with `changes` to its comparison."""
     summary = small_summary()
-    one = summary["evaluation"]["benchmarks"][0]
-    one["comparison"] |= changes
-    summary["evaluation"]["benchmarks"] = [one]
+    entry = summary["evaluation"]["benchmarks"][0]
+    entry["comparison"] |= changes
+    summary["evaluation"]["benchmarks"] = [entry]
     return Page(render(summary)).said()
 
 
@@ -316,11 +316,11 @@ def test_no_text_of_the_summary_can_become_markup() -> None:
     html = render_page(poisoned(calm))
     html.encode("utf-8")  # a lone surrogate would fail here
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", html)
-    found, clean = Page(html), Page(render_page(calm))
-    assert [tag for tag, _ in found.tags if tag not in ("small", "code")] == [tag for tag, _ in clean.tags if tag not in ("small", "code")]
-    assert not [attrs for _, attrs in found.tags if any(name.startswith("on") for name in attrs)]
-    assert found.texts["script"] == clean.texts["script"]
-    assert found.text.count("<script>alert(1)</script>") > 50  # it is there, as text
+    results, clean = Page(html), Page(render_page(calm))
+    assert [tag for tag, _ in results.tags if tag not in ("small", "code")] == [tag for tag, _ in clean.tags if tag not in ("small", "code")]
+    assert not [attrs for _, attrs in results.tags if any(name.startswith("on") for name in attrs)]
+    assert results.texts["script"] == clean.texts["script"]
+    assert results.text.count("<script>alert(1)</script>") > 50  # it is there, as text
 
 
 def test_any_value_may_be_missing_or_is_refused() -> None:

@@ -81,9 +81,9 @@ def test_a_chart_is_a_complete_svg_file() -> None:
     assert root[0].tag == NS + "title"
     assert root[0].text == "Loss"
     assert "Held-out: from 8.4 to 5" in (root[1].text or "")
-    found = texts(root)
-    assert {"Loss", "tokens seen", "bits per character", "Held-out"} <= set(found)
-    assert [text for text in found if text.isdigit()] == ["5", "6", "7", "8", "9", "0", "500", "1000", "1500", "2000"]
+    results = texts(root)
+    assert {"Loss", "tokens seen", "bits per character", "Held-out"} <= set(results)
+    assert [text for text in results if text.isdigit()] == ["5", "6", "7", "8", "9", "0", "500", "1000", "1500", "2000"]
     assert "Held-out: 6 bits per character at 1,000 tokens seen" in texts(root, "title")
 
 
@@ -260,9 +260,9 @@ def contrast(one: str, other: str) -> float:
 
 
 def test_text_has_enough_contrast_in_both_themes() -> None:
-    found = themes()
-    assert len(found) == 3
-    for name, colours in found.items():
+    results = themes()
+    assert len(results) == 3
+    for name, colours in results.items():
         for ink, grounds in {
             "ink": ("paper", "panel", "chip-a", "chip-b", "chip-new", "chip-hex", "warn-paper"),
             "muted": ("paper", "panel", "chip-new"),

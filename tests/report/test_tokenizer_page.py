@@ -74,12 +74,12 @@ def measure(tokens: int, shares: tuple[float, float, float, float], words: int |
 
 def criteria(**failures: int) -> list[dict[str, Any]]:
     """Every criterion, passed but for `failures`."""
-    found = []
+    results = []
     for index, (name, runtime) in enumerate(NAMES):
         count = failures.get(name, 0)
         examples = [f"{name} \u8ab0\t\u304b {number}\n" for number in range(min(count, 5))]
-        found.append({"name": name, "runtime": runtime, "failures": count, "checked": 40_001 + index, "examples": examples})
-    return found
+        results.append({"name": name, "runtime": runtime, "failures": count, "checked": 40_001 + index, "examples": examples})
+    return results
 
 
 def sample_report() -> dict[str, Any]:
@@ -227,8 +227,8 @@ def test_every_value_of_the_report_is_on_the_page(page: Any, sample: Any) -> Non
         key = path[-1]
         if key in {"format", "new", "partial", "holds", "byte_tokens", "broken_tokens"} or value is None or (key in renamed and "tokenizers" not in path):
             continue
-        found = (form in words if isinstance(value, str) else re.search(rf"(?<![\d.,]){re.escape(form)}(?!\d)", words) for form in forms(value))
-        assert any(found), (path, value)
+        results = (form in words if isinstance(value, str) else re.search(rf"(?<![\d.,]){re.escape(form)}(?!\d)", words) for form in forms(value))
+        assert any(results), (path, value)
     assert not re.search(r"\b(None|nan|inf|NaN)\b", words)
 
 
@@ -248,11 +248,11 @@ def test_no_text_of_a_report_can_become_markup(page: Any, sample: Any) -> None:
     html = render(poisoned(document(kind, sample())))
     html.encode("utf-8")  # a lone surrogate would fail here
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\ud800-\udfff]", html)
-    found, clean = Page(html), Page(page(sample()))
-    assert found.code == clean.code
-    assert [tag for tag, _ in found.tags if tag != "small"] == [tag for tag, _ in clean.tags if tag != "small"]
-    assert not [attrs for _, attrs in found.tags if any(name.startswith("on") for name in attrs)]
-    assert found.text.count("<script>alert(1)</script>") > 15  # it is there, as text
+    results, clean = Page(html), Page(page(sample()))
+    assert results.code == clean.code
+    assert [tag for tag, _ in results.tags if tag != "small"] == [tag for tag, _ in clean.tags if tag != "small"]
+    assert not [attrs for _, attrs in results.tags if any(name.startswith("on") for name in attrs)]
+    assert results.text.count("<script>alert(1)</script>") > 15  # it is there, as text
 
 
 @every_page
@@ -382,9 +382,9 @@ def test_an_unknown_criterion_keeps_its_name() -> None:
 def test_a_bar_for_each_tokenizer_and_source() -> None:
     comparison = sample_comparison()
     html = comparison_page(comparison)
-    told = re.findall(r"<title>([^<]*chars/token)</title>", html)
-    assert len(told) == len(comparison["rows"])
-    assert told[0] == "ja_web, smollm2: 1.43 chars/token"
+    given = re.findall(r"<title>([^<]*chars/token)</title>", html)
+    assert len(given) == len(comparison["rows"])
+    assert given[0] == "ja_web, smollm2: 1.43 chars/token"
     assert Page(html).all("svg")[0]["role"] == "img"
     assert len(Page(html).all("table")) == len(comparison["sources"]) + 1
 

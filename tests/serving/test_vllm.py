@@ -1,6 +1,6 @@
 """A folder as jp-adapt leaves it, in real vLLM: the same ids, the same probabilities, stops where the model stops; and an adapter over its base.
 
-`make test-serving` runs this; it is no part of `make test`.
+`make test-serving` runs this; it is not a part of `make test`.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def test_prompt_log_probabilities_are_those_of_transformers(folder, served):
         ids = text_side(folder).tokenizer.encode(text)
         with torch.inference_mode():
             rows = torch.log_softmax(model(torch.tensor([ids])).logits[0].double(), dim=-1)
-        found = complete(served, ids, model="pico", max_tokens=1, prompt_logprobs=0)["prompt_logprobs"]
-        theirs = [entry[str(token)]["logprob"] for token, entry in zip(ids[1:], found[1:], strict=True)]
+        results = complete(served, ids, model="pico", max_tokens=1, prompt_logprobs=0)["prompt_logprobs"]
+        theirs = [entry[str(token)]["logprob"] for token, entry in zip(ids[1:], results[1:], strict=True)]
         largest = max(largest, max(abs(row[token].item() - other) for row, token, other in zip(rows, ids[1:], theirs, strict=False)))
     assert largest < 1e-4
 
@@ -92,6 +92,6 @@ def test_an_adapter_over_its_base(folder, tmp_path_factory):
     with torch.inference_mode():
         rows = torch.log_softmax(trained.logits(trained(torch.tensor([ids]))[0]).double(), dim=-1)
     with vllm_server([*command, "--max-model-len", "256"], place / "vllm.log") as address, httpx2.Client(base_url=address, timeout=300) as client:
-        found = complete(client, ids, model="mine", max_tokens=1, prompt_logprobs=0)["prompt_logprobs"]
-    theirs = [entry[str(token)]["logprob"] for token, entry in zip(ids[1:], found[1:], strict=True)]
+        results = complete(client, ids, model="mine", max_tokens=1, prompt_logprobs=0)["prompt_logprobs"]
+    theirs = [entry[str(token)]["logprob"] for token, entry in zip(ids[1:], results[1:], strict=True)]
     assert max(abs(row[token].item() - other) for row, token, other in zip(rows, ids[1:], theirs, strict=False)) < 1e-3

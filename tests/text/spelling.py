@@ -33,12 +33,12 @@ def below_myriad(number: int, *, one: str = "") -> str:
 
 def sections(number: int) -> list[tuple[int, str]]:
     """The myriads of a number, from the highest, with their units; those of zero left out."""
-    found = []
+    results = []
     for unit in BIG:
         number, low = divmod(number, 10_000)
-        found.append((low, unit))
+        results.append((low, unit))
     assert not number
-    return [(low, unit) for low, unit in reversed(found) if low]
+    return [(low, unit) for low, unit in reversed(results) if low]
 
 
 def in_kanji(number: int) -> str:

@@ -117,7 +117,7 @@ def test_the_stock_template_of_llama3_which_marks_no_answer_gets_its_mask():
     [
         ("{% for m in messages %}{{ m['content'] | upper }}</s>{% endfor %}", "drops, moves or changes"),
         ("{{ messages[-1]['content'] }}</s>", "drops, moves or changes"),
-        ("{{ messages | length }}{% for m in messages %}{{ m['content'] }}</s>{% endfor %}", "otherwise when it goes on"),
+        ("{{ messages | length }}{% for m in messages %}{{ m['content'] }}</s>{% endfor %}", "otherwise when it continues"),
         ("{% for m in messages %}{{ m['content'] }}\n{% endfor %}", "would not stop"),
     ],
 )

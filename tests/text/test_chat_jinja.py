@@ -82,7 +82,8 @@ def test_what_templates_use_works() -> None:
         "{% macro show(m) %}<{{ m.role }}>{{ m['content'] | trim }}{% endmacro %}"
         "{% set ns = namespace(n=0) %}{% for m in messages[::-1] %}{% if m.role == 'tool' %}{% continue %}{% endif %}{% set ns.n = ns.n + 1 %}"
         "{% generation %}{{ show(m) }}{{ '' if loop.last else '|' }}{% endgeneration %}{% if ns.n > 2 %}{% break %}{% endif %}{% endfor %}"
-        "{{ missing }}{{ tools is none }}{{ '%03d' % ns.n }}{{ messages | selectattr('role', 'equalto', 'user') | list | length }}{{ {'a': '<日>'} | tojson }}\n"
+        "{{ missing }}{{ tools is none }}{{ '%03d' % ns.n }}"
+        "{{ messages | selectattr('role', 'equalto', 'user') | list | length }}{{ {'a': '<日>'} | tojson }}\n"
     )
     expected = render_jinja_template(conversations=[CALLED], chat_template=jinja)[0][0]
     assert render(jinja, CALLED, prompt=False) == expected
@@ -167,12 +168,12 @@ def test_a_long_conversation_is_within_the_bound() -> None:
 
 def trained(jinja: str, messages: list[dict], special: tuple[str, ...], tools: list[dict] | None = None) -> list[str]:
     """What carries loss, one text for each answer."""
-    found, before = [], False
+    results, before = [], False
     for part in segments(messages, lambda turns, prompt: render(jinja, turns, prompt=prompt, tools=tools), special):
         if part.trained:
-            found = [*found[:-1], found[-1] + part.text] if before else [*found, part.text]
+            results = [*results[:-1], results[-1] + part.text] if before else [*results, part.text]
         before = part.trained
-    return found
+    return results
 
 
 QWEN_CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 1, "名": "日\\"本"}}\n</tool_call><|im_end|>'

@@ -148,10 +148,10 @@ def test_what_mecab_cannot_read_hides_no_word() -> None:
 @examples(200)
 @given(st.text(alphabet=st.sampled_from("日本。！」、, \t\n\r\x0b\x0c\x1c\x85\u2028ア\x00a"), max_size=60), st.integers(min_value=1, max_value=9))
 def test_pieces_are_the_lines_and_never_too_long(text: str, max_chars: int) -> None:
-    found = list(pieces(text, max_chars))
-    assert all(0 < len(piece) <= max_chars or not piece for _, piece in found)
-    assert all(text[start : start + len(piece)].replace("\x00", "\ufffd") == piece for start, piece in found)
-    assert sum(len(piece) for _, piece in found) == sum(map(len, text.splitlines()))
+    results = list(pieces(text, max_chars))
+    assert all(0 < len(piece) <= max_chars or not piece for _, piece in results)
+    assert all(text[start : start + len(piece)].replace("\x00", "\ufffd") == piece for start, piece in results)
+    assert sum(len(piece) for _, piece in results) == sum(map(len, text.splitlines()))
 
 
 def test_a_long_line_is_cut_behind_a_sentence() -> None:

@@ -60,8 +60,8 @@ def test_every_kana_and_every_kanji_of_unicode_is_japanese() -> None:
 
 def test_no_letter_of_another_script_is_japanese() -> None:
     foreign = ("HANGUL", "LATIN", "BOPOMOFO", "CYRILLIC", "GREEK")
-    found = [chr(code) for code in range(0xFF00) if unicodedata.name(chr(code), "").startswith(foreign) and is_japanese(chr(code))]
-    assert found == []
+    results = [chr(code) for code in range(0xFF00) if unicodedata.name(chr(code), "").startswith(foreign) and is_japanese(chr(code))]
+    assert results == []
 
 
 @examples(300)

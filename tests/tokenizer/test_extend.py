@@ -45,9 +45,9 @@ def _loses_bytes(tokenizer: BpeTokenizer, text: str) -> bool:
 @pytest.fixture(scope="session")
 def runtimes(trio: Trio) -> list[tuple[Runtime, Runtime]]:
     """Each runtime of the base with that of the extension."""
-    found = list(zip(runtimes_of(trio.base), runtimes_of(trio.extended), strict=True))
-    assert [old.name for old, _ in found] == [new.name for _, new in found]
-    return found
+    results = list(zip(runtimes_of(trio.base), runtimes_of(trio.extended), strict=True))
+    assert [old.name for old, _ in results] == [new.name for _, new in results]
+    return results
 
 
 def test_every_family_runs_in_its_native_runtime_too(small_trio: Trio, smollm2_trio: Trio, sp_trio: Trio, tik_trio: Trio) -> None:
@@ -100,25 +100,25 @@ def test_text_of_other_alphabets_keeps_its_ids(trio: Trio, runtimes: list[tuple[
 @examples(60)
 @given(st.lists(st.sampled_from(["日本", "語", " を", "は", "。", "台所", " ", "a", "１", "ー", "カ", "𠮷"]), max_size=30).map("".join))
 def test_japanese_in_any_order_is_never_longer_and_the_runtimes_agree(runtimes: list[tuple[Runtime, Runtime]], text: str) -> None:
-    found = set()
+    results = set()
     for old, new in runtimes:
         ids = new.encode([text])[0]
         assert len(ids) <= len(old.encode([text])[0])
         assert new.decode(ids) == text
-        found.add(tuple(ids))
-    assert len(found) == 1
+        results.add(tuple(ids))
+    assert len(results) == 1
 
 
 @pytest.mark.parametrize("unit", ["日本語のたいへん長い文", "a"])
 def test_a_megabyte_without_a_space(trio: Trio, runtimes: list[tuple[Runtime, Runtime]], unit: str) -> None:
     text = unit * (1_000_000 // len(unit.encode("utf-8")) + 1)
-    found = set()
+    results = set()
     for old, new in runtimes:
         ids = new.encode([text])[0]
         assert len(ids) <= len(old.encode([text])[0])
         assert new.decode(ids) == text
-        found.add(tuple(ids))
-    assert len(found) == 1
+        results.add(tuple(ids))
+    assert len(results) == 1
 
 
 def test_english_documents_keep_their_ids(runtimes: list[tuple[Runtime, Runtime]], english: list[str]) -> None:
@@ -196,8 +196,8 @@ def test_counts_are_those_of_the_encoded_corpus(trio: Trio) -> None:
     base = trio.base.tokenizer
     texts = [f"猫が{number}匹、庭で鳴いている。犬は{number}匹で走る。" for number in range(40)]
     extension = extend_tokenizer(base, texts, 24, cover=False)
-    found = [token_id for text in texts for token_id in extension.tokenizer.encode(text)]
-    assert extension.counts == [found.count(token_id) for token_id in range(base.vocab_size, extension.vocab_size)]
+    results = [token_id for text in texts for token_id in extension.tokenizer.encode(text)]
+    assert extension.counts == [results.count(token_id) for token_id in range(base.vocab_size, extension.vocab_size)]
     assert sum(extension.counts) > 100
 
 

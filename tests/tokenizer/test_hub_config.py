@@ -23,9 +23,9 @@ def spec_of(tokens: dict[str, int] = TOKENS, **parts: Any) -> dict[str, Any]:
 def made_of(folder: Path, config: object, spec: dict[str, Any] | None = None, **files: object) -> HubConfig:
     for name, value in {"tokenizer_config": config, **files}.items():
         (folder / f"{name}.json").write_text(json.dumps(value), encoding="utf-8")
-    found = keeping_config(folder, spec or spec_of())
-    assert found is not None
-    return found
+    results = keeping_config(folder, spec or spec_of())
+    assert results is not None
+    return results
 
 
 def test_a_configuration_that_keeps_the_file_stays_as_it_is(tmp_path: Path) -> None:
@@ -109,15 +109,15 @@ def test_a_prefix_space_of_a_sentencepiece_tokenizer_is_that_of_the_file(
         ({"additional_special_tokens": ["<s>", "<|im_start|>"]}, {}, "additional_special_tokens names '<|im_start|>'"),
         ({"extra_special_tokens": {"image_token": "<image>"}}, {}, "extra_special_tokens names '<image>'"),
         ({"added_tokens_decoder": {"7": {"content": "<s>"}}}, {}, "'<s>' has the id 7, and in tokenizer.json 1"),
-        ({"added_tokens_decoder": {"4": {"content": "<tool>"}}}, {}, "'<tool>' has the id 4, and in tokenizer.json it is no added token"),
+        ({"added_tokens_decoder": {"4": {"content": "<tool>"}}}, {}, "'<tool>' has the id 4, and in tokenizer.json it is not an added token"),
         ({}, {"added_tokens": {"<tool>": 4}}, "'<tool>' has the id 4"),
         ({}, {"special_tokens_map": {"bos_token": "<begin>"}}, "bos_token names '<begin>'"),
     ],
 )
 def test_a_configuration_of_another_tokenizer_is_refused(tmp_path: Path, config: dict[str, Any], files: dict[str, Any], message: str) -> None:
-    found = made_of(tmp_path, {"tokenizer_class": "LlamaTokenizer", **config}, **files)
+    results = made_of(tmp_path, {"tokenizer_class": "LlamaTokenizer", **config}, **files)
     with pytest.raises(InputError) as caught:
-        refuse_conflicts(found, tmp_path)
+        refuse_conflicts(results, tmp_path)
     assert message in str(caught.value)
     assert str(caught.value).startswith(f"{tmp_path}: tokenizer_config.json (or special_tokens_map.json, added_tokens.json) and tokenizer.json differ: ")
 

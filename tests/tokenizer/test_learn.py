@@ -114,12 +114,12 @@ def test_counts_are_those_of_the_words_cut_with_the_tokens(trio: Trio, japanese:
     words = words_of(base, japanese[:12])
     tokens, counts = learn_tokens(base, words, 60)
     runtime = append_tokens(base, [], tokens)
-    found: Counter[int] = Counter()
+    results: Counter[int] = Counter()
     for ids, total in zip(runtime.split(words.texts), words.totals.tolist(), strict=True):
         for token_id in ids:
-            found[token_id] += total
+            results[token_id] += total
     first = base.vocab_size
-    np.testing.assert_allclose(counts, [found[first + place] for place in range(60)])
+    np.testing.assert_allclose(counts, [results[first + place] for place in range(60)])
 
 
 texts = st.lists(st.text(alphabet="猫犬がをにし、。カー 漢a\n", min_size=1, max_size=25), min_size=1, max_size=12)
@@ -146,8 +146,8 @@ def check_reachable(base: BpeTokenizer, words: Words, num_tokens: int, **options
 def test_pruning_never_leaves_a_token_that_nothing_reaches(
     request: pytest.FixtureRequest, name: str, texts: list[str], num_tokens: int, cover: bool, min_count: int, longest: int
 ) -> None:
-    found = request.getfixturevalue(name)
-    base = found if name == "small" else found.tokenizer
+    results = request.getfixturevalue(name)
+    base = results if name == "small" else results.tokenizer
     check_reachable(base, words_of(base, texts), num_tokens, cover=cover, min_count=min_count, max_token_chars=longest)
 
 
@@ -176,9 +176,9 @@ def test_cover_adds_everyday_characters_that_the_corpus_lacks(small: BpeTokenize
     rare = [char.encode() for char in "龍虎" if len(base.spell(char.encode())) >= 3]
     for cover in (True, False):
         tokens, counts = learn_tokens(base, words, 40, cover=cover)
-        found = [token for token in rare if token in tokens]
-        assert found == (rare if cover else [])
-        assert all(counts[tokens.index(token)] == 0 for token in found)
+        results = [token for token in rare if token in tokens]
+        assert results == (rare if cover else [])
+        assert all(counts[tokens.index(token)] == 0 for token in results)
 
 
 def test_min_count_is_kept_by_candidates(sp: LoadedTokenizer) -> None:
@@ -220,13 +220,13 @@ def test_a_phrase_of_one_source_is_worth_less_than_one_of_all(sp: LoadedTokenize
     local, common = "禁煙席", "新聞紙"
     sources = [[lines(local, 40)], *([lines(common, 11).replace(" ", f"{name} ")] for name in "abc")]
     words = words_of(base, *sources)
-    found = []
+    results = []
     for number in range(6, 13):
         whole = {token.decode().removeprefix(" ") for token in learn_tokens(base, words, number, cover=False)[0]}
-        found.append((local in whole, common in whole))
-    assert found[-1] == (True, True)
-    assert (False, True) in found
-    assert (True, False) not in found
+        results.append((local in whole, common in whole))
+    assert results[-1] == (True, True)
+    assert (False, True) in results
+    assert (True, False) not in results
 
 
 def test_too_many_says_how_many_there_are(small: BpeTokenizer) -> None:
@@ -253,14 +253,14 @@ def test_learning_repeats_in_another_process() -> None:
         "from tests.tokenizer.conftest import *; from tests.tokenizer.test_learn import *; base = load_sentencepiece(train_sentencepiece()).tokenizer; "
         "tokens, counts = learn_tokens(base, words_of(base, documents('ja_train.jsonl')[:15]), 300); print([token.hex() for token in tokens], counts.tolist())"
     )
-    found = [
+    results = [
         subprocess.run(
             [sys.executable, "-c", code], cwd=ROOT, env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, text=True, timeout=60, check=True
         ).stdout
         for seed in ("1", "2")
     ]
-    assert found[0] == found[1]
-    assert len(found[0]) > 3000
+    assert results[0] == results[1]
+    assert len(results[0]) > 3000
 
 
 def test_tokens_are_japanese_with_at_most_one_space(trio: Trio) -> None:

@@ -9,7 +9,7 @@ import pytest
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.extend import Extension, append_tokens
 from jp_adapt.tokenizer.load import LoadedTokenizer
-from jp_adapt.tokenizer.measure import RENYI_ORDER, Chip, Measure, measure_tokenizer, segment
+from jp_adapt.tokenizer.measure import RENYI_ORDER, Chip, Measure, measure_tokenizer, segment, token_script
 
 TEXTS = ["今日は良い天気です。", "Hi"]
 
@@ -113,3 +113,21 @@ def test_chips_join_to_the_text(small: BpeTokenizer, small_extension: Extension,
 
 def test_a_special_token_in_the_sentence_is_one_chip(small: BpeTokenizer) -> None:
     assert segment(small, "a<|endoftext|>", small.vocab_size)[-1] == Chip("<|endoftext|>", new=False, partial=False)
+
+
+@pytest.mark.parametrize(
+    ("token", "script"),
+    [
+        (" 日".encode(), "kanji"),
+        ("日本".encode(), "kanji"),
+        ("です".encode(), "hiragana"),
+        ("食べる".encode(), "mixed"),
+        (" コーヒー".encode(), "katakana"),
+        (b"the", "other"),
+        ("日a".encode(), "mixed"),
+        (b" ", "other"),
+        ("日".encode()[:2], "partial"),
+    ],
+)
+def test_the_script_of_a_token_lets_a_leading_space_go(token: bytes, script: str) -> None:
+    assert token_script(token) == script

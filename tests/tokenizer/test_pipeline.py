@@ -98,8 +98,8 @@ def test_a_token_inside_an_added_token_is_unreachable(small: BpeTokenizer) -> No
     spec["model"]["vocab"]["日"] = 600
     base = BpeTokenizer(spec)
     parts = ["日本".encode()[:end] for end in (2, 3, 4, 5, 6)]
-    (found,) = (c for c in verify_tokenizer(base, append_tokens(base, [], parts)) if c.name == "unreachable_new_tokens")
-    assert [example for example in found.examples if example.endswith("'日本'")]
+    (results,) = (c for c in verify_tokenizer(base, append_tokens(base, [], parts)) if c.name == "unreachable_new_tokens")
+    assert [example for example in results.examples if example.endswith("'日本'")]
 
 
 def test_words_end_at_added_tokens(small: BpeTokenizer, japanese: list[str]) -> None:

@@ -126,7 +126,7 @@ def test_tokens_that_only_the_configuration_knows_are_refused(llama2: Path, tmp_
     folder = shutil.copytree(llama2, tmp_path / "model")
     (folder / "added_tokens.json").write_text('{"<|im_start|>": 32000}', encoding="utf-8")
     before = contents(folder)
-    with pytest.raises(InputError, match=r"'<\|im_start\|>' has the id 32000, and in tokenizer\.json it is no added token"):
+    with pytest.raises(InputError, match=r"'<\|im_start\|>' has the id 32000, and in tokenizer\.json it is not an added token"):
         repair_tokenizer(folder)
     assert contents(folder) == before
 

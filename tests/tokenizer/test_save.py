@@ -59,7 +59,7 @@ def test_the_folder_loads_again_and_gives_the_same_ids(trio: Trio, tmp_path: Pat
     assert (loaded.ranks, loaded.sentencepiece) == (trio.extended.ranks, trio.extended.sentencepiece)
     ids = [runtime.encode(texts) for runtime in runtimes_of(loaded)]
     assert len(ids) == (2 if trio.base.ranks or trio.base.sentencepiece else 1)
-    assert all(found == ids[0] for found in ids)
+    assert all(results == ids[0] for results in ids)
 
 
 @pytest.mark.parametrize("template_file", [False, True])

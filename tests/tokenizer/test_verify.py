@@ -82,8 +82,8 @@ def test_an_english_token_changes_english(small: BpeTokenizer, english: list[str
     text = english[0]
     word = next(word for word in text.split() if word.isascii() and word.isalpha() and len(small.encode(" " + word)) == 2)
     lines = [line for line in text.splitlines() if line.strip()]
-    found = _broken(small, append_tokens(small, [], [(" " + word).encode()]).spec, [f"a {word}", "1 2 3", *lines])
-    assert found["changed_lines"] >= 1
+    results = _broken(small, append_tokens(small, [], [(" " + word).encode()]).spec, [f"a {word}", "1 2 3", *lines])
+    assert results["changed_lines"] >= 1
 
 
 def test_rules_before_the_base_rules_make_inputs_longer(small: BpeTokenizer) -> None:
@@ -95,8 +95,8 @@ def test_rules_before_the_base_rules_make_inputs_longer(small: BpeTokenizer) -> 
     spec["model"]["merges"].insert(0, [left[-1], right[0]])
     word = to_bytes(left + right).decode("utf-8")
     assert len(small.encode(word)) == 1
-    found = _broken(small, spec, [word])
-    assert found.keys() == {"dead_base_tokens", "changed_lines", "longer_inputs"}
+    results = _broken(small, spec, [word])
+    assert results.keys() == {"dead_base_tokens", "changed_lines", "longer_inputs"}
 
 
 def test_rules_that_rebuild_base_tokens_are_needed(tik: LoadedTokenizer) -> None:
@@ -111,8 +111,8 @@ def test_rules_that_rebuild_base_tokens_are_needed(tik: LoadedTokenizer) -> None
     assert _broken(base, LoadedTokenizer(right, [], ranks=grown), ["x日本語を"]) == {}
     spec = copy.deepcopy(right.spec)
     spec["model"]["merges"].remove([to_text("日本".encode()), to_text("語".encode())])
-    found = _broken(base, LoadedTokenizer(BpeTokenizer(spec), [], ranks=grown), ["x日本語を"])
-    assert found.keys() == {"runtimes_disagree (tiktoken)"}
+    results = _broken(base, LoadedTokenizer(BpeTokenizer(spec), [], ranks=grown), ["x日本語を"])
+    assert results.keys() == {"runtimes_disagree (tiktoken)"}
 
 
 def test_equal_scores_are_caught(sp_trio: Trio, japanese: list[str]) -> None:
@@ -128,13 +128,13 @@ def test_a_native_model_with_moved_ids_is_caught(sp_trio: Trio, tik_trio: Trio) 
     model = copy.deepcopy(sp_trio.extended.sentencepiece)
     first = sp_trio.extension.first_new_id
     model.pieces[first].piece, model.pieces[first + 1].piece = model.pieces[first + 1].piece, model.pieces[first].piece
-    found = _broken(sp_trio.base, LoadedTokenizer(sp_trio.extended.tokenizer, [], sentencepiece=model), ["x"])
-    assert found["unreachable_new_tokens (sentencepiece)"] == 2
+    results = _broken(sp_trio.base, LoadedTokenizer(sp_trio.extended.tokenizer, [], sentencepiece=model), ["x"])
+    assert results["unreachable_new_tokens (sentencepiece)"] == 2
     shifted = {token: rank + (rank >= tik_trio.extension.first_new_id) for token, rank in (tik_trio.extended.ranks or {}).items()}
-    found = _broken(tik_trio.base, LoadedTokenizer(tik_trio.extended.tokenizer, [], ranks=shifted), ["x"])
-    assert found["runtimes_disagree (tiktoken)"] >= 1
+    results = _broken(tik_trio.base, LoadedTokenizer(tik_trio.extended.tokenizer, [], ranks=shifted), ["x"])
+    assert results["runtimes_disagree (tiktoken)"] >= 1
     whole = [token for token in tik_trio.extension.tokens if text_of(token) is not None]
-    assert found["unreachable_new_tokens (tiktoken)"] == len(whole)
+    assert results["unreachable_new_tokens (tiktoken)"] == len(whole)
 
 
 def test_line_ends_belong_to_the_lines_that_are_compared(small: BpeTokenizer) -> None:
@@ -174,16 +174,16 @@ def test_added_tokens_instead_of_merges_fail(small: BpeTokenizer) -> None:
 
 
 def test_missing_bytes_that_stay_missing_are_the_bases_own(smollm2: BpeTokenizer, english: list[str]) -> None:
-    """What the base loses is no fault of the extension; where it is mended, the text comes back."""
+    """What the base loses is not a fault of the extension; where it is mended, the text comes back."""
     assert _broken(smollm2, smollm2, english[:1]) == {}
 
 
 def test_a_byte_that_the_extension_loses_is_caught(small: BpeTokenizer, english: list[str]) -> None:
     spec = copy.deepcopy(small.spec)
     del spec["model"]["vocab"][to_text(b"\x04")]
-    found = _broken(small, spec, english[:1])
-    assert found["round_trip_failures"] >= 1
-    assert found["base_ids_changed"] == found["dead_base_tokens"] == 1
+    results = _broken(small, spec, english[:1])
+    assert results["round_trip_failures"] >= 1
+    assert results["base_ids_changed"] == results["dead_base_tokens"] == 1
 
 
 def test_a_line_longer_than_the_limit_is_shortened_in_the_examples(small: BpeTokenizer) -> None:
@@ -205,7 +205,7 @@ def test_a_line_with_japanese_may_change(small: BpeTokenizer, small_extension: E
 def test_a_lone_surrogate_is_refused_clearly(small: BpeTokenizer, where: str, text: str, place: str) -> None:
     with pytest.raises(InputError) as caught:
         verify_tokenizer(small, small, **{where: ["fine", text]})
-    assert str(caught.value) == f"a text holds a lone surrogate ({place}, which is no text; mend it"
+    assert str(caught.value) == f"a text holds a lone surrogate ({place}, which is not a text; mend it"
 
 
 def test_texts_may_be_more_than_a_block(small: BpeTokenizer, small_extension: Extension, monkeypatch: pytest.MonkeyPatch) -> None:

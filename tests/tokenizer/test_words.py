@@ -108,8 +108,8 @@ def test_counts_are_those_of_a_naive_count(first: list[str], second: list[str]) 
                     expected[line[at:end]] += 1
                 at = max(end, at + 1) if end > start else at + 1
         here = np.flatnonzero(words.source == source)
-        found = {words.texts[words.word[entry]]: words.count[entry] for entry in here}
-        assert found == {word: count * weight for word, count in expected.items()}
+        results = {words.texts[words.word[entry]]: words.count[entry] for entry in here}
+        assert results == {word: count * weight for word, count in expected.items()}
 
 
 @st.composite

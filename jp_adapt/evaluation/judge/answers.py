@@ -34,13 +34,13 @@ class Answers:
 
 def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """(file:line, object) of every line of a JSONL file that is not empty. InputError at file:line for what is no JSON object, and for no line at all."""
-    found = False
+    results = False
     for place, value in read_json_lines(path, lone_surrogates="replace"):
         if not isinstance(value, dict):
             raise InputError(f"{place}: not a JSON object")
-        found = True
+        results = True
         yield place, value
-    if not found:
+    if not results:
         raise InputError(f"{path}: no line in it")
 
 

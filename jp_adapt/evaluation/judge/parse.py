@@ -1,4 +1,4 @@
-"""Verdicts out of a judge's words, strictly: what is not in the form that was asked for, or can be read in two ways, is no verdict, and says why."""
+"""Verdicts out of a judge's words, strictly: what is not in the form that was asked for, or can be read in two ways, is not a verdict, and says why."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def without_thought(text: str) -> str:
     """What a judge says after its thought. VerdictError where the thought does not end."""
     text = text.strip()
     for begin, end in THOUGHTS:
-        head, found, rest = text.partition(end)
-        if found and (text.startswith(begin) or begin not in head):
+        head, results, rest = text.partition(end)
+        if results and (text.startswith(begin) or begin not in head):
             return rest.strip()
         if text.startswith(begin):
             raise VerdictError(f"the thought ({begin}) does not end")
@@ -59,17 +59,17 @@ def json_grade(text: str, scale: tuple[int, int]) -> float:
 
 def bracketed_rating(text: str, scale: tuple[int, int]) -> float:
     """The number in [[ ]], full-width digits and brackets read as their plain forms. It may be repeated, but not contradicted."""
-    found = {float(number) for number in BRACKETED.findall(unicodedata.normalize("NFKC", text))}
-    if not found:
+    results = {float(number) for number in BRACKETED.findall(unicodedata.normalize("NFKC", text))}
+    if not results:
         raise VerdictError("no rating of the form [[5]]")
-    if len(found) > 1:
-        raise VerdictError(f"several ratings: {', '.join(f'[[{number:g}]]' for number in sorted(found))}")
-    return _within(found.pop(), scale)
+    if len(results) > 1:
+        raise VerdictError(f"several ratings: {', '.join(f'[[{number:g}]]' for number in sorted(results))}")
+    return _within(results.pop(), scale)
 
 
 def last_line_choice(text: str) -> float:
     """1 where the first answer is the better one, 0 where the second is, 0.5 for a tie: the last line is 1, 2 or 3 and no other word than a label, or is the
-    name of the first or second assistant. A number within a sentence is no choice: 「2つの回答は同等」 names neither answer."""
+    name of the first or second assistant. A number within a sentence is not a choice: 「2つの回答は同等」 names neither answer."""
     lines = [line for line in unicodedata.normalize("NFKC", text).splitlines() if line.strip()]
     if not lines:
         raise VerdictError("an empty answer")

@@ -19,7 +19,7 @@ def read_recorded(paths: Sequence[Path]) -> list[Takes]:
     - FastChat's `model_judgment`: `model`, `question_id`, `turn`, `score`; a turn that was judged again has another take
     - gpt4-autoeval's `result*.jsonl`: `grade`, one line an item in the order of the benchmark; the model is the name of the folder
     """
-    found: dict[str, list[dict[Key, float]]] = {}
+    results: dict[str, list[dict[Key, float]]] = {}
     for path in paths:
         takes: dict[tuple[str, int], dict[Key, float]] = {}
         for number, (place, line) in enumerate(read_lines(path)):
@@ -29,9 +29,9 @@ def read_recorded(paths: Sequence[Path]) -> list[Takes]:
             while key in takes.get((name, take), {}):
                 take += 1
             takes.setdefault((name, take), {})[key] = _score(line, place)
-        for (name, _), scores in sorted(takes.items(), key=lambda one: one[0][1]):
-            found.setdefault(name, []).append(scores)
-    return [Takes(name, takes) for name, takes in found.items()]
+        for (name, _), scores in sorted(takes.items(), key=lambda entry: entry[0][1]):
+            results.setdefault(name, []).append(scores)
+    return [Takes(name, takes) for name, takes in results.items()]
 
 
 def read_ranking(path: Path) -> dict[str, float]:

@@ -38,10 +38,10 @@ class Judgement:
 
 def build_judgements(task: JudgeTask, items: Sequence[Item], answers: Sequence[Answers]) -> list[Judgement]:
     """Everything that the judge is asked, once for each take. InputError where an answer, a second turn or a reference answer is missing."""
-    for one in answers:
-        _check_answers(task, items, one)
+    for entry in answers:
+        _check_answers(task, items, entry)
     if task.kind == "score":
-        return [_single(task, item, one, turn) for one in answers for item in items for turn in task.turns]
+        return [_single(task, item, entry, turn) for entry in answers for item in items for turn in task.turns]
     if len(answers) < 2:
         raise InputError(f"{task.benchmark} compares answers of two models at a time; give the answers of at least two")
     return [_pair(task, item, first, second) for item in items for first, second in permutations(answers, 2)]
@@ -49,8 +49,8 @@ def build_judgements(task: JudgeTask, items: Sequence[Item], answers: Sequence[A
 
 def estimate_tokens(judgements: Sequence[Judgement], typical_output_chars: int) -> tuple[int, int]:
     """(tokens in, tokens out) that one take will use, from the numbers of characters: an estimate, for the judge's tokenizer is not known here."""
-    asked = [one for one in judgements if one.settled is None]
-    texts = (message["content"] for one in asked for message in one.messages)
+    asked = [entry for entry in judgements if entry.settled is None]
+    texts = (message["content"] for entry in asked for message in entry.messages)
     return round(sum(map(_tokens, texts))), round(len(asked) * typical_output_chars / OTHER_CHARS_PER_TOKEN)
 
 

@@ -143,7 +143,7 @@ class Asking:
         with self._lock:
             spent = self.price.cost(self.usage.fresh_in, self.usage.fresh_out)
         if self.max_cost is not None and spent is not None and spent >= self.max_cost:
-            raise JpAdaptError(f"--max-cost {self.max_cost:g} is reached ({spent:.2f} spent); the judgements are kept, a larger --max-cost goes on from them")
+            raise JpAdaptError(f"--max-cost {self.max_cost:g} is reached ({spent:.2f} spent); the judgements are kept, a larger --max-cost resumes from them")
 
     def _endpoint_is_down(self) -> bool:
         """Count a failed request; true when so many failed in a row that the next would fail too."""
@@ -167,7 +167,7 @@ def judge_all(
         advance(done, f"{failed} without a verdict" if failed else "")
 
     work = [(judgement, take) for take in range(1, takes + 1) for judgement in judgements]
-    return in_parallel(lambda one: asking.verdict(*one), work, parallel=parallel, stopped=asking.stopped, finished=finished)
+    return in_parallel(lambda entry: asking.verdict(*entry), work, parallel=parallel, stopped=asking.stopped, finished=finished)
 
 
 def _visible(text: str) -> str:
@@ -180,15 +180,15 @@ def _visible(text: str) -> str:
 
 def as_record(verdict: Verdict, benchmark: str) -> dict[str, Any]:
     """A verdict as a line of judgements.jsonl."""
-    one = verdict.judgement
+    entry = verdict.judgement
     return {
         "benchmark": benchmark,
-        "models": list(one.models),
-        "item": one.item,
-        "category": one.category,
-        "turn": one.turn,
+        "models": list(entry.models),
+        "item": entry.item,
+        "category": entry.category,
+        "turn": entry.turn,
         "take": verdict.take,
-        "prompt": one.prompt,
+        "prompt": entry.prompt,
         "score": verdict.score,
         "judgement": verdict.text,
         "failure": verdict.failure,

@@ -24,7 +24,7 @@ METRIC = "judge_score"
 def summary_of(task: JudgeTask, verdicts: Sequence[Verdict]) -> Report:
     """The scores of each model, or the ranking of all of them."""
     if task.kind == "score":
-        return {"models": summarise_takes(task, takes_of(verdicts), {one.judgement.item: one.judgement.category for one in verdicts})}
+        return {"models": summarise_takes(task, takes_of(verdicts), {entry.judgement.item: entry.judgement.category for entry in verdicts})}
     games = [Game(v.judgement.item, v.judgement.models[0], v.judgement.models[1], v.score) for v in verdicts if v.score is not None]
     if not games:
         return {"ranking": None}
@@ -34,17 +34,17 @@ def summary_of(task: JudgeTask, verdicts: Sequence[Verdict]) -> Report:
 def takes_of(verdicts: Sequence[Verdict]) -> list[Takes]:
     """The scores by model and take."""
     takes: dict[str, dict[int, dict[tuple[str, int], float]]] = {}
-    for one in verdicts:
-        mine = takes.setdefault(one.judgement.models[0], {}).setdefault(one.take, {})
-        if one.score is not None:
-            mine[one.judgement.item, one.judgement.turn] = one.score
+    for entry in verdicts:
+        own = takes.setdefault(entry.judgement.models[0], {}).setdefault(entry.take, {})
+        if entry.score is not None:
+            own[entry.judgement.item, entry.judgement.turn] = entry.score
     return [Takes(model, [scores for _, scores in sorted(by_take.items())]) for model, by_take in takes.items()]
 
 
 def summarise_takes(task: JudgeTask, found: Sequence[Takes], categories: Mapping[str, str]) -> list[Report]:
     """A summary for each model that has a verdict."""
     assert task.scale is not None
-    return [summarise(Takes(one.model, [take for take in one.scores if take]), categories, task.scale) for one in found if any(one.scores)]
+    return [summarise(Takes(entry.model, [take for take in entry.scores if take]), categories, task.scale) for entry in found if any(entry.scores)]
 
 
 def calibration(task: JudgeTask, report: Report, verdicts: Sequence[Verdict], recorded: Sequence[Path]) -> Report:
@@ -52,7 +52,7 @@ def calibration(task: JudgeTask, report: Report, verdicts: Sequence[Verdict], re
     if task.kind == "score":
         return calibrate_takes(task, takes_of(verdicts), recorded)
     theirs = read_ranking(recorded[0])
-    ours = {one["model"]: one["points"] for one in report["ranking"]["strengths"]}
+    ours = {entry["model"]: entry["points"] for entry in report["ranking"]["strengths"]}
     both = sorted(ours.keys() & theirs.keys())
     if len(both) < 2:
         raise InputError(f"{recorded[0]}: fewer than two of the models {', '.join(sorted(ours))} stand there")
@@ -63,21 +63,21 @@ def calibration(task: JudgeTask, report: Report, verdicts: Sequence[Verdict], re
 def calibrate_takes(task: JudgeTask, given: Sequence[Takes], recorded: Sequence[Path]) -> Report:
     """Agreement with recorded judgements, model by model (by name, or one with one), each by the mean of its takes."""
     assert task.scale is not None
-    theirs = {one.model: one.item_means() for one in read_recorded(recorded)}
-    found: Report = {}
-    for one in given:
-        other = theirs.get(one.model) or (next(iter(theirs.values())) if len(theirs) == len(given) == 1 else None)
+    theirs = {entry.model: entry.item_means() for entry in read_recorded(recorded)}
+    results: Report = {}
+    for entry in given:
+        other = theirs.get(entry.model) or (next(iter(theirs.values())) if len(theirs) == len(given) == 1 else None)
         if other is not None:
-            found[one.model] = calibrate(other, one.item_means(), task.scale)
-    if not found:
+            results[entry.model] = calibrate(other, entry.item_means(), task.scale)
+    if not results:
         raise InputError(f"the recorded judgements are of {', '.join(sorted(theirs))}, and none of these is judged here")
-    return found
+    return results
 
 
 def write_model_scores(folder: Path, task: JudgeTask, judge: Mapping[str, Any], model: str, verdicts: Sequence[Verdict], hashes: dict[str, str]) -> None:
     """scores.json and outputs.jsonl of one model, as every evaluation writes them, so that `jp-adapt eval compare` reads them."""
-    mine = [one for one in verdicts if one.judgement.models == (model,)]
-    takes = takes_of(mine)[0]
+    own = [entry for entry in verdicts if entry.judgement.models == (model,)]
+    takes = takes_of(own)[0]
     items = by_item(takes.item_means())
     if not items:
         return
@@ -98,28 +98,30 @@ def write_model_scores(folder: Path, task: JudgeTask, judge: Mapping[str, Any], 
         metrics={METRIC: MetricScore(sum(values) / len(values), statistics.mean_interval(values), statistics.standard_error(values))},
         chance=None,
         majority=None,
-        warnings=[f"{count} judgements without a verdict"] if (count := sum(one.score is None for one in mine)) else [],
-        groups=_groups(mine),
+        warnings=[f"{count} judgements without a verdict"] if (count := sum(entry.score is None for entry in own)) else [],
+        groups=_groups(own),
         scale=(float(task.scale[0]), float(task.scale[1])) if task.scale is not None else None,
     )
     folder.mkdir(exist_ok=True)
     write_scores(folder, Scores({"name": model}, profile, [score], environment={"judge": dict(judge)}))
-    write_outputs(folder / "outputs.jsonl", [_output(task, item, [one for one in mine if one.judgement.item == item], score) for item, score in items.items()])
+    write_outputs(
+        folder / "outputs.jsonl", [_output(task, item, [entry for entry in own if entry.judgement.item == item], score) for item, score in items.items()]
+    )
 
 
 def _groups(verdicts: Sequence[Verdict]) -> dict[str, dict[str, float | None]]:
     """The mean of each category and of each turn."""
     groups: dict[str, list[float]] = {}
-    for one in verdicts:
-        for name in (one.judgement.category, f"turn {one.judgement.turn}"):
-            if name and one.score is not None:
-                groups.setdefault(name, []).append(one.score)
+    for entry in verdicts:
+        for name in (entry.judgement.category, f"turn {entry.judgement.turn}"):
+            if name and entry.score is not None:
+                groups.setdefault(name, []).append(entry.score)
     return {name: {METRIC: sum(scores) / len(scores)} for name, scores in groups.items()}
 
 
 def _output(task: JudgeTask, item: str, verdicts: Sequence[Verdict], score: float) -> Output:
     """An item as every evaluation writes it: the question, the answer, and in `prediction` what the judge said."""
-    last = max(verdicts, key=lambda one: one.judgement.turn).judgement
-    said = [{"turn": one.judgement.turn, "take": one.take, "score": one.score, "judgement": one.text} for one in verdicts]
+    last = max(verdicts, key=lambda entry: entry.judgement.turn).judgement
+    said = [{"turn": entry.judgement.turn, "take": entry.take, "score": entry.score, "judgement": entry.text} for entry in verdicts]
     answer = "\n\n".join(last.answers)
     return Output(task.benchmark, item, last.category, last.question, None, None, answer, said, None, {METRIC: score})

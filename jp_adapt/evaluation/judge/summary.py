@@ -56,7 +56,7 @@ def summarise(takes: Takes, categories: Mapping[str, str], scale: tuple[int, int
 
 def agreement(takes: Sequence[Mapping[Key, float]], scale: tuple[int, int]) -> dict[str, Any] | None:
     """How far the takes of one judge agree on the same answers: the counts of every pair of takes, and means over the pairs; None for a single take."""
-    pairs = [pair for one, other in combinations(takes, 2) if (pair := calibrate(one, other, scale))["judgements"]]
+    pairs = [pair for entry, other in combinations(takes, 2) if (pair := calibrate(entry, other, scale))["judgements"]]
     if not pairs:
         return None
     spreads = [statistics.standard_error([take[key] for take in takes if key in take]) for key in takes[0]]

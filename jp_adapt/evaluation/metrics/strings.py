@@ -46,7 +46,7 @@ def flexeval_char_f1(prediction: str, answer: str) -> float:
 
 
 def _sorted_words(text: str) -> str:
-    """fuzzywuzzy's processing: Latin-1 above ASCII away, what is no letter or digit a space, lower case, words sorted."""
+    """fuzzywuzzy's processing: Latin-1 above ASCII away, what is not a letter or digit a space, lower case, words sorted."""
     text = "".join(char for char in text if not 128 <= ord(char) < 256)
     return " ".join(sorted(re.sub(r"\W", " ", text).lower().split()))
 
@@ -85,8 +85,8 @@ def harness_number(text: str) -> int | None:
 
 
 def harness_number_match(prediction: str, answer: str) -> float:
-    found = harness_number(prediction)
-    return float(found is not None and found == harness_number(answer))
+    results = harness_number(prediction)
+    return float(results is not None and results == harness_number(answer))
 
 
 def lm_eval_exact_match(prediction: str, answer: str) -> float:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 def run_evaluate(stage: EvaluateStage, context: Context, folder: StageFolder) -> dict[str, Any]:
     """Score every model on every text and benchmark, compare the second with the first, and write evaluation.json.
 
-    Benchmarks go through `jp-adapt eval`: their results lie in a folder of its kind for each model, and a stage that was stopped goes on behind the last
+    Benchmarks go through `jp-adapt eval`: their results lie in a folder of its kind for each model, and a stage that was stopped continues after the last
     benchmark that is finished.
     """
     texts = {source: context.documents(source) for source in stage.texts}
@@ -132,7 +132,7 @@ def _overlap(name: str, context: Context, path: Path) -> Path | None:
 
 def _model_name(name: str, context: Context) -> str:
     if name != "base":
-        return name
+        return f"{context.recipe.name}/{name}"
     base = context.recipe.base
     return Path(base.file or base.path or base.model or name).stem
 
@@ -161,9 +161,9 @@ def _benchmarks(runs: dict[Role, Run], compared: Comparison | None) -> list[Benc
     pairs = {entry.id: entry for entry in compared.pairs[0].benchmarks} if compared is not None else {}
     results = []
     for index, score in enumerate(next(iter(runs.values())).scores.benchmarks):
-        mine = {role: run.scores.benchmarks[index] for role, run in runs.items()}
+        own = {role: run.scores.benchmarks[index] for role, run in runs.items()}
         perfect = METRICS[score.primary_metric].perfect
-        sides = {role: _side(entry, perfect) for role, entry in mine.items()}
+        sides = {role: _side(entry, perfect) for role, entry in own.items()}
         result = BenchmarkResult(
             id=score.id,
             name=score.name,
@@ -175,7 +175,7 @@ def _benchmarks(runs: dict[Role, Run], compared: Comparison | None) -> list[Benc
             items=score.items,
             chance=score.chance,
             perfect=perfect,
-            warnings=[f"{role}: {warning}" for role, entry in mine.items() for warning in entry.warnings],
+            warnings=[f"{role}: {warning}" for role, entry in own.items() for warning in entry.warnings],
             base=sides.get("base"),
             adapted=sides.get("adapted"),
             comparison=pairs.get(score.id),

@@ -55,7 +55,7 @@ def run_preference(stage: PreferenceStage, context: Context, folder: StageFolder
         with ranks.lost_rank_is_an_error():
             trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     if watch.stopped:
-        raise Interrupted(f"stopped after step {trainer.state.global_step} of {steps}; a checkpoint is saved, and the same command goes on from there")
+        raise Interrupted(f"stopped after step {trainer.state.global_step} of {steps}; a checkpoint is saved, and the same command resumes from there")
     if not main:
         return {}
     difference = _export(trainer, stage, context, folder, start, dtype)
@@ -165,7 +165,7 @@ def _arguments(stage: PreferenceStage, checkpoints: Path, seed: int, dtype: torc
         save_steps=stage.checkpoint_every,
         save_total_limit=2,
         logging_steps=1,
-        logging_nan_inf_filter=False,  # a loss that is no number must be seen
+        logging_nan_inf_filter=False,  # a loss that is not a number must be seen
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),

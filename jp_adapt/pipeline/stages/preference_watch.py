@@ -66,8 +66,8 @@ def mark_whole(checkpoint: Path) -> None:
 
 def last_whole(checkpoints: Path) -> Path | None:
     """The last checkpoint whose files are as they were written; later ones that are not are removed, with a word."""
-    found = sorted(checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    for path in found:
+    results = sorted(checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    for path in results:
         if _is_whole(path):
             return path
         say(f"{path}: checkpoint cut short or damaged; removed, and the one before is taken")

@@ -18,7 +18,7 @@ Log = Callable[[int, dict[str, float]], None]
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """UsageError for a name that is no tracker, or for one that is not installed: before any work starts."""
+    """UsageError for a name that is not a tracker, or for one that is not installed: before any work starts."""
     for name in names:
         if name not in TRACKERS:
             raise UsageError(f"--log {name}: no such tracker{did_you_mean(name, TRACKERS)}; one of {', '.join(TRACKERS)}")
@@ -26,7 +26,7 @@ def check_trackers(names: Sequence[str]) -> None:
 
 
 def open_tracker(name: str, folder: Path, run: str, stage: str) -> Log:
-    """A function that logs the figures of a step. `folder` is the stage's; names of runs are kept when a run goes on, so that its curve does too."""
+    """A function that logs the figures of a step. `folder` is the stage's; names of runs are kept when a run continues, so that its curve does too."""
     if name == "tensorboard":
         from torch.utils.tensorboard import SummaryWriter
 
@@ -43,7 +43,7 @@ def open_tracker(name: str, folder: Path, run: str, stage: str) -> Log:
             import wandb
 
             tracker: Any = wandb
-            if tracker.run is not None:  # the stage before: init would go on with it, and drop what has a lower step
+            if tracker.run is not None:  # the stage before: init would continue with it, and drop what has a lower step
                 tracker.finish()
             place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:8]  # another run folder is another run
             tracker.init(project="jp-adapt", name=f"{run}/{stage}", id=f"{run}-{stage}-{place}", resume="allow", dir=folder)

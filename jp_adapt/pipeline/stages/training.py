@@ -214,7 +214,7 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
         measures.append(answer_measure(model, stage, context, chats))
 
     def measure() -> dict[str, float]:
-        return {name: value for one in measures for name, value in one().items()}
+        return {name: value for entry in measures for name, value in entry().items()}
 
     distributed = context.recipe.distributed
     settings = train_settings(stage, distributed, context.recipe.deepspeed)

@@ -125,7 +125,7 @@ def test_a_key_that_is_not_there_is_a_usage_error(monkeypatch: pytest.MonkeyPatc
     monkeypatch.delenv("MY_KEY", raising=False)
     with pytest.raises(UsageError, match="environment variable MY_KEY is not set"):
         HttpJudge("http://localhost/v1", "m", key_variable="MY_KEY")
-    with pytest.raises(UsageError, match="'localhost:8000' is no address"):
+    with pytest.raises(UsageError, match="'localhost:8000' is not an address"):
         HttpJudge("localhost:8000", "m")
     for address in ("https://me:pass@localhost/v1", "https://localhost/v1?key=abc", "https://localhost/v1#abc"):
         with pytest.raises(UsageError, match="holds no password and no key") as caught:
@@ -181,6 +181,7 @@ def test_a_refusal_says_what_helps() -> None:
     ("reply", "told"),
     [
         ("cut-in-thought", Completion("", 9, 5, "length")),
+        ("cut-before-a-word", Completion("", None, None, "length")),
         ("refuses-to-say", Completion("", None, None, "stop")),
         ("parts", Completion(GOOD.text, 10, 7, "stop")),
     ],

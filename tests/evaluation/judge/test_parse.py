@@ -45,7 +45,7 @@ def test_a_grade(text: str, grade: float) -> None:
         ('{"grade": 3.5}', "grade is 3.5, not a whole number"),
         ('{"grade": 0}', "0 is outside the scale from 1 to 5"),
         ('{"grade": 6}', "6 is outside the scale"),
-        ('{"grade": NaN}', "NaN is no number of JSON"),
+        ('{"grade": NaN}', "NaN is not a number of JSON"),
         ('{"grade": 1e999}', "the number 1e999 is too large"),
         ('{"grade": 4' + "4" * 308 + "}", "a number of 309 digits"),
         ('{"grade": 4' + "4" * 4300 + "}", "a number of 4,301 digits"),

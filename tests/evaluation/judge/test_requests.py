@@ -48,10 +48,10 @@ def test_a_prompt_is_the_published_one(name: str) -> None:
 @needs_data
 def test_the_prompts_are_those_of_the_upstream_files() -> None:
     """Filled by str.format, as the harnesses fill them."""
-    mine = prompts()
+    own = prompts()
     elyza = (bench() / "elyza_tasks_100/assets/prompt_eval.txt").read_text(encoding="utf-8")
     filled = elyza.format(input_text="<question_1>", output_text="<reference_1>", eval_aspect="<criteria>", pred="<answer_1>")
-    assert mine["prompt_eval"].messages(VALUES) == [{"role": "user", "content": filled}]
+    assert own["prompt_eval"].messages(VALUES) == [{"role": "user", "content": filled}]
     files = ("japanese_mt_bench/fastchat/llm_judge/data/judge_ja_prompts.jsonl", "rakuda/jrank/data/judge_prompts.jsonl")
     theirs = [json.loads(line) for file in files for line in (bench() / file).read_text(encoding="utf-8").splitlines()]
     assert len(theirs) == 3
@@ -59,7 +59,7 @@ def test_the_prompts_are_those_of_the_upstream_files() -> None:
         filled = prompt["prompt_template"].format(
             question="<question_1>", answer="<answer_1>", ref_answer_1="<reference_1>", answer_a="<answer_a>", answer_b="<answer_b>"
         )
-        assert mine[prompt["name"]].messages(VALUES) == [{"role": "system", "content": prompt["system_prompt"]}, {"role": "user", "content": filled}]
+        assert own[prompt["name"]].messages(VALUES) == [{"role": "system", "content": prompt["system_prompt"]}, {"role": "user", "content": filled}]
 
 
 @needs_data
@@ -91,8 +91,8 @@ def test_recorded_prompts_are_built_again_from_questions_and_answers() -> None:
 def test_what_looks_like_a_slot_in_an_answer_stays_text() -> None:
     task, _ = load_judge_task("ja/elyza-tasks-100")
     item = Item("1", "", ("{answer_1}と{criteria}",), ("{x}",), "{question_1}")
-    [one] = build_judgements(task, [item], [Answers("m", Path("a"), {"1": ("{reference_1} {} {0} %s",)})])
-    content = one.messages[0]["content"]
+    [entry] = build_judgements(task, [item], [Answers("m", Path("a"), {"1": ("{reference_1} {} {0} %s",)})])
+    content = entry.messages[0]["content"]
     assert "# 問題\n{answer_1}と{criteria}\n" in content
     assert "# 言語モデルの回答\n{reference_1} {} {0} %s\n" in content
     assert '{"reason": "(採点基準に照らした評価内容)", "grade": ' in content
@@ -102,7 +102,7 @@ def test_turns_categories_and_references_of_mt_bench() -> None:
     task, _ = load_judge_task("ja/mt-bench")
     items = [Item("1", "writing", ("問1", "問2")), Item("2", "coding", ("問1", "問2"), ("参1", "参2"))]
     made = build_judgements(task, items, [Answers("m", Path("a"), {"1": ("答1", "答2"), "2": ("答1", "")})])
-    assert [(one.item, one.turn, one.prompt) for one in made] == [
+    assert [(entry.item, entry.turn, entry.prompt) for entry in made] == [
         ("1", 1, "single-v1"),
         ("1", 2, "single-v1-multi-turn"),
         ("2", 1, "single-math-v1"),
@@ -120,7 +120,7 @@ def test_every_pair_of_rakuda_is_shown_in_both_orders() -> None:
     items = [Item("q", "地理", ("問",))]
     models = [Answers(name, Path(name), {"q": (f"答{name}",)}) for name in "abc"]
     made = build_judgements(task, items, models)
-    assert sorted(one.models for one in made) == [("a", "b"), ("a", "c"), ("b", "a"), ("b", "c"), ("c", "a"), ("c", "b")]
+    assert sorted(entry.models for entry in made) == [("a", "b"), ("a", "c"), ("b", "a"), ("b", "c"), ("c", "a"), ("c", "b")]
     content = made[0].messages[1]["content"]
     assert content.index("答a") < content.index("答b")
     with pytest.raises(InputError, match="give the answers of at least two"):
@@ -131,7 +131,7 @@ def test_an_empty_answer_to_elyza_is_not_sent() -> None:
     task, _ = load_judge_task("ja/elyza-tasks-100")
     items = [Item(str(n), "", ("問",), ("解",), "基準") for n in (0, 1)]
     made = build_judgements(task, items, [Answers("m", Path("a"), {"0": (" \n",), "1": ("答",)})])
-    assert [one.settled for one in made] == [1.0, None]
+    assert [entry.settled for entry in made] == [1.0, None]
     assert estimate_tokens(made, 100) == (estimate_tokens(made[1:], 100)[0], 100)
     assert request_body(task, made[1])["response_format"] == {"type": "json_object"}
 

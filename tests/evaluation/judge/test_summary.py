@@ -31,60 +31,60 @@ def test_recorded_takes_of_elyza_tasks_again(name: str) -> None:
     paths = sorted(folder.glob("result_take*.jsonl"))
     [takes] = read_recorded(paths)
     sums, same = RECORDED[name]
-    found = summarise(takes, {}, (1, 5))
+    results = summarise(takes, {}, (1, 5))
     assert takes.model == name
-    assert [round(100 * take["mean"]) for take in found["takes"]] == sums
-    assert found["mean"] == pytest.approx(sum(sums) / 300, abs=1e-12)
-    assert found["agreement"]["same"] == same
+    assert [round(100 * take["mean"]) for take in results["takes"]] == sums
+    assert results["mean"] == pytest.approx(sum(sums) / 300, abs=1e-12)
+    assert results["agreement"]["same"] == same
     assert min(same) / 100 >= 0.67
     assert max(same) / 100 <= 0.78
     grades = np.array([[json.loads(line)["grade"] for line in path.read_text(encoding="utf-8").splitlines()] for path in paths])
-    assert [take["stderr"] for take in found["takes"]] == pytest.approx(grades.std(axis=1, ddof=1) / 10)
-    assert found["stderr"] == pytest.approx(grades.mean(axis=0).std(ddof=1) / 10)
-    assert round(found["stderr"], 2) in (0.13, 0.14)
+    assert [take["stderr"] for take in results["takes"]] == pytest.approx(grades.std(axis=1, ddof=1) / 10)
+    assert results["stderr"] == pytest.approx(grades.mean(axis=0).std(ddof=1) / 10)
+    assert round(results["stderr"], 2) in (0.13, 0.14)
 
 
 @needs_data
 def test_recorded_judgements_of_mt_bench_again() -> None:
     path = shared_data() / "benchmarks/japanese_mt_bench/fastchat/llm_judge/data/japanese_mt_bench/model_judgment/gpt-4_single.jsonl"
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    found = {takes.model: summarise(takes, {}, (1, 10)) for takes in read_recorded([path])}
-    assert len(found) == 7
-    assert sum(one["judgements"] for one in found.values()) == 564
-    for model, one in found.items():
+    results = {takes.model: summarise(takes, {}, (1, 10)) for takes in read_recorded([path])}
+    assert len(results) == 7
+    assert sum(entry["judgements"] for entry in results.values()) == 564
+    for model, entry in results.items():
         scores = [line["score"] for line in lines if line["model"] == model]
-        assert one["judgement_mean"] == pytest.approx(sum(scores) / len(scores), abs=1e-12)  # FastChat's show_result.py: the mean of all lines
-        assert one["items"] == 80
-    twice = {model: one["agreement"]["compared"] for model, one in found.items() if one["agreement"]}
+        assert entry["judgement_mean"] == pytest.approx(sum(scores) / len(scores), abs=1e-12)  # FastChat's show_result.py: the mean of all lines
+        assert entry["items"] == 80
+    twice = {model: entry["agreement"]["compared"] for model, entry in results.items() if entry["agreement"]}
     assert sum(map(sum, twice.values())) == 4  # four turns were judged a second time
 
 
 def test_agreement_and_noise_by_hand() -> None:
     takes = [{("1", 1): 1.0, ("2", 1): 3.0, ("3", 1): 5.0, ("4", 1): 2.0}, {("1", 1): 1.0, ("2", 1): 4.0, ("3", 1): 3.0, ("4", 1): 2.0}]
-    found = agreement(takes, (1, 5))
-    assert found is not None
-    assert (found["compared"], found["same"], found["same_share"], found["within_one_share"]) == ([4], [2], 0.5, 0.75)
-    assert found["noise"] == pytest.approx(math.sqrt((0 + 0.25 + 1 + 0) / 4 / 4))  # standard errors of two takes are half their difference
+    results = agreement(takes, (1, 5))
+    assert results is not None
+    assert (results["compared"], results["same"], results["same_share"], results["within_one_share"]) == ([4], [2], 0.5, 0.75)
+    assert results["noise"] == pytest.approx(math.sqrt((0 + 0.25 + 1 + 0) / 4 / 4))  # standard errors of two takes are half their difference
     assert agreement(takes[:1], (1, 5)) is None
     assert agreement([{("1", 1): 1.0}, {("2", 1): 1.0}], (1, 5)) is None
 
 
 def test_summary_counts_an_item_once_whatever_its_turns_and_takes() -> None:
     takes = Takes("m", [{("1", 1): 2.0, ("1", 2): 4.0, ("2", 1): 6.0, ("2", 2): 8.0}, {("1", 1): 4.0, ("1", 2): 4.0, ("2", 1): 6.0}])
-    found = summarise(takes, {"1": "writing", "2": "math"}, (1, 10))
-    assert (found["items"], found["mean"], found["turns"]) == (2, pytest.approx((3 + 4 + 6 + 8) / 4), {"1": 4.5, "2": 6.0})
-    assert found["categories"] == {"writing": 3.5, "math": 7.0}
-    assert found["stderr"] == pytest.approx(abs(7 - 3.5) / 2)
+    results = summarise(takes, {"1": "writing", "2": "math"}, (1, 10))
+    assert (results["items"], results["mean"], results["turns"]) == (2, pytest.approx((3 + 4 + 6 + 8) / 4), {"1": 4.5, "2": 6.0})
+    assert results["categories"] == {"writing": 3.5, "math": 7.0}
+    assert results["stderr"] == pytest.approx(abs(7 - 3.5) / 2)
 
 
 def test_calibration_by_hand() -> None:
     recorded = {(str(n), 1): float(score) for n, score in enumerate([1, 2, 3, 4, 5])}
     given = {(str(n), 1): float(score) for n, score in enumerate([2, 3, 4, 5, 5])} | {("9", 1): 1.0}
-    found = calibrate(recorded, given, (1, 5))
-    assert (found["judgements"], found["same"], found["within_one_share"]) == (5, 1, 1.0)
-    assert found["mean_shift"] == pytest.approx(0.8)
-    assert found["pearson"] == pytest.approx(np.corrcoef([1, 2, 3, 4, 5], [2, 3, 4, 5, 5])[0, 1])
-    low, high = found["mean_shift_interval"]
+    results = calibrate(recorded, given, (1, 5))
+    assert (results["judgements"], results["same"], results["within_one_share"]) == (5, 1, 1.0)
+    assert results["mean_shift"] == pytest.approx(0.8)
+    assert results["pearson"] == pytest.approx(np.corrcoef([1, 2, 3, 4, 5], [2, 3, 4, 5, 5])[0, 1])
+    low, high = results["mean_shift_interval"]
     assert low <= 0.8 <= high
     assert calibrate(recorded, {}, (1, 5))["same_share"] is None
 
@@ -100,8 +100,8 @@ def test_calibration_by_hand() -> None:
     ],
 )
 def test_weighted_kappa(a: list[int], b: list[int], kappa: float | None) -> None:
-    found = weighted_kappa(a, b, (1, 5))
-    assert found == (None if kappa is None else pytest.approx(kappa))
+    results = weighted_kappa(a, b, (1, 5))
+    assert results == (None if kappa is None else pytest.approx(kappa))
 
 
 def test_recorded_files_that_are_none(tmp_path: Path) -> None:
@@ -124,9 +124,9 @@ def games(results: list[tuple[int, int, float, int]]) -> tuple[np.ndarray, np.nd
 def test_two_models_in_closed_form() -> None:
     """logit P(first wins) is advantage + d in one order and advantage - d in the other."""
     strengths, advantage = fit(*games([(0, 1, 1.0, 30), (0, 1, 0.0, 10), (1, 0, 1.0, 20), (1, 0, 0.0, 20)]), 2, prior=0.0)
-    there, back = math.log(3), math.log(1)
-    assert advantage == pytest.approx((there + back) / 2, abs=1e-8)
-    assert strengths[0] - strengths[1] == pytest.approx((there - back) / 2, abs=1e-8)
+    existing, back = math.log(3), math.log(1)
+    assert advantage == pytest.approx((existing + back) / 2, abs=1e-8)
+    assert strengths[0] - strengths[1] == pytest.approx((existing - back) / 2, abs=1e-8)
     assert strengths.sum() == pytest.approx(0, abs=1e-9)
 
 
@@ -159,12 +159,12 @@ def test_a_tie_is_half_a_win_of_each() -> None:
 
 
 def test_a_model_that_always_wins_has_a_finite_strength() -> None:
-    found = rank([Game(f"q{n}", *pair, score) for n in range(40) for pair, score in ((("a", "b"), 1.0), (("b", "a"), 0.0))])
-    assert [one.model for one in found.strengths] == ["a", "b"]
-    assert found.strengths[0].points > 1300
-    assert math.isfinite(found.strengths[0].interval[1])
-    assert found.strengths[0].win_share == 1.0
-    assert found.decided_by_order == 0.0
+    results = rank([Game(f"q{n}", *pair, score) for n in range(40) for pair, score in ((("a", "b"), 1.0), (("b", "a"), 0.0))])
+    assert [entry.model for entry in results.strengths] == ["a", "b"]
+    assert results.strengths[0].points > 1300
+    assert math.isfinite(results.strengths[0].interval[1])
+    assert results.strengths[0].win_share == 1.0
+    assert results.decided_by_order == 0.0
 
 
 def test_ranking_finds_planted_strengths_and_the_advantage_of_the_first_place() -> None:
@@ -177,17 +177,17 @@ def test_ranking_finds_planted_strengths_and_the_advantage_of_the_first_place() 
                 if first != second:
                     odds = 0.5 + planted[first] - planted[second]
                     played.append(Game(f"q{question}", first, second, float(generator.random() < 1 / (1 + math.exp(-odds)))))
-    found = rank(played)
-    assert [one.model for one in found.strengths] == list(planted)
-    inside = sum(one.interval[0] <= 1000 + POINTS * planted[one.model] <= one.interval[1] for one in found.strengths)
+    results = rank(played)
+    assert [entry.model for entry in results.strengths] == list(planted)
+    inside = sum(entry.interval[0] <= 1000 + POINTS * planted[entry.model] <= entry.interval[1] for entry in results.strengths)
     assert inside >= 3
-    assert found.first_place_advantage == pytest.approx(POINTS * 0.5, abs=40)
-    assert found.games == 60 * 12
-    assert found == rank(played)
+    assert results.first_place_advantage == pytest.approx(POINTS * 0.5, abs=40)
+    assert results.games == 60 * 12
+    assert results == rank(played)
 
 
 def test_a_judge_that_looks_only_at_the_place() -> None:
-    found = rank([Game(f"q{n}", *pair, 1.0) for n in range(20) for pair in (("a", "b"), ("b", "a"))])
-    assert found.decided_by_order == 1.0
-    assert found.strengths[0].points == pytest.approx(1000, abs=1e-6)
-    assert found.first_place_advantage > 500
+    results = rank([Game(f"q{n}", *pair, 1.0) for n in range(20) for pair in (("a", "b"), ("b", "a"))])
+    assert results.decided_by_order == 1.0
+    assert results.strengths[0].points == pytest.approx(1000, abs=1e-6)
+    assert results.first_place_advantage > 500

@@ -32,13 +32,13 @@ START, END = 0, 1  # the other ids of the made-up documents are 2 and more
 
 def targets_behind(plan: Plan, ranks: int) -> Counter[tuple[int, int]]:
     """(id, its target) of every position that carries loss, over all steps and ranks."""
-    found: Counter[tuple[int, int]] = Counter()
+    results: Counter[tuple[int, int]] = Counter()
     for step in range(plan.num_steps):
         for rank in range(ranks):
             batch = plan.batch(step, rank, ranks)
             for ids, targets in zip(batch.ids, batch.targets, strict=True):
-                found.update(pair for pair in zip(ids, targets, strict=True) if pair[1] != IGNORED)
-    return found
+                results.update(pair for pair in zip(ids, targets, strict=True) if pair[1] != IGNORED)
+    return results
 
 
 @examples(200)
@@ -62,15 +62,17 @@ def test_the_end_is_a_target_once_for_each_document_and_only_behind_its_last_tok
         seed=seed,
         epochs=epochs,
     )
-    found = targets_behind(plan, ranks)
+    results = targets_behind(plan, ranks)
     read = Counter((list(sources)[source], document) for source, document in zip(plan.source_of.tolist(), plan.document_of.tolist(), strict=True))
     expected: Counter[tuple[int, int]] = Counter()
     for (name, index), times in read.items():
         for pair in pairwise([START, *sources[name][index]]):
             expected[pair] += times
-    assert found == +expected
-    assert sum(count for (_, target), count in found.items() if target == END) == sum(times for (name, i), times in read.items() if sources[name][i])
-    assert not any(target == START or before == END for before, target in found), "nothing is learned behind an end, and no document begins within a row's text"
+    assert results == +expected
+    assert sum(count for (_, target), count in results.items() if target == END) == sum(times for (name, i), times in read.items() if sources[name][i])
+    assert not any(target == START or before == END for before, target in results), (
+        "nothing is learned behind an end, and no document begins within a row's text"
+    )
 
 
 def test_a_document_without_a_token_has_no_end() -> None:
@@ -190,9 +192,9 @@ def test_shards_and_texts_give_one_plan_with_an_end_for_each_document(base: Path
     assert [documents[index].tolist() for index in range(len(documents))] == [[*encode(text), 0] for text in TEXTS]
     (tmp_path / "ends.yaml").write_text(RECIPE.format(base=base, source="corpus", epochs=1), encoding="utf-8")
     from_shards = training_plan(tmp_path / "ends.yaml", base, tmp_path / "run")
-    found = targets_behind(from_texts, 1)
-    assert found == targets_behind(from_shards, 2)
-    assert sum(count for (_, target), count in found.items() if target == 0) == len(TEXTS)
+    results = targets_behind(from_texts, 1)
+    assert results == targets_behind(from_shards, 2)
+    assert sum(count for (_, target), count in results.items() if target == 0) == len(TEXTS)
     assert capsys.readouterr().err == ""
 
 

@@ -30,22 +30,22 @@ def model(pico):
 
 def in_two(monkeypatch, work):
     """What `work` gives in each of two processes."""
-    barrier, slots, mine = threading.Barrier(2, timeout=60), [None, None], threading.local()
+    barrier, slots, own = threading.Barrier(2, timeout=60), [None, None], threading.local()
     results = [None, None]
 
     def run(rank):
         def gather(value):
             slots[rank] = value
             barrier.wait()
-            found = list(slots)
+            matches = list(slots)
             barrier.wait()
-            return found
+            return matches
 
-        mine.processes = Processes(rank, 2, gather)
+        own.processes = Processes(rank, 2, gather)
         results[rank] = work()
 
-    monkeypatch.setattr(processes, "measuring_processes", lambda model: mine.processes)
-    monkeypatch.setattr(training_stage, "measuring_processes", lambda model: mine.processes)
+    monkeypatch.setattr(processes, "measuring_processes", lambda model: own.processes)
+    monkeypatch.setattr(training_stage, "measuring_processes", lambda model: own.processes)
     threads = [threading.Thread(target=run, args=(rank,)) for rank in range(2)]
     for thread in threads:
         thread.start()
@@ -57,9 +57,9 @@ def in_two(monkeypatch, work):
 @pytest.fixture
 def passes(model):
     """The threads that ran the body, once for each pass."""
-    found = []
-    model.body.register_forward_hook(lambda *_: found.append(threading.get_ident()))
-    return found
+    results = []
+    model.body.register_forward_hook(lambda *_: results.append(threading.get_ident()))
+    return results
 
 
 def test_texts(model, pico, passes, monkeypatch):

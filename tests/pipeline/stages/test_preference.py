@@ -1,4 +1,4 @@
-"""DPO through TRL on a small model: the chosen answers become likelier, the folder is a plain model, a killed run goes on, and what is missing is named."""
+"""DPO through TRL on a small model: the chosen answers become likelier, the folder is a plain model, a killed run continues, and what is missing is named."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def test_what_is_too_long_is_said(exported, recipe, capsys):
     longest = "".join(json.dumps({"prompt": "Say cat.", "chosen": "cat " * count, "rejected": "No"}) + "\n" for count in (1, 450))
     pairs = exported.parent / "pairs.jsonl"
     pairs.write_text(longest, encoding="utf-8")
-    changes = [f"sources.pairs.path={pairs}", "stages.dpo.max_tokens=450", "stages.dpo.lr=1.0e30"]
+    changes = [f"sources.pairs.path={pairs}", "stages.dpo.max_tokens=450", "stages.dpo.lr=100.0"]
     assert main(["run", str(recipe), "--out", str(exported), *(part for change in changes for part in ("-s", change))]) == 1
     error = capsys.readouterr().err
     assert "dpo: 1 of 2 pairs have more than 450 tokens; the ends of their answers are cut" in error

@@ -1,4 +1,4 @@
-"""The sft stage end to end on a small model: trained, killed and gone on with, exported with its template, and refused where it must be."""
+"""The sft stage end to end on a small model: trained, killed and resumed, exported with its template, and refused where it must be."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_conversation_that_is_too_long_stops_the_stage_with_its_line_or_is_cut
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["stages.sft.lora={rank: 4}"], "'cpt' has LoRA already, and this stage goes on with it; take 'lora' out"),
+        (["stages.sft.lora={rank: 4}"], "'cpt' has LoRA already, and this stage continues with it; take 'lora' out"),
         (["sources.chat.format=text"], "source 'chat' is of format text, and chat is needed here"),
         (["sources.ja.format=chat"], "source 'ja' is of format chat, and text is needed here"),
         (["stages.sft.template=llama"], "stages.1.template is 'llama'"),
