@@ -101,7 +101,7 @@ def fetch_data(
     _check_terms(chosen, accept)
     wanted = [Wanted(name, benchmark, split) for name, benchmark in chosen for split in _splits(benchmark) if not _present(benchmark, split, to)]
     obstacles = [text for name, benchmark in chosen if (text := _obstacle(name, benchmark, from_mirror=mirror is not None)) and _needed(name, wanted)]
-    refuse_unwritable(to)
+    refuse_unwritable(to, "--to")
     fetched: list[str] = []
     with httpx2.Client(timeout=timeout_s, follow_redirects=True, max_redirects=5) as client:
         for part in wanted:

@@ -139,7 +139,7 @@ def refuse_unwritable(folder: Path, option: str = "--out") -> None:
 
 
 def _unusable(path: Path, error: OSError, option: str) -> UsageError:
-    return UsageError(f"{error.filename or _shown(path)}: cannot be written ({error.strerror}); give another {option}, or allow it")
+    return UsageError(f"{error.filename or _shown(path)}: cannot be written ({error.strerror}); give another {option}, or the right to write there")
 
 
 @contextmanager

@@ -28,7 +28,8 @@ def folder_lock(folder: Path) -> Iterator[None]:
     except Timeout:
         raise RunFolderError(f"{folder}: another jp-adapt process is working here; wait for it, or give another --out") from None
     except OSError as error:
-        raise UsageError(f"{error.filename or folder}: cannot be locked ({error.strerror or error}); give another --out, or allow it") from error
+        place, reason = error.filename or folder, error.strerror or error
+        raise UsageError(f"{place}: cannot be locked ({reason}); give another --out, or the right to write there") from error
     try:
         yield
     finally:

@@ -232,6 +232,15 @@ def where(document: Document, key: Key) -> str:
     return f"{file}:{line}" if line else file
 
 
+_SHAPES = {  # of pydantic's errors that speak of Python
+    "dict_type": "A mapping is needed here (key: value)",
+    "model_type": "A mapping is needed here (key: value)",
+    "model_attributes_type": "A mapping is needed here (key: value)",
+    "list_type": "A list is needed here",
+    "tuple_type": "A list is needed here",
+}
+
+
 def explain(document: Document, detail: Any, root: type[BaseModel] = schema.Recipe) -> tuple[Key, str]:
     """Turn one pydantic error into (path of keys, message that names the value, the rule and the way out)."""
     key = tuple(detail["loc"])
@@ -246,7 +255,7 @@ def explain(document: Document, detail: Any, root: type[BaseModel] = schema.Reci
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         value = given.get("kind") if isinstance(given, dict) else given
         return (*key, "kind"), f"stage kind is {value!r}{did_you_mean(str(value), schema.STAGES)}; kinds: {', '.join(schema.STAGES)}"
-    message = detail["msg"].removeprefix("Value error, ")
+    message = _SHAPES.get(kind) or detail["msg"].removeprefix("Value error, ")
     return key, f"{dotted} is {_short(given)}: {message[0].lower()}{message[1:]}" if not isinstance(given, dict) else f"{dotted}: {message}"
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import Document, Key, load_yaml
 from jp_adapt.merging.table import METHODS, Method
-from jp_adapt.recipe.load import where
+from jp_adapt.recipe.load import explain, where
 
 TOP = ("merge_method", "base_model", "models", "slices", "parameters", "dtype", "out_dtype", "tokenizer_source", "tokenizer", "name")
 RENAMED = {"select_topk": "topk"}
@@ -26,6 +27,30 @@ NOTES = {
 }
 
 
+class _Source(BaseModel):
+    """The shape of an entry of mergekit's `models`, or of the `sources` of a slice; what stands in it is looked at later."""
+
+    model: Any
+    parameters: dict[str, Any] | None = None
+
+
+class _LayerSource(_Source):
+    layer_range: tuple[int, int]
+
+
+class _Slice(BaseModel):
+    sources: list[_LayerSource]
+
+
+class _Shape(BaseModel):
+    """The shape of a configuration of mergekit."""
+
+    merge_method: str
+    models: list[_Source] | None = None
+    slices: list[_Slice] | None = None
+    parameters: dict[str, Any] | None = None
+
+
 def recipe_from_mergekit(path: Path) -> str:
     """The text of a merge recipe that does what a configuration of mergekit says; notes where the two define a method differently.
 
@@ -35,6 +60,11 @@ def recipe_from_mergekit(path: Path) -> str:
     document = load_yaml(path)
     if not isinstance(document.value, dict) or "merge_method" not in document.value:
         raise UsageError(f"{path}:1: no configuration of mergekit (it has a merge_method)")
+    try:
+        _Shape.model_validate(document.value)
+    except ValidationError as error:
+        found = [explain(document, detail, _Shape) for detail in error.errors()]
+        raise UsageError("\n".join(dict.fromkeys(f"{where(document, key)}: {message}" for key, message in found))) from error
     reader = _Reader(document)
     recipe = reader.recipe(path.stem)
     if reader.problems:

@@ -73,10 +73,15 @@ def verify_tokenizer(
         unchanged: texts (English, code) no line of which may change its ids, unless it holds Japanese characters or the ideographic space.
 
     Raises:
-        InputError: a text holds a lone surrogate, which is not a text and no runtime takes.
+        InputError: the extension has fewer tokens than the base, or a text holds a lone surrogate, which is not a text and no runtime takes.
     """
     base, extended = (pair if isinstance(pair, LoadedTokenizer) else LoadedTokenizer(pair, []) for pair in (base, extended))
     old, new = base.tokenizer, extended.tokenizer
+    if new.vocab_size < old.vocab_size:
+        raise InputError(
+            f"the extension has {new.vocab_size:,} tokens and the base {old.vocab_size:,}: it is not an extension of that base, or the two are swapped; "
+            "give the base first"
+        )
     for text in chain(japanese, unchanged):
         _refuse_surrogates(text)
     texts = [*_lines(chain(japanese, unchanged)), *HOSTILE_TEXTS, LLAMA_CPP_CHECK]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from jp_adapt.cli.main import main
@@ -114,3 +116,22 @@ def test_what_has_no_equal_is_refused_with_its_line(text, message, tmp_path):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match="kit.yaml" + message):
         recipe_from_mergekit(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("merge_method: slerp\nslices: 3\n", r"m\.yaml:2: slices is 3: a list is needed here"),
+        ("merge_method: linear\nmodels: 3\n", r"m\.yaml:2: models is 3: a list is needed here"),
+        ("merge_method: linear\nmodels: [a]\n", r"m\.yaml:2: models\.0 is 'a': a mapping is needed here"),
+        ("merge_method: linear\nslices: [{sources: 3}]\n", r"m\.yaml:2: slices\.0\.sources is 3: a list is needed here"),
+        ("merge_method: linear\nmodels:\n- {model: a, parameters: 5}\n", r"m\.yaml:3: models\.0\.parameters is 5: a mapping is needed here"),
+        ("merge_method: linear\nmodels: []\nparameters: 3\n", r"m\.yaml:3: parameters is 3: a mapping is needed here"),
+        ("merge_method: slerp\nslices: [{sources: [{model: a, layer_range: x}]}]\n", r"layer_range is 'x': a list is needed here"),
+        ("merge_method: slerp\nslices: [{sources: [{model: a, layer_range: [0]}]}]\n", r"m\.yaml:2: '1' is missing here"),
+    ],
+)
+def test_another_shape_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "m.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(UsageError, match=message):
+        recipe_from_mergekit(tmp_path / "m.yaml")

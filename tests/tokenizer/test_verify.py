@@ -14,7 +14,7 @@ from jp_adapt.tokenizer.byte_level import to_bytes, to_text
 from jp_adapt.tokenizer.extend import Extension, append_tokens
 from jp_adapt.tokenizer.load import LoadedTokenizer
 from jp_adapt.tokenizer.verify import HOSTILE_TEXTS, MAX_EXAMPLES, Criterion, verify_tokenizer
-from tests.tokenizer.conftest import Trio, load_sentencepiece, naive_merge, tiktoken_spec, train_sentencepiece
+from tests.tokenizer.conftest import Trio, extend_loaded, load_sentencepiece, naive_merge, tiktoken_spec, train_sentencepiece
 
 WORDS = ["日本", "東京", "言葉", "新しい"]
 
@@ -234,3 +234,9 @@ def test_how_a_criterion_is_named() -> None:
     assert Criterion("base_ids_changed", "all", 1, 1).label == "base_ids_changed"
     assert not Criterion("base_ids_changed", "all", 1, 1).holds
     assert Criterion("llama_cpp_check_string", "tokenizers", 1, 1).holds
+
+
+def test_a_base_and_its_extension_the_other_way_round_are_told(sp: LoadedTokenizer, japanese: list[str]) -> None:
+    base, _, extended = extend_loaded(sp, japanese, 20)
+    with pytest.raises(InputError, match=r"the extension has [\d,]+ tokens and the base [\d,]+: .* or the two are swapped; give the base first"):
+        verify_tokenizer(extended, base)
