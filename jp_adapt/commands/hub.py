@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from jp_adapt.core.errors import InputError, UsageError
-from jp_adapt.core.files import read_json, read_text
+from jp_adapt.core.files import read_json
+from jp_adapt.core.yaml_lines import load_yaml
 from jp_adapt.evaluation.results import read_scores
 from jp_adapt.export.gguf_source import card_fields, texts_of
 from jp_adapt.export.hub import files_to_send, upload
@@ -87,9 +85,9 @@ def _recipe_base(model: Path) -> str | None:
     if run is None or not (run / "resolved.yaml").is_file():
         return None
     try:
-        recipe: Any = yaml.safe_load(read_text(run / "resolved.yaml"))
-    except yaml.YAMLError as error:
-        raise InputError(f"{run / 'resolved.yaml'}: not a readable recipe ({' '.join(str(error).split())[:100]})") from error
+        recipe = load_yaml(run / "resolved.yaml").value
+    except UsageError as error:
+        raise InputError(str(error)) from error
     base = recipe.get("base") if isinstance(recipe, dict) else None
     named = base.get("model") if isinstance(base, dict) else None
     return named if isinstance(named, str) else None

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import httpx2
 
 from jp_adapt.core.errors import InputError, JpAdaptError
+from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.inference.text_side import TextSide, text_side
 
 Messages = Sequence[dict[str, str]]
@@ -159,7 +160,7 @@ class ServerSpeaker:
                     raise InputError(f"the server refuses the conversation ({_reason(answer.read())})")
                 for line in answer.iter_lines():
                     if line.startswith("data: ") and line != "data: [DONE]":
-                        yield _delta(json.loads(line.removeprefix("data: ")))
+                        yield _delta(parse_json(line.removeprefix("data: "), "the server's answer"))
         except httpx2.HTTPError as error:
             raise JpAdaptError(f"the server stopped answering ({type(error).__name__})") from error
 
@@ -173,6 +174,6 @@ def _delta(event: dict[str, Any]) -> str:
 
 def _reason(body: bytes) -> str:
     try:
-        return str(json.loads(body)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
+        return str(parse_json(body, "the server's answer")["error"]["message"])
+    except (InputError, KeyError, TypeError):
         return body[:200].decode("utf-8", errors="replace")

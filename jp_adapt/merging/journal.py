@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from jp_adapt.core.claim import refuse_other_work
 from jp_adapt.core.documents import record_from
-from jp_adapt.core.errors import InputError, RunFolderError
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.foreign_json import parse_json
 
 FORMAT = 1
 
@@ -61,13 +63,12 @@ class Journal:
         lines = []
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
-                lines.append(json.loads(line))
-            except ValueError as error:
+                lines.append(parse_json(line, f"{self.path}:{number}"))
+            except InputError as error:
                 raise InputError(f"{self.path}:{number}: no line of a search's journal ({error}); restore the file, or begin anew with another one") from error
         header = lines[0] if lines else None
-        if lines and header != json.loads(json.dumps(search)):
-            differing = [key for key in {*search, *header} if header.get(key) != json.loads(json.dumps(search)).get(key)] if isinstance(header, dict) else []
-            raise RunFolderError(f"{self.path}: the journal of another search ({', '.join(sorted(differing)) or 'no header'} differ); give another place")
+        if lines:
+            refuse_other_work(self.path, header if isinstance(header, dict) else {}, search, "search", "give another place")
         for number, line in enumerate(lines[1:], start=2):
             entry = record_from(Evaluation, line, f"{self.path}:{number}", "restore the file, or begin anew with another one")
             self.evaluations[entry.generation, entry.index] = entry

@@ -106,7 +106,7 @@ def test_the_journal_of_another_search_is_not_touched(tmp_path):
     journal = tmp_path / "journal.jsonl"
     search().run(score, journal, 1)
     before = journal.read_bytes()
-    with pytest.raises(RunFolderError, match=r"journal.jsonl: the journal of another search \(seed differ\); give another place"):
+    with pytest.raises(RunFolderError, match=r"journal.jsonl: holds another search; these settings differ:\n  seed: .*\nGive another place"):
         search(seed=4).run(score, journal, 1)
     assert journal.read_bytes() == before
 

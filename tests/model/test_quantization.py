@@ -89,7 +89,7 @@ def test_the_plan_counts_the_bytes_of_4_bits(tmp_path):
 
 
 def test_without_bitsandbytes_one_line_says_so(wide, monkeypatch):
-    monkeypatch.setattr(causal, "find_spec", lambda name: None)
+    monkeypatch.setattr("jp_adapt.core.extras.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"quantization nf4: bitsandbytes is not installed; pip install 'jp-adapt\[qlora\]'"):
         load_base(wide, torch.float32, quantization="nf4")
 

@@ -70,7 +70,7 @@ def figures(out: Path, step: int) -> dict[str, float]:
 
 
 def test_two_processes_measure_what_one_measures(one_process, two_processes):
-    assert figures(one_process, 0).keys() == {"bits_per_char/ja", "bits_per_byte/ja", "bits_per_byte/en"}
+    assert figures(one_process, 0).keys() == {"bits_per_char/ja", "bits_per_byte/ja", "bits_per_end/ja", "bits_per_byte/en", "bits_per_end/en"}
     assert figures(two_processes, 0) == pytest.approx(figures(one_process, 0), rel=1e-9)
     assert figures(two_processes, 5) == pytest.approx(figures(one_process, 5), rel=1e-5)
 

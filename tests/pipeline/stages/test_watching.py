@@ -9,7 +9,7 @@ import pytest
 
 import jp_adapt
 from jp_adapt.cli.main import main
-from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.errors import UsageError
 from jp_adapt.pipeline.stages.trackers import check_trackers, open_tracker
 from jp_adapt.recipe.load import load_recipe
 from tests.recipes import write_small_recipe
@@ -78,8 +78,8 @@ def test_each_stage_is_a_run_of_its_own_in_trackio(tmp_path, monkeypatch, capsys
 def test_trackers_are_checked_before_anything_runs(monkeypatch):
     with pytest.raises(UsageError, match=r"no such tracker .*tensorboard"):
         check_trackers(["tensorbord"])
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'jp-adapt\[wandb\]'"):
+    monkeypatch.setattr("jp_adapt.core.extras.find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install 'jp-adapt\[wandb\]'"):
         check_trackers(["wandb"])
 
 
@@ -91,4 +91,6 @@ def test_slurm_script(recipe, tmp_path, capsys):
     assert "#SBATCH --nodes=2\n" in script
     assert "--nnodes=2 --nproc-per-node=4" in script
     assert f"-m jp_adapt run {recipe} --out '{tmp_path}/o u t'" in script
-    assert main(["launch", str(recipe), "--slurm", "--nodes", "0"]) == 2
+    with pytest.raises(SystemExit) as stop:
+        main(["launch", str(recipe), "--slurm", "--nodes", "0"])
+    assert stop.value.code == 2
