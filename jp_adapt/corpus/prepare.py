@@ -123,7 +123,7 @@ def do_units(
     Raises:
         As `prepare_corpus`.
     """
-    _refuse_other_work(partial, identity)
+    _claim(partial, identity, alone=world_size == 1)
 
     def tasks() -> Iterator[Task]:
         for unit, (source, read) in enumerate(_units(sources)):
@@ -168,8 +168,12 @@ def _finished(out: Path, identity: dict[str, Any]) -> CorpusFigures | None:
     return CorpusFigures.read(out / REPORT)
 
 
-def _refuse_other_work(partial: Path, identity: dict[str, Any]) -> None:
+def _claim(partial: Path, identity: dict[str, Any], *, alone: bool) -> None:
+    """Take the folder for this corpus, or continue in it. Work that finished no unit holds no folder: `alone`, a process begins anew in its place."""
     path = partial / "identity.json"
+    if path.is_file() and alone and not any((partial / "units").glob("unit-*.json")) and read_json(path) != identity:
+        shutil.rmtree(partial / "parts", ignore_errors=True)
+        path.unlink()
     if path.is_file():
         refuse_other_work(partial, read_json(path), identity, "corpus", MOVE)
     else:

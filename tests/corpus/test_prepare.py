@@ -307,6 +307,16 @@ def test_another_corpus_is_never_touched(tmp_path: Path) -> None:
         prepare(tmp_path / "mine", texts)
 
 
+def test_work_that_finished_nothing_holds_no_folder(tmp_path: Path) -> None:
+    partial = tmp_path / "out.partial"
+    (partial / "parts").mkdir(parents=True)
+    (partial / "identity.json").write_text('{"recipe": "one with a wrong file"}', encoding="utf-8")
+    (partial / "parts" / "half").write_text("", encoding="utf-8")
+    prepare(tmp_path / "out", corpus())
+    assert (tmp_path / "out" / "index.json").is_file()
+    assert not partial.exists()
+
+
 def test_a_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for out, message in (
@@ -319,9 +329,9 @@ def test_a_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path: Path,
         with pytest.raises(UsageError, match=message):
             prepare(out, corpus())
     assert not list(tmp_path.iterdir())
-    prepare(Path("名" * 82), corpus(4))
+    prepare(Path("名" * 82), corpus(24))
     monkeypatch.chdir("名" * 82)
-    assert prepare(Path(), corpus(4)) == CorpusFigures.read(Path("report.json")), "the corpus that one stands in"
+    assert prepare(Path(), corpus(24)) == CorpusFigures.read(Path("report.json")), "the corpus that one stands in"
 
 
 def test_a_source_that_refuses_stops_and_one_that_skips_counts(tmp_path: Path) -> None:
