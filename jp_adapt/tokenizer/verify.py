@@ -73,15 +73,10 @@ def verify_tokenizer(
         unchanged: texts (English, code) no line of which may change its ids, unless it holds Japanese characters or the ideographic space.
 
     Raises:
-        InputError: the extension has fewer tokens than the base, or a text holds a lone surrogate, which is not a text and no runtime takes.
+        InputError: a text holds a lone surrogate, which is not a text and no runtime takes.
     """
     base, extended = (pair if isinstance(pair, LoadedTokenizer) else LoadedTokenizer(pair, []) for pair in (base, extended))
     old, new = base.tokenizer, extended.tokenizer
-    if new.vocab_size < old.vocab_size:
-        raise InputError(
-            f"the extension has {new.vocab_size:,} tokens and the base {old.vocab_size:,}: it is not an extension of that base, or the two are swapped; "
-            "give the base first"
-        )
     for text in chain(japanese, unchanged):
         _refuse_surrogates(text)
     texts = [*_lines(chain(japanese, unchanged)), *HOSTILE_TEXTS, LLAMA_CPP_CHECK]
@@ -233,7 +228,8 @@ def _dead_pieces(model: Any, tokens: Sequence[tuple[int, bytes | None]]) -> list
     bare.CopyFrom(model)
     bare.normalizer_spec.add_dummy_prefix = False
     processor = SentencePieceProcessor(model_proto=bare.SerializeToString())
-    whole = [(token_id, token) for token_id, token in tokens if token is None or not processor.is_byte(token_id)]
+    size = processor.get_piece_size()  # smaller than some ids where the two tokenizers do not belong together
+    whole = [(token_id, token) for token_id, token in tokens if token is None or token_id >= size or not processor.is_byte(token_id)]
     spelled = processor.encode([(token or b"").decode("utf-8", errors="replace") for _, token in whole], out_type=int)
     return [_name(token_id, token) for (token_id, token), ids in zip(whole, spelled, strict=True) if ids != [token_id]]
 

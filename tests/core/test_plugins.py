@@ -103,7 +103,7 @@ def test_a_metric_and_an_engine_of_a_plugin_run_end_to_end(pico: Path, site: Pat
     assert scores["benchmarks"][0]["metrics"]["same_length"]["value"] == 0.5
     assert scores["model"]["echo"] == "7"
     identity = json.loads((tmp_path / "scores" / "eval.json").read_text(encoding="utf-8"))
-    assert identity["plugins"] == {"lengths": "1.2"}
+    assert identity["identity"]["plugins"] == {"lengths": "1.2"}
 
 
 def test_a_plugin_is_off_unless_it_is_named(pico: Path, site: Path, tmp_path: Path) -> None:

@@ -71,6 +71,6 @@ def test_a_command_that_breaks_is_seen(tmp_path: Path, monkeypatch: pytest.Monke
 
     monkeypatch.setattr("jp_adapt.cli.list.main", broken)
     assert run(["list"], tmp_path).faults() == ["traceback: KeyError: 'x'"]
-    monkeypatch.setattr("jp_adapt.cli.list.main", lambda args: len(bytearray(1_700 * 2**20)) * 0)
+    monkeypatch.setattr("jp_adapt.cli.list.main", lambda args: len(b"x" * (1_700 * 2**20)) * 0)
     (fault,) = run(["list"], tmp_path).faults()
     assert fault.endswith(" MB")
