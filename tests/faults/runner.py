@@ -99,9 +99,9 @@ def _processor_seconds(process: int) -> float:
 
 
 def _empty_megabytes() -> float:
-    """Resident memory of this process, with which every fork begins."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    """Resident memory with which every fork of this process begins: its own pages, since Linux leaves those of mapped files to be read again when they are used."""
+    _, resident, shared, *_ = Path("/proc/self/statm").read_text().split()
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _stream(number: int, errors: str) -> io.TextIOWrapper:
