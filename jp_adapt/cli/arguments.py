@@ -35,6 +35,11 @@ def processes(text: str) -> int:
     return number
 
 
+def positive_or_auto(text: str) -> int | None:
+    """A whole number from 1 to `LARGEST`; None for "auto"."""
+    return None if text == "auto" else positive(text)
+
+
 def positive(text: str) -> int:
     """A whole number from 1 to `LARGEST`."""
     number = int(text) if text.isdecimal() and len(text) <= 20 else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from jp_adapt.benchmarks.part import Count, Name, NotNegative, Part, Positive, Seed
 from jp_adapt.core.yaml_lines import Key
@@ -17,6 +17,7 @@ MAX_TOKEN_CHARS = 1_000
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
+NewTokens = Annotated[int | None, Field(gt=0, le=MAX_NEW_TOKENS), BeforeValidator(lambda value: None if value == "auto" else value)]  # None: auto
 Rate = Annotated[float, Field(gt=0, le=100)]  # of learning
 
 
@@ -170,11 +171,11 @@ class TokenizerStage(_Stage):
     start: Literal["base"] = "base"
     corpus: list[Name] = Field(min_length=1)
     unchanged: list[Name] = Field(default_factory=list, description="sources no line of which may change its ids, checked by the gate")
-    new_tokens: int = Field(gt=0, le=MAX_NEW_TOKENS)
-    min_count: Count = 2
+    new_tokens: NewTokens = Field(description="auto: as many as `corpus` can teach")
+    min_count: Count | None = Field(None, description="a new token stands in `corpus` at least so often; by default 2, and 20 with new_tokens: auto")
     max_token_chars: int = Field(12, gt=0, le=MAX_TOKEN_CHARS)
     boundaries: Literal["none", "phrase", "word"] = Field("none", description="UniDic boundaries that no token may cross, while learning")
-    cover: bool = Field(True, description="add everyday characters that the base spells with three tokens or more, even where the corpus lacks them")
+    cover: bool = Field(True, description="everyday characters count as if they stood once in so many characters, even where the corpus lacks them")
 
 
 class TrainingSamples(Part):
@@ -225,7 +226,7 @@ class _Tuning(_Training):
         return (self.embeddings or ("full" if self.parameters == "full" else "new_rows")) == "full"
 
 
-RowInit = Literal["mean", "norm_matched", "position_weighted"]
+RowInit = Literal["calibrated", "mean", "norm_matched", "position_weighted"]
 
 
 class RowsStage(_Training):

@@ -31,6 +31,7 @@ PUBLIC = [
     "merge_adapter",
     "merge_models",
     "open_run",
+    "prefix_tokenizer",
     "read_scores",
     "repair_tokenizer",
     "run_recipe",
