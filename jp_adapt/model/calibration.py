@@ -15,6 +15,7 @@ from jp_adapt.model.causal import CHUNK_LOGITS, CausalModel
 RIDGE = 1e-2  # of the mean eigenvalue
 ITERATIONS, STEP = 10, 0.8
 LARGEST = 6.0  # nats; a token that nearly never stands is not pushed further
+LONGEST = 0.3  # of the median length of a new row: what is added is no longer, whatever direction the states share
 UNSEEN = 0.5  # counts of a token that the text lacks
 
 
@@ -26,7 +27,7 @@ def common_direction(hidden: Tensor) -> Tensor:
     return torch.linalg.solve(moment + ridge, states.mean(dim=0))
 
 
-def unigram_offsets(new: Tensor, rest: Tensor, along: Tensor, counts: Tensor, total: int) -> Tensor:
+def unigram_offsets(new: Tensor, rest: Tensor, along: Tensor, counts: Tensor, total: int, largest: float = LARGEST) -> Tensor:
     """How much to add to the logits of new tokens, so that each is predicted as often as it stands.
 
     Args:
@@ -36,7 +37,7 @@ def unigram_offsets(new: Tensor, rest: Tensor, along: Tensor, counts: Tensor, to
         counts: [W] how often each new token stands among `total` tokens of the training text.
 
     Returns:
-        [W] offsets in nats, from -LARGEST to LARGEST.
+        [W] offsets in nats, from -`largest` to `largest`.
     """
     wanted = ((counts + UNSEEN) / (total + UNSEEN * len(counts))).log()
     offsets = torch.zeros_like(wanted)
@@ -44,7 +45,7 @@ def unigram_offsets(new: Tensor, rest: Tensor, along: Tensor, counts: Tensor, to
         logits = new + along[:, None] * offsets
         norm = torch.logaddexp(rest, logits.logsumexp(dim=1))
         mean = (logits - norm[:, None]).logsumexp(dim=0) - torch.log(torch.tensor(float(len(new))))
-        offsets = (offsets + STEP * (wanted - mean)).clamp(-LARGEST, LARGEST)
+        offsets = (offsets + STEP * (wanted - mean)).clamp(-largest, largest)
     return offsets
 
 
@@ -64,5 +65,6 @@ def row_calibration(model: CausalModel, ids: Tensor, positions: Tensor, used: Te
     size = max(1, CHUNK_LOGITS // len(head))
     rest = torch.cat([(part @ head.t()).float().logsumexp(dim=1) for part in hidden.split(size)])
     new = (hidden @ model.new_output.to(hidden.dtype).t()).float()
-    offsets = unigram_offsets(new, rest, hidden.float() @ direction, counts.to(new), total)
+    largest = min(LARGEST, LONGEST * float(model.new_output.norm(dim=1).median() / direction.norm()))
+    offsets = unigram_offsets(new, rest, hidden.float() @ direction, counts.to(new), total, largest)
     return offsets[:, None] * direction

@@ -226,6 +226,7 @@ class _Tuning(_Training):
         return (self.embeddings or ("full" if self.parameters == "full" else "new_rows")) == "full"
 
 
+FIRST_VALUES = "first values of the new rows; calibrated: the mean of their pieces, and the probability that their tokens have in the training text"
 RowInit = Literal["calibrated", "mean", "norm_matched", "position_weighted"]
 
 
@@ -235,7 +236,7 @@ class RowsStage(_Training):
     starts_from: ClassVar[tuple[str, ...]] = ("tokenizer",)
 
     kind: Literal["rows"]
-    init: RowInit = Field("mean", description="first values of the new rows, before they train")
+    init: RowInit = Field("calibrated", description=FIRST_VALUES)
 
 
 class PretrainStage(_Tuning):
@@ -244,7 +245,7 @@ class PretrainStage(_Tuning):
     starts_from: ClassVar[tuple[str, ...]] = ("base", "tokenizer", "rows")
 
     kind: Literal["pretrain"]
-    init: RowInit = Field("mean", description="first values of the new rows, where the stage starts from a tokenizer")
+    init: RowInit = Field("calibrated", description=f"{FIRST_VALUES}; where the stage starts from a tokenizer")
     lora: Lora = Lora()
 
 

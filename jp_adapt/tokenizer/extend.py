@@ -59,7 +59,7 @@ def extend_tokenizer(
         min_count: a new token must stand in the corpus at least this often; by default 2, and `TAUGHT` where no number is given.
         max_token_chars: longest token in characters.
         boundaries: where a token may not cross, while learning: nowhere, at UniDic phrases (bunsetsu), or at UniDic words.
-        cover: give everyday characters a floor (`learn_tokens`), by which they come in even where the corpus lacks them. Where no number is given there is none.
+        num_tokens: how many to add; None for all that the corpus can teach, those that stand `min_count` times.
 
     Raises:
         InputError: the base changes its text or loses some of it; `num_tokens` is more than a vocabulary holds; the corpus is empty, holds no Japanese, or
