@@ -59,7 +59,7 @@ def extend_tokenizer(
         min_count: a new token must stand in the corpus at least this often; by default 2, and `TAUGHT` where no number is given.
         max_token_chars: longest token in characters.
         boundaries: where a token may not cross, while learning: nowhere, at UniDic phrases (bunsetsu), or at UniDic words.
-        num_tokens: how many to add; None for all that the corpus can teach, those that stand `min_count` times.
+        cover: count everyday characters more often than they stand (`learn_tokens`): they come in even where the corpus lacks them. Not without a number.
 
     Raises:
         InputError: the base changes its text or loses some of it; `num_tokens` is more than a vocabulary holds; the corpus is empty, holds no Japanese, or
