@@ -93,14 +93,16 @@ def _extend(args: argparse.Namespace) -> int:
         field=args.field,
         unchanged=tuple(args.unchanged),
     )
+    from jp_adapt.report.terminal import table
+
     report = extend(args.base, args.corpus, args.new_tokens, args.out, options)
     if args.json:
         print_json(report.as_dict())
         return 0
     base, added = report.base, report.extension
     print(f"{base.family}: {base.vocab_size:,} + {added.new_tokens:,} tokens = {added.vocab_size:,}; all criteria hold.")
-    for measure in report.measures:
-        print(f"  {measure.base.chars_per_token:6.3f} -> {measure.extended.chars_per_token:6.3f} chars/token  {measure.source}")
+    rows = [(entry.source, f"{entry.base.chars_per_token:.3f}", f"{entry.extended.chars_per_token:.3f}") for entry in report.measures]
+    print("\n".join(table(("characters per token", "base", "extended"), rows)))
     if base.unused_rows:
         print(f"{base.unused_rows:,} embedding rows of the base belong to none of its tokens: the first new tokens have their ids.")
     print(f"Tokenizer: {args.out}\nReport: {args.out / 'report.html'}")

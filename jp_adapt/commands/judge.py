@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from jp_adapt.benchmarks.judge import JudgeTask, load_judge_task
-from jp_adapt.core.claim import refuse_other_work
+from jp_adapt.core.claim import WorkRecord, refuse_folder
 from jp_adapt.core.errors import InputError, UsageError
-from jp_adapt.core.files import MAX_NAME_BYTES, read_json, refuse_unwritable, write_json, write_text
+from jp_adapt.core.files import MAX_NAME_BYTES, refuse_unwritable, write_text
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import progress, say
@@ -26,8 +26,8 @@ from jp_adapt.evaluation.judge.run import Asking, Price, Usage, Verdict, as_reco
 from jp_adapt.evaluation.judge.scores import calibrate_ranking, calibrate_takes, grades_of, ranking_of, summarise_takes, takes_of, write_model_scores
 from jp_adapt.inference.reply_cache import ReplyCache
 
-CLAIM, CACHE, JUDGEMENTS = "judge.json", "cache.jsonl", "judgements.jsonl"
-OWN_FILES = frozenset({CLAIM, CACHE, JUDGEMENTS, SUMMARY, EARLIER_SUMMARY, ".lock"})
+CACHE, JUDGEMENTS = "cache.jsonl", "judgements.jsonl"
+BEFORE_RESULTS = frozenset({CACHE, ".lock"})
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,29 @@ class JudgeOptions:
     response_format: bool = True
     turns: int | None = None
     calibrate: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class JudgeRecord(WorkRecord):
+    """judge.json: the judge, and hashes of what it is asked and of the answers that it sees."""
+
+    FILE: ClassVar[str] = "judge.json"
+    WORK: ClassVar[str] = "judging"
+    WHAT: ClassVar[str] = "the record of a judging"
+    FORMAT: ClassVar[int] = 2
+
+    format: int = 2
+
+    @classmethod
+    def upgraded(cls, value: dict[str, Any]) -> dict[str, Any] | None:
+        """Format 1 holds the hashes apart from the judge."""
+        hashes = value.get("sha256")
+        if value.get("format") != 1 or not isinstance(hashes, dict):
+            return None
+        return {"format": 2, "identity": {"judge": value.get("identity"), "task": hashes.get("task"), "answers": hashes.get("answers")}}
+
+
+OWN_FILES = BEFORE_RESULTS | {JudgeRecord.FILE, JUDGEMENTS, SUMMARY, EARLIER_SUMMARY}
 
 
 @dataclass(frozen=True)
@@ -94,7 +117,7 @@ def judge(answers: Sequence[Path], benchmark: str, out: Path | None, options: Ju
     with folder_lock(out):
         stop = threading.Event()
         with _judge(options, stop) as asked:
-            _claim(out, {"judge": asked.identity, "task": sha256_json(task.model_dump(mode="json")), "answers": {m.model: m.turns for m in work.models}})
+            _claim(out, work, asked)
             verdicts, usage, cut = _ask(task, asked, work.judgements, out, options, stop)
         summary = JudgeSummary(
             benchmark=task.benchmark,
@@ -232,15 +255,13 @@ def _local_judge(folder: Path, options: JudgeOptions) -> Judge:
     return LocalJudge(load_model(folder).backend, {"model": folder.resolve().name, "files": files})
 
 
-def _claim(out: Path, settings: dict[str, Any]) -> None:
-    """The folder is this judging's, or RunFolderError: another judge, prompt or answers must not be mixed with what is there. A judging that came to no reply
-    holds no folder."""
-    path, cache, parts = out / CLAIM, out / CACHE, {name: sha256_json(value) for name, value in settings.items()}
-    if path.exists() and cache.exists() and cache.stat().st_size:
-        claimed = read_json(path)
-        hashes = claimed.get("sha256") if isinstance(claimed, dict) else None
-        refuse_other_work(out, hashes if isinstance(hashes, dict) else {}, parts, "judging")
-    write_json(path, {"format": 1, "identity": settings["judge"], "sha256": parts})
+def _claim(out: Path, work: _Work, asked: Judge) -> None:
+    """The folder is this judging's, or RunFolderError: another judge, prompt or answers must not be mixed with what is there."""
+    answers = {entry.model: entry.turns for entry in work.models}
+    identity = {"judge": asked.identity, "task": sha256_json(work.task.model_dump(mode="json")), "answers": sha256_json(answers)}
+    cache = out / CACHE
+    refuse_folder(out, JudgeRecord, identity, results=cache.is_file() and cache.stat().st_size > 0, before_results=BEFORE_RESULTS)
+    JudgeRecord(identity).write(out / JudgeRecord.FILE)
 
 
 def _ask(

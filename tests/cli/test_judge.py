@@ -250,10 +250,28 @@ def test_a_judging_that_came_to_no_reply_holds_no_folder(tmp_path: Path, capsys:
         assert "nobody answers (ConnectError: Connection refused)" in err
         run(capsys, *arguments, "--endpoint", server.url)
         _, err = run(capsys, *arguments, "--endpoint", "http://127.0.0.1:9/v1", code=5)
-    assert "holds another judging; these settings differ:\n  judge" in err
+    assert "holds another judging; these settings differ:\n  judge.endpoint: 'http://127.0.0.1:" in err
     (out / "judge.json").write_text("[]", encoding="utf-8")
-    _, err = run(capsys, *arguments, "--endpoint", server.url, code=5)
-    assert "holds another judging" in err
+    _, err = run(capsys, *arguments, "--endpoint", server.url, code=3)
+    assert "judge.json: not the record of a judging in format 2: an object is needed, not []; give another --out" in err
+
+
+def test_a_folder_of_something_else_is_refused_and_one_of_an_earlier_version_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, answers, out = small_data(tmp_path / "data", 2), predictions(tmp_path / "m" / "preds.jsonl", 2), tmp_path / "out"
+    with judge_server() as server:
+        arguments = [answers, *ELYZA, "--data", data, "--endpoint", server.url, "--out"]
+        _, err = run(capsys, *arguments, tmp_path / "m", code=5)
+        assert "m: is not empty, and holds no judging; give another --out" in err
+        run(capsys, *arguments, out)
+        record = json.loads((out / "judge.json").read_text(encoding="utf-8"))
+        hashes = {"judge": "0" * 64, "task": record["identity"]["task"], "answers": record["identity"]["answers"]}
+        write_lines(out / "judge.json", [{"format": 1, "identity": record["identity"]["judge"], "sha256": hashes}])
+        run(capsys, *arguments, out)
+        assert len(server.bodies) == 2, "nothing is asked again"
+        assert json.loads((out / "judge.json").read_text(encoding="utf-8")) == record
+        write_lines(out / "judge.json", [{"format": 1, "identity": {"model": "other"}, "sha256": hashes}])
+        _, err = run(capsys, *arguments, out, code=5)
+    assert "judge.model: 'other' there, 'judge-1' now" in err
 
 
 def test_a_request_that_the_server_refuses_is_asked_for_by_the_next_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -399,10 +417,10 @@ def test_another_judge_or_other_answers_need_another_folder(tmp_path: Path, caps
         arguments = ["--data", data, "--endpoint", server.url, "--out", out, *ELYZA]
         run(capsys, answers, *arguments)
         _, err = run(capsys, answers, *arguments, "--judge-model", "judge-2", code=5)
-        assert "holds another judging; these settings differ:\n  judge\nGive another --out" in err
+        assert "holds another judging; these settings differ:\n  judge.model: 'judge-1' there, 'judge-2' now\nGive another --out" in err
         predictions(answers, mark="改")
         _, err = run(capsys, answers, *arguments, "--temperature", 0.5, code=5)
-        assert "these settings differ:\n  answers\n  task\n" in err
+        assert "these settings differ:\n  answers\n  task\nGive another" in err
 
 
 @pytest.mark.parametrize(
@@ -432,7 +450,7 @@ def test_recorded_takes_are_summarised_without_an_endpoint(tmp_path: Path, capsy
     text, _ = run(capsys, "--recorded", *takes, "--benchmark", "ja/elyza-tasks-100", "--calibrate", takes[0])
     head, row, agreement, _, calibration = text.splitlines()
     assert head.split() == ["model", "mean", "±", "stderr", "95", "%", "interval", "items", "takes"]
-    assert row.split()[:3] == ["model-x", "2.625", "0.718"]
+    assert row.split()[:3] == ["model-x", "2.625", "0.688"]
     assert row.split()[-2:] == ["4", "2"]
     assert agreement == "  model-x: takes agree on 3 of 4; at most one apart 100%"
     assert calibration.split()[:4] == ["model-x", "3", "of", "4"]

@@ -70,8 +70,9 @@ def test_extend_writes_a_whole_folder(extended: Extended, name: str) -> None:
     assert [path for path in folder.parent.iterdir() if path.name not in FAMILIES] == [], "no temporary folder is left"
     lines = printed.splitlines()
     assert lines[0] == f"{FAMILIES[name]}: {SIZES[name]:,} + 600 tokens = {SIZES[name] + 600:,}; all criteria hold."
-    assert re.fullmatch(rf" +\d\.\d{{3}} -> +\d\.\d{{3}} chars/token  {re.escape(Path(JA).name)}", lines[1])
-    assert lines[2:] == [f"Tokenizer: {folder}", f"Report: {folder / 'report.html'}"]
+    assert lines[1].split() == ["characters", "per", "token", "base", "extended"]
+    assert re.fullmatch(rf"{re.escape(Path(JA).name)} +\d\.\d{{3}} +\d\.\d{{3}}", lines[2])
+    assert lines[3:] == [f"Tokenizer: {folder}", f"Report: {folder / 'report.html'}"]
     assert (folder / "chat_template.jinja").read_text(encoding="utf-8") == TEMPLATE
 
 
