@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,13 +122,3 @@ def token_counts(documents: Documents) -> Numbers:
     if known is not None:
         return np.asarray(known, dtype=np.int64)
     return np.fromiter((len(documents[index]) for index in range(len(documents))), np.int64, len(documents))
-
-
-def audit(plan: Plan) -> list[dict[str, Any]]:
-    """What a plan reads of each source: tokens, share of all, epochs, documents (one read twice counts twice)."""
-    total = sum(plan.tokens_by_source.values())
-    documents: Sequence[int] = np.bincount(plan.source_of, minlength=len(plan.sources)).tolist()
-    return [
-        {"source": name, "tokens": tokens, "share": tokens / total, "epochs": plan.epochs_by_source[name], "documents": documents[number]}
-        for number, (name, tokens) in enumerate(plan.tokens_by_source.items())
-    ]

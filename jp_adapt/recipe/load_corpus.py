@@ -14,7 +14,7 @@ from jp_adapt.core.files import read_text
 from jp_adapt.core.shipped import shipped_corpora, shipped_recipes, shipped_sources
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import Document, Key, load_yaml
-from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
+from jp_adapt.recipe.corpus import CorpusRecipe
 from jp_adapt.recipe.load import apply_override, explain, find_recipe, where, with_parents
 from jp_adapt.recipe.schema import Recipe
 
@@ -72,11 +72,6 @@ def is_corpus_recipe(name_or_path: str | Path) -> bool:
     shipped = shipped_recipes() | shipped_corpora()
     keys = set(with_parents(find_recipe(name_or_path, shipped), (), shipped).value)
     return "sources" in keys and not keys & (Recipe.model_fields.keys() - CorpusRecipe.model_fields.keys())
-
-
-def load_source(name: str) -> CorpusSource:
-    """A shipped source declaration as a source of its own; one that must be fetched by hand has no place yet, and gets `path` from its user."""
-    return CorpusSource.model_validate({"path": "."} | _declaration(name) if "dataset" not in _declaration(name) else _declaration(name))
 
 
 def _declaration(name: str) -> dict[str, Any]:
