@@ -16,6 +16,7 @@ from jp_adapt.benchmarks.part import Part
 from jp_adapt.benchmarks.templates import render, value_of
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import is_file
+from jp_adapt.core.schema_words import what_is_needed
 from jp_adapt.core.shipped import shipped_benchmarks, shipped_suites
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import load_yaml
@@ -131,7 +132,7 @@ def _validated(kind: type[Declaration], path: Path) -> Declaration:
             key = tuple(detail["loc"])
             file, line = document.place(key) or (str(path), 1)
             near = did_you_mean(str(key[-1]), _keys_of(kind, key)) if detail["type"] == "extra_forbidden" else ""
-            lines.append(f"{file}:{line}: {'.'.join(map(str, key)) or 'the declaration'}: {detail['msg'].removeprefix('Value error, ')}{near}")
+            lines.append(f"{file}:{line}: {'.'.join(map(str, key)) or 'the declaration'}: {what_is_needed(detail)}{near}")
         raise UsageError("\n".join(lines)) from error
 
 

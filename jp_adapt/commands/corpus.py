@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jp_adapt.commands.corpus_steps import build_steps, step_inputs
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, Problems
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import LINE_EVERY_S, say
 from jp_adapt.corpus.assemble import FindDuplicates, Output
@@ -66,22 +67,31 @@ def check_corpus(loaded: LoadedCorpus) -> None:
         UsageError: a step is wrong.
         InputError: a file or the tokenizer is missing, or holds no document of the kind that the source says.
     """
-    _work(loaded.recipe, build_steps(loaded))
-    problems: list[str] = []
+    problems = Problems()
+    with problems.collected():
+        _work(loaded.recipe, build_steps(loaded))
     for name, source in loaded.recipe.sources.items():
-        try:
-            files = _files(source)
-        except InputError as error:
-            problems.append(f"source '{name}': {error}")
-            continue
-        for path in files:
-            try:
-                next(iter_placed(path, source.field), None)
-            except InputError as error:
-                if source.on_error == "refuse":
-                    problems.append(f"source '{name}': {error}")
-    if problems:
-        raise InputError("\n".join(problems))
+        with problems.collected(), _of_source(name):
+            for path in _files(source):
+                with problems.collected(), _of_source(name):
+                    _check_first_document(path, source)
+    problems.refuse()
+
+
+@contextmanager
+def _of_source(name: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"source '{name}': {error}") from error
+
+
+def _check_first_document(path: Path, source: CorpusSource) -> None:
+    try:
+        next(iter_placed(path, source.field), None)
+    except InputError:
+        if source.on_error == "refuse":
+            raise
 
 
 def prepare(loaded: LoadedCorpus, out: Path, processes: int = 1) -> CorpusReport:

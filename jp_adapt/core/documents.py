@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, write_json
+from jp_adapt.core.schema_words import LIST, MAPPING, what_is_needed
 
 if TYPE_CHECKING:
     import pandas
@@ -20,19 +21,7 @@ if TYPE_CHECKING:
 
 Record = TypeVar("Record")
 MOST_TOLD = 3  # of the keys that are wrong in one file
-_NEEDED = {
-    "missing": "the key is missing",
-    "int_type": "a whole number is needed",
-    "int_from_float": "a whole number is needed",
-    "float_type": "a number is needed",
-    "finite_number": "a finite number is needed",
-    "string_type": "a text is needed",
-    "bool_type": "true or false is needed",
-    "list_type": "a list is needed",
-    "tuple_type": "a list is needed",
-    "dict_type": "an object is needed",
-    "dataclass_type": "an object is needed",
-}
+_OF_JSON = {MAPPING: "an object is needed", LIST: "a list is needed"}
 
 
 @dataclass(frozen=True)
@@ -119,7 +108,8 @@ def _told(error: ValidationError) -> str:
     for detail in details[:MOST_TOLD]:
         key = ".".join(map(str, detail["loc"]))
         kind = detail["type"]
-        needed = _NEEDED.get(kind, detail["msg"])
+        rule = what_is_needed(detail)
+        needed = _OF_JSON.get(rule, rule)
         shown = "" if kind == "missing" else f", not {json.dumps(detail['input'], ensure_ascii=True, default=str)[:40]}"
         lines.append(f"{key + ': ' if key else ''}{needed}{shown}")
     more = f" (and {len(details) - MOST_TOLD} more)" if len(details) > MOST_TOLD else ""

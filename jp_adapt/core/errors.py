@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class JpAdaptError(Exception):
     """Base of all errors of jp-adapt: something failed while running."""
@@ -37,6 +40,27 @@ class Interrupted(JpAdaptError):
     """Stopped by Ctrl-C or SIGTERM after a checkpoint was saved."""
 
     exit_code = 130
+
+
+class Problems:
+    """What is wrong with an input, collected until all of it has been looked at."""
+
+    def __init__(self) -> None:
+        self.errors: list[JpAdaptError] = []
+
+    @contextmanager
+    def collected(self) -> Iterator[None]:
+        """Keep an error of the block for later."""
+        try:
+            yield
+        except JpAdaptError as error:
+            self.errors.append(error)
+
+    def refuse(self) -> None:
+        """Raise what was collected as one error, each line once: a UsageError where one is among them, else an error as the first."""
+        if self.errors:
+            kind = UsageError if any(isinstance(error, UsageError) for error in self.errors) else type(self.errors[0])
+            raise kind("\n".join(dict.fromkeys(line for error in self.errors for line in str(error).split("\n")))) from self.errors[0]
 
 
 def one_line(error: Exception) -> str:

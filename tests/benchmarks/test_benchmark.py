@@ -119,7 +119,7 @@ def test_a_missing_file_of_items(tmp_path: Path) -> None:
     [
         ("title: Test", "titel: Test", r"bench\.yaml:4: titel: Extra inputs are not permitted \(did you mean 'title'\?\)"),
         ("title: Test\n", "", r"bench\.yaml:1: title: Field required"),
-        ("language: ja", "language: fr", r"bench\.yaml:7: language: Input should be 'ja' or 'en'"),
+        ("language: ja", "language: fr", r"bench\.yaml:7: language: 'ja' or 'en' is needed"),
         ("{{ question }}", "{{ question", r"bench\.yaml:16: protocols\.jp-adapt\.prompt: not a Jinja template"),
         ("answer: answer", "answer: answer +", r"bench\.yaml:13: answer: not a Jinja expression"),
         ("answer: answer\n", "", r"bench\.yaml:1: the declaration: a multiple_choice benchmark needs 'choices' and 'answer'"),

@@ -170,7 +170,7 @@ def test_env_names_versions_and_no_person(tmp_path: Path, capsys: pytest.Capture
     assert {"jp-adapt", "torch", "tokenizers", "cpu_count", "platform"} <= results.keys()
     assert str(Path.home()) not in json.dumps(results)
     assert main(["env"]) == 0
-    assert f"python         {results['python']}" in capsys.readouterr().out
+    assert f"python        {results['python']}" in capsys.readouterr().out
 
 
 def test_copy_gives_a_recipe_that_loads_from_its_new_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

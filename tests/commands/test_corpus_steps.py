@@ -57,7 +57,7 @@ def test_parameters_and_defaults(tmp_path: Path) -> None:
         ("{kind: lenght}", "x.yaml:6: step kind is 'lenght' (did you mean 'length'?); kinds: "),
         ("{at_least: 3}", "x.yaml:6: step kind is None; kinds: "),
         ("{kind: length, at_last: 3}", "x.yaml:6: step length has no parameter 'at_last' (did you mean 'at_least'?); it has: at_least, words"),
-        ("{kind: length, at_least: many}", "x.yaml:6: step length: at_least is 'many': Input should be a valid integer"),
+        ("{kind: length, at_least: many}", "x.yaml:6: step length: at_least is 'many': a whole number is needed"),
         ("{kind: made}", "x.yaml:6: step made: files is "),
     ],
 )
