@@ -41,6 +41,8 @@ class Document:
     @classmethod
     def read(cls, path: Path) -> Self:
         """The document in a file. InputError where it is missing, not JSON, of another kind or format, or has a value of another type."""
+        if not path.exists():
+            raise InputError(f"{path}: no such file{_tail(cls.WAY_OUT)}")
         value = read_json(path)
         given = value.get("format") if isinstance(value, dict) else None
         if isinstance(value, dict) and given != cls.FORMAT:

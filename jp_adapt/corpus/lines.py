@@ -15,6 +15,7 @@ MAX_DOCUMENT_BYTES = 64 * 2**20  # one document is in memory at a time; more tha
 BOM = b"\xef\xbb\xbf"
 PACKED = {b"\x1f\x8b": ("gzip", ".gz"), b"\x28\xb5\x2f\xfd": ("zstd", ".zst"), b"\xfd7zXZ": ("xz", ".xz"), b"PAR1": ("parquet", ".parquet")}
 
+TEXT_FORMATS = ".jsonl, .csv and .txt (also as .gz, .zst or .xz) and from .parquet"
 KINDS = {".jsonl": ".jsonl", ".json": ".jsonl", ".txt": ".txt", ".csv": ".csv"}  # .json as the hub's C4 names its JSON lines
 
 OnError = Callable[[InputError], None]

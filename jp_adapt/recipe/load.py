@@ -78,17 +78,28 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), *, need
 def find_recipe(name_or_path: str | Path, shipped: dict[str, Path] | None = None) -> Path:
     """File of a recipe. A text with a separator or `.yaml` is a path, any other a name among `shipped`, which are the recipes of `run` by default."""
     text = str(name_or_path)
-    if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
+    shipped = shipped_recipes() if shipped is None else shipped
+    if not text:
+        raise UsageError("no recipe is named; give the name of a shipped one (see: jp-adapt list), or the path of a file")
+    if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")) or text in (".", ".."):
         path = Path(text)
         if not is_file(path):
-            raise InputError(f"{path}: no such recipe file")
+            raise InputError(f"{path}: {_no_recipe(path)}")
         return path
-    shipped = shipped_recipes() if shipped is None else shipped
+    if text not in shipped and Path(text).is_dir():
+        raise InputError(f"{text}: {_no_recipe(Path(text))}")
     if text not in shipped:
         raise UsageError(
             f"no recipe '{text}'{did_you_mean(text, shipped)}; shipped recipes: {', '.join(shipped) or 'none'} (a file is given as a path: ./{text}.yaml)"
         )
     return shipped[text]
+
+
+def _no_recipe(path: Path) -> str:
+    if path.is_dir():
+        files = sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
+        return f"is a folder; give the recipe's file in it, such as {files[0] if files else path / 'NAME.yaml'}"
+    return "is no file that holds a recipe" if path.exists() else "no such recipe file"
 
 
 def with_parents(path: Path, children: tuple[Path, ...], shipped: dict[str, Path] | None = None) -> Document:

@@ -212,3 +212,17 @@ def test_the_list_shows_licences(tmp_path: Path, capsys: pytest.CaptureFixture[s
     out = capsys.readouterr().out
     assert out.splitlines()[0].split() == ["benchmark", "data", "licence", "source"]
     assert ["ja/jcommonsenseqa", "missing", "CC-BY-SA-4.0", "https://github.com/yahoojapan/JGLUE"] in [line.split() for line in out.splitlines()]
+
+
+def test_a_mirror_that_is_none_is_told_before_any_terms_are_asked(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--from .*nowhere: no such folder"):
+        fetch_data(["ja/jmmlu"], tmp_path / "data", mirror=str(tmp_path / "nowhere"))
+
+
+def test_nothing_that_came_leaves_no_file(toy: str, server: Server, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="HTTP 404"):
+        fetch_data([toy], tmp_path / "data", mirror=f"{server.address}/nowhere")
+    (tmp_path / "mirror" / "toy").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"items\.jsonl: no such file"):
+        fetch_data([toy], tmp_path / "data", mirror=str(tmp_path / "mirror"))
+    assert files_in(tmp_path / "data") == {}

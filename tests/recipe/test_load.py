@@ -415,3 +415,20 @@ def test_of_files_that_are_there_check_says_what_is_wrong_while_others_are_missi
     assert said.count("\n") == 3
     for text in (f"source 'en': no such file: {folder}/en.jsonl", "base: no such folder: nowhere", f"{folder}/ja.jsonl:1: no text in field 'text'"):
         assert said.count(text) == 1, text
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ("", UsageError, "no recipe is named; give the name of a shipped one"),
+        (".", InputError, r"\.: is a folder; give the recipe's file in it, such as recipe\.yaml"),
+        ("sub", InputError, r"sub: is a folder; give the recipe's file in it, such as sub/NAME\.yaml"),
+        ("/dev/null", InputError, "/dev/null: is no file that holds a recipe"),
+        ("./none.yaml", InputError, r"none\.yaml: no such recipe file"),
+    ],
+)
+def test_what_is_no_recipe_is_told_with_a_way_out(folder: Path, monkeypatch: pytest.MonkeyPatch, given: str, error: type[Exception], message: str) -> None:
+    (folder / "sub").mkdir()
+    monkeypatch.chdir(folder)
+    with pytest.raises(error, match=f"^{message}"):
+        find_recipe(given)
