@@ -29,9 +29,12 @@ def main(args: argparse.Namespace) -> int:
 
 
 def _recipe(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:
+    from jp_adapt.core.progress import say
     from jp_adapt.pipeline.inputs import load_checked
 
-    loaded = load_checked(args.recipe, args.set)
+    loaded, notes = load_checked(args.recipe, args.set)
+    for note in notes:
+        say(f"note: {note}")
     return loaded.path, loaded.recipe.model_dump(mode="json"), " -> ".join(f"{stage.id} ({stage.kind})" for stage in loaded.recipe.stages)
 
 

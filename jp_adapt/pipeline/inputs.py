@@ -11,6 +11,7 @@ from jp_adapt.core.hashes import sha256_file
 from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.model.sources import check_hash, folder_files, gguf_file
+from jp_adapt.pipeline.held_out import document_keys, repeated_documents, trained_and_measured
 from jp_adapt.pipeline.stages.prepared import is_prepared
 from jp_adapt.recipe.load import LoadedRecipe, load_recipe
 from jp_adapt.recipe.schema import PreferenceStage, Recipe, SftStage, Source, TokenizerStage
@@ -19,8 +20,8 @@ HASHED_BYTES = 1_000_000_000  # a pinned file of at most so many is compared wit
 READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
 
 
-def load_checked(name_or_path: str | Path, overrides: Sequence[str] = ()) -> LoadedRecipe:
-    """`load_recipe` and `check_inputs`. Where files are missing, what is wrong with the others is said with it."""
+def load_checked(name_or_path: str | Path, overrides: Sequence[str] = ()) -> tuple[LoadedRecipe, list[str]]:
+    """`load_recipe`, and the notes of `check_inputs`. Where files are missing, what is wrong with the others is said with it."""
     problems = Problems()
     with problems.collected():
         return _checked(load_recipe(name_or_path, overrides))
@@ -31,13 +32,15 @@ def load_checked(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Loa
     raise AssertionError("a recipe without a problem")
 
 
-def _checked(loaded: LoadedRecipe) -> LoadedRecipe:
-    check_inputs(loaded)
-    return loaded
+def _checked(loaded: LoadedRecipe) -> tuple[LoadedRecipe, list[str]]:
+    return loaded, check_inputs(loaded)
 
 
-def check_inputs(loaded: LoadedRecipe) -> None:
+def check_inputs(loaded: LoadedRecipe) -> list[str]:
     """Look into every file that is there: a source of at most `READ_WHOLE_BYTES` holds its texts, the base's tokenizer fits its model and can be extended.
+
+    Returns:
+        What is no error and should be known: documents that are measured and trained on.
 
     Raises:
         UsageError: among what is wrong is an optional package that is not installed.
@@ -47,9 +50,12 @@ def check_inputs(loaded: LoadedRecipe) -> None:
     with problems.collected():
         if recipe.distributed == "deepspeed":
             require_extra("deepspeed", "distributed: deepspeed", "use distributed: fsdp")
-    for source in recipe.sources.values():
+    keys: dict[str, frozenset[bytes]] = {}
+    compared = {name for names in trained_and_measured(recipe) for name in names}
+    for name, source in recipe.sources.items():
         with problems.collected():
-            _check_source(source)
+            texts = _read_texts(source)
+            keys[name] = document_keys(texts if name in compared else ())
     readable = not problems.errors
     place = recipe.base.path or (recipe.base.file if recipe.base.package is None else None)
     if place is None or Path(place).exists():
@@ -62,9 +68,11 @@ def check_inputs(loaded: LoadedRecipe) -> None:
             if stage.needs is not None:
                 require_extra(stage.needs, f"stage '{stage.id}' ({stage.kind})")
     problems.refuse()
+    return repeated_documents(recipe, keys)
 
 
-def _check_source(source: Source) -> None:
+def _read_texts(source: Source) -> list[str]:
+    """The documents of a text that is read whole; none of a source of another kind, which is checked."""
     path = Path(source.path)
     if is_prepared(path):
         from jp_adapt.corpus.shards import TokenShards
@@ -80,7 +88,8 @@ def _check_source(source: Source) -> None:
 
             read_preferences(path, Fields(source.ignore))
         else:
-            read_documents(path, source.field)
+            return read_documents(path, source.field)
+    return []
 
 
 def check_base_chats(recipe: Recipe, base: Path) -> list[str]:
