@@ -117,15 +117,15 @@ def test_a_missing_file_of_items(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("title: Test", "titel: Test", r"bench\.yaml:4: titel: Extra inputs are not permitted \(did you mean 'title'\?\)"),
-        ("title: Test\n", "", r"bench\.yaml:1: title: Field required"),
+        ("title: Test", "titel: Test", r"bench\.yaml:4: titel: unknown key \(did you mean 'title'\?\)"),
+        ("title: Test\n", "", r"bench\.yaml:1: title: the key is missing"),
         ("language: ja", "language: fr", r"bench\.yaml:7: language: 'ja' or 'en' is needed"),
         ("{{ question }}", "{{ question", r"bench\.yaml:16: protocols\.jp-adapt\.prompt: not a Jinja template"),
         ("answer: answer", "answer: answer +", r"bench\.yaml:13: answer: not a Jinja expression"),
         ("answer: answer\n", "", r"bench\.yaml:1: the declaration: a multiple_choice benchmark needs 'choices' and 'answer'"),
         ("metrics: [accuracy]", "metrics: [acuracy]", r"bench\.yaml:17: protocols\.jp-adapt\.metrics\.0: no metric 'acuracy' \(did you mean 'accuracy'\?\)"),
         ("metrics: [accuracy]", "metrics: [rouge1]", r"multiple_choice is scored by other metrics than rouge1"),
-        ("metrics: [accuracy]", "metrics: [accuracy]\n    shot: 3", r"bench\.yaml:18: protocols\.jp-adapt\.shot: Extra .* \(did you mean 'shots'\?\)"),
+        ("metrics: [accuracy]", "metrics: [accuracy]\n    shot: 3", r"bench\.yaml:18: protocols\.jp-adapt\.shot: unknown key \(did you mean 'shots'\?\)"),
         ("metrics: [accuracy]", "metrics: [accuracy]\n    shots: 3", r"shots is 3, and data has no 'shots' to draw examples from"),
         ("jp-adapt:", "lm-eval-ja:", r"'protocols' needs 'jp-adapt'"),
         ("format: 1", "format: 1\nformat: 1", r"bench\.yaml:2: key 'format' stands here and in line 1"),

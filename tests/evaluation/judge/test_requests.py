@@ -173,7 +173,7 @@ def test_answers_in_every_layout(tmp_path: Path) -> None:
 def test_a_wrong_declaration_is_an_error_with_its_line(tmp_path: Path) -> None:
     good = load_judge_task("ja/elyza-tasks-100")[1].read_text(encoding="utf-8")
     for old, new, message in (
-        ("scale: [1, 5]", "scael: [1, 5]", r"judge\.yaml:\d+: scael: Extra inputs are not permitted \(did you mean 'scale'\?\)"),
+        ("scale: [1, 5]", "scael: [1, 5]", r"judge\.yaml:\d+: scael: unknown key \(did you mean 'scale'\?\)"),
         ("scale: [1, 5]\n", "", "'scale' belongs to 'kind: score'"),
         ("json_grade", "last_line_choice", "belongs to 'kind: pair'"),
         ("{answer_1}", "", r"prompt 'prompt_eval' never shows \{answer_1\}"),
