@@ -95,7 +95,7 @@ def _check_first_document(path: Path, source: CorpusSource) -> None:
 
 
 def prepare(loaded: LoadedCorpus, out: Path, processes: int = 1) -> CorpusReport:
-    """Make the corpus of a recipe in the folder `out`; where it lies there already, only its report comes back."""
+    """Make the corpus of a recipe in the folder `out`; if it is there already, only return its report."""
     recipe = loaded.recipe
     job = corpus_job(loaded)
     output = Output(recipe.shard_tokens, DEDUPLICATE[recipe.deduplicate][1], recipe.texts)

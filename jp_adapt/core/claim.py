@@ -1,4 +1,4 @@
-"""A folder belongs to one piece of work. What differs from it is named, and nothing of other work is touched."""
+"""A folder belongs to one piece of work. Other work is refused, with the settings that differ, and its files are not touched."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class WorkRecord(Document):
 
 
 def refuse_folder(folder: Path, kind: type[WorkRecord], identity: Mapping[str, Any], *, results: bool, before_results: Collection[str]) -> None:
-    """Refuse a folder that is not for this work. Work that came to no result holds no folder.
+    """Refuse a folder that belongs to other work. Work that produced no result does not hold its folder.
 
     Args:
-        results: whether the work that the folder holds came to a result.
-        before_results: names of the files that this kind of work has before its first result, beside its record.
+        results: whether the work in the folder has produced a result.
+        before_results: names of the files that this kind of work writes before its first result, besides its record.
 
     Raises:
         RunFolderError: the folder holds files of something else, or results of other work than `identity`.
@@ -53,11 +53,11 @@ def refuse_other_work(folder: Path, recorded: Mapping[str, Any], identity: Mappi
 
     Args:
         recorded: identity of the work that the folder holds, as it was written.
-        identity: of the work that wants the folder.
+        identity: identity of the work that wants to use the folder.
         what: the kind of work, as in "the folder holds another `what`".
 
     Raises:
-        RunFolderError: they differ. It names the keys with both values (hashes are not shown), and the way out.
+        RunFolderError: they differ. The message lists the keys with both values (hashes are left out) and the way out.
     """
     results = list(_differences(recorded, json.loads(json.dumps(identity))))
     if results:

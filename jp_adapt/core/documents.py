@@ -35,12 +35,12 @@ class Document:
 
     @classmethod
     def upgraded(cls, value: dict[str, Any]) -> dict[str, Any] | None:
-        """The content of an older file in today's format; None where that cannot be had."""
+        """The content of an older file, converted to the current format; None if it cannot be converted."""
         return None
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The document in a file. InputError where it is missing, not JSON, of another kind or format, or has a value of another type."""
+        """Read the document from a file. InputError if it is missing, is not JSON, is of another kind or format, or holds a value of the wrong type."""
         if not path.exists():
             raise InputError(f"{path}: no such file{_tail(cls.WAY_OUT)}")
         value = read_json(path)
@@ -63,10 +63,10 @@ class Document:
 
 
 class Tabular:
-    """What can be handed to a notebook as a table."""
+    """An object that a notebook can show as a table."""
 
     def rows(self) -> list[dict[str, Any]]:
-        """One mapping a row, all with the same keys."""
+        """One mapping per row, all with the same keys."""
         raise NotImplementedError
 
     def to_arrow(self) -> pyarrow.Table:
@@ -85,7 +85,7 @@ class Tabular:
 
 
 def record_from(kind: type[Record], value: Any, place: str, way_out: str = "") -> Record:
-    """A dataclass from JSON values; keys of a later version are ignored. InputError, which begins with `place`, where a key is missing or of another type."""
+    """Build a dataclass from JSON values; keys of later versions are ignored. InputError, beginning with `place`, if a key is missing or has the wrong type."""
     from pydantic import ValidationError
 
     text = json.dumps(value)  # as JSON: a strict check of Python values takes no list for a pair
@@ -104,7 +104,7 @@ def _adapter(kind: Hashable) -> TypeAdapter[Any]:
 
 
 def _told(error: ValidationError) -> str:
-    """Which keys are wrong, and how; the first of them."""
+    """The first few wrong keys, and what is wrong with each."""
     details = error.errors(include_url=False)
     lines = []
     for detail in details[:MOST_TOLD]:

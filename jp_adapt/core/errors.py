@@ -43,26 +43,26 @@ class Interrupted(JpAdaptError):
 
 
 class Problems:
-    """What is wrong with an input, collected until all of it has been looked at."""
+    """Collects everything that is wrong with an input, so that all of it is reported at once."""
 
     def __init__(self) -> None:
         self.errors: list[JpAdaptError] = []
 
     @contextmanager
     def collected(self) -> Iterator[None]:
-        """Keep an error of the block for later."""
+        """Catch an error of the block and keep it for later."""
         try:
             yield
         except JpAdaptError as error:
             self.errors.append(error)
 
     def refuse(self) -> None:
-        """Raise what was collected as one error, each line once: a UsageError where one is among them, else an error as the first."""
+        """Raise the collected errors as one, each line once: as a UsageError if there is one among them, otherwise with the type of the first."""
         if self.errors:
             kind = UsageError if any(isinstance(error, UsageError) for error in self.errors) else type(self.errors[0])
             raise kind("\n".join(dict.fromkeys(line for error in self.errors for line in str(error).split("\n")))) from self.errors[0]
 
 
 def one_line(error: Exception) -> str:
-    """The message of an error of a library, on one line and without its full stop; its name where it says nothing."""
+    """The message of a library's error, on one line and without its full stop; the error's name if it has no message."""
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__

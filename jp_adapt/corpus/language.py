@@ -42,7 +42,7 @@ def _counts(text: str) -> dict[str, int]:
 
 
 def _without_titles(text: str) -> str:
-    """The text without its titles in 《》, where they hold all kana of a line of kanji: so Chinese names a Japanese work."""
+    """The text without its titles in 《》, if only they contain kana and the rest is kanji: this is how Chinese names a Japanese work."""
     rest = TITLE.sub("", text) if "《" in text else text
     if rest == text:
         return text

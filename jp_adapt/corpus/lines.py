@@ -1,4 +1,4 @@
-"""The lines of a file as bytes, whatever it is packed with; what cannot be read is named with its file and line."""
+"""The lines of a file as bytes, packed or not. Anything that cannot be read is reported with its file and line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OnError = Callable[[InputError], None]
 
 
 def refuse(error: InputError) -> None:
-    """The strict way to meet a document that cannot be read: stop there. Another `OnError` counts it, and the reading continues after it."""
+    """The strict way to treat a document that cannot be read: stop. Another `OnError` may count it and let reading continue."""
     raise error
 
 

@@ -21,10 +21,10 @@ def temperature_shares(tokens: Mapping[str, int], temperature: float) -> dict[st
 
 
 def share_out(tokens: float, weights: Mapping[str, float], most: Mapping[str, float]) -> dict[str, float]:
-    """Part `tokens` among the sources by weight, none above its `most`; what one cannot take goes to the others by their weights.
+    """Divide `tokens` among the sources by weight, none above its `most`; what one source cannot give, the others give by their weights.
 
     Raises:
-        InputError: all sources together may not give so many.
+        InputError: all sources together may not give that many.
     """
     if tokens > sum(most.get(name, float("inf")) for name in weights):
         available = sum(most[name] for name in weights)
@@ -117,7 +117,7 @@ def plan_training(
 
 
 def token_counts(documents: Documents) -> Numbers:
-    """[documents] tokens of each; shards know them without a look at the tokens."""
+    """[documents] the number of tokens of each; shards know it without reading the tokens."""
     known: Any = getattr(documents, "sizes", None)
     if known is not None:
         return np.asarray(known, dtype=np.int64)

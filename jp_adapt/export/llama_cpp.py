@@ -224,9 +224,9 @@ def _likely_tokens(reply: str) -> list[_Token]:
     return completion.completion_probabilities[0].top_logprobs
 
 
-def _check_likelihoods(found: Likelihoods, kind: str) -> str:
+def _check_likelihoods(likelihoods: Likelihoods, kind: str) -> str:
     limit = MAX_KL.get(kind, MAX_KL_QUANTISED)
-    said = f"KL {found.kl:.1e} nats, largest difference of a log-probability {found.max_difference:.1e}"
-    if not found.kl <= limit or (kind == "F32" and not found.max_difference <= MAX_DIFFERENCE):
+    said = f"KL {likelihoods.kl:.1e} nats, largest difference of a log-probability {likelihoods.max_difference:.1e}"
+    if not likelihoods.kl <= limit or (kind == "F32" and not likelihoods.max_difference <= MAX_DIFFERENCE):
         raise GateError(f"llama.cpp computes otherwise than the model folder: {said}, and at most {limit:.0e} is allowed for {kind}; the file was not kept")
     return f"probabilities in llama.cpp, against float32 in transformers: {said}"

@@ -72,7 +72,7 @@ def check_inputs(loaded: LoadedRecipe) -> list[str]:
 
 
 def _read_texts(source: Source) -> list[str]:
-    """The documents of a text that is read whole; none of a source of another kind, which is checked."""
+    """The documents of a text source that is read whole. A source of another kind is checked, and gives none."""
     path = Path(source.path)
     if is_prepared(path):
         from jp_adapt.corpus.shards import TokenShards

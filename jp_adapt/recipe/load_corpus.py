@@ -60,8 +60,8 @@ def load_corpus(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Load
     try:
         recipe = CorpusRecipe.model_validate(document.value)
     except ValidationError as error:
-        found = [explain(document, detail, CorpusRecipe) for detail in error.errors()]
-        raise UsageError("\n".join(dict.fromkeys(f"{where(document, key)}: {message}" for key, message in found))) from error
+        findings = [explain(document, detail, CorpusRecipe) for detail in error.errors()]
+        raise UsageError("\n".join(dict.fromkeys(f"{where(document, key)}: {message}" for key, message in findings))) from error
     return LoadedCorpus(recipe, read_text(path), path, document)
 
 

@@ -58,13 +58,13 @@ def render(
 
 
 def checked_template(jinja: str) -> str:
-    """`jinja` where it is a chat template that can be rendered within the bound. ChatError where it is none."""
+    """`jinja`, checked to be a chat template that can be rendered within the bound. ChatError if it is not."""
     _template(jinja, TEMPLATE_DATE)
     return jinja
 
 
 def _size(value: Any) -> int:
-    """Characters of all texts in a value of JSON, and 2 for each entry."""
+    """The number of characters of all texts in a JSON value, plus 2 for each entry."""
     size, waiting = 0, [value]
     while waiting:
         entry = waiting.pop()

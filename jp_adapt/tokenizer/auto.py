@@ -1,4 +1,4 @@
-"""The tokenizer of a folder as its users load it, by `AutoTokenizer` of transformers, against its tokenizer.json.
+"""The tokenizer of a folder as users load it, with `AutoTokenizer` of transformers, compared with its tokenizer.json.
 
 The only module of this room that imports transformers (and torch with it), and only inside of functions: whether a folder's configuration lets its
 tokenizer.json be run as it is can only be seen by loading it as TRL, peft, lm-eval and vLLM do.
@@ -39,7 +39,7 @@ PROMPTS = (
 
 
 def disagreements(folder: Path, model_config: Mapping[str, Any] | None, texts: Sequence[str]) -> tuple[list[str], int]:
-    """Texts of which AutoTokenizer on `folder` gives other ids than tokenizer.json, run by `tokenizers`; and how many texts were compared.
+    """Texts for which AutoTokenizer on `folder` gives other ids than tokenizer.json run by `tokenizers`; and how many texts were compared.
 
     Where it cannot load the folder, one text that begins with CANNOT_LOAD says why.
 

@@ -27,10 +27,10 @@ class Repair:
 
     Attributes:
         folder: where the mended files are.
-        changes: a line for each change; none where nothing had to be mended.
+        changes: a line for each change; empty if nothing had to be mended.
         kept: files as they were before, under other names.
-        disagreed, compared: of so many texts AutoTokenizer gave other ids than tokenizer.json before. It gives the same for all of them now.
-        unloadable: why AutoTokenizer could not load the folder before; empty where it could.
+        disagreed, compared: for how many of how many texts AutoTokenizer gave other ids than tokenizer.json before. Now it gives the same for all of them.
+        unloadable: why AutoTokenizer could not load the folder before; empty if it could.
     """
 
     folder: Path
@@ -42,10 +42,10 @@ class Repair:
 
 
 def repair_tokenizer(folder: Path, out: Path | None = None) -> Repair:
-    """Mend the folder of a tokenizer, so that what reads it by AutoTokenizer gets the ids of its tokenizer.json.
+    """Mend a tokenizer's folder, so that AutoTokenizer gives the ids of its tokenizer.json.
 
-    tokenizer.json is what jp-adapt trains with, and stays as it is. Each file that changes is kept under another name. Nothing changes where nothing has to be
-    mended, nor where it cannot be.
+    jp-adapt trains with tokenizer.json, which stays as it is. Each file that changes is kept under another name. Nothing changes if nothing
+    has to be mended, or if the folder cannot be.
 
     Args:
         out: a new folder for the mended files of the tokenizer; `folder` stays as it is then.
@@ -126,7 +126,7 @@ def _class_of(place: Path, model_config: Mapping[str, Any]) -> str:
 
 
 def _move_ranks(folder: Path) -> list[Path]:
-    """Give the rank file the name that it has in Llama-3's folders, or another one where that is taken; comes back: a name of the second kind."""
+    """Give the rank file the name that it has in Llama-3's folders, or another one if that is taken. Returns a name of the second kind."""
     place = folder / RANK_FILE
     kept = [_free_name(folder / SENTENCEPIECE_MODEL)] if place.exists() else []
     move_file(folder / SENTENCEPIECE_MODEL, kept[0] if kept else place)

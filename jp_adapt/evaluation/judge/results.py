@@ -163,7 +163,7 @@ class JudgeSummary(Outcome, Document):
 
 
 def read_judge_summary(path: str | Path) -> JudgeSummary:
-    """The summary in a folder of `jp-adapt judge`, under its name of today or of earlier versions, or in its file. InputError where it is none."""
+    """The summary in a folder of `jp-adapt judge`, under its name of today or of earlier versions, or in its file. InputError if it is not one."""
     path = Path(path)
     if path.is_dir():
         older = path / EARLIER_SUMMARY

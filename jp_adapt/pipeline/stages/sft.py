@@ -75,7 +75,7 @@ def own_chat(folder: Path, stage_id: str) -> Chat:
 
 
 def chat_of(jinja: str, folder: Path, *, system: str | None = None, takes_input: bool = False) -> Chat:
-    """A template, its BOS and EOS written in, with the tokenizer of a folder. InputError where it is none."""
+    """A template, its BOS and EOS written in, with the tokenizer of a folder. InputError if it is not a template."""
     jinja = with_defaults(jinja, bos=None, eos=None, system=system)
     try:
         checked_template(jinja)
