@@ -179,7 +179,7 @@ def _item(benchmark: Benchmark, record: Record) -> Item:
         if len(set(choices)) < len(choices):
             raise ValueError(f"two choices are the same text: {', '.join(choices)}")
         if len(choices) < 2:
-            raise ValueError("one choice is none: there must be two at least")
+            raise ValueError("a question needs at least two choices")
         answer = _index(value_of(str(benchmark.answer), fields), choices)
         answers = answers or [choices[answer]]
     if benchmark.answers is not None and not answers:

@@ -220,6 +220,6 @@ def _work(recipe: CorpusRecipe, steps: tuple[Step, ...]) -> tuple[Work, dict[str
         raise InputError(f"{folder}: the tokenizer names no token that ends a document; say it in the recipe: document_end")
     if end not in encode.special_ids:
         known = ", ".join(encode.special_ids) or "none"
-        raise InputError(f"document_end is '{end}', which is no special token of the tokenizer in {folder}; its special tokens: {known}")
+        raise InputError(f"document_end is '{end}', which is not a special token of the tokenizer in {folder}; its special tokens: {known}")
     work = Work(tuple(recipe.sources), steps, encode, token_dtype(encode.vocab_size).str, fingerprint, encode.special_ids[end])
     return work, {"tokenizer": sha256_file(encode.path), "document_end": end}

@@ -66,7 +66,7 @@ def _sources(given: Any, known: tuple[str, ...]) -> tuple[str, ...] | None:
         raise UsageError(f"'sources' of a step is {given!r}; give a list of sources, such as [{known[0]}]")
     for name in given:
         if name not in known:
-            raise UsageError(f"step for source '{name}', which is none{did_you_mean(name, known)}; sources: {', '.join(known)}")
+            raise UsageError(f"a step is for source '{name}', which the recipe does not have{did_you_mean(name, known)}; sources: {', '.join(known)}")
     return tuple(given)
 
 

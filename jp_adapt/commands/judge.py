@@ -201,7 +201,7 @@ def _named(answers: Sequence[Answers]) -> list[Answers]:
         if entry.model in taken:
             raise UsageError(f"{entry.path} and {taken[entry.model]} are both answers of '{entry.model}' by their names; rename a file or a folder")
         if entry.model in ("", ".", "..") or "/" in entry.model:
-            raise UsageError(f"{entry.path}: no name for the model can be told from this path; give the file itself, with a name")
+            raise UsageError(f"{entry.path}: the path gives the model no name; give the file itself, with a name")
         if entry.model.casefold() in OWN_FILES or len(entry.model.encode()) > MAX_NAME_BYTES:
             why = "is a file of the judging itself" if entry.model.casefold() in OWN_FILES else f"is longer than {MAX_NAME_BYTES} bytes"
             raise UsageError(f"{entry.path}: the model's scores go to a folder of its name, and '{entry.model[:40]}' {why}; rename the file")

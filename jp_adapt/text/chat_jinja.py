@@ -86,7 +86,7 @@ def _template(jinja: str, date: str) -> Any:
     try:
         template: Template = _environment(date).from_string(jinja)
     except Exception as error:  # Jinja's own, and Python's for what Jinja makes of it: nesting is RecursionError, MemoryError or SyntaxError by its kind
-        raise ChatError(f"it is no Jinja template that is read here: {_reason(error)}") from error
+        raise ChatError(f"it is not a Jinja template that can be read here: {_reason(error)}") from error
     template.globals = dict(template.globals)  # a ChainMap, which Jinja copies for every rendering
     return template
 

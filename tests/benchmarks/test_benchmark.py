@@ -92,7 +92,7 @@ def test_a_line_separator_inside_a_text_is_no_new_line(tmp_path: Path) -> None:
         ([{**ITEM, "answer": "1"}], ":1: answer is '1', and there are"),
         ([{**ITEM, "answer": True}], ":1: answer is True, and there are"),
         ([{**ITEM, "choices": ["一", "一"]}], ":1: two choices are the same text"),
-        ([{**ITEM, "choices": ["一"], "answer": 0}], ":1: one choice is none"),
+        ([{**ITEM, "choices": ["一"], "answer": 0}], ":1: a question needs at least two choices"),
         ([{**ITEM, "choices": "一二"}], ":1: 'choices' is not a list of texts, but '一二'"),
         ([{**ITEM, "question": ""}], ":1: the question is empty"),
         ([{key: value for key, value in ITEM.items() if key != "question"}], ":1: template '{{ question }}' cannot be filled in ('question' is undefined)"),

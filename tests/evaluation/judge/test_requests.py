@@ -111,7 +111,7 @@ def test_turns_categories_and_references_of_mt_bench() -> None:
     assert "参2" in made[3].messages[1]["content"]
     assert "参2" not in made[2].messages[1]["content"]
     assert request_body(task, made[0]) == {"messages": made[0].messages, "temperature": 0.0, "max_tokens": 2048}
-    with pytest.raises(InputError, match="item 2: prompt 'single-math-v1' needs reference_1, and there is none"):
+    with pytest.raises(InputError, match="item 2: prompt 'single-math-v1' needs reference_1, which is missing"):
         build_judgements(task, [Item("2", "math", ("問1", "問2"))], [Answers("m", Path("a"), {"2": ("答1", "答2")})])
 
 
