@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jp_adapt.commands.merge import merge_models as merge_models
     from jp_adapt.core.errors import JpAdaptError as JpAdaptError
     from jp_adapt.evaluation.compare import compare_scores as compare_scores
+    from jp_adapt.evaluation.judge.results import read_judge_summary as read_judge_summary
     from jp_adapt.evaluation.results import read_scores as read_scores
     from jp_adapt.export.adapter import merge_adapter as merge_adapter
     from jp_adapt.export.gguf import export_gguf as export_gguf
@@ -57,6 +58,7 @@ _HOMES = {
     "train": "training.loop",
     "compare_scores": "evaluation.compare",
     "read_scores": "evaluation.results",
+    "read_judge_summary": "evaluation.judge.results",
 }
 __all__ = sorted(_HOMES)
 

@@ -1,4 +1,4 @@
-"""Short names for paths: as much of their end as tells them apart, and nothing of where they lie on a disk."""
+"""Short names for paths: the part at the end that distinguishes them, without the folders above it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 
 
 def model_name(folder: Path) -> str:
-    """What the model in a folder is called: by the folder's name, or, where a stage made it (runs/mine/stages/model/final), by run and stage: mine/model."""
+    """The name of the model in a folder: the folder's own, or, if a stage made it (runs/mine/stages/model/final), that of the run and the stage: mine/model."""
     parts = folder.resolve().parts
     return f"{parts[-4]}/{parts[-2]}" if len(parts) > 4 and parts[-1] == "final" and parts[-3] == "stages" else parts[-1]
 

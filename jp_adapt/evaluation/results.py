@@ -220,7 +220,7 @@ def write_outputs(path: Path, outputs: Iterable[Output]) -> None:
 
 
 def read_scores(path: str | Path) -> Scores:
-    """The scores of a result folder, or of a scores.json. InputError when it is none, of a newer format, or has a value of another type."""
+    """The scores of a result folder, or of a scores.json. InputError if it is missing, of a newer format, or has a value of the wrong type."""
     path = Path(path)
     return Scores.read(path / SCORES if path.is_dir() else path)
 
@@ -236,7 +236,7 @@ def text_scores(entries: Iterable[Mapping[str, Any]], place: str) -> list[TextSc
 
 
 def read_outputs(path: str | Path) -> Iterator[Output]:
-    """The items of a result folder, or of an outputs.jsonl, in order. InputError at file:line for a line that is none."""
+    """The items of a result folder, or of an outputs.jsonl, in order. InputError at file:line for a line that is not an item."""
     path = Path(path)
     path = path / OUTPUTS if path.is_dir() else path
     for place, line in read_json_lines(path):

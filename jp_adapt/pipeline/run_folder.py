@@ -83,7 +83,7 @@ class StageFolder:
         return (self.path / "DONE").is_file()
 
     def record(self) -> StageRecord | None:
-        """`stage.json`; None before the stage began. InputError where it is none."""
+        """`stage.json`; None before the stage began. InputError if it cannot be read."""
         path = self.path / STAGE
         return StageRecord.read(path) if path.is_file() else None
 
@@ -202,7 +202,7 @@ def now() -> str:
 
 
 def run_record(path: Path) -> RunRecord:
-    """run.json of the run folder `path`. InputError when it is none."""
+    """run.json of the run folder `path`. InputError if it is not a run folder."""
     if not (path / RUN).is_file():
         raise InputError(f"{path}: no run folder (it has no {RUN}); runs lie in runs/NAME unless --out said otherwise")
     return RunRecord.read(path / RUN)

@@ -6,7 +6,7 @@ import html
 import math
 from typing import Any
 
-DASH = "\u2013"  # stands for a number that there is none of
+DASH = "\u2013"  # shown in place of a missing number
 
 
 def plain(value: object) -> str:

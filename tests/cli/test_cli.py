@@ -31,6 +31,7 @@ PUBLIC = [
     "merge_adapter",
     "merge_models",
     "open_run",
+    "read_judge_summary",
     "read_scores",
     "repair_tokenizer",
     "run_recipe",
@@ -126,8 +127,8 @@ def test_unknown_verb_in_a_process(tmp_path: Path) -> None:
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    assert "  quickstart                   SmolLM2-135M-Instruct learns to read Japanese on two CPU cores\n" in out
-    assert "  quickstart/ja-everyday-100   Japanese everyday knowledge, 100 four-choice questions\n" in out
+    assert "  quickstart                 SmolLM2-135M-Instruct learns to read Japanese on two CPU cores\n" in out
+    assert "  quickstart/ja-everyday-100  Japanese everyday knowledge, 100 four-choice questions\n" in out
     assert main(["list", "--json"]) == 0
     results = json.loads(capsys.readouterr().out)
     assert results["recipes"]["quickstart"].startswith("SmolLM2")
@@ -169,7 +170,7 @@ def test_env_names_versions_and_no_person(tmp_path: Path, capsys: pytest.Capture
     assert {"jp-adapt", "torch", "tokenizers", "cpu_count", "platform"} <= results.keys()
     assert str(Path.home()) not in json.dumps(results)
     assert main(["env"]) == 0
-    assert f"python         {results['python']}" in capsys.readouterr().out
+    assert f"python        {results['python']}" in capsys.readouterr().out
 
 
 def test_copy_gives_a_recipe_that_loads_from_its_new_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -246,11 +247,11 @@ def test_a_folder_that_is_no_run(tmp_path: Path, verb: str, capsys: pytest.Captu
     [
         (["--help"], set()),
         (["run", "--help"], set()),
-        (["list"], set()),
+        (["list"], {"rich"}),
         (["show", "quickstart"], set()),
         (["check", "quickstart"], {"pydantic", "yaml"}),
         (["status", "run"], {"pydantic", "rich", "yaml"}),
-        (["env"], {"pydantic", "yaml"}),
+        (["env"], {"pydantic", "rich", "yaml"}),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )
