@@ -19,6 +19,7 @@ VERBS = (
     "check",
     "plan",
     "status",
+    "runs",
     "report",
     "tokenizer",
     "corpus",
