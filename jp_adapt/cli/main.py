@@ -20,6 +20,7 @@ VERBS = (
     "plan",
     "status",
     "runs",
+    "ui",
     "report",
     "tokenizer",
     "corpus",

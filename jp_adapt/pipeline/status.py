@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from jp_adapt.core.lock import is_locked
 from jp_adapt.pipeline.run_folder import RunFolder, resolved_recipe
-from jp_adapt.report.written import duration_text, number_text
+from jp_adapt.report.written import duration_text, finite, number_text
 
 State = Literal["done", "running", "stopped", "waiting"]
 RECENT = 20  # steps that the speed is taken from: one step alone is noise, and the first ones of a stage are slow
@@ -75,16 +75,17 @@ def _status(folder: RunFolder, stage_id: str, kind: str, running: bool) -> Stage
     if not lines:
         return StageStatus(stage_id, kind, state, None, record.elapsed_s if record else None)
     last = lines[-1]
-    num_steps, loss = last.get("num_steps"), last.get("loss_nats_per_token", last.get("loss"))
+    num_steps = last["num_steps"] if type(last.get("num_steps")) is int else None
+    loss = finite(last.get("loss_nats_per_token", last.get("loss")))  # it may be NaN
     step_s, tokens_per_s = _speed(lines[-RECENT:])
-    left_s = (num_steps - last["step"]) * step_s if state == "running" and step_s is not None and isinstance(num_steps, int) else None
+    left_s = (num_steps - last["step"]) * step_s if state == "running" and step_s is not None and num_steps is not None else None
     elapsed_s = record.elapsed_s if record else None
     return StageStatus(stage_id, kind, state, last["step"], elapsed_s, num_steps, loss, tokens_per_s if state == "running" else None, left_s)
 
 
 def _speed(lines: Sequence[dict[str, Any]]) -> tuple[float | None, float | None]:
     """Seconds of a step and tokens a second over `lines`; None where they do not say."""
-    timed = [line for line in lines if isinstance(line.get("elapsed_s"), (int, float)) and isinstance(line.get("tokens"), (int, float))]
+    timed = [line for line in lines if finite(line.get("elapsed_s")) is not None and finite(line.get("tokens")) is not None]
     if len(timed) < 2:
         return None, None
     first, last = timed[0], timed[-1]

@@ -96,7 +96,8 @@ def _run_headline(run: FoundRun) -> tuple[str, dict[str, float]]:
         said = progress_text(at_work)
         return f"{at_work.id} {said}".strip(), {} if at_work.loss is None else {"loss": at_work.loss}
     if run.summary is None:
-        return "", {}
+        trained = [stage for stage in run.stages if stage.loss is not None]
+        return (f"{trained[-1].id} loss {number_text(trained[-1].loss, 3)}", {"loss": trained[-1].loss or 0.0}) if trained else ("", {})
     pairs: Sequence[tuple[str, Figures]] = [(name, getattr(run.summary.headline, key)) for key, name in HEADLINE.items()]
     known = [(name, pair) for name, pair in pairs if pair.adapted is not None]
     said = ", ".join(f"{name} {number_text(pair.base, 3)} → {number_text(pair.adapted, 3)}" for name, pair in known)
