@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
@@ -19,13 +18,11 @@ from starlette.routing import Route
 
 from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.core.foreign_json import parse_json
-from jp_adapt.pipeline.run_folder import RunFolder
-from jp_adapt.pipeline.status import run_status
 from jp_adapt.ui.compare_view import runs_view, scores_view, tests_view
-from jp_adapt.ui.curves import MetricsTail, columns, thinned
 from jp_adapt.ui.guard import Guard
 from jp_adapt.ui.items_view import MOST_ROWS, MOST_TOGETHER, ItemTable
 from jp_adapt.ui.library import Library
+from jp_adapt.ui.live import Statuses, event, follow
 from jp_adapt.ui.playgrounds import Kept, Speakers, Tokenizers
 from jp_adapt.ui.run_view import run_view
 
@@ -34,8 +31,6 @@ if TYPE_CHECKING:
 
 STATIC = Path(str(files("jp_adapt.ui").joinpath("static")))
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
-LIVE_EVERY_S = 0.5
-ALIVE_EVERY = 20  # looks without news until a comment says that the server is there
 MAX_BODY = 2**20
 MOST_COMPARED = 8
 MOST_TABLES = 2
@@ -56,7 +51,7 @@ class Page:
     def __init__(self, library: Library) -> None:
         self.library = library
         self.tables: Kept[ItemTable] = Kept(MOST_TABLES)
-        self.tokenizers, self.speakers = Tokenizers(), Speakers()
+        self.tokenizers, self.speakers, self.statuses = Tokenizers(), Speakers(), Statuses()
 
     def entries(self, query: Mapping[str, list[str]]) -> Any:
         return {"folder": self.library.folder.name, "version": metadata.version("jp-adapt"), "entries": [asdict(entry) for entry in self.library.entries()]}
@@ -115,43 +110,13 @@ def build_app(library: Library, token: str, port: int) -> Guard:
     }
     routes = [Route(f"/api/{name}", partial(_answer, answer)) for name, answer in answers.items()]
     routes += [
-        Route("/api/live", partial(_live, library)),
+        Route("/api/live", partial(_live, page)),
         Route("/api/cut", partial(_posted, page.cut), methods=["POST"]),
         Route("/api/chat", partial(_chat, page), methods=["POST"]),
         Route("/{path:path}", _static),
     ]
     handlers: Any = {JpAdaptError: _told, OSError: _told}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), token, port)
-
-
-async def follow(path: Path, looks: int | None = None) -> AsyncIterator[str]:
-    """Server-sent events of a run: how far it is, and its metrics, at first all of them and then the new lines. `looks` ends it after so many."""
-    folder, tails, before, quiet = RunFolder(path), dict[str, MetricsTail](), None, 0
-
-    def look() -> tuple[Any, dict[str, Any]]:
-        stages = [asdict(stage) for stage in run_status(path)]
-        news = {}
-        for stage in stages:
-            reset, lines = tails.setdefault(stage["id"], MetricsTail(folder.stage(stage["id"]).metrics)).new()
-            if lines:
-                news[stage["id"]] = {"reset": reset, "columns": columns(thinned(lines) if reset else lines)}
-        return stages, news
-
-    while looks is None or looks > 0:
-        looks = None if looks is None else looks - 1
-        try:
-            stages, news = await run_in_threadpool(look)
-        except (JpAdaptError, OSError) as error:
-            yield _event({"error": str(error)})
-            return
-        quiet += 1
-        if stages != before or news:
-            yield _event({"stages": stages, "metrics": news})
-            before, quiet = stages, 0
-        elif quiet >= ALIVE_EVERY:
-            yield ": alive\n\n"
-            quiet = 0
-        await asyncio.sleep(LIVE_EVERY_S)
 
 
 async def _answer(answer: Callable[[Mapping[str, list[str]]], Any], request: Request) -> Response:
@@ -163,9 +128,9 @@ async def _posted(answer: Callable[[Mapping[str, Any]], Any], request: Request) 
     return Json(await run_in_threadpool(answer, await _body(request)))
 
 
-async def _live(library: Library, request: Request) -> Response:
-    path = await run_in_threadpool(library.run, request.query_params.get("p", ""))
-    return StreamingResponse(follow(path), media_type="text/event-stream")
+async def _live(page: Page, request: Request) -> Response:
+    path = await run_in_threadpool(page.library.run, request.query_params.get("p", ""))
+    return StreamingResponse(follow(path, page.statuses), media_type="text/event-stream")
 
 
 async def _chat(page: Page, request: Request) -> Response:
@@ -176,10 +141,10 @@ async def _chat(page: Page, request: Request) -> Response:
     async def pieces() -> AsyncIterator[str]:
         try:
             async for piece in iterate_in_threadpool(page.speakers.reply(path, asked)):
-                yield _event({"piece": piece})
+                yield event({"piece": piece})
         except Exception as error:  # of torch or of a broken model folder: told in the conversation, where it belongs
-            yield _event({"error": str(error) if isinstance(error, JpAdaptError) else f"{type(error).__name__}: {error}"})
-        yield _event({"end": True})
+            yield event({"error": str(error) if isinstance(error, JpAdaptError) else f"{type(error).__name__}: {error}"})
+        yield event({"end": True})
 
     return StreamingResponse(pieces(), media_type="text/event-stream")
 
@@ -208,10 +173,6 @@ async def _body(request: Request) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise InputError("the request is no JSON object")
     return value
-
-
-def _event(value: Any) -> str:
-    return f"data: {json.dumps(value, ensure_ascii=True, allow_nan=False)}\n\n"
 
 
 def _one(query: Mapping[str, list[str]], name: str) -> str:

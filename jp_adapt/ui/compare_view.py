@@ -12,6 +12,7 @@ from jp_adapt.core.names import told_apart
 from jp_adapt.evaluation.compare import compare_runs, load_runs, notes
 from jp_adapt.evaluation.results import read_scores
 from jp_adapt.pipeline.run_folder import resolved_recipe, run_record
+from jp_adapt.ui.listing import LONGEST_NAME
 from jp_adapt.ui.run_view import different_settings, run_curves
 
 
@@ -30,7 +31,7 @@ def scores_view(folders: Sequence[Path]) -> dict[str, Any]:
         for text in one.texts:
             texts.setdefault(text.id, [None] * len(scores))[at] = text.bits_per_char
     return {
-        "names": told_apart([one.model_name for one in scores], [str(folder) for folder in folders]),
+        "names": told_apart([one.model_name[:LONGEST_NAME] for one in scores], [str(folder) for folder in folders]),
         "rows": list(rows.values()),
         "texts": [{"id": name, "values": values} for name, values in texts.items()],
     }
@@ -52,7 +53,7 @@ def tests_view(folders: Sequence[Path]) -> dict[str, Any]:
 
 def runs_view(folders: Sequence[Path]) -> dict[str, Any]:
     """Curves of runs, and the settings that differ. A run that cannot be read in part is shown as far as it goes."""
-    names = told_apart([run_record(folder).name for folder in folders], [str(folder) for folder in folders])
+    names = told_apart([run_record(folder).name[:LONGEST_NAME] for folder in folders], [str(folder) for folder in folders])
     curves, recipes, problems = [], {}, []
     for name, folder in zip(names, folders, strict=True):
         try:

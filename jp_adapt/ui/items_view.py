@@ -48,7 +48,7 @@ class ItemTable:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         scores = [read_scores(folder) for folder in folders]
-        self.names = told_apart([one.model_name for one in scores], [str(folder) for folder in folders])
+        self.names = told_apart([one.model_name[:LONGEST_LINE] for one in scores], [str(folder) for folder in folders])
         self.sides = [_Side(folder / OUTPUTS) for folder in folders]
         self.broken = 0
         self.keys: dict[tuple[str, str], int] = {}

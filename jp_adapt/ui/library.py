@@ -46,7 +46,7 @@ class Library:
 
     def entries(self) -> list[Entry]:
         """The table, the newest first."""
-        self._look()
+        self._look(LOOK_EVERY_S)
         return sorted((known.entry for known in self._known.values()), key=lambda entry: (entry.date, entry.path), reverse=True)
 
     def run(self, path: str) -> Path:
@@ -69,14 +69,15 @@ class Library:
         return results
 
     def _path(self, path: str, kinds: set[str]) -> Path:
-        self._look()
-        if any(entry.path == path and entry.kind in kinds for entry in (known.entry for known in self._known.values())):
-            return self.folder / path
+        for age_s in (LOOK_EVERY_S, 0.0):  # what is not there may have come since the last look
+            self._look(age_s)
+            if any(known.entry.path == path and known.entry.kind in kinds for known in self._known.values()):
+                return self.folder / path
         raise InputError(f"'{path}' is no {' or '.join(sorted(kinds))} of this folder; it may have been moved, or cannot be read")
 
-    def _look(self) -> None:
+    def _look(self, age_s: float) -> None:
         with self._lock:
-            if time.monotonic() - self._looked < LOOK_EVERY_S:
+            if time.monotonic() - self._looked < age_s:
                 return
             before, self._known = self._known, {}
             for path, read in candidates(self.folder):

@@ -17,6 +17,7 @@ from jp_adapt.ui.catalogue import Catalogue, Found, FoundArtifact, FoundEvaluati
 
 Kind = Literal["run", "evaluation", "judgement", "corpus", "tokenizer", "merge", "unreadable"]
 MOST_SCORES = 3  # of an evaluation, in its headline
+LONGEST_NAME, LONGEST_HEADLINE = 200, 500  # characters
 HEADLINE = {"chars_per_token": "chars/token", "bits_per_char_ja": "bits/char ja", "bits_per_byte_en": "bits/byte en"}
 
 
@@ -57,19 +58,20 @@ def entry_of(found: Found, folder: Path) -> Entry:
     size = folder_bytes(found.path)
     if isinstance(found, FoundRun):
         headline, figures = _run_headline(found)
-        return Entry("run", path, found.record.name, found.state, headline, figures, size, _iso(found.record.created) or _written(found.path))
+        return Entry("run", path, found.record.name[:LONGEST_NAME], found.state, headline, figures, size, _iso(found.record.created) or _written(found.path))
     if isinstance(found, FoundEvaluation):
         headline, figures = _score_headline(found)
         state: State = "running" if found.running else "done"
         kind: Kind = "judgement" if found.is_judgement else "evaluation"
-        return Entry(kind, path, found.scores.model_name or found.path.name, state, headline, figures, size, _written(found.path / SCORES))
+        name = (found.scores.model_name or found.path.name)[:LONGEST_NAME]
+        return Entry(kind, path, name, state, headline, figures, size, _written(found.path / SCORES))
     return Entry(found.kind, path, found.path.name, "done", _artifact_headline(found), {}, size, _written(found.path))
 
 
 def unreadable(path: Path, error: str, folder: Path) -> Entry:
     """The line of what cannot be read: the error is its headline, without the folder's own path."""
     said = error.replace(f"{path}{os.sep}", "").replace(str(path), path.name)
-    return Entry("unreadable", path.relative_to(folder).as_posix(), path.name, "unreadable", said, {}, folder_bytes(path), _written(path))
+    return Entry("unreadable", path.relative_to(folder).as_posix(), path.name, "unreadable", said[:LONGEST_HEADLINE], {}, folder_bytes(path), _written(path))
 
 
 def folder_bytes(folder: Path) -> int:
@@ -108,7 +110,7 @@ def _score_headline(found: FoundEvaluation) -> tuple[str, dict[str, float]]:
     benchmarks = found.scores.benchmarks
     said = [f"{entry.id} {number_text(entry.primary.value, 3)}" for entry in benchmarks[:MOST_SCORES]]
     said += [f"{len(benchmarks) - MOST_SCORES} more"] if len(benchmarks) > MOST_SCORES else []
-    return ", ".join(said), {entry.id: entry.primary.value for entry in benchmarks if entry.primary.value is not None}
+    return ", ".join(said)[:LONGEST_HEADLINE], {entry.id: entry.primary.value for entry in benchmarks if entry.primary.value is not None}
 
 
 def _artifact_headline(found: FoundArtifact) -> str:
@@ -117,7 +119,7 @@ def _artifact_headline(found: FoundArtifact) -> str:
         return f"{number_text(facts['documents'], 0)} documents, {number_text(facts['characters'], 0)} characters, {number_text(facts['tokens'], 0)} tokens"
     if found.kind == "tokenizer":
         return f"{number_text(facts['new_tokens'], 0)} new tokens"
-    return f"{facts['method']} of {', '.join(facts['models'])}"
+    return f"{facts['method']} of {', '.join(facts['models'])}"[:LONGEST_HEADLINE]
 
 
 def _written(path: Path) -> str:

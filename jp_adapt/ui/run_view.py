@@ -17,6 +17,7 @@ from jp_adapt.pipeline.status import run_state, run_status
 from jp_adapt.recipe.schema import Recipe
 from jp_adapt.report.run_summary import EVALUATION, StageEvaluation
 from jp_adapt.ui.curves import MetricsTail, columns, thinned
+from jp_adapt.ui.listing import LONGEST_NAME
 
 SAMPLES = "samples.jsonl"
 MOST_SAMPLES = 500
@@ -39,7 +40,7 @@ def run_view(path: Path) -> dict[str, Any]:
     recipe = tried(lambda: resolved_recipe(path), {"stages": []})
     ids = [stage["id"] for stage in recipe["stages"]]
     return {
-        "name": record.name,
+        "name": record.name[:LONGEST_NAME],
         "created": record.created,
         "version": record.jp_adapt,
         "recipe": record.recipe,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import threading
 import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,13 +39,16 @@ def serve_ui(folder: Path, *, port: int = 0, models: Mapping[str, Path] | None =
     from jp_adapt.ui.library import Library
 
     listening = _listen(port)
+    library = Library(folder, models)
+    threading.Thread(target=library.entries, daemon=True).start()  # it is looked through while the browser starts
     port, token = listening.getsockname()[1], secrets.token_urlsafe(24)
     address = f"http://{LOOPBACK}:{port}/{token}/"
     say(f"{address}\nOnly this machine can open it; Ctrl-C ends it.")
     if browser:
         webbrowser.open(address)
-    app = build_app(Library(folder, models), token, port)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1, server_header=False))
+    server = uvicorn.Server(
+        uvicorn.Config(build_app(library, token, port), log_level="error", lifespan="off", timeout_graceful_shutdown=1, server_header=False)
+    )
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:
@@ -57,5 +61,6 @@ def _listen(port: int) -> socket.socket:
     try:
         listening.bind((LOOPBACK, port))
     except OSError as error:
+        listening.close()
         raise UsageError(f"port {port} cannot be used ({error.strerror}); give another --port, or none for a free one") from error
     return listening

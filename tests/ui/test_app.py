@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from jp_adapt.core.lock import folder_lock
-from jp_adapt.ui.app import follow
-from tests.conftest import make_pico
+from jp_adapt.ui.live import Statuses, follow
 from tests.export.models import TEMPLATE
 from tests.ui.pages import ADDRESS, TOKEN, Client, add_steps, write_evaluation, write_training_run
 
@@ -249,8 +248,8 @@ def events(path: Path, looks: int, between: dict[int, Any]) -> list[Any]:
 
     looked = 0
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("jp_adapt.ui.app.asyncio.sleep", sleep)
-        return asyncio.run(gather(follow(path, looks)))
+        patch.setattr("jp_adapt.ui.live.asyncio.sleep", sleep)
+        return asyncio.run(gather(follow(path, Statuses(), looks)))
 
 
 def test_a_run_that_trains_is_followed_through_a_kill_and_a_resume(tmp_path: Path) -> None:
@@ -286,8 +285,8 @@ def test_a_run_that_vanishes_ends_its_stream_with_a_word(tmp_path: Path) -> None
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = make_pico(tmp_path_factory.mktemp("ui") / "models" / "pico")
+def model(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
+    folder = shutil.copytree(pico, tmp_path_factory.mktemp("ui") / "models" / "pico")
     (folder / "chat_template.jinja").write_text(TEMPLATE, encoding="utf-8")
     return folder
 
