@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
+from jp_adapt.core.names import model_name
 from jp_adapt.evaluation.results import SCORES
 from jp_adapt.pipeline.status import State, progress_text
 from jp_adapt.report.run_summary import Figures
@@ -65,7 +66,7 @@ def entry_of(found: Found, folder: Path) -> Entry:
         kind: Kind = "judgement" if found.is_judgement else "evaluation"
         name = (found.scores.model_name or found.path.name)[:LONGEST_NAME]
         return Entry(kind, path, name, state, headline, figures, size, _written(found.path / SCORES))
-    return Entry(found.kind, path, found.path.name, "done", _artifact_headline(found), {}, size, _written(found.path))
+    return Entry(found.kind, path, model_name(found.path), "done", _artifact_headline(found), {}, size, _written(found.path))
 
 
 def unreadable(path: Path, error: str, folder: Path) -> Entry:

@@ -129,7 +129,7 @@ function virtualList(chosen, index, open, onleave) {
     });
     const benchmark = index.benchmarks[index.benchmark[at]];
     return h("div", { class: "item", id: `item-${at}`, role: "option", "aria-selected": String(position === current), vars: { top: `${position * ROW}px` }, onclick: () => choose(position) },
-      h("span", { class: "where" }, benchmark.title || benchmark.id, " ", texts?.id ?? "", texts?.group ? ` · ${texts.group}` : ""), h("span", { class: "answers" }, answers), h("span", { class: "question" }, texts ? texts.question : "…"));
+      h("span", { class: "where" }, benchmark.id.split("/").at(-1), " ", texts?.id ?? "", texts?.group ? ` · ${texts.group}` : ""), h("span", { class: "answers" }, answers), h("span", { class: "question" }, texts ? texts.question : "…"));
   }
 
   function draw(force = false) {
