@@ -19,7 +19,7 @@ from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.yaml_lines import load_yaml
 
 RUN, STAGE = "run.json", "stage.json"
-TAIL_BYTES = 2**16  # of metrics.jsonl: some hundred steps
+TAIL_BYTES = 2**14  # of metrics.jsonl: some forty steps
 
 
 @dataclass(frozen=True)

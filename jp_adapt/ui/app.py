@@ -19,6 +19,7 @@ from starlette.routing import Route
 from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.ui.compare_view import runs_view, scores_view, tests_view
+from jp_adapt.ui.corpus_view import corpus_view
 from jp_adapt.ui.guard import Guard
 from jp_adapt.ui.items_view import MOST_ROWS, MOST_TOGETHER, ItemTable
 from jp_adapt.ui.library import Library
@@ -80,6 +81,9 @@ class Page:
     def item(self, query: Mapping[str, list[str]]) -> Any:
         return self._table(query).item(_numbers(_one(query, "i"))[0])
 
+    def corpus(self, query: Mapping[str, list[str]]) -> Any:
+        return corpus_view(self.library.corpus(_one(query, "p")))
+
     def playground(self, query: Mapping[str, list[str]]) -> Any:
         return {"tokenizers": [*self.library.playground(tokenizers=True)], "models": [*self.library.playground(tokenizers=False)]}
 
@@ -106,6 +110,7 @@ def build_app(library: Library, token: str, port: int) -> Guard:
         "item-rows": page.item_rows,
         "item-search": page.item_search,
         "item": page.item,
+        "corpus": page.corpus,
         "playground": page.playground,
     }
     routes = [Route(f"/api/{name}", partial(_answer, answer)) for name, answer in answers.items()]

@@ -57,6 +57,10 @@ class Library:
         """The folder of an evaluation or a judgement."""
         return self._path(path, {"evaluation", "judgement"})
 
+    def corpus(self, path: str) -> Path:
+        """The folder of a prepared corpus."""
+        return self._path(path, {"corpus"})
+
     def playground(self, *, tokenizers: bool) -> dict[str, Path]:
         """Model folders and GGUF files, or folders with a tokenizer, by the names that the page has for them."""
         playable = _has_tokenizer if tokenizers else _is_model

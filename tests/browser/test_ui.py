@@ -13,7 +13,7 @@ from jp_adapt.core.lock import folder_lock
 from tests.browser.chromium import Tab, chromium, open_tab
 from tests.browser.serving import served
 from tests.export.models import TEMPLATE
-from tests.ui.pages import add_steps, write_evaluation, write_training_run
+from tests.ui.pages import add_steps, write_corpus, write_evaluation, write_training_run
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium here; apt-get install chromium brings one")
 
@@ -29,6 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
     write_training_run(folder / "first")
     write_training_run(folder / "second", steps=40, of=100, lr=2e-4)
     write_training_run(folder / "evil", name=EVIL)
+    write_corpus(folder / "corpus")
     write_evaluation(folder / "eval" / "base", RIGHT)
     write_evaluation(folder / "eval" / "adapted", BETTER, model=EVIL)
     model = shutil.copytree(pico, folder / "models" / "pico")
@@ -59,7 +60,8 @@ def tab(browser: Tab) -> Iterator[Tab]:
 
 
 VIEWS = {
-    "#/runs": "document.querySelectorAll('.entries tbody tr').length === 5",
+    "#/runs": "document.querySelectorAll('.entries tbody tr').length === 6",
+    "#/corpus?p=corpus": "document.querySelector('.funnel li')",
     "#/run?p=second": "document.querySelectorAll('.chart canvas').length >= 2",
     "#/compare?p=first&p=second&e=eval/base&e=eval/adapted": "document.querySelectorAll('.scores tbody tr').length === 3 && document.querySelector('canvas')",
     "#/items?e=eval/base&e=eval/adapted&i=7": "document.querySelectorAll('.item').length > 5 && document.querySelectorAll('.detail pre').length > 1",

@@ -60,6 +60,22 @@ def add_steps(stage: Path, first: int, last: int, of: int) -> None:
         file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
+def write_corpus(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    source = {"name": "ja", "documents": 2, "characters": 90, "tokens": 60, "scripts": {}, "lengths": [0, 2], "problems": {"count": 1, "first": ["ja.jsonl:3"]}}
+    step = {
+        "documents_in": 5,
+        "characters_in": 200,
+        "documents_changed": 1,
+        "dropped": {"short": [3, 110]},
+        "samples": {"short": [{"hash": "0", "place": "ja.jsonl:1", "text": "短い"}]},
+    }
+    report = {"format": 1, "sources": [source], "steps": {"length": {"ja": step}}}
+    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    (folder / "index.json").write_text("{}", encoding="utf-8")
+    return folder
+
+
 def write_evaluation(folder: Path, right: list[bool], model: str = "") -> Path:
     """Half of the items are choices, half free texts."""
     folder.mkdir(parents=True)

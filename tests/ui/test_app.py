@@ -15,7 +15,7 @@ import pytest
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.ui.live import Statuses, follow
 from tests.export.models import TEMPLATE
-from tests.ui.pages import ADDRESS, TOKEN, Client, add_steps, write_evaluation, write_training_run
+from tests.ui.pages import ADDRESS, TOKEN, Client, add_steps, write_corpus, write_evaluation, write_training_run
 
 RIGHT = [n % 3 > 0 for n in range(80)]
 BETTER = [n % 5 > 0 for n in range(80)]
@@ -86,6 +86,15 @@ def test_scores_and_tests_are_those_of_eval_compare(folder: Path) -> None:
     expected = jp_adapt.compare_scores(folder / "eval" / "base", folder / "eval" / "adapted")
     assert [entry["verdict"] for entry in tests["pairs"][0]["benchmarks"]] == [entry.verdict for entry in expected.pairs[0].benchmarks]
     assert client.get("tests", status=404, e=["eval/base"])["error"].startswith("nothing to compare with")
+
+
+def test_a_corpus_says_what_each_step_dropped(folder: Path) -> None:
+    write_corpus(folder / "corpus")
+    corpus = Client(folder).get("corpus", p="corpus")
+    assert corpus["sources"][0]["chars_per_token"] == 1.5
+    assert corpus["sources"][0]["first_unread"] == ["ja.jsonl:3"]
+    sample = {"source": "ja", "reason": "short", "place": "ja.jsonl:1", "text": "短い"}
+    assert corpus["steps"] == [{"name": "length", "documents": 5, "changed": 1, "dropped": {"short": 3}, "samples": [sample]}]
 
 
 def test_items_side_by_side(folder: Path) -> None:

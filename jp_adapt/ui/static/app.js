@@ -4,12 +4,13 @@ import { fill, h } from "./dom.js";
 import { otherLanguage, switchLanguage, t } from "./words.js";
 import { chatView } from "./chat.js";
 import { compareView } from "./compare.js";
+import { corpusView } from "./corpus.js";
 import { itemsView } from "./items.js";
 import { runView } from "./run.js";
 import { runsView } from "./runs.js";
 import { tokensView } from "./tokens.js";
 
-const views = { runs: runsView, run: runView, compare: compareView, items: itemsView, tokenizer: tokensView, chat: chatView };
+const views = { runs: runsView, run: runView, corpus: corpusView, compare: compareView, items: itemsView, tokenizer: tokensView, chat: chatView };
 const tabs = [["runs", "Runs"], ["compare", "Compare"], ["items", "Items"], ["tokenizer", "Tokenizer"], ["chat", "Chat"]];
 const main = document.getElementById("main");
 let leave = () => {};
@@ -22,7 +23,7 @@ function asked() {
 
 function frame(name) {
   document.title = `${t(tabs.find(([key]) => key === name)?.[1] ?? "Runs")} · jp-adapt`;
-  fill(document.getElementById("nav"), tabs.map(([key, word]) => h("a", { href: `#/${key}`, "aria-current": key === name || (key === "runs" && name === "run") ? "page" : null }, t(word))));
+  fill(document.getElementById("nav"), tabs.map(([key, word]) => h("a", { href: `#/${key}`, "aria-current": key === name || (key === "runs" && ["run", "corpus"].includes(name)) ? "page" : null }, t(word))));
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   fill(document.getElementById("theme"), t(dark ? "Light" : "Dark"));
   fill(document.getElementById("lang"), otherLanguage()).lang = document.documentElement.lang === "ja" ? "en" : "ja";

@@ -15,6 +15,7 @@ export const pill = (state) => h("span", { class: `pill ${state}` }, t(state));
 export function link(entry) {
   const path = encodeURIComponent(entry.path);
   if (entry.kind === "run") return `#/run?p=${path}`;
+  if (entry.kind === "corpus") return `#/corpus?p=${path}`;
   if (entry.kind === "tokenizer") return `#/tokenizer?t=${path}`;
   return ["evaluation", "judgement"].includes(entry.kind) ? `#/items?e=${path}` : null;
 }

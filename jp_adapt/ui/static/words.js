@@ -30,7 +30,8 @@ const ja = {
   "There is no model in this folder; --model PATH adds one.": "このフォルダーにモデルがありません。--model PATH で追加できます。",
   "part of a character": "文字の一部", "new token": "追加トークン", "vocabulary": "語彙",
   "Message": "メッセージ", "Send": "送信", "Stop": "中止", "New conversation": "新しい会話", "Save the transcript": "記録を保存", "System prompt": "システムプロンプト", "Temperature": "温度", "Longest answer": "最大トークン数", "Sampling": "サンプリング", "Seed": "シード",
-  "You": "あなた", "The connection is gone; is jp-adapt ui still running?": "接続が切れました。jp-adapt ui は動いていますか。",
+  "Sources": "ソース", "Source": "ソース", "Documents": "文書", "documents": "文書", "Characters": "文字", "Tokens": "トークン", "Unread": "読めない文書", "What each step did": "各処理の結果", "dropped": "除去", "changed": "変更",
+  "Samples of what was dropped": "除去された文書の例", "The connection is gone; is jp-adapt ui still running?": "接続が切れました。jp-adapt ui は動いていますか。",
 };
 
 let language = localStorage.getItem("language") ?? (navigator.language.startsWith("ja") ? "ja" : "en");
