@@ -158,7 +158,7 @@ def test_nothing_outside_of_the_folder_is_read(folder: Path, tmp_path_factory: p
     assert states["swapped"][0] == "unreadable"
     assert "is a link that leads out of the folder" in states["swapped"][1]
     client.get("items", status=404, e="swapped")
-    for path in ("../run.json", "%2e%2e/app.py", "vendor/../../app.py", "../../../../etc/passwd", "app.py", "vendor"):
+    for path in ("../run.json", "%2e%2e/app.py", "vendor/../../app.py", "..%2F..%2Freport/report.css", "%2Fetc/passwd", "app.py", "vendor"):
         assert client.http.get(f"/{TOKEN}/{path}").status_code == 404
 
 
@@ -270,18 +270,22 @@ def test_a_run_that_trains_is_followed_through_a_kill_and_a_resume(tmp_path: Pat
         (stage / "new").write_text("".join(kept), encoding="utf-8")
         (stage / "new").replace(stage / "metrics.jsonl")
 
+    def resumed_and_gone_on() -> None:
+        resumed()
+        add_steps(stage, 3, 12, 20)
+
     def half() -> None:
         with (stage / "metrics.jsonl").open("a") as file:
-            file.write('{"step": 3, "loss_nats_per')
+            file.write('{"step": 13, "loss_nats_per')
 
     def whole() -> None:
         with (stage / "metrics.jsonl").open("a") as file:
             file.write('_token": NaN}\n')
 
     with folder_lock(run):
-        given = events(run, 7, {1: lambda: add_steps(stage, 4, 5, 10), 2: resumed, 3: half, 4: whole})
+        given = events(run, 8, {1: lambda: add_steps(stage, 4, 5, 10), 2: resumed, 3: resumed_and_gone_on, 4: half, 5: whole})
     steps = [(event["metrics"]["cpt"]["reset"], event["metrics"]["cpt"]["columns"]["step"]) for event in given if event["metrics"]]
-    assert steps == [(True, [0, 1, 2, 3]), (False, [4, 5]), (True, [0, 1, 2]), (False, [3])]
+    assert steps == [(True, [0, 1, 2, 3]), (False, [4, 5]), (True, [0, 1, 2]), (True, [*range(13)]), (False, [13])]
     assert given[-1]["metrics"]["cpt"]["columns"]["loss_nats_per_token"] == [None]
     assert given[0]["stages"][0]["state"] == "running"
     assert given[1]["stages"][0]["step"] == 5
