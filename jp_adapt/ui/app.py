@@ -49,8 +49,8 @@ class Json(Response):
 class Page:
     """The answers of the page, each a function of the query."""
 
-    def __init__(self, library: Library) -> None:
-        self.library = library
+    def __init__(self, library: Library, ended: Callable[[], bool]) -> None:
+        self.library, self.ended = library, ended
         self.tables: Kept[ItemTable] = Kept(MOST_TABLES)
         self.tokenizers, self.speakers, self.statuses = Tokenizers(), Speakers(), Statuses()
 
@@ -97,9 +97,9 @@ class Page:
         return self.tables.get(stamps, lambda: ItemTable(folders))
 
 
-def build_app(library: Library, token: str, port: int) -> Guard:
-    """The page for what a library holds, behind its guard."""
-    page = Page(library)
+def build_app(library: Library, token: str, port: int, ended: Callable[[], bool] = lambda: False) -> Guard:
+    """The page for what a library holds, behind its guard. `ended` says that the server stops: what still streams ends by itself."""
+    page = Page(library, ended)
     answers = {
         "entries": page.entries,
         "run": page.run,
@@ -135,7 +135,7 @@ async def _posted(answer: Callable[[Mapping[str, Any]], Any], request: Request) 
 
 async def _live(page: Page, request: Request) -> Response:
     path = await run_in_threadpool(page.library.run, request.query_params.get("p", ""))
-    return StreamingResponse(follow(path, page.statuses), media_type="text/event-stream")
+    return StreamingResponse(follow(path, page.statuses, page.ended), media_type="text/event-stream")
 
 
 async def _chat(page: Page, request: Request) -> Response:
@@ -146,6 +146,8 @@ async def _chat(page: Page, request: Request) -> Response:
     async def pieces() -> AsyncIterator[str]:
         try:
             async for piece in iterate_in_threadpool(page.speakers.reply(path, asked)):
+                if page.ended():
+                    return
                 yield event({"piece": piece})
         except Exception as error:  # of torch or of a broken model folder: told in the conversation, where it belongs
             yield event({"error": str(error) if isinstance(error, JpAdaptError) else f"{type(error).__name__}: {error}"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,8 @@ class Statuses:
             return known[1]
 
 
-async def follow(path: Path, statuses: Statuses, looks: int | None = None) -> AsyncIterator[str]:
-    """Events of a run: how far it is, and its metrics, at first all of them and then the new lines. `looks` ends it after so many."""
+async def follow(path: Path, statuses: Statuses, ended: Callable[[], bool]) -> AsyncIterator[str]:
+    """Events of a run: how far it is, and its metrics, at first all of them and then the new lines, until `ended` says so."""
     folder, tails, before, quiet = RunFolder(path), dict[str, MetricsTail](), None, 0
 
     def look() -> tuple[Stages, dict[str, Any]]:
@@ -55,8 +55,7 @@ async def follow(path: Path, statuses: Statuses, looks: int | None = None) -> As
                 news[stage["id"]] = {"reset": reset, "columns": columns(thinned(lines) if reset else lines)}
         return stages, news
 
-    while looks is None or looks > 0:
-        looks = None if looks is None else looks - 1
+    while not ended():
         try:
             stages, news = await run_in_threadpool(look)
         except (JpAdaptError, OSError) as error:

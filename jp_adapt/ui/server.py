@@ -8,6 +8,7 @@ import threading
 import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.extras import require_extra
@@ -46,9 +47,9 @@ def serve_ui(folder: Path, *, port: int = 0, models: Mapping[str, Path] | None =
     say(f"{address}\nOnly this machine can open it; Ctrl-C ends it.")
     if browser:
         webbrowser.open(address)
-    server = uvicorn.Server(
-        uvicorn.Config(build_app(library, token, port), log_level="error", lifespan="off", timeout_graceful_shutdown=1, server_header=False)
-    )
+    app = build_app(library, token, port, lambda: server.should_exit)
+    options: dict[str, Any] = {"log_level": "error", "lifespan": "off", "timeout_graceful_shutdown": 3, "server_header": False, "proxy_headers": False}
+    server = uvicorn.Server(uvicorn.Config(app, **options))
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:
@@ -60,6 +61,7 @@ def _listen(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((LOOPBACK, port))
+        listening.listen()  # a browser that is quicker than the server waits
     except OSError as error:
         listening.close()
         raise UsageError(f"port {port} cannot be used ({error.strerror}); give another --port, or none for a free one") from error

@@ -150,6 +150,10 @@ def test_a_curve_moves_while_a_run_trains_and_goes_back_with_a_resume(tab: Tab, 
         add_steps(stage, 6, 50, 200)
         tab.wait(f"{told}.includes('8.75')", 2.0)
         assert "50 / 200" in tab.js("document.querySelector('.stages').innerText")
+        sample = {"step": 50, "prompt": "今日は", "continuation": "晴れです。"}
+        (stage / "samples.jsonl").write_text(json.dumps(sample) + "\n", encoding="utf-8")
+        add_steps(stage, 51, 51, 200)
+        tab.wait("document.querySelector('.sample-list')?.innerText.includes('晴れです。')", 3.0)
         assert "left" in tab.js("document.querySelector('.stages').innerText")
         kept = (stage / "metrics.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[:21]
         (stage / "new").write_text("".join(kept), encoding="utf-8")

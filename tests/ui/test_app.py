@@ -258,7 +258,7 @@ def events(path: Path, looks: int, between: dict[int, Any]) -> list[Any]:
     looked = 0
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("jp_adapt.ui.live.asyncio.sleep", sleep)
-        return asyncio.run(gather(follow(path, Statuses(), looks)))
+        return asyncio.run(gather(follow(path, Statuses(), lambda: looked >= looks)))
 
 
 def test_a_run_that_trains_is_followed_through_a_kill_and_a_resume(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ function testTables(report) {
     h("td", {}, h("span", { class: `outcome ${entry.outcome.replace(" ", "-")}` }, t(entry.outcome)), h("small", {}, entry.verdict), entry.notes.map((note) => h("small", { class: "bad" }, note))));
   const table = (pair) => h("div", { class: "scroll" }, h("table", {}, h("caption", {}, `A: ${report.base} · B: ${pair.model}`),
     h("thead", {}, h("tr", {}, h("td", {}), ["A", "B", "B − A", "95 % interval", "p (Holm)"].map((word) => h("th", { class: "n", scope: "col" }, t(word))), h("th", { scope: "col" }, t("Verdict")))), h("tbody", {}, pair.benchmarks.map(row))));
-  return [...report.pairs.map(table), h("p", { class: "note" }, `${t("corrected for")}: ${report.tests}`)];
+  return [...report.pairs.map(table), h("p", { class: "note" }, t("p values are corrected by Holm for this many tests:"), ` ${report.tests}`)];
 }
 
 function differences(runs) {

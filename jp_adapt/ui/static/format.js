@@ -17,7 +17,7 @@ export function short(value) {
   if (size >= 1e9) return minus(`${+(value / 1e9).toPrecision(4)}G`);
   if (size >= 1e6) return minus(`${+(value / 1e6).toPrecision(4)}M`);
   if (size >= 1e4) return minus(`${+(value / 1e3).toPrecision(4)}k`);
-  return minus(size && size < 1e-3 ? value.toExponential(2) : String(+value.toPrecision(4)));
+  return minus(size && size < 1e-3 ? String(+value.toPrecision(3)) : String(+value.toPrecision(4)));
 }
 
 export function duration(seconds) {

@@ -3,7 +3,7 @@
 import { get, live } from "./api.js";
 import { lineChart } from "./chart.js";
 import { appended, AXES, axisLabel, chartsOf, shortName } from "./curves.js";
-import { fill, h, select } from "./dom.js";
+import { fill, h, later, select } from "./dom.js";
 import { count, date, duration, number } from "./format.js";
 import { pill } from "./runs.js";
 import { t } from "./words.js";
@@ -19,15 +19,24 @@ export async function runView(place, query, onleave) {
   };
   drawStages(run.stages);
   const panel = curvePanel(run, onleave);
+  const rest = h("div");
+  const drawRest = (given) => fill(rest, figures(given, path), samples(given), settings(given));
+  drawRest(run);
+  const again = later(async () => { if (place.isConnected) drawRest(await get("run", { p: path })); }, 300);
   fill(place,
     h("div", { class: "head" }, h("p", { class: "crumb" }, h("a", { href: "#/runs" }, `← ${t("Runs")}`)), h("h1", {}, run.name, " ", state),
       h("p", { class: "note" }, [path !== run.name && path, run.recipe, date(run.created), `jp-adapt ${run.version}`].filter(Boolean).join(" · "))),
     run.problems.map((problem) => h("p", { class: "warning" }, problem)),
-    stages, panel.node, figures(run, path), samples(run), settings(run));
+    stages, panel.node, rest);
+  let finished = run.stages.filter((stage) => stage.state === "done").length;
   const end = live(path, (news) => {
     if (news.error) return;
-    if (news.stages) drawStages(news.stages);
-    panel.hear(news.metrics ?? {});
+    drawStages(news.stages);
+    panel.hear(news.metrics);
+    const heldout = Object.values(news.metrics).some(({ reset, columns }) => !reset && Object.keys(columns).some((name) => name.includes("/")));
+    const done = news.stages.filter((stage) => stage.state === "done").length;
+    if (heldout || done !== finished) again(); // samples and figures come with these
+    finished = done;
   });
   onleave(end);
 }

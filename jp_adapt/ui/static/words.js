@@ -18,7 +18,7 @@ const ja = {
   "Base": "ベース", "Adapted": "適応後", "Difference": "差", "Text": "テキスト", "Benchmark": "ベンチマーク", "95 % interval": "95 % 信頼区間", "Verdict": "判定", "chance": "当て推量",
   "Prompt": "プロンプト", "Look at every item": "全設問を見る", "Repeat": "再実行", "created": "作成", "version": "バージョン",
   "Choose runs or evaluations in the table of runs, then compare them here.": "実行一覧で学習や評価を選ぶと、ここで比較できます。", "Add": "追加", "Remove": "外す",
-  "Scores": "スコア", "Tests in pairs": "対応のある検定", "Settings that differ": "異なる設定", "Metric": "指標", "Model": "モデル", "items": "問", "against": "対", "corrected for": "補正した検定数",
+  "Scores": "スコア", "Tests in pairs": "対応のある検定", "Settings that differ": "異なる設定", "Metric": "指標", "Model": "モデル", "items": "問", "against": "対", "p values are corrected by Holm for this many tests:": "p 値は Holm 法で補正。検定数:",
   "better": "良い", "worse": "悪い", "no difference": "差なし", "no verdict": "判定なし", "Bits per character": "文字あたりビット", "The same in all.": "すべて同じです。",
   "Test every pair": "検定する", "p (Holm)": "p (Holm)", "Computing": "計算中",
   "Evaluation": "評価", "beside": "比較相手", "none": "なし", "Outcome": "結果", "Flag": "フラグ", "boundary moved": "境界が移動", "truncated": "切り詰め", "any": "指定なし",
