@@ -19,6 +19,8 @@ VERBS = (
     "check",
     "plan",
     "status",
+    "runs",
+    "ui",
     "report",
     "tokenizer",
     "corpus",
@@ -75,7 +77,7 @@ def joined(arguments: list[str]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code comes back."""
+    """Run one command and return its exit code."""
     given = joined(list(sys.argv[1:] if arguments is None else arguments))
     try:
         prepare_streams()

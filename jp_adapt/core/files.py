@@ -41,7 +41,7 @@ def read_text(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
 
 
 def is_file(path: Path) -> bool:
-    """Whether `path` is a file. InputError where the system does not say: a name that no file can have, a folder that may not be entered."""
+    """Whether `path` is a file. InputError if the system cannot say: the name is impossible, or a folder may not be entered."""
     try:
         return path.is_file()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
@@ -60,9 +60,10 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` to `path` whole or not at all: temporary name, fsync, rename. Its mode is what the user's umask says."""
-    temporary = path.with_name(f".{_short(path.name)}.{secrets.token_hex(4)}.tmp")
+    temporary = _temporary_name(path)
     with _disk_errors(path, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(path)
         try:
             with temporary.open("xb") as file:
                 file.write(data)
@@ -111,7 +112,7 @@ def _read_errors(path: Path) -> Iterator[None]:
 
 
 def refuse_existing(path: Path, option: str = "--out") -> None:
-    """UsageError where `path` exists, or cannot be made: nothing is ever overwritten, and nobody waits for a result that cannot be kept."""
+    """UsageError if `path` exists or cannot be made: nothing is ever overwritten, and nobody waits for a result that cannot be kept."""
     try:
         existing = bool(path.lstat())
     except (FileNotFoundError, NotADirectoryError):
@@ -183,7 +184,7 @@ def new_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def _take_name(file: Path, path: Path) -> None:
-    """Give `file` the name `path`, which nothing may have. A hard link fails where a name is taken; a rename, for file systems without links, does not."""
+    """Give `file` the name `path`, which must be free. A hard link fails if the name is taken; a rename, used on file systems without links, does not."""
     try:
         path.hardlink_to(file)
     except OSError:
@@ -193,15 +194,11 @@ def _take_name(file: Path, path: Path) -> None:
 
 @contextmanager
 def _temporary_folder(path: Path, place: Path) -> Iterator[Path]:
-    """A folder beside `path`, removed when the block fails; what a killed process left of the same kind is removed too. Errors name `place`, not it."""
-    own = f".{_short(path.name)}.{platform.node()}-"
-    temporary = path.with_name(f"{own}{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    """A folder beside `path`, removed when the block fails. Errors name `place`, not it."""
+    temporary = _temporary_name(path)
     with _disk_errors(place, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for stale in path.parent.glob(f"{glob.escape(own)}*.tmp"):
-            process = re.fullmatch(r"(\d+)-\w+\.tmp", stale.name.removeprefix(own))
-            if process is not None and not _is_running(int(process.group(1))):
-                shutil.rmtree(stale, ignore_errors=True)
+        _remove_stale(path)
         temporary.mkdir()
         try:
             yield temporary
@@ -211,15 +208,36 @@ def _temporary_folder(path: Path, place: Path) -> Iterator[Path]:
         _sync_folder(path.parent)
 
 
+def _temporary_name(path: Path) -> Path:
+    """A name beside `path` for what is still being written; it says which process writes."""
+    return path.with_name(f"{_temporary_prefix(path)}{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def _temporary_prefix(path: Path) -> str:
+    return f".{_short(path.name)}.{platform.node()}-"
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what processes of this machine that are gone (killed, or shut out of the folder) left half-written for `path`."""
+    prefix = _temporary_prefix(path)
+    for stale in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
+        process = re.fullmatch(r"(\d+)-\w+\.tmp", stale.name.removeprefix(prefix))
+        if process is not None and not _is_running(int(process.group(1))):
+            if stale.is_dir():
+                shutil.rmtree(stale, ignore_errors=True)
+            else:
+                stale.unlink(missing_ok=True)
+
+
 def move_file(path: Path, target: Path) -> None:
-    """Give a file another name in the same file system; the folder of the new name is made where there is none."""
+    """Rename a file within its file system; the new folder is made if it does not exist."""
     with _disk_errors(target, target):
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
 
 
 def _settle(folder: Path) -> None:
-    """All files get the mode that the user's umask says, and are on the disk."""
+    """Give all files the mode that the user's umask asks for, and flush them to the disk."""
     mode = folder.stat().st_mode & 0o666
     for file in sorted(folder.rglob("*")):
         if file.is_file() and not file.is_symlink():
@@ -228,7 +246,7 @@ def _settle(folder: Path) -> None:
 
 
 def _short(name: str) -> str:
-    """A name that leaves room for what a temporary name adds to it."""
+    """The name, shortened so that a temporary name made from it is not too long."""
     return name if len(os.fsencode(name)) <= MAX_NAME_BYTES // 2 else hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
@@ -267,7 +285,7 @@ def _disk_errors(path: Path, temporary: Path) -> Iterator[None]:
 
 
 def _place(error: OSError, path: Path, temporary: Path) -> Path:
-    """The file that an error is about: of a copy or a rename the second one."""
+    """The file that an error is about; for a copy or a rename, the second one."""
     name = error.filename2 or error.filename
     named = Path(os.fsdecode(name)) if isinstance(name, (str, bytes)) else path
     return path / named.relative_to(temporary) if named.is_relative_to(temporary) else named

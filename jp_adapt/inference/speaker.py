@@ -81,8 +81,11 @@ class FolderSpeaker:
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
-        yield from decoded_pieces((token for token in streamer if token not in self.side.stop_ids), lambda new: str(tokenizer.decode(new)))
-        thread.join()
+        try:
+            yield from decoded_pieces((token for token in streamer if token not in self.side.stop_ids), lambda new: str(tokenizer.decode(new)))
+        finally:  # whoever listens may leave before the end
+            streamer.stopped = True
+            thread.join()
 
     def _prompt(self, messages: Messages, sampling: Sampling) -> list[int]:
         text = self.side.chat.render_messages(messages, prompt=True)
@@ -94,14 +97,20 @@ class FolderSpeaker:
         return ids
 
 
+class _StoppedError(Exception):
+    """Nobody listens any more: `generate` ends at its next token."""
+
+
 class _Streamer:
     """What `generate` of transformers puts its tokens into, prompt first; iterating gives those of the answer."""
 
     def __init__(self) -> None:
         self._queue: queue.Queue[list[int] | BaseException | None] = queue.Queue()
-        self._begun = False
+        self._begun = self.stopped = False
 
     def put(self, value: Any) -> None:
+        if self.stopped:
+            raise _StoppedError
         if self._begun:
             self._queue.put([int(token) for token in value.reshape(-1)])
         self._begun = True
@@ -139,7 +148,7 @@ class ServerSpeaker:
     """A server with OpenAI's chat interface at `address` (http://host:port), which has the model's template."""
 
     def __init__(self, address: str) -> None:
-        self.client = httpx2.Client(base_url=address, timeout=httpx2.Timeout(600))
+        self.address = address
 
     def reply(self, messages: Messages, sampling: Sampling) -> Iterator[str]:
         body: dict[str, Any] = {
@@ -155,7 +164,7 @@ class ServerSpeaker:
         if sampling.seed is not None:
             body["seed"] = sampling.seed
         try:
-            with self.client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            with httpx2.stream("POST", f"{self.address}/v1/chat/completions", json=body, timeout=600) as answer:
                 if answer.is_error:
                     raise InputError(f"the server refuses the conversation ({_reason(answer.read())})")
                 for line in answer.iter_lines():

@@ -33,6 +33,7 @@ BENCHMARKS = (
     "corpus_memory",
     "export_tokens",
     "export_types",
+    "ui",
 )
 
 
