@@ -38,12 +38,8 @@ def add_parser(verbs: Any) -> None:
         action.add_argument("--texts", nargs="+", required=True, metavar="FILE")
         action.add_argument("--out", type=Path, help="new folder for report.json and report.html")
     for action in actions.choices.values():
-<<<<<<< HEAD
-        action.add_argument("--field", default="text", help="field of the text in .jsonl and .parquet (default: text)")
-    _add_prefix(actions)
-=======
         action.add_argument("--field", default="text", help="field of a line, or column, that holds the text (default: text)")
->>>>>>> main
+    _add_prefix(actions)
     _add_repair(actions)
     for action in actions.choices.values():
         action.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -58,7 +54,7 @@ def _add_extend(actions: Any) -> None:
     extend.add_argument("--weights", nargs="+", type=_weight, default=[], metavar="W", help="one factor for each corpus, on its counts")
     extend.add_argument("--boundaries", choices=("none", "phrase", "word"), default="none", help="UniDic boundaries that no token may cross while learning")
     extend.add_argument("--max-token-chars", type=positive, default=12, metavar="K", help="longest token in characters (default: 12)")
-    extend.add_argument("--min-count", type=positive, metavar="K", help="a new token stands in the texts at least so often (default: 2; auto: 20)")
+    extend.add_argument("--min-count", type=positive, metavar="K", help="a new token occurs in the texts at least this often (default: 2; auto: 20)")
     extend.add_argument("--no-cover", dest="cover", action="store_false", help="let everyday characters compete by their use alone")
     extend.add_argument("--pad-to", type=positive, default=1, metavar="M", help="report the number of embedding rows as a multiple of M")
     extend.add_argument("--unchanged", nargs="+", default=[], metavar="FILE", help="texts (English, code) no line of which may change its ids")

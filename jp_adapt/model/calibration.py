@@ -1,4 +1,4 @@
-"""New rows that are predicted as often as they stand in the training text, before any training: a bias for each, written into the row.
+"""New rows whose tokens are predicted as often as they occur in the training text, before any training: a bias for each, written into the row.
 
 The last hidden states of a language model share a direction (the rogue dimensions of Timkey and van Schijndel 2109.04404), so that there is a small vector d
 whose product with every state is nearly 1. Adding c times d to an output row adds c to the logit of its token in every context. The c that gives each new
@@ -28,13 +28,13 @@ def common_direction(hidden: Tensor) -> Tensor:
 
 
 def unigram_offsets(new: Tensor, rest: Tensor, along: Tensor, counts: Tensor, total: int, largest: float = LARGEST) -> Tensor:
-    """How much to add to the logits of new tokens, so that each is predicted as often as it stands.
+    """How much to add to the logits of new tokens, so that each is predicted as often as it occurs.
 
     Args:
         new: [N, W] logits of the new tokens in N contexts.
         rest: [N] log of the sum of the exponentials of all other logits.
         along: [N] by how much the logits rise in each context for an offset of 1.
-        counts: [W] how often each new token stands among `total` tokens of the training text.
+        counts: [W] how often each new token occurs among `total` tokens of the training text.
 
     Returns:
         [W] offsets in nats, from -`largest` to `largest`.
@@ -56,7 +56,7 @@ def row_calibration(model: CausalModel, ids: Tensor, positions: Tensor, used: Te
     Args:
         ids, positions: [B, T] packed training text, the more varied the better; 2,048 tokens are enough for 6,000 rows.
         used: [B, T] False where there is only padding.
-        counts: [W] how often each new token stands among `total` tokens of the training text.
+        counts: [W] how often each new token occurs among `total` tokens of the training text.
     """
     assert model.new_output is not None
     hidden = model(ids, positions)[used]

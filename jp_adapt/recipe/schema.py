@@ -184,7 +184,7 @@ class TokenizerStage(_Stage):
     corpus: list[Name] = Field(min_length=1)
     unchanged: list[Name] = Field(default_factory=list, description="sources no line of which may change its ids, checked by the gate")
     new_tokens: NewTokens = Field(description="auto: as many as `corpus` can teach")
-    min_count: Count | None = Field(None, description="a new token stands in `corpus` at least so often; by default 2, and 20 with new_tokens: auto")
+    min_count: Count | None = Field(None, description="a new token occurs in `corpus` at least this often; by default 2, and 20 with new_tokens: auto")
     max_token_chars: int = Field(12, gt=0, le=MAX_TOKEN_CHARS)
     boundaries: Literal["none", "phrase", "word"] = Field("none", description="UniDic boundaries that no token may cross, while learning")
     cover: bool = Field(True, description="everyday characters count as if they stood once in so many characters, even where the corpus lacks them")

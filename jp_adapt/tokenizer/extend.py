@@ -55,11 +55,11 @@ def extend_tokenizer(
     Args:
         base: a tokenizer of any of the three families (`BpeTokenizer`).
         corpus: texts, or a `Corpus` of several sources with weights.
-        num_tokens: how many tokens to add; None for all that the corpus can teach, those that stand `min_count` times.
-        min_count: a new token must stand in the corpus at least this often; by default 2, and `TAUGHT` where no number is given.
+        num_tokens: how many tokens to add; None for all that the corpus can teach, those that occur `min_count` times.
+        min_count: a new token must occur in the corpus at least this often; by default 2, and `TAUGHT` where no number is given.
         max_token_chars: longest token in characters.
         boundaries: where a token may not cross, while learning: nowhere, at UniDic phrases (bunsetsu), or at UniDic words.
-        cover: count everyday characters more often than they stand (`learn_tokens`): they come in even where the corpus lacks them. Not without a number.
+        cover: count everyday characters more often than they occur (`learn_tokens`): they come in even where the corpus lacks them. Not without a number.
 
     Raises:
         InputError: the base changes its text or loses some of it; `num_tokens` is more than a vocabulary holds; the corpus is empty, holds no Japanese, or
@@ -90,7 +90,7 @@ def extend_tokenizer(
 
 
 def least_count(num_tokens: int | None, min_count: int | None) -> int:
-    """How often a new token must stand in the corpus."""
+    """How often a new token must occur in the corpus."""
     return min_count or (2 if num_tokens else TAUGHT)
 
 

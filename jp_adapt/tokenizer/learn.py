@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """Learn new tokens in order of worth: byte-pair encoding continued from the base segmentation (Purason et al. 2512.03989), one list for every size.
-=======
-"""Learn new tokens: more candidates than requested, of which those that the real encoder uses least are removed.
->>>>>>> main
 
 Next comes what is worth most of all that two neighbours could make then: the sum over the sources of the square root of its uses, times the tokens that a
 use saves. A phrase that one source repeats is worth less than one that all have, since the text to come is of another source.
@@ -47,13 +43,13 @@ def learn_tokens(
     Args:
         base: the tokenizer to extend; none of its tokens is learned again.
         words: what to learn from; no token ever crosses a word.
-        num_tokens: None for all that stand `min_count` times.
-        min_count: a token stands at least this often (weighted) when it comes in; longer ones that are made of it may take most of its uses later.
+        num_tokens: None for all that occur `min_count` times.
+        min_count: a token occurs at least this often (weighted) when it is added; longer ones that are made of it may take most of its uses later.
         max_token_chars: longest token in characters, a leading space apart.
-        cover: whether everyday characters count more than they stand in the words, by which some come in below `min_count`. No where `num_tokens` is None.
+        cover: whether everyday characters count for more than they occur, so that some are added below `min_count`. Not where `num_tokens` is None.
 
     Returns:
-        The tokens as bytes in order of worth, parts before what is made of them, and [num_tokens] how often each stands in the corpus. What is learned for
+        The tokens as bytes in order of worth, parts before what is made of them, and [num_tokens] how often each occurs in the corpus. What is learned for
         a smaller number is the beginning of the same list.
 
     Raises:
@@ -151,7 +147,7 @@ class _Learner:
             self._add(best[1], best[2])
 
     def uses(self) -> NDArray[np.float64]:
-        """[tokens] how often each new token stands now."""
+        """[tokens] how often each new token occurs now."""
         uses: NDArray[np.float64] = self.units.unit_uses(list(self.learned.values())).sum(axis=1)
         return uses
 
@@ -223,7 +219,6 @@ class _Learner:
                     results[char] = steps
         return results
 
-<<<<<<< HEAD
     def _enter_steps(self, chars: Iterable[bytes]) -> None:
         """Put the next step of each everyday character into the heap: it may stand nowhere in the words."""
         for char in chars:
@@ -235,75 +230,3 @@ class _Learner:
                     heapq.heappush(self.heap, (-self._worth(token, self.units.uses_of(pair)), token, pair))
                     break
                 left = token
-=======
-    return [(spell(left) + spell(right), (spell(left), spell(right))) for left, right in rules]
-
-
-def _prune(
-    bench: _Bench, pool: list[bytes], parents: dict[bytes, set[bytes]], kept: set[bytes], num_tokens: int, min_count: int
-) -> tuple[list[bytes], NDArray[np.float64]]:
-    """Remove the least useful tokens from `pool`, round by round, until `num_tokens` are left."""
-    saved = _saved_tokens(bench, pool)
-    pool = _reachable(bench, pool)
-    while True:
-        runtime, _ = bench.runtime(pool)
-        first = bench.base.vocab_size
-        usage = bench.words.usage(cut(runtime, bench.words.texts), first + len(pool))[:, first:]
-        if len(pool) < num_tokens:
-            raise InputError(
-                f"asked for {num_tokens} new tokens, and the corpus gives {len(pool)} Japanese strings that stand at least {min_count} times; "
-                "give more Japanese text, ask for fewer tokens, or lower min_count"
-            )
-        if len(pool) == num_tokens:
-            return pool, usage.sum(axis=0)
-        worth = dict(zip(pool, (np.sqrt(usage).sum(axis=0) * [saved[token] for token in pool]).tolist(), strict=True))
-        order = sorted((token for token in pool if token not in kept), key=lambda token: (worth[token], token))
-        excess = len(pool) - num_tokens
-        pool = _without(bench, pool, order, parents, min(excess, max(300, int(PRUNE_SHARE * len(pool)))))
-
-
-def _without(bench: _Bench, pool: list[bytes], order: list[bytes], parents: dict[bytes, set[bytes]], number: int) -> list[bytes]:
-    """`pool` without the first `number` tokens of `order`, those apart that the others need; at least one goes."""
-    rest = _removable(bench, pool, set(order[:number]), parents)
-    if len(rest) < len(pool):
-        return rest
-    steps = _steps(pool, parents)
-    rest = _removable(bench, pool, set([token for token in order if token not in steps][:number]), parents)
-    if len(rest) < len(pool):
-        return rest
-    longest = max(order, key=len)  # nothing is made of it
-    return [token for token in pool if token != longest]
-
-
-def _removable(bench: _Bench, pool: list[bytes], removed: set[bytes], parents: dict[bytes, set[bytes]]) -> list[bytes]:
-    """`pool` without `removed`, those apart without which another token is unreachable: its steps, or else all that its text holds."""
-    while removed:
-        rest = [token for token in pool if token not in removed]
-        dead = set(rest).difference(_reachable(bench, rest))
-        if not dead:
-            return rest
-        needed = removed & _steps(dead, parents)
-        removed = removed - (needed or {token for token in removed if any(token in other for other in dead)})
-    return pool
-
-
-def _steps(tokens: Iterable[bytes], parents: dict[bytes, set[bytes]]) -> set[bytes]:
-    """The new tokens that `tokens` were made of."""
-    return set().union(*(parents[token] for token in tokens))
-
-
-def _reachable(bench: _Bench, pool: list[bytes]) -> list[bytes]:
-    """The tokens that a runtime of them all produces from their own text."""
-    while True:
-        runtime, ids = bench.runtime(pool)
-        alive = [token for token, spelled in zip(pool, bench.cut(runtime, pool), strict=True) if spelled == [ids[token]]]
-        if len(alive) == len(pool):
-            return pool
-        pool = alive
-
-
-def _saved_tokens(bench: _Bench, pool: list[bytes]) -> dict[bytes, int]:
-    """How many tokens each use of a token saves: of a character, all of its base pieces but one; of a longer token, one."""
-    runtime, _ = bench.runtime([])
-    return {token: len(spelled) - 1 if len(text_of(token) or "") == 1 else 1 for token, spelled in zip(pool, bench.cut(runtime, pool), strict=True)}
->>>>>>> main

@@ -75,7 +75,7 @@ def shorten(base: BpeTokenizer, record: Mapping[str, Any], num_tokens: int) -> E
     """The extension of `base` by the first `num_tokens` learned tokens of an extension.json. UsageError where it has fewer."""
     missing, entries = len(base.missing_bytes), record["tokens"]
     if not 1 <= num_tokens <= len(entries) - missing:
-        raise UsageError(f"{num_tokens:,} new tokens are asked for, and the extension has {len(entries) - missing:,}; ask for 1 to so many")
+        raise UsageError(f"{num_tokens:,} new tokens are asked for, and the extension has {len(entries) - missing:,}; ask for 1 to that many")
     tokens = [bytes.fromhex(entry["bytes"]) for entry in entries]
     sources = [list(entry["sources"]) for entry in entries]
     size = missing + num_tokens
@@ -89,7 +89,7 @@ def shorten(base: BpeTokenizer, record: Mapping[str, Any], num_tokens: int) -> E
 
 
 def _counts_of_first(base: BpeTokenizer, tokens: Sequence[bytes], sources: Sequence[Sequence[int]], counts: Sequence[int], size: int) -> list[int]:
-    """How often the first `size` tokens stand without the others: where one of those stood its two parts stand, and so on."""
+    """How often the first `size` tokens occur without the others: each of those gives its uses to its two parts, and so on."""
     ranks = {token: rank for rank, token in enumerate(tokens)}
     results = list(counts)
     for rank in range(len(tokens) - 1, size - 1, -1):

@@ -26,7 +26,7 @@ def halves(pair: int) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Found:
-    """Pairs that stand in the words, each once: their numbers, and `uses` [pairs, S], how often each stands in each source."""
+    """Distinct pairs of neighbours, as numbers, and `uses` [pairs, S], how often each occurs in each source."""
 
     pairs: list[int]
     uses: NDArray[np.float64]
@@ -58,12 +58,12 @@ class Units:
         return self._index(left, self.unit[left].astype(np.int64) << SHIFT | self.unit[left + 1])
 
     def uses_of(self, pair: int) -> NDArray[np.float64]:
-        """[S] how often a pair stands now."""
+        """[S] how often a pair occurs now."""
         uses: NDArray[np.float64] = self.counts[self.word[self._valid(pair)]].sum(axis=0)
         return uses
 
     def unit_uses(self, units: Sequence[int]) -> NDArray[np.float64]:
-        """[units, S] how often each of some units stands now."""
+        """[units, S] how often each of some units occurs now."""
         columns = np.full(1 + max(units, default=0), -1)
         columns[list(units)] = np.arange(len(units))
         standing = np.flatnonzero((self.unit >= 0) & (self.unit < len(columns)))
@@ -72,7 +72,7 @@ class Units:
         return np.stack([np.bincount(rows, weights=column[words], minlength=len(units)) for column in self.counts.T], axis=1)
 
     def merge(self, pair: int, unit: int) -> Found:
-        """Put `unit` wherever `pair` stands, from left to right; comes back: the pairs that exist since then."""
+        """Replace every occurrence of `pair` by `unit`, from left to right, and return the pairs that this created."""
         left = self._valid(pair)
         self.places.pop(pair, None)
         if pair >> SHIFT == halves(pair)[1]:

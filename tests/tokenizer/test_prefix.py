@@ -46,7 +46,7 @@ def test_all_of_it_is_the_whole(small_trio: Trio, japanese: list[str], tmp_path:
 @pytest.mark.parametrize("number", [0, 101])
 def test_more_than_there_are_is_refused(small_trio: Trio, japanese: list[str], tmp_path: Path, number: int) -> None:
     longer = write(small_trio, japanese[:20], 100, tmp_path / "longer")
-    with pytest.raises(UsageError, match=rf"{number} new tokens are asked for, and the extension has 100; ask for 1 to so many"):
+    with pytest.raises(UsageError, match=rf"{number} new tokens are asked for, and the extension has 100; ask for 1 to that many"):
         prefix_tokenizer(longer, number, tmp_path / "cut")
     assert not (tmp_path / "cut").exists()
 
