@@ -15,8 +15,16 @@ from jp_adapt.core.errors import UsageError
 if TYPE_CHECKING:
     from jp_adapt.inference.model_source import Served
 
-EPILOG = """A benchmark is a name as `jp-adapt list` gives it, or the path of a declaration of your own. Those whose data is not shipped read it from --data,
-which holds the upstream repositories as folders. A score's name says whose rules it follows: scores of different profiles are never comparable."""
+EPILOG = """A benchmark is a name as `jp-adapt list` gives it, or the path of a declaration of your own.
+Those whose data is not shipped read it from --data, which holds the upstream repositories as folders
+(`jp-adapt data fetch` fills it). A score's name says whose rules it follows: scores of different
+profiles are never comparable.
+
+what to do with results (jp-adapt eval ACTION --help says more):
+  eval compare         compare evaluations item by item
+  eval published       an evaluation beside published scores of the same protocol
+  eval page            an evaluation as a page with every item
+  eval export-lm-eval  benchmarks as tasks of lm-eval"""
 
 
 def add_parser(verbs: Any) -> None:
@@ -25,6 +33,7 @@ def add_parser(verbs: Any) -> None:
         help="score a model on benchmarks",
         description="Score a model folder on benchmarks; the same command resumes after an interruption.",
         epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", type=Path, help="folder of a Hugging Face model; with --endpoint the name that the model has there")
     what = parser.add_mutually_exclusive_group()
