@@ -42,14 +42,14 @@ def test_every_recipe_loads_and_says_what_it_is(name: str) -> None:
     assert loaded.recipe.name == name
     assert loaded.recipe.title
     assert loaded.text.startswith("# "), "a comment block first: what this is, what it needs, how to run, what to look at"
-    assert all(source.licence for source in loaded.recipe.sources.values())
+    assert all(source.license for source in loaded.recipe.sources.values())
 
 
 @pytest.mark.parametrize("name", shipped_benchmarks())
 def test_every_benchmark_loads(name: str) -> None:
     benchmark, _ = load_declaration(name)
     assert benchmark.title
-    assert benchmark.licence
+    assert benchmark.license
     if benchmark.data.folder is None:
         assert len(load_benchmark(name).items) > 0
 
@@ -76,7 +76,7 @@ def test_every_source_declaration_says_how_it_is_read(name: str) -> None:
     source = load_source(name)
     text = shipped_sources()[name].read_text(encoding="utf-8")
     assert source.language == "ja"
-    assert source.licence
+    assert source.license
     assert text.startswith("# ")
     assert f"use: {name}, path: " in text, "how a copy of one's own is read"
 

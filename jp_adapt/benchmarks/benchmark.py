@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from jp_adapt.benchmarks.metrics import METRICS, MetricName
-from jp_adapt.benchmarks.part import Count, Name, Part
+from jp_adapt.benchmarks.part import Count, Licensed, Name, Part
 from jp_adapt.benchmarks.templates import checked_expression, checked_template
 
 Kind = Literal["multiple_choice", "generate", "similarity", "acceptability", "code", "judge"]
@@ -102,15 +102,15 @@ class Protocol(Part):
         return self.metrics[0]
 
 
-class Benchmark(Part):
+class Benchmark(Licensed):
     """A benchmark: items, and the protocols that it can be measured by."""
 
     format: Literal[1]
     kind: Kind
     version: str
     title: str
-    licence: str
-    licence_note: str = ""
+    license: str
+    license_note: str = ""
     source: str
     revision: str | None = Field(None, description="commit of `source` that has this layout")
     hub: Hub | None = None

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from jp_adapt.benchmarks.declaration import load_declaration
-from jp_adapt.benchmarks.part import Part
+from jp_adapt.benchmarks.part import Licensed, Part
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.shipped import shipped_judges
 from jp_adapt.core.suggest import did_you_mean
@@ -47,14 +47,14 @@ class JudgeItems(Part):
     layout: Literal["elyza", "fastchat"]
 
 
-class JudgeTask(Part):
+class JudgeTask(Licensed):
     """How the answers to one benchmark are judged."""
 
     format: Literal[1]
     benchmark: str
     version: str
     title: str
-    licence: str
+    license: str
     source: str
     kind: Literal["score", "pair"] = Field(description="score: one answer gets a number; pair: two answers side by side, one wins or it is a tie")
     answer_format: AnswerFormat

@@ -15,6 +15,7 @@ from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.core.suggest import did_you_mean
 
 VERBS = (
+    "init",
     "run",
     "check",
     "plan",

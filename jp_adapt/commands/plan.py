@@ -12,7 +12,7 @@ from jp_adapt.model.architectures import KNOWN, Architecture, from_folder, from_
 from jp_adapt.model.plan import DEVICES, Device, Workload, flops_per_token, hours, memory_by_part, remedies, total
 from jp_adapt.model.sources import gguf_file
 from jp_adapt.recipe.load import LoadedRecipe
-from jp_adapt.recipe.schema import Lora, PretrainStage, Recipe, RowsStage, SftStage, TokenizerStage, TrainingStage
+from jp_adapt.recipe.schema import Base, Lora, PretrainStage, Recipe, RowsStage, SftStage, TokenizerStage, TrainingStage
 
 ASSUMED_CHARS_PER_TOKEN = {"ja": 1.0, "en": 4.0, "code": 3.0}  # of an unextended base, for a budget in epochs; a run measures it
 ASSUMED_ANSWER_SHARE = 0.5  # of the tokens of a conversation, those that carry loss
@@ -32,7 +32,7 @@ def plan_recipe(loaded: LoadedRecipe, device_name: str, devices: int, *, micro_r
     if device_name not in DEVICES:
         raise UsageError(f"--device {device_name}: unknown{did_you_mean(device_name, DEVICES)}; devices: {', '.join(DEVICES)}")
     device, recipe = DEVICES[device_name], loaded.recipe
-    architecture = base_architecture(recipe, loaded.path)
+    architecture = base_architecture(recipe.base, loaded.path)
     stages = [_stage_plan(stage, recipe, architecture, device, devices, micro_rows) for stage in recipe.stages if isinstance(stage, TrainingStage)]
     if not stages:
         raise UsageError(f"{loaded.path}: no stage of this recipe trains, so there is nothing to plan")
@@ -50,9 +50,8 @@ def plan_recipe(loaded: LoadedRecipe, device_name: str, devices: int, *, micro_r
     }
 
 
-def base_architecture(recipe: Recipe, place: Path) -> Architecture:
-    """The sizes of the base: from its folder, its GGUF, or the published figures of its hub id."""
-    base = recipe.base
+def base_architecture(base: Base, place: Path) -> Architecture:
+    """The sizes of a base: from its folder, its GGUF, or the published figures of its hub id. InputError, which names `place`, where they are not known."""
     if base.path is not None:
         return from_folder(Path(base.path))
     if base.file is not None:

@@ -38,7 +38,7 @@ def export_facts(recipe: Any, stages: Sequence[StageRecord], difference: float, 
     base = ", ".join(f"{key} `{value}`" for key, value in recipe.base.model_dump(exclude_none=True).items() if key != "path")
     lines = [f"- recipe: `{recipe.name}`, seed {recipe.seed}", f"- base: {base or 'a local folder'}"]
     lines += [f"- stage `{stage.id}`, fingerprint `{stage.fingerprint[:16]}`: {_tokens(stage)}" for stage in stages]
-    lines += [f"- text `{name}` ({source.language}), licence {source.licence}" for name, source in recipe.sources.items()]
+    lines += [f"- text `{name}` ({source.language}), license {source.license}" for name, source in recipe.sources.items()]
     return [*lines, _proof(difference, dtype), "", "The licence of the base holds for this model too. It was not tested for safety."]
 
 

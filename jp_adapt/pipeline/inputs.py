@@ -34,15 +34,23 @@ def check_inputs(loaded: LoadedRecipe) -> None:
                 from jp_adapt.corpus.shards import TokenShards
 
                 TokenShards(path)
+                if source.heldout is not None:
+                    from jp_adapt.pipeline.stages.source_parts import refuse_prepared
+
+                    refuse_prepared(source)
             elif path.stat().st_size <= READ_WHOLE_BYTES:
                 if source.format == "chat":
-                    from jp_adapt.corpus.conversations import read_conversations  # numpy comes with it, as with the shards: `check` answers at once
+                    from jp_adapt.pipeline.stages.source_parts import read_chats  # numpy comes with it, as with the shards: `check` answers at once
 
-                    read_conversations(path, Fields(source.ignore))
+                    read_chats(source, "training", Fields(source.ignore))
                 elif source.format == "preference":
                     from jp_adapt.corpus.preferences import read_preferences
 
                     read_preferences(path, Fields(source.ignore))
+                elif source.heldout is not None:
+                    from jp_adapt.pipeline.stages.source_parts import read_texts
+
+                    read_texts(source, "training")
                 else:
                     read_documents(path, source.field)
         except InputError as error:

@@ -240,6 +240,7 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
         for name in key[:-1]:
             part = part[name]
         del part[key[-1]]
+    shares = {name: share for name in names if (share := recipe.sources[name].heldout) is not None}
     return Identity(
         {
             "stage": settings,
@@ -251,6 +252,7 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
             "upstream": {name: fingerprints[name] for name in stage.upstream},
             "inputs": {name: hashes[path] for name, path in paths.items()} | _outside_files(stage, folder),
             "benchmarks": benchmarks,
+            **({"heldout": shares} if shares else {}),
         }
     )
 

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from jp_adapt.benchmarks.part import Count, Name, NotNegative, Part, Positive
+from jp_adapt.benchmarks.part import Count, Licensed, Name, NotNegative, Part, Positive
 
 
-class CorpusSource(Part):
+class CorpusSource(Licensed):
     """Texts: local files (one document a line, a row, or a paragraph of .txt), or a dataset of the hub at a pinned revision, streamed."""
 
     path: str | list[str] | None = Field(None, description="files, or patterns of files with * ? [ ] **, relative to the recipe")
@@ -19,7 +19,7 @@ class CorpusSource(Part):
     split: str = Field("train", description="split of the dataset")
     field: str = Field("text", description="the field of a line or the column of a row that holds the text")
     language: Literal["ja", "en", "code"]
-    licence: str
+    license: str = Field("private", description="under which license the texts are")
     on_error: Literal["refuse", "skip"] = Field("refuse", description="a document that cannot be read stops everything, or is counted and left out")
     documents: Count | None = Field(None, description="read no more than so many documents")
 
@@ -52,7 +52,7 @@ class Mixture(Part):
 class CorpusRecipe(Part):
     """A corpus recipe."""
 
-    format: Literal[1]
+    format: Literal[1] = Field(1, description="of the corpus recipe; there is one")
     name: Name
     title: str = ""
     tokenizer: str | None = Field(None, description="folder with the tokenizer.json that makes the tokens; without one only texts are written")

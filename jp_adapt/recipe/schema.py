@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from jp_adapt.benchmarks.part import Count, Name, NotNegative, Part, Positive, Seed
+from jp_adapt.benchmarks.part import Count, Licensed, Name, NotNegative, Part, Positive, Seed
 from jp_adapt.core.yaml_lines import Key
 from jp_adapt.model.gguf_names import K_TYPES, GgufType
 from jp_adapt.recipe.merge import MergeModel, MergeSettings, findings
@@ -48,7 +48,7 @@ class Base(Part):
         return self
 
 
-class Source(Part):
+class Source(Licensed):
     """A text: one document a line in .jsonl or a row in .parquet or .csv, or one document a file in .txt (all but .parquet also as .gz, .zst and .xz).
 
     Or the folder of a corpus that `jp-adapt corpus prepare` wrote: a training stage reads its tokens, mixed as the corpus recipe says.
@@ -57,26 +57,47 @@ class Source(Part):
     path: str = Field("", description="relative to the recipe's own file; a recipe may leave it for its user to give, who sees then what `bring` says")
     bring: str = Field("", description="what text to bring where the recipe has no `path`")
     language: Literal["ja", "en", "code"]
-    licence: str
+    license: str = Field("private", description="under which license the text is; model cards name it")
     format: Literal["text", "chat", "preference"] = Field(
         "text",
         description="chat: a .jsonl of conversations (messages, ShareGPT's conversations, Alpaca's fields); preference: one of prompt, chosen and rejected",
     )
     field: str = Field("text", description="the field of a .jsonl line or a .parquet row that holds the text")
+    heldout: Share | None = Field(
+        None,
+        description="share of the documents that no stage trains on, chosen by their text: `heldout` and `texts` of a stage read these, `corpus` and `data` "
+        "the others. Without it every stage reads all",
+    )
     ignore: list[str] = Field(default_factory=list, description="fields of chat and preference rows that are notes, whatever they hold, and are not used")
 
     @model_validator(mode="after")
     def _some_text(self) -> Source:
         if not self.path and not self.bring:
             raise ValueError("give its 'path' (or, in a recipe for others, say in 'bring' what text they must bring)")
+        if self.heldout is not None and (self.heldout == 1 or self.format == "preference"):
+            raise ValueError("'heldout' is a share below 1 of texts or conversations; of preferences none are held out")
         return self
 
 
+def _or_name(schema: dict[str, Any]) -> None:
+    """Let the JSON Schema of `Weighted` take the bare name of a source, too."""
+    weighted = dict(schema)
+    schema.clear()
+    schema |= {"title": weighted["title"], "description": weighted["description"], "anyOf": [{"type": "string"}, weighted]}
+
+
 class Weighted(Part):
-    """A source and its share of the training tokens (weights are divided by their sum)."""
+    """A source and its share of the training tokens (weights are divided by their sum); the name of a source alone has the weight 1."""
+
+    model_config = ConfigDict(json_schema_extra=_or_name)
 
     source: Name
-    weight: Positive = 1.0
+    weight: Positive = Field(1.0, description="share of the tokens, divided by the sum of all weights; of conversations how often an epoch reads the source")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_name(cls, value: Any) -> Any:
+        return {"source": value} if isinstance(value, str) else value
 
 
 class Budget(Part):
@@ -397,7 +418,7 @@ STAGES: dict[str, type[Stage]] = {get_args(kind.model_fields["kind"].annotation)
 class Recipe(Part):
     """A whole recipe."""
 
-    format: Literal[1]
+    format: Literal[1] = Field(1, description="of the recipe; there is one")
     name: Name
     title: str = ""
     plugins: list[Name] = Field(default_factory=list, description="installed plugins that the recipe uses, by their entry points in `jp_adapt.plugins`")

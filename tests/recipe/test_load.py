@@ -83,7 +83,7 @@ WRONG = [
     ),
     ("no kind", [("kind: export, ", "")], 2, ["22: stage kind is None; kinds: "]),
     ("missing key", [("    budget: {epochs: 0.5}\n", "")], 2, ["14: 'budget' is missing here; it has no default"]),
-    ("missing format", [("format: 1\n", "")], 2, ["1: 'format' is missing here"]),
+    ("missing name", [("name: small\n", "")], 2, ["1: 'name' is missing here"]),
     ("later format", [("format: 1", "format: 2")], 2, ["1: format is 2: input should be 1"]),
     ("repeated key", [("name: small", "name: small\nname: big")], 2, ["3: key 'name' stands here and in line 2"]),
     ("text for a number", [("new_tokens: 10", "new_tokens: ten")], 2, ["8: stages.0.new_tokens is 'ten': input should be a valid integer"]),
@@ -257,7 +257,7 @@ stages:
     assert cpt.budget.tokens == 7
     assert recipe.sources["ja"].path == str(folder / "sub" / "more.jsonl")
     assert recipe.sources["en"].path == str(folder / "en.jsonl")
-    assert recipe.sources["ja"].licence == "CC0-1.0"
+    assert recipe.sources["ja"].license == "CC0-1.0"
 
 
 def test_a_child_may_add_a_stage_at_the_end_and_replace_the_base(folder: Path) -> None:
@@ -372,3 +372,29 @@ def test_a_wrong_override_is_named(folder: Path, override: str, message: str, ca
 def test_an_override_that_names_a_missing_file(folder: Path) -> None:
     with pytest.raises(InputError, match=r"^-s sources\.en\.path=no\.jsonl: source 'en': no such file: no\.jsonl"):
         load_recipe(folder / "recipe.yaml", ["sources.en.path=no.jsonl"])
+
+
+def test_both_spellings_of_a_license_and_none(folder: Path) -> None:
+    path = folder / "recipe.yaml"
+    text = path.read_text(encoding="utf-8").replace("en.jsonl, language: en, licence: CC0-1.0", "en.jsonl, language: en")
+    path.write_text(text, encoding="utf-8")
+    sources = load_recipe(path).recipe.sources
+    assert (sources["ja"].license, sources["en"].license) == ("CC0-1.0", "private")
+    child = folder / "child.yaml"
+    child.write_text("extends: recipe.yaml\nname: child\nsources: {ja: {license: MIT}}\n", encoding="utf-8")
+    assert load_recipe(child).recipe.sources["ja"].license == "MIT"
+    assert load_recipe(child, ["sources.ja.licence=Apache-2.0"]).recipe.sources["ja"].license == "Apache-2.0"
+    assert load_recipe(child, ["sources.ja.license=Apache-2.0"]).recipe.sources["ja"].license == "Apache-2.0"
+
+
+def test_data_may_be_names_alone(folder: Path) -> None:
+    path = _change(folder, ("data: [{source: ja}]", "data: [ja, en]"))
+    stage = load_recipe(path).recipe.stages[1]
+    assert isinstance(stage, RowsStage)
+    assert [(item.source, item.weight) for item in stage.data] == [("ja", 1.0), ("en", 1.0)]
+
+
+def test_a_source_of_preferences_holds_nothing_out(folder: Path) -> None:
+    path = _change(folder, ("licence: CC0-1.0}\n  en", "licence: CC0-1.0, format: preference, heldout: 0.1}\n  en"))
+    with pytest.raises(UsageError, match="'heldout' is a share below 1 of texts or conversations"):
+        load_recipe(path)

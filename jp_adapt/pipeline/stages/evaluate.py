@@ -44,7 +44,7 @@ def run_evaluate(stage: EvaluateStage, context: Context, folder: StageFolder) ->
     Benchmarks go through `jp-adapt eval`: their results lie in a folder of its kind for each model, and a stage that was stopped continues after the last
     benchmark that is finished.
     """
-    texts = {source: context.documents(source) for source in stage.texts}
+    texts = {source: context.documents(source, "heldout") for source in stage.texts}
     work = folder.path / "work"
     scored: dict[Role, _ScoredModel] = {}
     for role, name in zip(ROLES, stage.models, strict=False):
