@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 OUT ?= runs/quickstart
 
-.PHONY: install quickstart test test-serving check format perf faults build clean
+.PHONY: install quickstart test test-serving check format perf faults reference build clean
 .DEFAULT_GOAL := quickstart
 
 install: $(INSTALLED)
@@ -48,6 +48,10 @@ format: $(INSTALLED)
 
 perf: $(INSTALLED)
 	$(BIN)/python -m tests.perf
+
+# The pages of docs/reference, from the code; a test says when they are out of date.
+reference: $(INSTALLED)
+	$(BIN)/python -m tests.docs.reference
 
 # Odd inputs, kills, full disks and closed folders: what was tried, survived and lost. `make test` has a small part of it.
 faults: $(INSTALLED)

@@ -14,7 +14,7 @@ def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "list", help="what is shipped", description="List the recipes, benchmarks, suites, corpus recipes and sources that come with jp-adapt."
     )
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print names and titles as JSON")
     parser.set_defaults(main=main)
 
 

@@ -13,7 +13,7 @@ from jp_adapt.cli.output import print_json
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser("status", help="how far a run is", description="Say which stages of a run are done.")
     parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print the stages as JSON")
     parser.set_defaults(main=main)
 
 

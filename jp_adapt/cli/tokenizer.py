@@ -24,14 +24,14 @@ def add_parser(verbs: Any) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_extend(actions)
     verify = actions.add_parser("verify", help="check every criterion on a base and its extension", epilog=EPILOG)
-    verify.add_argument("base")
-    verify.add_argument("extended")
+    verify.add_argument("base", help="the tokenizer that was extended")
+    verify.add_argument("extended", help="its extension")
     verify.set_defaults(main=_verify)
     compare = actions.add_parser("compare", help="measure tokenizers side by side", epilog=EPILOG)
-    compare.add_argument("tokenizers", nargs="+", metavar="TOKENIZER")
+    compare.add_argument("tokenizers", nargs="+", metavar="TOKENIZER", help="tokenizers to measure")
     compare.set_defaults(main=_compare)
     for action in (verify, compare):
-        action.add_argument("--texts", nargs="+", required=True, metavar="FILE")
+        action.add_argument("--texts", nargs="+", required=True, metavar="FILE", help="texts to measure or to check with")
         action.add_argument("--out", type=Path, help="new folder for report.json and report.html")
     for action in actions.choices.values():
         action.add_argument("--field", default="text", help="field of the text in .jsonl and .parquet (default: text)")
@@ -44,7 +44,7 @@ def _add_extend(actions: Any) -> None:
     extend = actions.add_parser("extend", help="add Japanese tokens to a tokenizer", epilog=EPILOG)
     extend.add_argument("--base", required=True, help="the tokenizer to extend")
     extend.add_argument("--corpus", nargs="+", required=True, metavar="FILE", help="Japanese text to learn from; each file is a source")
-    extend.add_argument("--new-tokens", type=positive, required=True, metavar="N")
+    extend.add_argument("--new-tokens", type=positive, required=True, metavar="N", help="how many tokens to add")
     extend.add_argument("--out", type=Path, required=True, help="new folder for the extended tokenizer")
     extend.add_argument("--weights", nargs="+", type=_weight, default=[], metavar="W", help="one factor for each corpus, on its counts")
     extend.add_argument("--boundaries", choices=("none", "phrase", "word"), default="none", help="UniDic boundaries that no token may cross while learning")
@@ -63,7 +63,7 @@ def _add_repair(actions: Any) -> None:
         description="Mend the configuration of a tokenizer's or a model's folder, so that whatever reads it by AutoTokenizer gets the ids of its "
         "tokenizer.json. Files that change are kept under other names. Exit code 4 where it cannot be mended.",
     )
-    repair.add_argument("folder", type=Path, metavar="DIR")
+    repair.add_argument("folder", type=Path, metavar="DIR", help="folder of a tokenizer or a model")
     repair.add_argument("--out", type=Path, help="new folder for the mended tokenizer files; DIR stays as it is")
     repair.set_defaults(main=_repair)
 

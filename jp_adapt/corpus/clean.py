@@ -45,6 +45,7 @@ class StripMarkup:
     """HTML and wiki markup out, and lines of navigation; code of Markdown stays. A page without a text is dropped.
 
     Attributes:
+        boilerplate: whether lines of navigation go too.
         readings: of kanji (ruby, furigana): out of the text, or behind their word in （ ）.
     """
 

@@ -56,7 +56,7 @@ class Source(Licensed):
 
     path: str = Field("", description="relative to the recipe's own file; a recipe may leave it for its user to give, who sees then what `bring` says")
     bring: str = Field("", description="what text to bring where the recipe has no `path`")
-    language: Literal["ja", "en", "code"]
+    language: Literal["ja", "en", "code"] = Field(description="of the text: ja is reported in bits per character too; code is checked as English is")
     license: str = Field("private", description="under which license the text is; model cards name it")
     format: Literal["text", "chat", "preference"] = Field(
         "text",
@@ -91,7 +91,7 @@ class Weighted(Part):
 
     model_config = ConfigDict(json_schema_extra=_or_name)
 
-    source: Name
+    source: Name = Field(description="name of a source of the recipe")
     weight: Positive = Field(1.0, description="share of the tokens, divided by the sum of all weights; of conversations how often an epoch reads the source")
 
     @model_validator(mode="before")
@@ -103,8 +103,8 @@ class Weighted(Part):
 class Budget(Part):
     """How long a training stage runs: `tokens` seen, or `epochs` of the first source (the others follow by weight)."""
 
-    tokens: int | None = Field(None, gt=0, le=10**15)
-    epochs: float | None = Field(None, gt=0, le=100_000)
+    tokens: int | None = Field(None, gt=0, le=10**15, description="tokens that the stage reads, over all sources")
+    epochs: float | None = Field(None, gt=0, le=100_000, description="how often the first source is read; of conversations each source, by its weight")
 
     @model_validator(mode="after")
     def _one(self) -> Budget:
@@ -120,25 +120,27 @@ class Optimizer(Part):
     new_rows_lr: Rate | None = Field(None, description="of the new rows in a pretrain stage; as `lr` by default")
     old_rows_lr: Rate | None = Field(None, description="of the base's own rows where `embeddings: full` trains them; as `lr` by default")
     lora_plus_ratio: float = Field(1.0, ge=1, le=1e6, description="learning rate of LoRA's B matrices over that of A (LoRA+, 2402.12354); 16 is common")
-    betas: tuple[Beta, Beta] = Field((0.9, 0.95), strict=False)
-    eps: Positive = 1e-8
+    betas: tuple[Beta, Beta] = Field((0.9, 0.95), strict=False, description="decay of AdamW's two moments")
+    eps: Positive = Field(1e-8, description="AdamW's epsilon, of all parameters but the new rows")
     new_rows_eps: NotNegative = Field(
         0.2,
         description="of the new rows, divided by the targets of a step: one that occurs less often in a step than about so often moves less; 0: `eps`",
     )
     weight_decay: NotNegative = Field(0.0, description="of matrices; new rows and norms are never decayed")
-    clip_norm: Positive = 1.0
-    schedule: Literal["cosine", "wsd", "linear"] = "cosine"
-    warmup_share: float = Field(0.05, ge=0, lt=1)
+    clip_norm: Positive = Field(1.0, description="largest norm of the gradients of a step; longer ones are scaled down")
+    schedule: Literal["cosine", "wsd", "linear"] = Field(
+        "cosine", description="course of the learning rate after the warm-up; wsd: constant, then a decay over `decay_share`"
+    )
+    warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises")
     decay_share: float = Field(0.2, gt=0, le=1, description="share of the steps in which wsd decays")
-    final_lr_share: float = Field(0.05, ge=0, le=1)
+    final_lr_share: float = Field(0.05, ge=0, le=1, description="learning rate of the last step, as a share of the peak")
 
 
 class Lora(Part):
     """LoRA on all linear layers of the transformer (2106.09685)."""
 
-    rank: int = Field(32, gt=0, le=2**16)
-    alpha: Positive = 64.0
+    rank: int = Field(32, gt=0, le=2**16, description="rank of the matrices; more learns more and takes more memory")
+    alpha: Positive = Field(64.0, description="what the product of the matrices is scaled by, divided by the rank")
     rslora: bool = Field(False, description="scale by alpha / sqrt(rank) instead of alpha / rank (2312.03732)")
     dora: bool = Field(False, description="train the norms of weight rows too (DoRA, 2402.09353); slower, and more memory")
     targets: list[str] | None = Field(None, min_length=1, description="layers that get LoRA, as [q_proj, v_proj]; all linear layers by default")
@@ -147,7 +149,7 @@ class Lora(Part):
 class _Stage(Part):
     """What holds for every kind of stage. The facts of a kind stand on its class; `pipeline/stages/kinds.py` names the function that does it."""
 
-    id: Name
+    id: Name = Field(description="name of the stage: of its folder in the run, and what later stages start from")
 
     starts_from: ClassVar[tuple[str, ...]] = ("base",)  # kinds of stage (or "base") that its start may be
     gives: ClassVar[Literal["tokenizer", "adapter", "model", "scores"]]  # what its `final` folder holds
@@ -188,12 +190,12 @@ class TokenizerStage(_Stage):
     own_tokenizer: ClassVar[bool] = True
 
     kind: Literal["tokenizer"]
-    start: Literal["base"] = "base"
-    corpus: list[Name] = Field(min_length=1)
+    start: Literal["base"] = Field("base", description="the tokenizer of the base; there is no other")
+    corpus: list[Name] = Field(min_length=1, description="sources of Japanese text that the tokens are learned from")
     unchanged: list[Name] = Field(default_factory=list, description="sources no line of which may change its ids, checked by the gate")
-    new_tokens: int = Field(gt=0, le=MAX_NEW_TOKENS)
-    min_count: Count = 2
-    max_token_chars: int = Field(12, gt=0, le=MAX_TOKEN_CHARS)
+    new_tokens: int = Field(gt=0, le=MAX_NEW_TOKENS, description="tokens to add behind the base's own")
+    min_count: Count = Field(2, description="a token stands in the corpus at least so often")
+    max_token_chars: int = Field(12, gt=0, le=MAX_TOKEN_CHARS, description="longest token, in characters")
     boundaries: Literal["none", "phrase", "word"] = Field("none", description="UniDic boundaries that no token may cross, while learning")
     cover: bool = Field(True, description="add everyday characters that the base spells with three tokens or more, even where the corpus lacks them")
 
@@ -201,20 +203,20 @@ class TokenizerStage(_Stage):
 class TrainingSamples(Part):
     """Greedy continuations of a few prompts while training."""
 
-    prompts: list[str] = Field(min_length=1)
-    max_chars: int = Field(40, gt=0, le=100_000)
+    prompts: list[str] = Field(min_length=1, description="texts to continue")
+    max_chars: int = Field(40, gt=0, le=100_000, description="longest continuation, in characters")
 
 
 class _Training(_Stage):
     gives: ClassVar[Literal["adapter"]] = "adapter"
     all_processes: ClassVar[bool] = True
 
-    start: Name
-    data: list[Weighted] = Field(min_length=1)
-    budget: Budget
-    sequence_tokens: int = Field(512, ge=16, le=2**20)
-    batch_tokens: int = Field(2048, gt=0, le=10**9)
-    optimizer: Optimizer = Optimizer()
+    start: Name = Field(description="stage (or base) whose model the stage trains")
+    data: list[Weighted] = Field(min_length=1, description="sources to train on: names, or {source, weight}")
+    budget: Budget = Field(description="how long the stage trains")
+    sequence_tokens: int = Field(512, ge=16, le=2**20, description="tokens of a sequence: documents are packed into so many")
+    batch_tokens: int = Field(2048, gt=0, le=10**9, description="tokens of a step, over all processes")
+    optimizer: Optimizer = Field(Optimizer(), description="AdamW, its learning rates and their schedule")
     micro_batch_rows: Count | None = Field(None, description="rows that go through the model at once; all rows of a step by default. Memory, not result")
     activation_checkpointing: bool = Field(False, description="recompute activations in the backward pass: less memory, about a third slower")
     compile: bool = Field(False, description="torch.compile the transformer")
@@ -265,7 +267,7 @@ class PretrainStage(_Tuning):
 
     kind: Literal["pretrain"]
     init: RowInit = Field("mean", description="first values of the new rows, where the stage starts from a tokenizer")
-    lora: Lora = Lora()
+    lora: Lora = Field(Lora(), description="LoRA of the stage; a start that has LoRA continues with its own")
 
 
 class SftStage(_Tuning):
@@ -289,8 +291,8 @@ class ExportStage(_Stage):
     gives: ClassVar[Literal["model"]] = "model"
 
     kind: Literal["export"]
-    start: Name
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    start: Name = Field(description="stage whose model is exported")
+    dtype: Literal["float32", "bfloat16"] = Field("float32", description="type of the written weights")
     formats: list[Literal["gguf"]] = Field(
         default_factory=list, description="formats beside the folder's own; gguf: files of `gguf_types` in the folder, for llama.cpp"
     )
@@ -323,7 +325,7 @@ class MergeStage(_Stage, MergeSettings):
     own_tokenizer: ClassVar[bool] = True
 
     kind: Literal["merge"]
-    models: dict[Name, StageModel] = Field(min_length=1)
+    models: dict[Name, StageModel] = Field(min_length=1, description="name -> model: a stage of the run, or a folder")
 
     @property
     def starts(self) -> dict[Key, str]:
@@ -357,24 +359,24 @@ class PreferenceStage(_Stage):
     extra: ClassVar[str | None] = "preference"
 
     kind: Literal["preference"]
-    start: Name
+    start: Name = Field(description="stage (or base) whose model the stage trains")
     pairs: list[Name] = Field(min_length=1, description="sources of format preference")
-    epochs: float = Field(1.0, gt=0, le=100_000)
+    epochs: float = Field(1.0, gt=0, le=100_000, description="how often every pair is read")
     beta: Positive = Field(0.1, description="how strongly the model is held to its start")
-    loss: Literal["sigmoid", "ipo", "hinge", "robust"] = "sigmoid"
-    batch_pairs: int = Field(8, gt=0, le=10**6)
+    loss: Literal["sigmoid", "ipo", "hinge", "robust"] = Field("sigmoid", description="loss of TRL; sigmoid is DPO as published")
+    batch_pairs: int = Field(8, gt=0, le=10**6, description="pairs of a step, over all processes")
     max_tokens: int = Field(1024, gt=0, le=2**20, description="of prompt and answer; longer ones are cut by TRL")
-    lr: Rate = 5e-5
-    warmup_share: float = Field(0.1, ge=0, lt=1)
-    lora: Lora = Lora()
+    lr: Rate = Field(5e-5, description="peak of the learning rate of LoRA")
+    warmup_share: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the learning rate rises")
+    lora: Lora = Field(Lora(), description="LoRA of the stage")
     checkpoint_every: Count = Field(50, description="steps")
 
 
 class Samples(Part):
     """Greedy continuations of a few prompts, before and after."""
 
-    prompts: list[str] = Field(min_length=1)
-    max_chars: int = Field(80, gt=0, le=100_000)
+    prompts: list[str] = Field(min_length=1, description="texts to continue")
+    max_chars: int = Field(80, gt=0, le=100_000, description="longest continuation, in characters")
     repetition_penalty: float = Field(
         1.3, ge=1, le=1e6, description="divides the scores of tokens already used (1909.05858); 1 is plain greedy, which loops in a small model"
     )
@@ -386,8 +388,10 @@ class EvaluateStage(_Stage):
     gives: ClassVar[Literal["scores"]] = "scores"
 
     kind: Literal["evaluate"]
-    models: list[Name] = Field(min_length=1, max_length=2)
-    texts: list[Name] = Field(default_factory=list)
+    models: list[Name] = Field(
+        min_length=1, max_length=2, description="what is scored: base, or ids of export, merge and preference stages; the second is compared with the first"
+    )
+    texts: list[Name] = Field(default_factory=list, description="sources of text to measure in bits per byte and character")
     suite: str | None = Field(None, description="suite of benchmarks, in place of `benchmarks`")
     benchmarks: list[str] = Field(default_factory=list, description="by name, or the path of a declaration")
     data: str | None = Field(None, description="folder that holds the upstream repositories of the benchmarks whose data is not shipped")
@@ -395,7 +399,7 @@ class EvaluateStage(_Stage):
     shots: int | None = Field(None, ge=0, le=64, description="examples before each item; each protocol's own by default")
     limit: Count | None = Field(None, description="measure a sample of so many items of each benchmark, the same for every model")
     segment: list[str] = Field(default_factory=list, description="sentences whose segmentation the report shows")
-    samples: Samples | None = None
+    samples: Samples | None = Field(None, description="continuations that the report shows side by side")
 
     @property
     def starts(self) -> dict[Key, str]:
@@ -419,11 +423,11 @@ class Recipe(Part):
     """A whole recipe."""
 
     format: Literal[1] = Field(1, description="of the recipe; there is one")
-    name: Name
-    title: str = ""
+    name: Name = Field(description="name of the recipe; runs lie in runs/NAME")
+    title: str = Field("", description="what the report is called")
     plugins: list[Name] = Field(default_factory=list, description="installed plugins that the recipe uses, by their entry points in `jp_adapt.plugins`")
-    base: Base
-    seed: Seed = 1234
+    base: Base = Field(description="the model to adapt")
+    seed: Seed = Field(1234, description="of everything that is drawn at random")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 where the device computes it fast, else float32")
     quantization: Literal["nf4"] | None = Field(
         None, description="nf4: linear layers of the frozen transformer in 4 bits (QLoRA, 2305.14314); needs bitsandbytes: pip install 'jp-adapt[qlora]'"
@@ -434,5 +438,5 @@ class Recipe(Part):
         "Memory, not result",
     )
     deepspeed: str | None = Field(None, description="DeepSpeed's JSON, for distributed: deepspeed; needs it installed: pip install 'jp-adapt[deepspeed]'")
-    sources: dict[Name, Source] = Field(default_factory=dict)
-    stages: list[Stage] = Field(min_length=1)
+    sources: dict[Name, Source] = Field(default_factory=dict, description="name -> text, conversations or preferences that stages read")
+    stages: list[Stage] = Field(min_length=1, description="what is done, in this order")
