@@ -19,6 +19,7 @@ VERBS = (
     "run",
     "check",
     "plan",
+    "preview",
     "status",
     "report",
     "tokenizer",
