@@ -139,7 +139,7 @@ class ServerSpeaker:
     """A server with OpenAI's chat interface at `address` (http://host:port), which has the model's template."""
 
     def __init__(self, address: str) -> None:
-        self.client = httpx2.Client(base_url=address, timeout=httpx2.Timeout(600))
+        self.address = address
 
     def reply(self, messages: Messages, sampling: Sampling) -> Iterator[str]:
         body: dict[str, Any] = {
@@ -155,7 +155,7 @@ class ServerSpeaker:
         if sampling.seed is not None:
             body["seed"] = sampling.seed
         try:
-            with self.client.stream("POST", "/v1/chat/completions", json=body) as answer:
+            with httpx2.stream("POST", f"{self.address}/v1/chat/completions", json=body, timeout=600) as answer:
                 if answer.is_error:
                     raise InputError(f"the server refuses the conversation ({_reason(answer.read())})")
                 for line in answer.iter_lines():
