@@ -70,3 +70,9 @@ def test_both_readmes_show_the_two_commands_on_the_first_screen():
 def test_the_japanese_readme_gives_the_same_figures():
     figures = [set(re.findall(r"\d+\.\d+", (Path(ROOT) / page).read_text(encoding="utf-8"))) for page in ("README.md", "README_ja.md")]
     assert figures[0] == figures[1]
+
+
+def test_what_was_run_where_is_one_table():
+    tables = [[line for line in lines(page) if line.startswith("|")] for page in ("README.md", "docs/index.md")]
+    start, own = (next(at for at, line in enumerate(table) if line == "| what | CPU | GPU |") for table in tables)
+    assert tables[0][start : start + 9] == tables[1][own : own + 9]

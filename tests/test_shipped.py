@@ -45,6 +45,18 @@ def test_every_recipe_loads_and_says_what_it_is(name: str) -> None:
     assert all(source.license for source in loaded.recipe.sources.values())
 
 
+def test_a_recipe_that_nobody_ran_says_so_in_its_header_and_in_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    from jp_adapt.cli.main import main
+
+    assert main(["list"]) == 0
+    listed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    untested = [name for name in shipped_recipes() if load_recipe(name, need_files=False).recipe.untested]
+    assert len(untested) == 7
+    for name, path in shipped_recipes().items():
+        assert listed[name].endswith("(not run at this size yet)") == (name in untested)
+        assert ("# Run:   not yet" in path.read_text(encoding="utf-8")) == (name in untested)
+
+
 @pytest.mark.parametrize("name", shipped_benchmarks())
 def test_every_benchmark_loads(name: str) -> None:
     benchmark, _ = load_declaration(name)

@@ -64,6 +64,8 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
     check_trackers(trackers)
     _refuse_foreign_folder(out)
     check_inputs(loaded)
+    if recipe.untested:
+        say(f"{recipe.name}: nobody has run this recipe at its size yet; look at the first figures before you let it run for long")
     _meet()
     with folder_lock(out):
         folder = RunFolder(out)

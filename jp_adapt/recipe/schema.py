@@ -425,6 +425,7 @@ class Recipe(Part):
     format: Literal[1] = Field(1, description="of the recipe; there is one")
     name: Name = Field(description="name of the recipe; runs lie in runs/NAME")
     title: str = Field("", description="what the report is called")
+    untested: bool = Field(False, description="nobody has run this recipe at its size yet, and `list`, `check` and `run` say so")
     plugins: list[Name] = Field(default_factory=list, description="installed plugins that the recipe uses, by their entry points in `jp_adapt.plugins`")
     base: Base = Field(description="the model to adapt")
     seed: Seed = Field(1234, description="of everything that is drawn at random")
