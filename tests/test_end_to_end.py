@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import resource
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from jp_adapt.cli.main import main
 from jp_adapt.core.errors import RunFolderError
 from jp_adapt.pipeline.run import run_recipe
 from jp_adapt.recipe.load import load_recipe
+from tests.processes import Command, run
 from tests.recipes import write_small_recipe
 
 
@@ -102,7 +101,7 @@ def weights(out: Path) -> bytes:
 
 def run_until(recipe: Path, out: Path, stage: str, step: int | None) -> None:
     """Start the run as a user would, and kill -9 it once `stage` has begun (or written metrics of `step`)."""
-    process = subprocess.Popen([sys.executable, "-m", "jp_adapt", "run", str(recipe), "--out", str(out)], stderr=subprocess.DEVNULL)
+    process = Command("run", str(recipe), "--out", str(out))
     folder, deadline = out / "stages" / stage, time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         metrics = folder / "metrics.jsonl"
@@ -111,8 +110,7 @@ def run_until(recipe: Path, out: Path, stage: str, step: int | None) -> None:
             break
         time.sleep(0.005)
     assert process.poll() is None, f"the run ended before it could be killed in {stage}"
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
     assert not (folder / "DONE").exists()
 
 
@@ -131,14 +129,14 @@ def test_killed_in_every_stage_and_gone_on_with_gives_the_same_weights_bit_for_b
 
 def test_sigterm_saves_a_checkpoint_and_exits_130(recipe, finished, tmp_path):
     out = tmp_path / "stopped"
-    process = subprocess.Popen([sys.executable, "-m", "jp_adapt", "run", str(recipe), "--out", str(out)], stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    process = Command("run", str(recipe), "--out", str(out))
     metrics = out / "stages" / "rows" / "metrics.jsonl"
     while process.poll() is None and not (metrics.is_file() and '"step": 4,' in metrics.read_text(encoding="utf-8")):
         time.sleep(0.005)
-    process.terminate()
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "the same command resumes from there" in errors
+    process.send_signal(signal.SIGTERM)
+    done = process.wait()
+    assert done.returncode == 130, done.stderr
+    assert "the same command resumes from there" in done.stderr
     step = int(next((out / "stages" / "rows" / "checkpoints").glob("step_*")).name.removeprefix("step_"))
     assert step >= 4
     run_recipe(load_recipe(recipe), out)
@@ -161,15 +159,15 @@ def test_a_folder_with_other_files_is_refused(recipe, tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["thesis.txt"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="file size limits are POSIX")
+def limit_file_size() -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+
+
 def test_a_full_disk_leaves_nothing_half_written_and_the_run_goes_on_later(recipe, finished, tmp_path):
     """A limit on the size of a file stands for the full disk: the system refuses the write in the same way."""
     out = tmp_path / "full"
-    limited = (
-        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000));"
-        "from jp_adapt.cli.main import main; sys.exit(main(sys.argv[1:]))"
-    )
-    done = subprocess.run([sys.executable, "-c", limited, "run", str(recipe), "--out", str(out)], capture_output=True, text=True, encoding="utf-8", check=False)
+    done = run("run", str(recipe), "--out", str(out), prepare=limit_file_size)
     assert done.returncode == 1, done.stderr
     assert "free some space" in done.stderr
     assert "Traceback" not in done.stderr

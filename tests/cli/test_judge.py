@@ -17,6 +17,7 @@ from jp_adapt.cli.main import main
 from jp_adapt.evaluation.results import read_outputs, read_scores
 from jp_adapt.inference import endpoint
 from tests.judge_server import fastchat, grade_of, judge_server, predictions, small_data, write_lines
+from tests.processes import Command
 
 ELYZA = ["--benchmark", "ja/elyza-tasks-100", "--judge-model", "judge-1"]
 MISBEHAVIOUR = ["429", "malformed", "ok", "half", "500", "ok", "hang-up", "chunks", "error-with-200", "ok", "garbage", "null"]
@@ -66,14 +67,14 @@ def test_killed_in_the_middle_nothing_is_lost_and_nothing_is_judged_twice(tmp_pa
     data, answers, out = small_data(tmp_path / "data", 40), predictions(tmp_path / "m" / "preds.jsonl", 40), tmp_path / "out"
     with judge_server(pause_s=0.03) as server:
         arguments = [str(answers), *ELYZA, "--data", str(data), "--endpoint", server.url, "--out", str(out), "--parallel", "3"]
-        process = subprocess.Popen([sys.executable, "-m", "jp_adapt", "judge", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = Command("judge", *arguments)
         cache = out / "cache.jsonl"
         deadline = time.monotonic() + 30
         while not (cache.exists() and cache.stat().st_size) and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(moment)
         process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
+        assert process.wait().returncode == -signal.SIGKILL
         time.sleep(0.1)
         kept = cache.read_bytes().count(b"\n")
         before = len(server.bodies)

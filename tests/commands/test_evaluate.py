@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import html
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +13,6 @@ from typing import Any
 
 import pytest
 
-import jp_adapt
 from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark
 from jp_adapt.cli.main import main
 from jp_adapt.commands import evaluate as evaluate_module
@@ -28,6 +23,7 @@ from jp_adapt.inference import model_source
 from jp_adapt.inference.backend import Ask, Chosen, Written
 from jp_adapt.report.tables import summary_table
 from tests.benchmark_files import write_benchmark_files
+from tests.processes import Command
 
 MINE = """\
 format: 1
@@ -207,15 +203,11 @@ def test_a_record_of_another_shape_is_refused_and_an_earlier_one_is_read(pico: P
 def test_a_killed_evaluation_goes_on(pico: Path, data: Path, tmp_path: Path) -> None:
     arguments = ["eval", str(pico), "--benchmarks", "ja/jcommonsenseqa,quickstart/ja-everyday-100,ja/jnli", "--data", str(data), "--dtype", "float32"]
     out = tmp_path / "out"
-    environment = os.environ | {"PYTHONPATH": str(Path(jp_adapt.__file__).resolve().parents[1])}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "jp_adapt", *arguments, "--out", str(out)], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=environment
-    )
+    process = Command(*arguments, "--out", str(out))
     deadline = time.monotonic() + 60
     while not list((out / "parts").glob("ja_jcommonsenseqa*")) and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.005)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
     finished = {path.name: path.stat().st_mtime_ns for path in (out / "parts").glob("ja_jcommonsenseqa*")}
     assert len(finished) == 1
     assert main([*arguments, "--out", str(out)]) == 0

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-import jp_adapt
 from jp_adapt.cli.main import main
 from jp_adapt.commands.evaluate import evaluate
 from jp_adapt.core.errors import UsageError
@@ -18,6 +14,7 @@ from jp_adapt.evaluation.results import read_scores
 from jp_adapt.inference.model_source import Served, open_source
 from jp_adapt.inference.processes import Processes
 from tests.benchmark_files import write_benchmark_files
+from tests.processes import Ended, run
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +24,8 @@ def arguments(pico: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]
     return ["eval", str(pico), "--benchmarks", names, "--data", str(data), "--dtype", "float32", "--shots", "0", "--limit", "8", "--check-batches", "2"]
 
 
-def two(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"PYTHONPATH": str(Path(jp_adapt.__file__).resolve().parents[1]), "OMP_NUM_THREADS": "1"}
-    return subprocess.run([sys.executable, "-m", "jp_adapt", *arguments, "--processes=2"], env=environment, capture_output=True, text=True, check=False)
+def two(arguments: list[str]) -> Ended:
+    return run(*arguments, "--processes=2", env={"OMP_NUM_THREADS": "1"})
 
 
 def test_two_processes_score_what_one_scores(arguments: list[str], tmp_path: Path) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.plugins import use_plugins
+from tests.processes import Ended, run
 
 CODE = '''
 import jp_adapt
@@ -77,28 +75,13 @@ def site(tmp_path: Path) -> Path:
     return site
 
 
-def evaluate(pico: Path, site: Path, out: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable,
-        "-m",
-        "jp_adapt",
-        "eval",
-        str(pico),
-        "--benchmarks",
-        str(site / "lengths.yaml"),
-        "--data",
-        str(site),
-        "--out",
-        str(out),
-        *options,
-    ]
-    path = os.pathsep.join([str(site), str(Path(__file__).resolve().parents[2])])
-    return subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False)
+def evaluate(pico: Path, site: Path, out: Path, *options: str) -> Ended:
+    return run("eval", str(pico), "--benchmarks", str(site / "lengths.yaml"), "--data", str(site), "--out", str(out), *options, env={"PYTHONPATH": str(site)})
 
 
 def test_a_metric_and_an_engine_of_a_plugin_run_end_to_end(pico: Path, site: Path, tmp_path: Path) -> None:
-    run = evaluate(pico, site, tmp_path / "scores", "--plugin", "lengths", "--backend", "echo")
-    assert run.returncode == 0, run.stderr
+    done = evaluate(pico, site, tmp_path / "scores", "--plugin", "lengths", "--backend", "echo")
+    assert done.returncode == 0, done.stderr
     scores = json.loads((tmp_path / "scores" / "scores.json").read_text(encoding="utf-8"))
     assert scores["benchmarks"][0]["metrics"]["same_length"]["value"] == 0.5
     assert scores["model"]["echo"] == "7"
@@ -107,13 +90,13 @@ def test_a_metric_and_an_engine_of_a_plugin_run_end_to_end(pico: Path, site: Pat
 
 
 def test_a_plugin_is_off_unless_it_is_named(pico: Path, site: Path, tmp_path: Path) -> None:
-    run = evaluate(pico, site, tmp_path / "scores")
-    assert run.returncode == 2
-    assert "no metric 'same_length'" in run.stderr
+    done = evaluate(pico, site, tmp_path / "scores")
+    assert done.returncode == 2
+    assert "no metric 'same_length'" in done.stderr
     (site / "lengths.yaml").write_text(BENCHMARK.replace("same_length, ", ""), encoding="utf-8")
-    run = evaluate(pico, site, tmp_path / "scores", "--backend", "echo")
-    assert run.returncode == 2
-    assert "--backend echo: no such engine; engines: local, vllm" in run.stderr
+    done = evaluate(pico, site, tmp_path / "scores", "--backend", "echo")
+    assert done.returncode == 2
+    assert "--backend echo: no such engine; engines: local, vllm" in done.stderr
 
 
 def test_a_recipe_may_name_a_plugin(pico: Path, site: Path, tmp_path: Path) -> None:
@@ -126,11 +109,9 @@ stages:
   - {{id: eval, kind: evaluate, models: [base], benchmarks: [{site}/lengths.yaml], data: {site}}}
 """
     (tmp_path / "recipe.yaml").write_text(recipe, encoding="utf-8")
-    path = os.pathsep.join([str(site), str(Path(__file__).resolve().parents[2])])
 
-    def check() -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "jp_adapt", "check", str(tmp_path / "recipe.yaml")]
-        return subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False)
+    def check() -> Ended:
+        return run("check", str(tmp_path / "recipe.yaml"), env={"PYTHONPATH": str(site)})
 
     assert check().returncode == 0, check().stderr
     (tmp_path / "recipe.yaml").write_text(recipe.replace("plugins: [lengths]", "plugins: [lenghts]"), encoding="utf-8")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,6 +17,8 @@ from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Scores, write_scores
 from jp_adapt.export.licences import check_name, settled_licence
 from tests.export.hub_server import TOKEN, HubServer, hub_server
+from tests.processes import Ended
+from tests.processes import run as run_command
 
 FACTS = "Made with jp-adapt 0.1.0.\n\n- recipe: `small`, seed 7\n- text `ja` (ja), licence CC-BY-4.0"
 
@@ -57,12 +58,17 @@ def scores(tmp_path) -> Path:
     return tmp_path / "scores"
 
 
-def run(server: HubServer, *arguments: str, token: str | None = TOKEN) -> subprocess.CompletedProcess[str]:
-    """The command in a process of its own: the hub's client reads its settings when it is imported."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    env |= {"HF_ENDPOINT": server.address, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HOME": str(Path(arguments[0]).parent / "hf")}
-    env |= {} if token is None else {"HF_TOKEN": token}
-    return subprocess.run([sys.executable, "-m", "jp_adapt", "export", "hub", *arguments], capture_output=True, text=True, env=env, timeout=120)
+def run(server: HubServer, *arguments: str, token: str | None = TOKEN) -> Ended:
+    """The command in a process of its own, where the hub's client has the settings that it reads when it is imported."""
+    env: dict[str, str | None] = dict.fromkeys(name for name in os.environ if name.startswith("HF_"))
+    settings = {"HF_ENDPOINT": server.address, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HOME": str(Path(arguments[0]).parent / "hf")}
+    return run_command("export", "hub", *arguments, env=env | settings | {"HF_TOKEN": token}, prepare=forget_the_hub)
+
+
+def forget_the_hub() -> None:
+    """The client's package is imported again when it is used next."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "huggingface_hub"]:
+        del sys.modules[name]
 
 
 def test_a_model_arrives_whole(model, scores):

@@ -99,7 +99,7 @@ def _processor_seconds(process: int) -> float:
 
 
 def _empty_megabytes() -> float:
-    """Resident memory with which every fork of this process begins: its own pages, since Linux leaves those of mapped files to be read again when they are used."""
+    """Resident memory with which every fork of this process begins: its own pages. Those of mapped files are not inherited."""
     _, resident, shared, *_ = Path("/proc/self/statm").read_text().split()
     return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE") / 2**20
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
+import resource
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from jp_adapt.inference.processes import Processes
 from jp_adapt.inference.score import PrefixMemory, score_requests
 from jp_adapt.inference.trie import Request, build_trie, common_prefix, pack, preorder
 from jp_adapt.model.causal import CausalModel, load_causal
+from tests.processes import FORKS
 
 FEW = st.lists(st.integers(1, 3), min_size=1, max_size=12)
 
@@ -210,28 +212,24 @@ def test_memory_that_runs_out_for_one_token_is_an_error(model, monkeypatch):
     assert room.halvings == 0
 
 
-LITTLE_MEMORY = """
-import resource, sys, torch
-from pathlib import Path
-from jp_adapt.inference.memory import Room
-from jp_adapt.inference.score import score_requests
-from jp_adapt.inference.trie import Request
-from jp_adapt.model.causal import load_causal
-
-model = load_causal(Path(sys.argv[1]), torch.float32)
-requests = [Request([7, 8, 9, *(start * step % 490 + 1 for step in range(1, 60))]) for start in range(1, 140)]
-expected = score_requests(model, requests)
-used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000, used + 100_000_000))
-room = Room(8192)  # a mask of 8,192 x 8,192 tokens alone has 64 MB, and 256 as float32
-got = score_requests(model, requests, room=room)
-assert max(abs(a.log_likelihood - b.log_likelihood) for a, b in zip(got, expected)) < 1e-4
-print(room.halvings)
-"""
+def score_in_little_memory(folder, halvings):
+    torch.set_num_threads(1)
+    model = load_causal(folder, torch.float32)
+    requests = [Request([7, 8, 9, *(start * step % 490 + 1 for step in range(1, 60))]) for start in range(1, 140)]
+    expected = score_requests(model, requests)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 100_000_000, used + 100_000_000))
+    room = Room(8192)  # a mask of 8,192 x 8,192 tokens alone has 64 MB, and 256 as float32
+    got = score_requests(model, requests, room=room)
+    assert max(abs(a.log_likelihood - b.log_likelihood) for a, b in zip(got, expected, strict=True)) < 1e-4
+    halvings.put(room.halvings)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS holds on Linux")
 def test_memory_that_really_runs_out(pico):
-    done = subprocess.run([sys.executable, "-c", LITTLE_MEMORY, str(pico)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert 1 <= int(done.stdout) <= 5
+    halvings = FORKS.SimpleQueue()
+    process = FORKS.Process(target=score_in_little_memory, args=(pico, halvings))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    assert 1 <= halvings.get() <= 5

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 from jp_adapt.model.causal import CausalModel
 from jp_adapt.training.loop import Distributed, TrainSettings, train
+from tests.processes import FORKS
 from tests.training.test_loop import SETTINGS, model_with_rows, small_plan
 
 PLAN = small_plan(rows_per_step=3, tokens=12 * 3 * 32)  # two rows for one process, one for the other
@@ -70,7 +71,7 @@ def in_two_processes(work: Callable[..., None], *arguments: Any) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    torch.multiprocessing.start_processes(_begin, (work, port, arguments), nprocs=2, start_method="spawn")
+    torch.multiprocessing.start_processes(_begin, (work, port, arguments), nprocs=2, start_method=FORKS.get_start_method())
 
 
 def _begin(rank: int, work: Callable[..., None], port: int, arguments: tuple[Any, ...]) -> None:

@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from jp_adapt.core.errors import UsageError
 from jp_adapt.pipeline.run import run_recipe
 from jp_adapt.recipe.load import load_recipe
+from tests.processes import Command, run
 from tests.recipes import write_small_recipe
 
 STAGES = ("rows", "cpt")
@@ -45,13 +46,13 @@ def one_process(recipe, tmp_path_factory):
 @pytest.fixture(scope="module")
 def two_processes(recipe, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "two"
-    done = subprocess.run(command(recipe, out), capture_output=True, text=True, encoding="utf-8", check=False, timeout=200)
+    done = run(*arguments(recipe, out), "--processes", "2")
     assert done.returncode == 0, done.stderr
     return out
 
 
-def command(recipe: Path, out: Path, processes: int = 2) -> list[str]:
-    return [sys.executable, "-m", "jp_adapt", "run", str(recipe), "--out", str(out), "--processes", str(processes)]
+def arguments(recipe: Path, out: Path) -> list[str]:
+    return ["run", str(recipe), "--out", str(out)]
 
 
 def weights(out: Path, stage: str = "cpt") -> dict[str, torch.Tensor]:
@@ -85,10 +86,10 @@ def test_two_processes_train_what_one_trains(one_process, two_processes):
         torch.testing.assert_close(theirs[name], value, rtol=0, atol=1e-6, msg=name)
 
 
-def wait_for(out: Path, stage: str, step: int, process: subprocess.Popen) -> None:
+def wait_for(out: Path, stage: str, step: int, process: Command) -> None:
     metrics, deadline = out / "stages" / stage / "metrics.jsonl", time.monotonic() + 120
     while not (metrics.is_file() and f'"step": {step},' in metrics.read_text(encoding="utf-8")):
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, process.wait()
         assert time.monotonic() < deadline, "the step was not reached"
         time.sleep(0.005)
 
@@ -100,46 +101,47 @@ def children(pid: int) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the processes in /proc")
 def test_a_killed_process_stops_all_with_a_word_and_the_same_command_goes_on_bit_for_bit(recipe, two_processes, tmp_path):
     out = tmp_path / "killed"
-    process = subprocess.Popen(command(recipe, out), stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    process = Command(*arguments(recipe, out), "--processes", "2")
     wait_for(out, "rows", 5, process)
     os.kill(children(process.pid)[1], signal.SIGKILL)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
+    done = process.wait()
+    errors = done.stderr
+    assert done.returncode == 1
     assert "was ended by SIGKILL" in errors or "processes is gone" in errors
     assert "the last checkpoint is kept" in errors.lower()
     assert "Traceback" not in errors
     assert list((out / "stages" / "rows" / "checkpoints").glob("step_*"))
 
-    process = subprocess.Popen(command(recipe, out), stderr=subprocess.DEVNULL)
+    process = Command(*arguments(recipe, out), "--processes", "2")
     wait_for(out, "cpt", 8, process)
     ranks = children(process.pid)
     process.kill()  # the launcher alone: the processes it started must not stay behind
-    process.wait()
     deadline = time.monotonic() + 30
     while any(Path(f"/proc/{rank}/stat").is_file() and Path(f"/proc/{rank}/stat").read_text().split()[2] != "Z" for rank in ranks):
         assert time.monotonic() < deadline, "a process was left behind"
         time.sleep(0.05)
-    done = subprocess.run(command(recipe, out), capture_output=True, text=True, encoding="utf-8", check=False, timeout=200)
+    done = run(*arguments(recipe, out), "--processes", "2")
     assert done.returncode == 0, done.stderr
     assert all(torch.equal(value, weights(out)[name]) for name, value in weights(two_processes).items())
 
 
 def test_a_signal_to_the_launcher_saves_and_exits_130_and_one_process_goes_on(recipe, one_process, tmp_path):
     out = tmp_path / "stopped"
-    process = subprocess.Popen(command(recipe, out), stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    process = Command(*arguments(recipe, out), "--processes", "2")
     wait_for(out, "cpt", 4, process)
-    process.terminate()
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "a checkpoint is saved" in errors
+    process.send_signal(signal.SIGTERM)
+    done = process.wait()
+    assert done.returncode == 130, done.stderr
+    assert "a checkpoint is saved" in done.stderr
     run_recipe(load_recipe(recipe), out)
     for name, value in weights(one_process).items():
         torch.testing.assert_close(weights(out)[name], value, rtol=0, atol=1e-6, msg=name)
 
 
-def launched(arguments: list[str]) -> None:
+def launched(command: list[str]) -> None:
+    """A launcher of others, which starts Python anew."""
     done = subprocess.run(
-        [sys.executable, "-m", *arguments],
+        [sys.executable, "-m", *command],
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -150,6 +152,7 @@ def launched(arguments: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.launchers
 def test_accelerate_launch_does_the_same(recipe, two_processes, tmp_path):
     out = tmp_path / "accelerate"
     # --multi_gpu is accelerate's word for several processes; with --cpu it starts one.
@@ -166,14 +169,19 @@ def test_accelerate_launch_does_the_same(recipe, two_processes, tmp_path):
         "--main_process_port",
         "29733",
     ]
-    launched(["accelerate.commands.launch", *options, "-m", *command(recipe, out)[2:-2]])
+    launched(["accelerate.commands.launch", *options, "-m", "jp_adapt", *arguments(recipe, out)])
     assert all(torch.equal(value, weights(out)[name]) for name, value in weights(two_processes).items())
 
 
-def test_torchrun_with_a_sharded_model_trains_what_one_process_trains(recipe, one_process, tmp_path):
-    out = tmp_path / "torchrun"
-    options = ["--nproc-per-node", "2", "--master-port", "29731", "-m", *command(recipe, out)[2:-2]]
-    launched(["torch.distributed.run", *options, "-s", "distributed=fsdp"])
+@pytest.mark.parametrize("launcher", ["--processes", pytest.param("torchrun", marks=pytest.mark.launchers)])
+def test_a_sharded_model_trains_what_one_process_trains(recipe, one_process, tmp_path, launcher):
+    out = tmp_path / "sharded"
+    command = [*arguments(recipe, out), "-s", "distributed=fsdp"]
+    if launcher == "torchrun":
+        launched(["torch.distributed.run", "--nproc-per-node", "2", "--master-port", "29731", "-m", "jp_adapt", *command])
+    else:
+        done = run(*command, "--processes", "2")
+        assert done.returncode == 0, done.stderr
     for stage in STAGES:
         assert losses(out, stage) == pytest.approx(losses(one_process, stage), rel=1e-6)
     for name, value in weights(one_process).items():
@@ -187,7 +195,7 @@ def test_a_run_through_deepspeed_is_that_of_one_process(recipe, one_process, tmp
     out, config = tmp_path / "run", tmp_path / "zero3.json"
     config.write_text('{"zero_optimization": {"stage": 3, "stage3_param_persistence_threshold": 0}, "bf16": {"enabled": "auto"}}', encoding="utf-8")
     options = ["-s", "distributed=deepspeed", "-s", f"deepspeed={config}"]
-    done = subprocess.run([*command(recipe, out), *options], capture_output=True, text=True, encoding="utf-8", check=False, timeout=200)
+    done = run(*arguments(recipe, out), "--processes", "2", *options)
     assert done.returncode == 0, done.stderr
     assert "[WARNING]" not in done.stdout  # DeepSpeed's log would stand among the results
     for stage in STAGES:

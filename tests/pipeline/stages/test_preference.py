@@ -7,8 +7,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
@@ -21,6 +19,7 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.preferences import read_preferences
 from jp_adapt.pipeline.run import run_recipe
 from jp_adapt.recipe.load import load_recipe
+from tests.processes import Command, run
 
 needs_trl = pytest.mark.skipif(importlib.util.find_spec("trl") is None, reason="TRL is not installed (pip install 'jp-adapt[preference]')")
 
@@ -112,13 +111,12 @@ def test_the_chosen_answers_become_likelier(finished, recipe):
 @pytest.mark.filterwarnings("ignore")
 def test_a_killed_run_goes_on_to_the_same_weights(finished, exported, recipe, capsys):
     checkpoints = exported / "stages" / "dpo" / "checkpoints"
-    process = subprocess.Popen([sys.executable, "-m", "jp_adapt", "run", str(recipe), "--out", str(exported)], stderr=subprocess.PIPE, text=True)
+    process = Command("run", str(recipe), "--out", str(exported))
     while not (checkpoints / "checkpoint-2" / "whole.json").is_file():
-        assert process.poll() is None, process.stderr.read()
+        assert process.poll() is None, process.wait().stderr
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    process.stderr.close()
+    assert process.wait().returncode == -signal.SIGKILL
     assert not (exported / "stages" / "dpo" / "DONE").exists()
     shutil.copytree(checkpoints / "checkpoint-2", checkpoints / "checkpoint-9")  # as a kill leaves one that was being written
     (checkpoints / "checkpoint-9" / "whole.json").unlink()
@@ -163,8 +161,7 @@ def test_dora_and_targets_hold(finished, exported, recipe, capsys):
 
 @needs_trl
 def test_two_processes_share_a_batch(finished, exported, recipe):
-    command = [sys.executable, "-m", "jp_adapt", "run", str(recipe), "--out", str(exported)]
-    done = subprocess.run([*command, "--processes", "2"], env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False, timeout=300)
+    done = run("run", str(recipe), "--out", str(exported), "--processes", "2", env={"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stderr
     for name, weight in weights(exported).items():
         torch.testing.assert_close(weight, weights(finished)[name], rtol=1e-3, atol=1e-5)
