@@ -8,7 +8,6 @@ from typing import Any
 
 from jp_adapt.cli.output import print_json
 
-
 UNTESTED = "Nobody has run this recipe at its size yet."
 
 

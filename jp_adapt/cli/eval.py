@@ -40,6 +40,9 @@ def add_parser(verbs: Any) -> None:
     what.add_argument("--suite", metavar="S", help="suite of benchmarks (default: quick)")
     what.add_argument("--benchmarks", type=names, default=(), metavar="A,B", help="benchmarks by name or path")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the upstream repositories of the benchmarks")
+    parser.add_argument(
+        "--missing", choices=("refuse", "skip"), default="refuse", help="benchmarks whose data is not there: an error, or left out (default: refuse)"
+    )
     parser.add_argument("--profile", metavar="P", help="whose prompts and scorers (default: the suite's, else jp-adapt)")
     parser.add_argument("--shots", type=_count, metavar="K", help="examples before each item (default: the protocol's)")
     parser.add_argument("--limit", type=positive, metavar="N", help="measure a sample of N items of each benchmark, categories and labels in their shares")
@@ -128,6 +131,7 @@ def main(args: argparse.Namespace) -> int:
         check_batches=args.check_batches,
         plugins=tuple(args.plugin),
         name=args.name,
+        missing=args.missing,
     )
     named = args.name or (str(args.model) if args.endpoint is not None else model_name(args.model))
     slug = re.sub(r"[^\w.-]+", "-", named).strip("-.")

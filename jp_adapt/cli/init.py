@@ -56,10 +56,10 @@ def _share_or_more(text: str) -> float:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.commands.new_recipe import RecipeParts, recipe_text
     from jp_adapt.core.files import refuse_existing, write_text
     from jp_adapt.pipeline.inputs import check_inputs
     from jp_adapt.recipe.load import load_recipe
+    from jp_adapt.recipe.new_recipe import RecipeParts, recipe_text
 
     refuse_existing(args.recipe, "FILE.yaml")
     parts = RecipeParts(args.base, tuple(args.texts), tuple(args.english), tuple(args.chats), args.new_tokens, args.epochs, args.heldout)

@@ -44,7 +44,7 @@ from jp_adapt.evaluation.run import run_benchmark
 from jp_adapt.evaluation.sandbox import check_isolation, run_program
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
 from jp_adapt.inference.backend import Backend
-from jp_adapt.inference.model_source import MODEL, REPLIES, Served, Source, open_source
+from jp_adapt.inference.model_source import MODEL, REPLIES, Served, Source, check_folder, open_source
 from jp_adapt.inference.processes import ALONE, Processes
 
 DEFAULT_SUITE = "quick"
@@ -74,6 +74,7 @@ class EvalOptions:
     check_batches: int | None = None
     plugins: tuple[str, ...] = ()
     name: str | None = None
+    missing: Literal["refuse", "skip"] = "refuse"
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,8 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
     use_plugins(options.plugins)
     if options.texts and (options.served is not None or options.backend != "local"):
         raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
+    if options.served is None:
+        check_folder(Path(model))
     return evaluate_source(lambda: open_source(model, options.dtype, options.served, out, processes, options.backend, options.name), out, options, processes)
 
 
@@ -114,7 +117,7 @@ def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOption
     """`evaluate` of a model that `opened` names."""
     refuse_unwritable(out)
     names, profile = _benchmarks(options)
-    loaded = [_load(name, profile, options) for name in names]
+    loaded = _load_all(names, profile, options)
     if options.baseline is not None:
         _check_baseline(options.baseline, profile, loaded, options)
     overlap = read_overlap(options.overlap) if options.overlap is not None else None
@@ -153,6 +156,23 @@ def _benchmarks(options: EvalOptions) -> tuple[list[str], str]:
     if profile not in PROFILES:
         raise UsageError(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
     return names, profile
+
+
+def _load_all(names: Sequence[str], profile: str, options: EvalOptions) -> list[LoadedBenchmark]:
+    """The benchmarks with their items. InputError names everything that is missing; with `missing="skip"` that is said, and the others are measured."""
+    loaded: list[LoadedBenchmark] = []
+    missing: list[str] = []
+    for name in names:
+        try:
+            loaded.append(_load(name, profile, options))
+        except InputError as error:
+            missing.append(str(error) if str(error).startswith(f"{name}:") else f"{name}: {error}")
+    if missing and (options.missing == "refuse" or not loaded):
+        way_out = [f"{len(loaded)} of {len(names)} benchmarks are whole; to measure these alone: --missing skip"] if loaded else []
+        raise InputError("\n".join(missing + way_out))
+    for line in missing:
+        say(f"left out: {line}")
+    return loaded
 
 
 def _load(name: str, profile: str, options: EvalOptions) -> LoadedBenchmark:

@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.errors import UsageError
 from jp_adapt.core.suggest import did_you_mean
-from jp_adapt.model.architectures import KNOWN, Architecture, from_folder, from_gguf
+from jp_adapt.model.architectures import Architecture
 from jp_adapt.model.plan import DEVICES, Device, Workload, flops_per_token, hours, memory_by_part, remedies, total
-from jp_adapt.model.sources import gguf_file
+from jp_adapt.recipe.base_sizes import base_architecture
 from jp_adapt.recipe.load import LoadedRecipe
-from jp_adapt.recipe.schema import Base, Lora, PretrainStage, Recipe, RowsStage, SftStage, TokenizerStage, TrainingStage
+from jp_adapt.recipe.schema import Lora, PretrainStage, Recipe, RowsStage, SftStage, TokenizerStage, TrainingStage
 
 ASSUMED_CHARS_PER_TOKEN = {"ja": 1.0, "en": 4.0, "code": 3.0}  # of an unextended base, for a budget in epochs; a run measures it
 ASSUMED_ANSWER_SHARE = 0.5  # of the tokens of a conversation, those that carry loss
@@ -48,20 +48,6 @@ def plan_recipe(loaded: LoadedRecipe, device_name: str, devices: int, *, micro_r
         "cost": None if price is None else device_hours * price,
         "fits": all(stage["fits"] for stage in stages),
     }
-
-
-def base_architecture(base: Base, place: Path) -> Architecture:
-    """The sizes of a base: from its folder, its GGUF, or the published figures of its hub id. InputError, which names `place`, where they are not known."""
-    if base.path is not None:
-        return from_folder(Path(base.path))
-    if base.file is not None:
-        return from_gguf(gguf_file(base.package, base.file, base.version))
-    if base.model not in KNOWN:
-        raise InputError(
-            f"{place}: the sizes of {base.model} are not known here{did_you_mean(str(base.model), KNOWN)}; put its config.json into a folder and plan with "
-            "-s 'base={path: FOLDER}' (the weights are not needed)"
-        )
-    return KNOWN[base.model]
 
 
 def _stage_plan(stage: TrainingStage, recipe: Recipe, architecture: Architecture, device: Device, devices: int, micro_rows: int | None) -> dict[str, Any]:

@@ -89,9 +89,14 @@ def folder_files(folder: Path) -> list[Path]:
     return [folder / name for name in names if (folder / name).is_file()] + weights
 
 
+def is_commit(revision: str | None) -> bool:
+    """Whether a revision is a commit: 40 hex digits, which name the same files forever."""
+    return revision is not None and re.fullmatch(r"[0-9a-f]{40}", revision) is not None
+
+
 def resolve_revision(model: str, revision: str) -> str:
     """The commit, 40 hex digits, that a branch or tag of a hub repository names now; a commit is itself. InputError where the hub does not say."""
-    if re.fullmatch(r"[0-9a-f]{40}", revision):
+    if is_commit(revision):
         return revision
     from huggingface_hub import HfApi
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jp_adapt.commands.prepared import is_prepared
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.extras import require_extra
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.model.sources import check_hash, folder_files, gguf_file
-from jp_adapt.pipeline.stages.prepared import is_prepared
 from jp_adapt.recipe.load import LoadedRecipe
 from jp_adapt.recipe.schema import PreferenceStage, Recipe, SftStage, TokenizerStage
 
@@ -35,12 +35,12 @@ def check_inputs(loaded: LoadedRecipe) -> None:
 
                 TokenShards(path)
                 if source.heldout is not None:
-                    from jp_adapt.pipeline.stages.source_parts import refuse_prepared
+                    from jp_adapt.commands.source_parts import refuse_prepared
 
                     refuse_prepared(source)
             elif path.stat().st_size <= READ_WHOLE_BYTES:
                 if source.format == "chat":
-                    from jp_adapt.pipeline.stages.source_parts import read_chats  # numpy comes with it, as with the shards: `check` answers at once
+                    from jp_adapt.commands.source_parts import read_chats  # numpy comes with it, as with the shards: `check` answers at once
 
                     read_chats(source, "training", Fields(source.ignore))
                 elif source.format == "preference":
@@ -48,7 +48,7 @@ def check_inputs(loaded: LoadedRecipe) -> None:
 
                     read_preferences(path, Fields(source.ignore))
                 elif source.heldout is not None:
-                    from jp_adapt.pipeline.stages.source_parts import read_texts
+                    from jp_adapt.commands.source_parts import read_texts
 
                     read_texts(source, "training")
                 else:

@@ -9,6 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from jp_adapt.commands.source_parts import read_chats
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.corpus.conversations import Sample
@@ -16,7 +17,6 @@ from jp_adapt.corpus.pack import IGNORED
 from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.model.sources import TOKENIZER_FILES, download, gguf_file
 from jp_adapt.pipeline.stages.sft import stage_chat
-from jp_adapt.pipeline.stages.source_parts import read_chats
 from jp_adapt.recipe.schema import Base, Recipe, SftStage
 from jp_adapt.tokenizer.encoder import plain_tokenizer
 
@@ -86,7 +86,7 @@ def _tokenizer_folder(base: Base) -> Iterator[Path]:
     if base.path is not None:
         yield Path(base.path)
     elif base.model is not None:
-        yield download(base.model, str(base.revision), TOKENIZER_FILES)
+        yield download(base.model, base.revision or "main", TOKENIZER_FILES)
     else:
         from jp_adapt.export.gguf_folder import token_ids, write_tokenizer
         from jp_adapt.model.gguf_file import GgufFile

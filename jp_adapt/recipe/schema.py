@@ -28,7 +28,11 @@ class Base(Part):
     file: str | None = Field(None, description="GGUF file: inside `package`, or a local path")
     path: str | None = Field(None, description="local folder of a Hugging Face model (safetensors)")
     model: str | None = Field(None, description="hub id")
-    revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="commit of the hub repository, 40 hex digits")
+    revision: str | None = Field(
+        None,
+        pattern=r"^[\w][\w./-]*$",
+        description="commit of the hub repository, 40 hex digits; a branch or tag (main by default) is looked up when a run begins, which keeps to it",
+    )
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="hash that `file` must have")
     document_start: str | None = Field(None, description="token before every document; the tokenizer's BOS by default")
     document_end: str | None = Field(
@@ -43,8 +47,6 @@ class Base(Part):
             raise ValueError("name one base: 'package' with 'file', 'file' alone, 'path', or 'model' with 'revision'")
         if self.package is not None and self.file is None:
             raise ValueError("'package' needs 'file', the GGUF inside it")
-        if self.model is not None and self.revision is None:
-            raise ValueError("a hub model needs 'revision', the 40 hex digits of a commit, so that the run can be repeated")
         return self
 
 

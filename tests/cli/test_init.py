@@ -93,7 +93,7 @@ def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_the_base_of_a_shipped_recipe(folder: Path) -> None:
-    from jp_adapt.commands.new_recipe import RecipeParts, recipe_text
+    from jp_adapt.recipe.new_recipe import RecipeParts, recipe_text
 
     text = recipe_text(RecipeParts("elyza-llama2-7b-fast", texts=("ja.jsonl",)), folder / "mine.yaml")
     assert "base: {model: meta-llama/Llama-2-7b-hf, revision: " in text

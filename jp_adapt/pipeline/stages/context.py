@@ -9,10 +9,10 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from jp_adapt.commands.source_parts import SourcePart, read_texts
 from jp_adapt.core.errors import InputError
 from jp_adapt.inference.text_side import end_of_documents, read_facts, special_token
 from jp_adapt.pipeline.run_folder import StageFolder, StageRecord
-from jp_adapt.pipeline.stages.source_parts import SourcePart, read_texts
 from jp_adapt.recipe.schema import Recipe, Stage
 from jp_adapt.tokenizer.encoder import plain_tokenizer
 

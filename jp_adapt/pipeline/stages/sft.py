@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jp_adapt.commands.source_parts import SourcePart, read_chats
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, write_json, write_text
 from jp_adapt.core.progress import say
 from jp_adapt.corpus.conversations import ConversationEncoder, ConversationPlan, Sample, fit_length, plan_conversations
 from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.inference.text_side import own_template, special_token
-from jp_adapt.pipeline.stages.source_parts import SourcePart, read_chats
 from jp_adapt.recipe.schema import Recipe, SftStage, Stage
 from jp_adapt.text.chat import TEMPLATES, ChatError, Message, render, with_defaults
 from jp_adapt.text.chat_jinja import checked_template

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tokenizers import Tokenizer
 
+from jp_adapt.commands.prepared import is_prepared, open_prepared
 from jp_adapt.commands.processes import measuring_processes
+from jp_adapt.commands.source_parts import refuse_prepared
 from jp_adapt.core.files import new_folder, read_json, read_json_lines, write_text
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import progress, say
@@ -28,9 +30,7 @@ from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import init_new_rows
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.context import Context, Results
-from jp_adapt.pipeline.stages.prepared import is_prepared, open_prepared
 from jp_adapt.pipeline.stages.sft import answer_measure, sft_plan, write_chat_template
-from jp_adapt.pipeline.stages.source_parts import refuse_prepared
 from jp_adapt.pipeline.stages.trackers import open_tracker
 from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.schema import Lora, PretrainStage, RowInit, RowsStage, SftStage, TokenizerStage, TrainingSamples, TrainingStage

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jp_adapt.commands.plan import base_architecture
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import is_file, read_json
 from jp_adapt.core.shipped import shipped_recipes
 from jp_adapt.corpus.sources import expand_paths
 from jp_adapt.inference.text_side import own_template
 from jp_adapt.model.sources import resolve_revision
+from jp_adapt.recipe.base_sizes import base_architecture
 from jp_adapt.recipe.load import load_recipe
 from jp_adapt.recipe.schema import Base
 

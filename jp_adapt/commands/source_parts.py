@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from jp_adapt.commands.prepared import is_prepared, prepared_texts
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.conversations import Conversation, read_conversations
 from jp_adapt.corpus.heldout import split_documents, split_heldout
 from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.corpus.sources import read_documents
-from jp_adapt.pipeline.stages.prepared import is_prepared, prepared_texts
 from jp_adapt.recipe.schema import Source
 
 SourcePart = Literal["training", "heldout"]

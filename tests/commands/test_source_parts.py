@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from jp_adapt.commands.source_parts import read_chats, read_texts
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.pipeline.run import _identities
 from jp_adapt.pipeline.run_folder import RunFolder
 from jp_adapt.pipeline.stages.context import Context
-from jp_adapt.pipeline.stages.source_parts import read_chats, read_texts
 from jp_adapt.recipe.load import load_recipe
 from jp_adapt.recipe.schema import Source
 from tests.conftest import QUICKSTART
