@@ -60,9 +60,10 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` to `path` whole or not at all: temporary name, fsync, rename. Its mode is what the user's umask says."""
-    temporary = path.with_name(f".{_short(path.name)}.{secrets.token_hex(4)}.tmp")
+    temporary = _temporary_name(path)
     with _disk_errors(path, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(path)
         try:
             with temporary.open("xb") as file:
                 file.write(data)
@@ -193,15 +194,11 @@ def _take_name(file: Path, path: Path) -> None:
 
 @contextmanager
 def _temporary_folder(path: Path, place: Path) -> Iterator[Path]:
-    """A folder beside `path`, removed when the block fails; what a killed process left of the same kind is removed too. Errors name `place`, not it."""
-    own = f".{_short(path.name)}.{platform.node()}-"
-    temporary = path.with_name(f"{own}{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    """A folder beside `path`, removed when the block fails. Errors name `place`, not it."""
+    temporary = _temporary_name(path)
     with _disk_errors(place, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
-        for stale in path.parent.glob(f"{glob.escape(own)}*.tmp"):
-            process = re.fullmatch(r"(\d+)-\w+\.tmp", stale.name.removeprefix(own))
-            if process is not None and not _is_running(int(process.group(1))):
-                shutil.rmtree(stale, ignore_errors=True)
+        _remove_stale(path)
         temporary.mkdir()
         try:
             yield temporary
@@ -209,6 +206,27 @@ def _temporary_folder(path: Path, place: Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
             raise
         _sync_folder(path.parent)
+
+
+def _temporary_name(path: Path) -> Path:
+    """A name beside `path` for what is still being written; it says which process writes."""
+    return path.with_name(f"{_temporary_prefix(path)}{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def _temporary_prefix(path: Path) -> str:
+    return f".{_short(path.name)}.{platform.node()}-"
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove what processes of this machine that are gone (killed, or shut out of the folder) left half-written for `path`."""
+    prefix = _temporary_prefix(path)
+    for stale in path.parent.glob(f"{glob.escape(prefix)}*.tmp"):
+        process = re.fullmatch(r"(\d+)-\w+\.tmp", stale.name.removeprefix(prefix))
+        if process is not None and not _is_running(int(process.group(1))):
+            if stale.is_dir():
+                shutil.rmtree(stale, ignore_errors=True)
+            else:
+                stale.unlink(missing_ok=True)
 
 
 def move_file(path: Path, target: Path) -> None:

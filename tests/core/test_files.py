@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import stat
 import subprocess
 import sys
@@ -312,6 +314,21 @@ with new_folder(Path(sys.argv[1]) / "final") as folder:
         (folder / "whole").write_text("whole", encoding="utf-8")
     assert _names(tmp_path) == [".final2.abc.tmp", "final"], "the work of another folder is left alone"
     assert _names(tmp_path / "final") == ["whole"]
+
+
+def test_a_file_that_a_killed_process_left_goes_with_the_next_writing(tmp_path: Path) -> None:
+    code = """
+import os, signal
+os.fsync = lambda number: os.kill(os.getpid(), signal.SIGKILL)
+write_text(Path(sys.argv[1]) / "scores.json", "half")
+"""
+    assert _with_small_disk(code, tmp_path).returncode == -9
+    (left,) = _names(tmp_path)
+    assert left.startswith(".scores.json.")
+    running = tmp_path / re.sub(r"-\d+-(\w+)\.tmp", rf"-{os.getpid()}-\1.tmp", left)
+    running.write_bytes(b"of a process that runs")
+    write_text(tmp_path / "scores.json", "whole")
+    assert _names(tmp_path) == sorted([running.name, "scores.json"])
 
 
 def test_new_folder_leaves_what_a_running_process_writes(tmp_path: Path) -> None:
