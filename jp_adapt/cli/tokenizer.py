@@ -7,10 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.arguments import names, positive
 from jp_adapt.cli.output import print_json
+from jp_adapt.core.errors import UsageError
 
 if TYPE_CHECKING:
+    from jp_adapt.commands.tokenizer import ExtendOptions
     from jp_adapt.report.tokenizer_report import ComparedSource
 
 EPILOG = """A tokenizer is a folder, a tokenizer.json, a SentencePiece tokenizer.model, a tiktoken rank file, or ORG/NAME@REVISION of the hub. Texts are .txt,
@@ -44,8 +46,10 @@ def _add_extend(actions: Any) -> None:
     extend = actions.add_parser("extend", help="add Japanese tokens to a tokenizer", epilog=EPILOG)
     extend.add_argument("--base", required=True, help="the tokenizer to extend")
     extend.add_argument("--corpus", nargs="+", required=True, metavar="FILE", help="Japanese text to learn from; each file is a source")
-    extend.add_argument("--new-tokens", type=positive, required=True, metavar="N", help="how many tokens to add")
-    extend.add_argument("--out", type=Path, required=True, help="new folder for the extended tokenizer")
+    extend.add_argument("--new-tokens", type=positive, metavar="N", help="how many tokens to add")
+    extend.add_argument("--out", type=Path, help="new folder for the extended tokenizer")
+    extend.add_argument("--heldout", nargs="+", default=[], metavar="FILE", help="text to measure the gain on (default: every 20th document, not learned from)")
+    extend.add_argument("--sweep", type=_sizes, metavar="N,N,N", help="in place of --new-tokens and --out: the gain of each of these numbers, and no tokenizer")
     extend.add_argument("--weights", nargs="+", type=_weight, default=[], metavar="W", help="one factor for each corpus, on its counts")
     extend.add_argument("--boundaries", choices=("none", "phrase", "word"), default="none", help="UniDic boundaries that no token may cross while learning")
     extend.add_argument("--max-token-chars", type=positive, default=12, metavar="K", help="longest token in characters (default: 12)")
@@ -68,6 +72,10 @@ def _add_repair(actions: Any) -> None:
     repair.set_defaults(main=_repair)
 
 
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(positive(part.strip()) for part in names(text))
+
+
 def _weight(text: str) -> float:
     from jp_adapt.tokenizer.words import MAX_WEIGHT  # numpy comes with it
 
@@ -78,6 +86,23 @@ def _weight(text: str) -> float:
     if not 0 < number <= MAX_WEIGHT:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number above 0 and up to {MAX_WEIGHT:g}")
     return number
+
+
+def _sweep(args: argparse.Namespace, options: ExtendOptions) -> int:
+    from jp_adapt.commands.tokenizer import sweep
+    from jp_adapt.report.terminal import table
+
+    if args.new_tokens is not None or args.out is not None:
+        raise UsageError("--sweep measures and writes no tokenizer; leave --new-tokens and --out out")
+    report = sweep(args.base, args.corpus, args.sweep, options)
+    if args.json:
+        print_json(report.as_dict())
+        return 0
+    rows = [("0", f"{report.base_chars_per_token:.3f}", "-")]
+    rows += [(f"{row.new_tokens:,}", f"{row.chars_per_token:.3f}", f"{row.rare_tokens:,} ({row.rare_tokens / row.new_tokens:.0%})") for row in report.rows]
+    print("\n".join(table(("new tokens", "chars/token", f"stand fewer than {report.rare_below} times"), rows)))
+    print(f"held out: {report.heldout_documents:,} documents, {report.heldout_chars:,} characters; learned from {report.corpus_chars:,} characters")
+    return 0
 
 
 def _extend(args: argparse.Namespace) -> int:
@@ -92,7 +117,12 @@ def _extend(args: argparse.Namespace) -> int:
         pad_to=args.pad_to,
         field=args.field,
         unchanged=tuple(args.unchanged),
+        heldout=tuple(args.heldout),
     )
+    if args.sweep is not None:
+        return _sweep(args, options)
+    if args.new_tokens is None or args.out is None:
+        raise UsageError("give --new-tokens N and --out DIR, or --sweep N,N,N to see what each number gains")
     report = extend(args.base, args.corpus, args.new_tokens, args.out, options)
     if args.json:
         print_json(report.as_dict())
