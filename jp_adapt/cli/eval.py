@@ -31,11 +31,13 @@ def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "eval",
         help="score a model on benchmarks",
-        description="Score a model folder on benchmarks; the same command resumes after an interruption.",
+        description="Score a model on benchmarks; the same command resumes after an interruption.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", type=Path, help="folder of a Hugging Face model; with --endpoint the name that the model has there")
+    parser.add_argument(
+        "model", type=Path, help="folder of a Hugging Face model, or ORG/NAME[@REVISION] of the hub; with --endpoint the name that the model has there"
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--suite", metavar="S", help="suite of benchmarks (default: quick)")
     what.add_argument("--benchmarks", type=names, default=(), metavar="A,B", help="benchmarks by name or path")

@@ -46,6 +46,7 @@ from jp_adapt.evaluation.summary import prompt_set, score_benchmark
 from jp_adapt.inference.backend import Backend
 from jp_adapt.inference.model_source import MODEL, REPLIES, Served, Source, check_folder, open_source
 from jp_adapt.inference.processes import ALONE, Processes
+from jp_adapt.model.sources import download, resolve_revision
 
 DEFAULT_SUITE = "quick"
 STATE, PARTS, TEXTS = "eval.json", "parts", "texts.json"
@@ -109,8 +110,24 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
     if options.texts and (options.served is not None or options.backend != "local"):
         raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
     if options.served is None:
+        model, name = _local_model(str(model))
+        options = replace(options, name=options.name or name)
         check_folder(Path(model))
     return evaluate_source(lambda: open_source(model, options.dtype, options.served, out, processes, options.backend, options.name), out, options, processes)
+
+
+def _local_model(model: str) -> tuple[str, str | None]:
+    """The folder of a model, and what it is called where its folder does not say: ORG/NAME of the hub, which is downloaded at @REVISION or today's commit."""
+    name, _, revision = model.partition("@")
+    if Path(model).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return model, None
+    try:
+        commit = resolve_revision(name, revision or "main")
+    except InputError as error:
+        raise InputError(f"{model}: no such folder, and as a model of the hub: {error}") from error
+    if commit != revision:
+        say(f"{name}: {revision or 'main'} is commit {commit}")
+    return str(download(name, commit)), name
 
 
 def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOptions, processes: Processes = ALONE) -> Scores:

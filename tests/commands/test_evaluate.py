@@ -518,3 +518,18 @@ def test_nothing_is_measured_where_all_data_is_missing(pico: Path, tmp_path: Pat
 def test_a_model_that_is_not_there_is_named_before_its_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", str(tmp_path / "nothere"), "--suite", "ja-core", "--data", str(tmp_path)]) == 3
     assert f"{tmp_path / 'nothere'}: no such folder" in capsys.readouterr().err
+
+
+def test_a_model_of_the_hub_by_its_id_and_commit(pico: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The hub's own cache, as a download leaves it: nothing is asked for."""
+    from huggingface_hub import constants
+
+    commit = "c" * 40
+    shutil.copytree(pico, tmp_path / "cache" / "models--org--pico" / "snapshots" / commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.chdir(tmp_path)
+    assert main(["eval", f"org/pico@{commit}", "--limit", "2", "--out", "scores"]) == 0
+    assert read_scores(tmp_path / "scores").model["name"] == "org/pico"
+    assert main(["eval", "org/pico", "--limit", "2", "--out", "again"]) == 3
+    assert "org/pico: no such folder, and as a model of the hub: org/pico@main: the hub does not say which commit" in capsys.readouterr().err
