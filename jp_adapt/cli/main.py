@@ -16,6 +16,7 @@ from jp_adapt.core.suggest import did_you_mean
 
 VERBS = (
     "init",
+    "advise",
     "run",
     "check",
     "plan",

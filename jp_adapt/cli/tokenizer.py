@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.cli.arguments import names, positive
+from jp_adapt.cli.arguments import positive, sizes
 from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 
@@ -49,7 +49,7 @@ def _add_extend(actions: Any) -> None:
     extend.add_argument("--new-tokens", type=positive, metavar="N", help="how many tokens to add")
     extend.add_argument("--out", type=Path, help="new folder for the extended tokenizer")
     extend.add_argument("--heldout", nargs="+", default=[], metavar="FILE", help="text to measure the gain on (default: every 20th document, not learned from)")
-    extend.add_argument("--sweep", type=_sizes, metavar="N,N,N", help="in place of --new-tokens and --out: the gain of each of these numbers, and no tokenizer")
+    extend.add_argument("--sweep", type=sizes, metavar="N,N,N", help="in place of --new-tokens and --out: the gain of each of these numbers, and no tokenizer")
     extend.add_argument("--weights", nargs="+", type=_weight, default=[], metavar="W", help="one factor for each corpus, on its counts")
     extend.add_argument("--boundaries", choices=("none", "phrase", "word"), default="none", help="UniDic boundaries that no token may cross while learning")
     extend.add_argument("--max-token-chars", type=positive, default=12, metavar="K", help="longest token in characters (default: 12)")
@@ -70,10 +70,6 @@ def _add_repair(actions: Any) -> None:
     repair.add_argument("folder", type=Path, metavar="DIR", help="folder of a tokenizer or a model")
     repair.add_argument("--out", type=Path, help="new folder for the mended tokenizer files; DIR stays as it is")
     repair.set_defaults(main=_repair)
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(positive(part.strip()) for part in names(text))
 
 
 def _weight(text: str) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jp_adapt.commands.tokenizer_sizes import SizesReport, hold_out, sweep_sizes
+from jp_adapt.commands.tokenizer_sizes import Learning, SizesReport, hold_out, sweep_sizes
 from jp_adapt.core.documents import Document
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import new_folder, refuse_existing, write_text
@@ -114,23 +114,22 @@ def extend(base: str, corpora: Sequence[str], num_tokens: int, out: Path, option
     return report
 
 
-def sweep(base: str, corpora: Sequence[str], sizes: Sequence[int], options: ExtendOptions) -> SizesReport:
-    """Extend a tokenizer by each of `sizes`, write nothing, and say what each gains on held-out text. Errors as of `extend`."""
+def sweep(
+    base: str, corpora: Sequence[str], sizes: Sequence[int], options: ExtendOptions, *, budget_tokens: int | None = None, as_far_as_given: bool = False
+) -> SizesReport:
+    """Extend a tokenizer by each of `sizes`, write nothing, and say what each gains on held-out text. Errors as of `extend`.
+
+    Args:
+        budget_tokens: tokens that a training will read of texts like the corpora.
+        as_far_as_given: leave out sizes for which the corpora hold too little text, all but the smallest.
+    """
     loaded, path = load_base(base)
     check_extendable(loaded.tokenizer, str(path), max(sizes))
     sources = expand_corpora(corpora)
     corpus, _, measured = _read_corpora(sources, _weights(options, sources), options)
     heldout = [text for name, texts in measured.items() if name.endswith(HELD_OUT) for text in texts]
-    return sweep_sizes(
-        loaded.tokenizer,
-        corpus,
-        heldout,
-        sizes,
-        min_count=options.min_count,
-        max_token_chars=options.max_token_chars,
-        boundaries=options.boundaries,
-        cover=options.cover,
-    )
+    learning = Learning(options.min_count, options.max_token_chars, options.boundaries, options.cover)
+    return sweep_sizes(loaded.tokenizer, corpus, heldout, sizes, learning, budget_tokens=budget_tokens, as_far_as_given=as_far_as_given)
 
 
 def _weights(options: ExtendOptions, sources: Sequence[str]) -> tuple[float, ...]:
