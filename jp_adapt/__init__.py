@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from jp_adapt.commands.merge import merge_models as merge_models
     from jp_adapt.core.errors import JpAdaptError as JpAdaptError
     from jp_adapt.evaluation.compare import compare_scores as compare_scores
+    from jp_adapt.evaluation.judge.results import read_judge_summary as read_judge_summary
     from jp_adapt.evaluation.results import read_scores as read_scores
     from jp_adapt.export.adapter import merge_adapter as merge_adapter
     from jp_adapt.export.gguf import export_gguf as export_gguf
     from jp_adapt.inference.engines import add_engine as add_engine
     from jp_adapt.model.rows import init_new_rows as init_new_rows
-    from jp_adapt.pipeline.catalogue import runs as runs
     from jp_adapt.pipeline.open_run import open_run as open_run
     from jp_adapt.pipeline.run import run_recipe as run_recipe
     from jp_adapt.recipe.load import load_recipe as load_recipe
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jp_adapt.tokenizer.save import save_tokenizer as save_tokenizer
     from jp_adapt.tokenizer.verify import verify_tokenizer as verify_tokenizer
     from jp_adapt.training.loop import train as train
+    from jp_adapt.ui.catalogue import runs as runs
 
 # Where each public name lives. Nothing is imported before it is asked for: `import jp_adapt` needs none of torch, pydantic and yaml.
 _HOMES = {
@@ -41,7 +42,7 @@ _HOMES = {
     "add_engine": "inference.engines",
     "run_recipe": "pipeline.run",
     "open_run": "pipeline.open_run",
-    "runs": "pipeline.catalogue",
+    "runs": "ui.catalogue",
     "merge_models": "commands.merge",
     "merge_adapter": "export.adapter",
     "export_gguf": "export.gguf",
@@ -57,6 +58,7 @@ _HOMES = {
     "train": "training.loop",
     "compare_scores": "evaluation.compare",
     "read_scores": "evaluation.results",
+    "read_judge_summary": "evaluation.judge.results",
 }
 __all__ = sorted(_HOMES)
 

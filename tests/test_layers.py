@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+
+import jp_adapt
 
 PACKAGE = Path(__file__).resolve().parents[1] / "jp_adapt"
 FLOORS = [
@@ -17,12 +20,13 @@ FLOORS = [
     {"report"},
     {"commands"},
     {"pipeline"},
+    {"ui"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 DOORS = {"__init__", "__main__"}  # jp_adapt/__init__.py names everything lazily, __main__.py starts the command
 HEAVY = {"torch", "transformers", "peft", "safetensors", "accelerate"}
-NO_TORCH = {"core", "recipe", "text", "benchmarks", "tokenizer", "corpus", "report", "cli"}
+NO_TORCH = {"core", "recipe", "text", "benchmarks", "tokenizer", "corpus", "report", "cli", "ui"}
 # What AutoTokenizer makes of a folder is a criterion of the build, and can only be seen by loading it: when the criterion is checked, and never before.
 IN_FUNCTIONS = {"tokenizer/auto.py": {"transformers"}}
 
@@ -185,3 +189,93 @@ def test_every_room_says_what_it_is_for() -> None:
         docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
         assert docstring, folder
         assert "\n" not in docstring, folder
+
+
+# Modules that no test of their own room imports: the test that goes through them, and why it stands elsewhere.
+TESTED_THROUGH = {
+    "tests/cli/test_judge.py": (
+        "the whole command against a server, killed and resumed",
+        "commands.judge evaluation.judge.run evaluation.judge.scores report.judge_tables",
+    ),
+    "tests/cli/test_corpus.py": ("the whole command on real files", "commands.corpus corpus.overlap"),
+    "tests/cli/test_tokenizer.py": ("the whole command for every family", "commands.tokenizer"),
+    "tests/cli/test_plan.py": ("the whole command", "commands.plan"),
+    "tests/cli/test_cli.py": ("commands that only print or copy", "commands.copy_recipe pipeline.status"),
+    "tests/cli/test_arguments.py": ("the script is a matter of the arguments", "commands.slurm"),
+    "tests/evaluation/judge/test_requests.py": ("published prompts are rebuilt from the declarations", "benchmarks.judge benchmarks.declaration"),
+    "tests/evaluation/judge/test_client.py": ("the judge is the first client of an endpoint", "inference.endpoint inference.exchange"),
+    "tests/evaluation/judge/test_parse.py": ("odd replies are read back from the cache", "inference.reply_cache"),
+    "tests/evaluation/test_scoring.py": ("metrics are known by their scores", "benchmarks.metrics"),
+    "tests/evaluation/test_compare.py": ("published scores are for comparison", "benchmarks.published"),
+    "tests/evaluation/test_lm_eval.py": ("a loaded model against its peer", "inference.model_folder"),
+    "tests/evaluation/test_sandbox.py": ("it runs in a process of its own, and is never imported", "evaluation.sandbox_child"),
+    "tests/inference/test_token_backend.py": ("rules of a profile are known by the requests that they make", "benchmarks.profiles evaluation.run"),
+    "tests/commands/test_evaluate.py": ("part of an evaluation", "evaluation.batch_check inference.local_engine"),
+    "tests/report/test_eval_page.py": ("the command writes the page", "commands.compare"),
+    "tests/report/test_run_page.py": ("charts stand on the page", "report.run_charts"),
+    "tests/test_end_to_end.py": ("a whole run is what they are for", "pipeline.report pipeline.summary pipeline.stages.tokenizer"),
+    "tests/serving/test_llama_server.py": ("they need a server", "commands.chat commands.serve inference.speaker export.llama_server"),
+    "tests/export/test_hub.py": ("the command against a server", "commands.hub export.hub_card"),
+    "tests/export/test_adapter.py": ("every folder that is exported has a card", "export.card"),
+    "tests/export/test_gguf.py": ("a GGUF file is checked whole", "export.gguf_source"),
+    "tests/export/test_gguf_folder.py": ("a tokenizer comes back from the file that it was written to", "tokenizer.gguf"),
+    "tests/merging/test_merge_models.py": (
+        "whole models are merged by the command",
+        "commands.merge commands.merge_folder commands.merge_parents commands.merge_plan commands.merge_record merging.config merging.merge",
+    ),
+    "tests/merging/test_adapters.py": ("adapters are merged by the command", "commands.merge_adapters merging.lora"),
+    "tests/merging/test_explain.py": ("the command on the models of the library's test", "commands.merge_explain"),
+    "tests/recipe/test_bounds.py": ("the base of every declaration", "benchmarks.part"),
+    "tests/recipe/test_load.py": ("each rule by the recipe that breaks it", "recipe.checks model.gguf_names"),
+    "tests/corpus/test_clean.py": ("rules of a text by the documents that they clean", "text.mojibake text.mojibake_runs text.ruby text.spans"),
+    "tests/corpus/test_defects.py": ("rules of a text by the documents that they drop", "text.spam"),
+    "tests/corpus/test_language.py": ("the characters decide on a document's language", "text.hanzi text.script_counts"),
+    "tests/text/test_chat_jinja.py": ("the bounds of every template", "text.template_bounds"),
+    "tests/training/test_loop.py": ("a signal stops the loop", "training.stop"),
+}
+
+
+def test_every_module_is_tested_in_its_room_or_where_the_table_says() -> None:
+    """By a test that imports it or has its name; with the modules of its room that alone import it; or by the test in the table."""
+    tests = PACKAGE.parent / "tests"
+    modules = {module_name(path): path for path in MODULES if path.stem not in DOORS}
+    arrows = {name: import_arrows(path, modules.keys()) for name, path in modules.items()}
+    room = {name: name.split(".")[1] for name in modules}
+    covered: set[str] = set()
+    for path in tests.rglob("test_*.py"):
+        texts = {node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        covered |= {
+            f"jp_adapt.cli.{word.replace('-', '_')}" for text in texts for word in text.split(" ")[:2]
+        } & modules.keys()  # `main(["eval", "page", ...])`
+        parts = path.relative_to(tests).with_suffix("").parts
+        covered |= {name for name in import_arrows(path, modules.keys()) if room[name] == parts[0]}
+        covered.add(".".join(("jp_adapt", *parts[:-1], parts[-1].removeprefix("test_"))))
+    parts_of = {name: {other for other in modules if name in arrows[other]} for name in modules}
+    while more := {name for name in modules.keys() - covered if parts_of[name] and all(o in covered and room[o] == room[name] for o in parts_of[name])}:
+        covered |= more
+    table = {f"jp_adapt.{name}": file for file, (_, names) in TESTED_THROUGH.items() for name in names.split()}
+    assert sorted(modules.keys() - covered - table.keys()) == [], "test it in its room, or name the test that goes through it"
+    assert sorted(table.keys() & covered) == [], "the table names what its own room tests"
+    assert sorted(table.keys() - modules.keys()) == [], "the table names what is no module"
+    assert [file for file in TESTED_THROUGH if not (PACKAGE.parent / file).is_file()] == []
+
+
+def test_nothing_public_is_there_for_tests_alone() -> None:
+    """Functions and classes at the top of a module are used by the package, or belong to its public API: `jp_adapt.NAME`, or named in the documents."""
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in MODULES}
+    used = {node.id for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    used |= {node.attr for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    texts = [node.value for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    used |= {word for text in texts if re.fullmatch(r"[\w.]+:?\w+", text) for word in re.split(r"[.:]", text)}  # what a table names, as "labels:accuracy"
+    froms = [node for tree in trees.values() for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    used |= {alias.name for node in froms for alias in node.names if alias.asname}
+    documents = "\n".join(path.read_text(encoding="utf-8") for path in [PACKAGE.parent / "README.md", *(PACKAGE.parent / "docs").glob("*.md")])
+    public = set(re.findall(r"\w+", documents)) | set(jp_adapt.__all__)
+    unused = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}: {node.name}"
+        for path, tree in trees.items()
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_") and node.name not in used | public
+        if not any(isinstance(mark, ast.Call) and "register" in ast.unparse(mark) for mark in node.decorator_list)
+    ]
+    assert unused == []

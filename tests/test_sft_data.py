@@ -12,7 +12,7 @@ import pytest
 from jp_adapt.benchmarks.items import load_benchmark, load_declaration
 from jp_adapt.core.shipped import shipped_benchmarks
 from jp_adapt.corpus.conversations import read_conversations
-from jp_adapt.text.scripts import japanese_share
+from tests.japanese import japanese_share
 from tests.test_shipped import all_runs, shared_run
 from tests.test_shipped import records as held_out
 

@@ -15,8 +15,9 @@ from jp_adapt.core import shipped
 from jp_adapt.core.shipped import shipped_benchmarks, shipped_corpora, shipped_recipes, shipped_sources, shipped_suites
 from jp_adapt.corpus.sources import expand_paths
 from jp_adapt.recipe.load import load_recipe
-from jp_adapt.recipe.load_corpus import load_corpus, load_source
-from jp_adapt.text.scripts import japanese_share
+from jp_adapt.recipe.load_corpus import load_corpus
+from jp_adapt.recipe.schema import Recipe
+from tests.japanese import japanese_share
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / "recipes" / "data" / "quickstart"
@@ -43,6 +44,8 @@ def test_every_recipe_loads_and_says_what_it_is(name: str) -> None:
     assert loaded.recipe.title
     assert loaded.text.startswith("# "), "a comment block first: what this is, what it needs, how to run, what to look at"
     assert all(source.license for source in loaded.recipe.sources.values())
+    resolved = loaded.recipe.model_dump(mode="json", exclude_none=True)  # as the run folder has it, all defaults written out
+    assert Recipe.model_validate(resolved) == loaded.recipe
 
 
 def test_a_recipe_that_nobody_ran_says_so_in_its_header_and_in_the_list(capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,8 +87,11 @@ def test_every_corpus_recipe_loads_and_its_files_are_there(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", shipped_sources())
-def test_every_source_declaration_says_how_it_is_read(name: str) -> None:
-    source = load_source(name)
+def test_every_source_declaration_says_how_it_is_read(name: str, tmp_path: Path) -> None:
+    (tmp_path / "texts.jsonl").touch()
+    recipe = tmp_path / "corpus.yaml"
+    recipe.write_text(f"format: 1\nname: mine\ntexts: true\nsources:\n  web: {{use: {name}, path: texts.jsonl}}\n", encoding="utf-8")
+    source = load_corpus(recipe).recipe.sources["web"]
     text = shipped_sources()[name].read_text(encoding="utf-8")
     assert source.language == "ja"
     assert source.license

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import csv
 import glob
-import gzip
 import io
 import lzma
 import struct
@@ -15,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 from xml.etree import ElementTree
 
 from jp_adapt.benchmarks.benchmark import Split
@@ -23,6 +22,7 @@ from jp_adapt.core.errors import InputError, one_line
 from jp_adapt.core.files import is_file, not_utf8
 from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.core.hashes import sha256_file
+from jp_adapt.core.unpack import DamageError, UnpackedFile, open_unpacked
 
 Record = dict[str, Any]
 BOM = "\ufeff"
@@ -81,13 +81,14 @@ def _read(path: Path, member: str) -> str:
                 archive = stack.enter_context(zipfile.ZipFile(path))
                 file = stack.enter_context(archive.open(member))
             else:
-                file = stack.enter_context(path.open("rb"))
-            if path.suffix == ".gz":
-                file = cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=file)))
+                packed = open_unpacked(path, stack.enter_context(path.open("rb")))
+                file = stack.enter_context(io.BufferedReader(packed)) if isinstance(packed, UnpackedFile) else packed
             data = file.read(MAX_DATA_BYTES + 1)
+            if not member and isinstance(packed, UnpackedFile) and packed.garbage:
+                raise DamageError("other data follow the last packed part")
     except KeyError:
         raise InputError(f"{path}: no member '{member}' in this archive") from None
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, ValueError, struct.error) as error:
+    except (OSError, EOFError, DamageError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, ValueError, struct.error) as error:
         # zipfile: RuntimeError for a password and, as NotImplementedError, for a packing that it does not know; ValueError and struct.error where it is damaged
         raise InputError(f"{path}: cannot be read ({one_line(error)})") from error
     if len(data) > MAX_DATA_BYTES:

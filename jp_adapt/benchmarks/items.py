@@ -16,6 +16,7 @@ from jp_adapt.benchmarks.part import Part
 from jp_adapt.benchmarks.templates import render, value_of
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import is_file
+from jp_adapt.core.schema_words import what_is_needed
 from jp_adapt.core.shipped import shipped_benchmarks, shipped_suites
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import load_yaml
@@ -131,7 +132,7 @@ def _validated(kind: type[Declaration], path: Path) -> Declaration:
             key = tuple(detail["loc"])
             file, line = document.place(key) or (str(path), 1)
             near = did_you_mean(str(key[-1]), _keys_of(kind, key)) if detail["type"] == "extra_forbidden" else ""
-            lines.append(f"{file}:{line}: {'.'.join(map(str, key)) or 'the declaration'}: {detail['msg'].removeprefix('Value error, ')}{near}")
+            lines.append(f"{file}:{line}: {'.'.join(map(str, key)) or 'the declaration'}: {what_is_needed(detail)}{near}")
         raise UsageError("\n".join(lines)) from error
 
 
@@ -178,7 +179,7 @@ def _item(benchmark: Benchmark, record: Record) -> Item:
         if len(set(choices)) < len(choices):
             raise ValueError(f"two choices are the same text: {', '.join(choices)}")
         if len(choices) < 2:
-            raise ValueError("one choice is none: there must be two at least")
+            raise ValueError("a question needs at least two choices")
         answer = _index(value_of(str(benchmark.answer), fields), choices)
         answers = answers or [choices[answer]]
     if benchmark.answers is not None and not answers:

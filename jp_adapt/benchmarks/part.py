@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,6 +18,7 @@ NotNegative = Annotated[float, Field(ge=0, le=1e9)]
 class Part(BaseModel):
     """Base of every part of a recipe: unknown keys are errors, types are taken as written, nothing changes afterwards."""
 
+    EXAMPLE: ClassVar[str] = ""  # how it is written, for who wrote something else in its place
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False, str_max_length=20_000)
 
 

@@ -26,16 +26,17 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         print_json(resolved)
     else:
-        print(f"{path}: right\n{summary}")
+        print(f"{path}: OK, no problems\n{summary}")
     return 0
 
 
 def _recipe(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:
-    from jp_adapt.pipeline.inputs import check_inputs
-    from jp_adapt.recipe.load import load_recipe
+    from jp_adapt.core.progress import say
+    from jp_adapt.pipeline.inputs import load_checked
 
-    loaded = load_recipe(args.recipe, args.set)
-    check_inputs(loaded)
+    loaded, notes = load_checked(args.recipe, args.set)
+    for note in notes:
+        say(f"note: {note}")
     stages = " -> ".join(f"{stage.id} ({stage.kind})" for stage in loaded.recipe.stages)
     return loaded.path, loaded.recipe.model_dump(mode="json"), stages + (f"\n{UNTESTED}" if loaded.recipe.untested else "")
 

@@ -51,9 +51,10 @@ def _list(args: argparse.Namespace) -> int:
     if args.json:
         print_json([asdict(row) for row in rows])
         return 0
-    for row in rows:
-        print(f"{row.name:<26} {row.data:<8} {row.licence:<28} {row.source}")
-        for note in (row.licence_note, row.fetchable):
-            if note:
-                print(f"{'':<26} {note}")
+    from jp_adapt.report.terminal import table
+
+    lines = table(("benchmark", "data", "licence", "source"), [(row.name, row.data, row.licence, row.source) for row in rows], words=4)
+    lines += [f"{row.name}: {row.licence_note}" for row in rows if row.licence_note]
+    lines += [row.fetchable for row in rows if row.fetchable]
+    print("\n".join(lines))
     return 0

@@ -23,6 +23,7 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         print_json(results)
     else:
-        for name, value in results.items():
-            print(f"{name:<14} {value}")
+        from jp_adapt.report.terminal import table
+
+        print("\n".join(table(("", ""), [(name, str(value)) for name, value in results.items()], words=2)))
     return 0

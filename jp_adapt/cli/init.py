@@ -57,19 +57,20 @@ def _share_or_more(text: str) -> float:
 
 def main(args: argparse.Namespace) -> int:
     from jp_adapt.core.files import refuse_existing, write_text
-    from jp_adapt.pipeline.inputs import check_inputs
-    from jp_adapt.recipe.load import load_recipe
+    from jp_adapt.core.progress import say
+    from jp_adapt.pipeline.inputs import load_checked
     from jp_adapt.recipe.new_recipe import RecipeParts, recipe_text
 
     refuse_existing(args.recipe, "FILE.yaml")
     parts = RecipeParts(args.base, tuple(args.texts), tuple(args.english), tuple(args.chats), args.new_tokens, args.epochs, args.heldout)
     write_text(args.recipe, recipe_text(parts, args.recipe))
     try:
-        loaded = load_recipe(args.recipe)
-        check_inputs(loaded)
+        loaded, notes = load_checked(args.recipe)
     except BaseException:
         args.recipe.unlink()
         raise
+    for note in notes:
+        say(f"note: {note}")
     print(f"{args.recipe}: " + " -> ".join(f"{stage.id} ({stage.kind})" for stage in loaded.recipe.stages))
     print(f"Next: jp-adapt plan {args.recipe} --device cpu-2core\n      jp-adapt run {args.recipe} --out runs/{loaded.recipe.name}")
     return 0

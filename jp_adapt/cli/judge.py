@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jp_adapt.cli.arguments import amount, positive
 from jp_adapt.cli.output import print_json
+
+if TYPE_CHECKING:
+    from jp_adapt.commands.judge import JudgeOptions
 
 EPILOG = """Answers are the outputs.jsonl of an evaluation (or its folder), FastChat's or Rakuda's answer file, or gpt4-autoeval's preds.jsonl. Every
 judgement is kept in OUT/cache.jsonl as soon as it comes: after any interruption the same command resumes, and asks for nothing twice."""
@@ -40,88 +44,49 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.commands.judge import JudgeOptions, judge, summarise_recorded
+    from jp_adapt.commands.judge import estimate_line, judge, plan_judging, summarise_recorded
     from jp_adapt.core.errors import UsageError
-    from jp_adapt.evaluation.judge.run import Price
+    from jp_adapt.report.judge_tables import judging_lines, recorded_lines
 
     if bool(args.answers) == bool(args.recorded):
         raise UsageError("give ANSWERS to be judged, or --recorded with judgements to be summarised")
     if args.recorded:
-        report = summarise_recorded(args.recorded, args.benchmark, args.calibrate)
-    else:
-        options = JudgeOptions(
-            data=args.data,
-            endpoint=args.endpoint,
-            judge_model=args.judge_model,
-            api_key_env=args.api_key_env,
-            takes=args.takes,
-            parallel=args.parallel,
-            timeout_s=args.timeout,
-            price=Price(args.price_in, args.price_out),
-            max_cost=args.max_cost,
-            temperature=args.temperature,
-            max_tokens=args.max_tokens,
-            response_format=args.response_format,
-            turns=args.turns,
-            calibrate=tuple(args.calibrate),
-        )
-        report = judge(args.answers, args.benchmark, args.out, options, dry_run=args.dry_run)
-    if args.json:
-        print_json(report)
-    else:
-        print("\n".join(_lines(report)))
-    return 1 if report.get("requests_failed") or report.get("models_without_verdict") else 0
+        recorded = summarise_recorded(args.recorded, args.benchmark, args.calibrate)
+        _print(args, asdict(recorded), recorded_lines(recorded))
+        return 0
+    if args.dry_run:
+        plan = plan_judging(args.answers, args.benchmark, _options(args))
+        _print(args, asdict(plan), [f"{plan.benchmark}, {len(plan.models)} models: {estimate_line(plan.estimate)}"])
+        return 0
+    summary = judge(args.answers, args.benchmark, args.out, _options(args))
+    _print(args, summary.as_dict(), judging_lines(summary))
+    return 1 if summary.requests_failed or summary.models_without_verdict else 0
 
 
-def _lines(report: dict[str, Any]) -> list[str]:
-    """The report for a reader."""
-    if "estimate" in report and "usage" not in report:
-        from jp_adapt.commands.judge import estimate_line
+def _options(args: argparse.Namespace) -> JudgeOptions:
+    from jp_adapt.commands.judge import JudgeOptions
+    from jp_adapt.evaluation.judge.run import Price
 
-        return [f"{report['benchmark']}, {len(report['models'])} models: {estimate_line(report['estimate'])}"]
-    lines = []
-    for entry in report.get("models", []):
-        low, high = entry["interval"]
-        error = "" if entry["stderr"] is None else f" ± {entry['stderr']:.3f}"
-        lines.append(f"{entry['mean']:6.3f}{error}  [{low:.2f}, {high:.2f}]  {entry['model']} ({entry['items']} items, {len(entry['takes'])} takes)")
-        if entry["agreement"]:
-            counts = ", ".join(f"{same} of {all}" for same, all in zip(entry["agreement"]["same"], entry["agreement"]["compared"], strict=True))
-            lines.append(f"        takes agree on {counts}; at most one apart {100 * entry['agreement']['within_one_share']:.0f} %")
-    ranking = report.get("ranking")
-    for entry in ranking["strengths"] if ranking else []:
-        lines.append(
-            f"{entry['points']:7.0f}  [{entry['interval'][0]:.0f}, {entry['interval'][1]:.0f}]  wins {100 * entry['win_share']:.1f} %  {entry['model']}"
-        )
-    if ranking and ranking["decided_by_order"] is not None:
-        lines.append(
-            f"        first place worth {ranking['first_place_advantage']:+.0f} points; order decides {100 * ranking['decided_by_order']:.1f} % of pairs"
-        )
-    for model, entry in (report.get("calibration") or {}).items():
-        if isinstance(entry, dict):
-            lines.append(
-                f"        {model} against the record: same {entry['same']} of {entry['judgements']}, kappa {_shown(entry['kappa'])}, "
-                f"Pearson {_shown(entry['pearson'])}, mean shift {_shown(entry['mean_shift'])}"
-            )
-    return lines + _costs(report)
-
-
-def _costs(report: dict[str, Any]) -> list[str]:
-    if "usage" not in report:
-        return []
-    usage, lines = report["usage"], []
-    cost = "cost unknown" if usage["cost"] is None else f"cost {usage['cost']:.4f}, of this run {usage['fresh_cost']:.4f}"
-    unknown = f" ({usage['uncounted']} answers came without a count)" if usage["uncounted"] else ""
-    lines.append(
-        f"{usage['requests']:,} requests ({usage['fresh_requests']:,} now), {usage['tokens_in']:,} tokens in, {usage['tokens_out']:,} out{unknown}: {cost}"
+    return JudgeOptions(
+        data=args.data,
+        endpoint=args.endpoint,
+        judge_model=args.judge_model,
+        api_key_env=args.api_key_env,
+        takes=args.takes,
+        parallel=args.parallel,
+        timeout_s=args.timeout,
+        price=Price(args.price_in, args.price_out),
+        max_cost=args.max_cost,
+        temperature=args.temperature,
+        max_tokens=args.max_tokens,
+        response_format=args.response_format,
+        turns=args.turns,
+        calibrate=tuple(args.calibrate),
     )
-    if report["asked_again"]:
-        lines.append(f"{report['asked_again']} of {report['judgements']} judgements were asked for again: the first answer was not in the form asked for")
-    if report["without_verdict"]:
-        why = "; ".join(sorted({failure["why"] for failure in report["failures"]})[:3])
-        lines.append(f"{report['without_verdict']} of {report['judgements']} judgements have no verdict: {why}")
-    lines += [f"no answer of {model} has a verdict" for model in report["models_without_verdict"]]
-    return lines
 
 
-def _shown(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+def _print(args: argparse.Namespace, value: dict[str, Any], lines: list[str]) -> None:
+    if args.json:
+        print_json(value)
+    else:
+        print("\n".join(lines))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.cli.arguments import processes
+from jp_adapt.cli.output import print_text
 
 
 def add_parser(verbs: Any) -> None:
@@ -35,5 +36,5 @@ def main(args: argparse.Namespace) -> int:
     where = args.recipe if not Path(args.recipe).exists() else str(Path(args.recipe).resolve())
     out = str(args.out or Path("runs") / recipe.name)
     options = {"partition": args.partition, "account": args.account}
-    print(sbatch_script(where, recipe.name, out, nodes=args.nodes, gpus=args.gpus, cpus=args.cpus, time=args.time, options=options), end="")
+    print_text(sbatch_script(where, recipe.name, out, nodes=args.nodes, gpus=args.gpus, cpus=args.cpus, time=args.time, options=options))
     return 0

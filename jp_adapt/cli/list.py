@@ -26,10 +26,11 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         print_json({kind: {name: _title(path) for name, path in items.items()} for kind, items in results.items()})
         return 0
-    for kind, items in results.items():
-        print(f"{kind}:")
-        for name, path in items.items():
-            print(f"  {name:<28} {_title(path)}")
+    from jp_adapt.report.terminal import table
+
+    rows = [(kind, name, _title(path)) for kind, items in results.items() for name, path in items.items()]
+    for kind in results:
+        print("\n".join([f"{kind}:", *table(("", ""), [row[1:] for row in rows if row[0] == kind], words=2, indent=2)]))
     return 0
 
 

@@ -22,6 +22,8 @@ VERBS = (
     "plan",
     "preview",
     "status",
+    "runs",
+    "ui",
     "report",
     "tokenizer",
     "corpus",
@@ -92,7 +94,7 @@ def joined(arguments: list[str]) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code comes back."""
+    """Run one command and return its exit code."""
     given = joined(list(sys.argv[1:] if arguments is None else arguments))
     try:
         prepare_streams()

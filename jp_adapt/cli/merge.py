@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.cli.output import print_json
+from jp_adapt.cli.output import print_json, print_text
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.suggest import did_you_mean
 
@@ -58,7 +58,7 @@ def _models(args: argparse.Namespace) -> int:
 def _from_mergekit(args: argparse.Namespace) -> int:
     from jp_adapt.recipe.mergekit import recipe_from_mergekit
 
-    print(recipe_from_mergekit(args.config), end="")
+    print_text(recipe_from_mergekit(args.config))
     return 0
 
 

@@ -72,6 +72,16 @@ def without_control(text: str) -> str:
     return CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
 
 
+def print_text(text: str) -> None:
+    """A file's text on stdout, as it is. JpAdaptError where stdout's encoding lacks one of its characters: a recipe must not lose them on its way."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError as error:
+        raise JpAdaptError(f"stdout is {encoding}, which has no '{text[error.start]}'; print as UTF-8: PYTHONIOENCODING=utf-8 jp-adapt ...") from error
+    print(text, end="")
+
+
 def drop_stdout() -> None:
     """Let go what stdout still holds back and cannot write, so that nothing fails at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -7,6 +7,7 @@ from typing import Any
 
 from jp_adapt.cli.arguments import amount, positive
 from jp_adapt.cli.output import print_json
+from jp_adapt.report.terminal import table
 
 EPILOG = """Memory is that of one device at the peak of a step. Hours assume a share of the peak that is printed with them, and count neither communication nor
 evaluation nor saving. The texts of the recipe need not be here, and the base's weights neither."""
@@ -53,17 +54,17 @@ def _print_stage(stage: dict[str, Any], device: dict[str, Any]) -> None:
     print(f", {stage['new_tokens']:,} new tokens" if stage["new_tokens"] else "")
     estimated = "" if stage["tokens_known"] else " (estimated from the text's size, or assumed where it is not here)"
     print(f"  {stage['tokens']:,} tokens{estimated}, {stage['steps']:,} steps, {stage['flops']:.2e} FLOP, {_hours(stage['hours'])}")
-    for part, size in stage["memory"].items():
-        print(f"  {part:<18} {_gb(size):>9}")
+    memory = [*stage["memory"].items(), ("one device", stage["bytes"])]
+    print("\n".join(table(("memory", "size"), [(part, _gb(size)) for part, size in memory], indent=2)))
     verdict = "fits" if stage["fits"] else "does not fit"
-    at_once = f"with {stage['micro_rows']} of its {stage['rows_of_a_step']} rows at once"
-    print(f"  {'one device':<18} {_gb(stage['bytes']):>9}  {verdict} in {_gb(device['memory_bytes'])} {at_once}")
+    print(f"  {verdict} in {_gb(device['memory_bytes'])} with {stage['micro_rows']} of its {stage['rows_of_a_step']} rows at once")
     if stage["micro_rows"] < stage["rows_of_a_step"] and stage["fits"]:
         print(f"  so run it with stages.{stage['id']}.micro_batch_rows={stage['micro_rows']} (same result)")
     if stage["would_fit_with"]:
         print("  what would make it fit, one on top of the other:")
-    for number, remedy in enumerate(stage["would_fit_with"], start=1):
-        print(f"    {number}. {remedy['words']}: {_gb(remedy['bytes'])}{', fits' if remedy['fits'] else ''}")
+        remedies = enumerate(stage["would_fit_with"], start=1)
+        rows = [(f"{number}.", remedy["words"], "fits" if remedy["fits"] else "", _gb(remedy["bytes"])) for number, remedy in remedies]
+        print("\n".join(table(("", "", "", ""), rows, words=3, indent=4)))
     if stage["would_fit_with"] and not stage["would_fit_with"][-1]["fits"]:
         print("    None of these is enough: take a device with more memory, or a shorter sequence_tokens.")
 

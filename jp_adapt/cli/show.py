@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from jp_adapt.cli.output import print_text
+
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser("show", help="print a shipped recipe, benchmark or suite", description="Print a shipped declaration as it is written.")
@@ -20,5 +22,5 @@ def main(args: argparse.Namespace) -> int:
     declarations = shipped.shipped_suites() | shipped.shipped_recipes() | shipped.shipped_benchmarks() | shipped.shipped_corpora() | shipped.shipped_sources()
     if args.name not in declarations:
         raise UsageError(f"nothing is shipped as '{args.name}'{did_you_mean(args.name, declarations)}; see: jp-adapt list")
-    print(declarations[args.name].read_text(encoding="utf-8"), end="")
+    print_text(declarations[args.name].read_text(encoding="utf-8"))
     return 0

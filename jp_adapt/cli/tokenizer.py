@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 from jp_adapt.cli.arguments import positive, sizes
 from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
+from jp_adapt.corpus.lines import TEXT_FORMATS
 
 if TYPE_CHECKING:
     from jp_adapt.commands.tokenizer import ExtendOptions
     from jp_adapt.report.tokenizer_report import ComparedSource
 
-EPILOG = """A tokenizer is a folder, a tokenizer.json, a SentencePiece tokenizer.model, a tiktoken rank file, or ORG/NAME@REVISION of the hub. Texts are .txt,
-.jsonl and .parquet files, the first two also as .gz and .zst, patterns of these, or hub:NAME@REVISION."""
+EPILOG = f"""A tokenizer is a folder, a tokenizer.json, a SentencePiece tokenizer.model, a tiktoken rank file, or ORG/NAME@REVISION of the hub. Texts are read
+from {TEXT_FORMATS}, from patterns of these, or from hub:NAME@REVISION."""
 
 
 def add_parser(verbs: Any) -> None:
@@ -36,7 +37,7 @@ def add_parser(verbs: Any) -> None:
         action.add_argument("--texts", nargs="+", required=True, metavar="FILE", help="texts to measure or to check with")
         action.add_argument("--out", type=Path, help="new folder for report.json and report.html")
     for action in actions.choices.values():
-        action.add_argument("--field", default="text", help="field of the text in .jsonl and .parquet (default: text)")
+        action.add_argument("--field", default="text", help="field of a line, or column, that holds the text (default: text)")
     _add_repair(actions)
     for action in actions.choices.values():
         action.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -103,6 +104,7 @@ def _sweep(args: argparse.Namespace, options: ExtendOptions) -> int:
 
 def _extend(args: argparse.Namespace) -> int:
     from jp_adapt.commands.tokenizer import ExtendOptions, extend
+    from jp_adapt.report.terminal import table
 
     options = ExtendOptions(
         weights=tuple(args.weights),
@@ -125,8 +127,8 @@ def _extend(args: argparse.Namespace) -> int:
         return 0
     base, added = report.base, report.extension
     print(f"{base.family}: {base.vocab_size:,} + {added.new_tokens:,} tokens = {added.vocab_size:,}; all criteria hold.")
-    for measure in report.measures:
-        print(f"  {measure.base.chars_per_token:6.3f} -> {measure.extended.chars_per_token:6.3f} chars/token  {measure.source}")
+    rows = [(entry.source, f"{entry.base.chars_per_token:.3f}", f"{entry.extended.chars_per_token:.3f}") for entry in report.measures]
+    print("\n".join(table(("characters per token", "base", "extended"), rows)))
     if base.unused_rows:
         print(f"{base.unused_rows:,} embedding rows of the base belong to none of its tokens: the first new tokens have their ids.")
     print(f"Tokenizer: {args.out}\nReport: {args.out / 'report.html'}")
@@ -152,6 +154,9 @@ def _verify(args: argparse.Namespace) -> int:
             for example in entry.examples:
                 print(f"  {entry.name} ({entry.runtime}): {example!r}")
         print("All criteria hold." if report.holds else "Not a safe extension: each number must be 0 (llama_cpp_check_string apart).")
+        if report.extended.vocab_size < report.base.vocab_size:
+            sizes = f"{args.extended} has {report.extended.vocab_size:,} tokens, and {args.base} has {report.base.vocab_size:,}"
+            print(f"An extension has more tokens than its base: {sizes}. Are the two swapped? The base comes first.")
         if any(entry.name == "auto_tokenizer_disagrees" and entry.failures for entry in report.criteria):
             print(f"AutoTokenizer does not run tokenizer.json as it is; to mend the folder: jp-adapt tokenizer repair {args.extended}")
     return 0 if report.holds else 4
@@ -167,10 +172,20 @@ def _repair(args: argparse.Namespace) -> int:
     if args.json:
         print_json({"format": 1, **asdict(repair), "folder": str(repair.folder), "kept": [str(path) for path in repair.kept]})
         return 0
-    print(f"AutoTokenizer gave other ids than tokenizer.json for {repair.disagreed:,} of {repair.compared:,} texts.")
+    if repair.unloadable:
+        print(f"{repair.unloadable}.")
+    elif repair.disagreed:
+        print(f"AutoTokenizer gave other ids than tokenizer.json for {repair.disagreed:,} of {repair.compared:,} texts.")
+    else:
+        print(f"AutoTokenizer gives the ids of tokenizer.json for all of {repair.compared:,} texts.")
     for line in repair.changes:
         print(f"  {line}")
-    print(f"Mended: {repair.folder}; 0 of {repair.compared:,} now." if repair.changes else "Nothing had to be mended.")
+    if not repair.changes:
+        print("Nothing had to be mended.")
+    elif repair.unloadable or repair.disagreed:
+        print(f"Mended: {repair.folder}; the ids are those of tokenizer.json for all of {repair.compared:,} texts now.")
+    else:
+        print(f"Changed in {repair.folder}, so that it does not depend on the class; the ids are as they were.")
     for path in repair.kept:
         print(f"Kept as it was: {path}")
     return 0

@@ -35,7 +35,7 @@ def advice(report: SizesReport) -> Iterator[str]:
         return
     row = recommended(report)
     if row is None:
-        yield f"Do not extend: {budget:,} tokens of training hold too few of even the {report.rows[0].new_tokens:,} best new tokens. Train with the base's own."
+        yield f"Do not extend: {budget:,} tokens of training hold too few of even the {report.rows[0].new_tokens:,} best new tokens."
         return
     gain = row.chars_per_token / base
     yield f"{row.new_tokens:,} new tokens: {base:.2f} -> {row.chars_per_token:.2f} characters per token, so a text takes {1 - 1 / gain:.0%} fewer tokens."
@@ -45,7 +45,7 @@ def advice(report: SizesReport) -> Iterator[str]:
     if chars < BEHIND_CHARS:
         yield f"But {chars:,.0f} characters of training are few: at equal time the base's own tokenizer will predict Japanese better. Extend for speed alone."
     elif chars < EVEN_CHARS:
-        yield f"{chars:,.0f} characters of training may not be enough to predict Japanese better than with the base's own tokenizer at equal time: measure both."
+        yield f"{chars:,.0f} characters of training may not be enough to predict Japanese better than the base's own tokenizer at equal time: measure both."
     else:
         yield "After such a training the extension may be ahead in quality too; this was not measured here at such a length, so measure both."
     yield "Evidence: SmolLM2-135M on a CPU (docs/log.md, 2026-11-26, quality at equal time). Other models and sizes were not measured."

@@ -13,7 +13,7 @@ from jp_adapt.recipe.load_corpus import load_corpus
 
 
 def copy_recipe(name: str, folder: Path) -> Path:
-    """Copy the shipped recipe or corpus recipe `name` into the new folder `folder`; the path of the copy comes back. UsageError when `folder` exists."""
+    """Copy the shipped recipe or corpus recipe `name` into the new folder `folder` and return the path of the copy. UsageError if `folder` exists."""
     refuse_existing(folder, "folder")
     loaded = load_corpus(name) if name in shipped_corpora() else load_recipe(name, need_files=False)
     root = shipped_folder("recipes").resolve()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jp_adapt.commands.corpus_steps import build_steps, step_inputs
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, Problems
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import LINE_EVERY_S, say
 from jp_adapt.corpus.assemble import FindDuplicates, Output
@@ -68,26 +69,35 @@ def check_corpus(loaded: LoadedCorpus) -> None:
         UsageError: a step is wrong.
         InputError: a file or the tokenizer is missing, or holds no document of the kind that the source says.
     """
-    _work(loaded.recipe, build_steps(loaded))
-    problems: list[str] = []
+    problems = Problems()
+    with problems.collected():
+        _work(loaded.recipe, build_steps(loaded))
     for name, source in loaded.recipe.sources.items():
-        try:
-            files = _files(source)
-        except InputError as error:
-            problems.append(f"source '{name}': {error}")
-            continue
-        for path in files:
-            try:
-                next(iter_placed(path, source.field), None)
-            except InputError as error:
-                if source.on_error == "refuse":
-                    problems.append(f"source '{name}': {error}")
-    if problems:
-        raise InputError("\n".join(problems))
+        with problems.collected(), _of_source(name):
+            for path in _files(source):
+                with problems.collected(), _of_source(name):
+                    _check_first_document(path, source)
+    problems.refuse()
+
+
+@contextmanager
+def _of_source(name: str) -> Iterator[None]:
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"source '{name}': {error}") from error
+
+
+def _check_first_document(path: Path, source: CorpusSource) -> None:
+    try:
+        next(iter_placed(path, source.field), None)
+    except InputError:
+        if source.on_error == "refuse":
+            raise
 
 
 def prepare(loaded: LoadedCorpus, out: Path, processes: int = 1) -> CorpusReport:
-    """Make the corpus of a recipe in the folder `out`; where it lies there already, only its report comes back."""
+    """Make the corpus of a recipe in the folder `out`; if it is there already, only return its report."""
     recipe = loaded.recipe
     job = corpus_job(loaded)
     output = Output(recipe.shard_tokens, DEDUPLICATE[recipe.deduplicate][1], recipe.texts)
@@ -212,6 +222,6 @@ def _work(recipe: CorpusRecipe, steps: tuple[Step, ...]) -> tuple[Work, dict[str
         raise InputError(f"{folder}: the tokenizer names no token that ends a document; say it in the recipe: document_end")
     if end not in encode.special_ids:
         known = ", ".join(encode.special_ids) or "none"
-        raise InputError(f"document_end is '{end}', which is no special token of the tokenizer in {folder}; its special tokens: {known}")
+        raise InputError(f"document_end is '{end}', which is not a special token of the tokenizer in {folder}; its special tokens: {known}")
     work = Work(tuple(recipe.sources), steps, encode, token_dtype(encode.vocab_size).str, fingerprint, encode.special_ids[end])
     return work, {"tokenizer": sha256_file(encode.path), "document_end": end}

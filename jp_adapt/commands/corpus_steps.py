@@ -11,6 +11,7 @@ from pydantic_core import ArgsKwargs
 
 from jp_adapt.commands.benchmark_texts import decontaminate
 from jp_adapt.core.errors import UsageError
+from jp_adapt.core.schema_words import what_is_needed
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.corpus.clean import MaskPersonal, RepairDecoding, StripMarkup
 from jp_adapt.corpus.language import KeepLanguage
@@ -65,7 +66,7 @@ def _sources(given: Any, known: tuple[str, ...]) -> tuple[str, ...] | None:
         raise UsageError(f"'sources' of a step is {given!r}; give a list of sources, such as [{known[0]}]")
     for name in given:
         if name not in known:
-            raise UsageError(f"step for source '{name}', which is none{did_you_mean(name, known)}; sources: {', '.join(known)}")
+            raise UsageError(f"a step is for source '{name}', which the recipe does not have{did_you_mean(name, known)}; sources: {', '.join(known)}")
     return tuple(given)
 
 
@@ -94,8 +95,6 @@ def _build(declared: dict[str, Any]) -> Step:
     try:
         step: Step = TypeAdapter(make).validate_python(given if inspect.isclass(make) else ArgsKwargs((), given))
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(map(str, entry['loc'])) or kind} is {entry['input']!r}: {entry['msg'].removeprefix('Value error, ')}" for entry in error.errors()
-        )
+        wrong = "; ".join(f"{'.'.join(map(str, entry['loc'])) or kind} is {entry['input']!r}: {what_is_needed(entry)}" for entry in error.errors())
         raise UsageError(f"step {kind}: {wrong}") from error
     return step

@@ -98,6 +98,7 @@ def fetch_data(
         InputError: data that cannot be fetched, or is not the pinned one. Whole files that came before stay, and the same call resumes.
     """
     chosen = [(name, load_declaration(name)[0]) for name in _names(names, suite)]
+    _check_mirror(mirror)
     _check_terms(chosen, accept)
     wanted = [Wanted(name, benchmark, split) for name, benchmark in chosen for split in _splits(benchmark) if not _present(benchmark, split, to)]
     obstacles = [text for name, benchmark in chosen if (text := _obstacle(name, benchmark, from_mirror=mirror is not None)) and _needed(name, wanted)]
@@ -231,12 +232,17 @@ class _Folder:
         shutil.copyfile(source, target)
 
 
-def _open_mirror(mirror: str, client: httpx2.Client) -> _Address | _Folder:
-    if mirror.startswith(("http://", "https://")):
-        return _Address(mirror, client)
-    if not Path(mirror).is_dir():
+def _check_mirror(mirror: str | None) -> None:
+    if mirror is not None and not _is_address(mirror) and not Path(mirror).is_dir():
         raise InputError(f"--from {mirror}: no such folder; give a folder, or an address that begins with http:// or https://")
-    return _Folder(Path(mirror))
+
+
+def _is_address(mirror: str) -> bool:
+    return mirror.startswith(("http://", "https://"))
+
+
+def _open_mirror(mirror: str, client: httpx2.Client) -> _Address | _Folder:
+    return _Address(mirror, client) if _is_address(mirror) else _Folder(Path(mirror))
 
 
 def _matching(paths: Iterator[str] | Sequence[str], pattern: str) -> list[str]:
@@ -257,7 +263,11 @@ def _fetch(part: Wanted, to: Path, source: _GitHub | _Address | _Folder) -> list
         for count, name in enumerate(names, start=1):
             partial = folder / f"{name}.part"
             partial.parent.mkdir(parents=True, exist_ok=True)
-            source.bring(part.folder, name, partial)
+            try:
+                source.bring(part.folder, name, partial)
+            finally:
+                if partial.is_file() and not partial.stat().st_size:  # nothing came that a later call could go on from
+                    partial.unlink()
             hashes[name] = sha256_file(partial)
             advance(count, name)
     if digest(hashes) != part.split.sha256:

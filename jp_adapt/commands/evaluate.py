@@ -14,10 +14,9 @@ from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_decl
 from jp_adapt.benchmarks.profiles import PROFILES, score_name
 from jp_adapt.commands.compare import write_evaluation_page
 from jp_adapt.commands.processes import follow, led
-from jp_adapt.core.claim import refuse_other_work
-from jp_adapt.core.documents import Document
+from jp_adapt.core.claim import WorkRecord, refuse_folder
 from jp_adapt.core.environment import environment
-from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
+from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
 from jp_adapt.core.files import new_folder, read_json, refuse_unwritable, write_json
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
@@ -49,8 +48,8 @@ from jp_adapt.inference.processes import ALONE, Processes
 from jp_adapt.model.sources import download, resolve_revision
 
 DEFAULT_SUITE = "quick"
-STATE, PARTS, TEXTS = "eval.json", "parts", "texts.json"
-OWN_FILES = frozenset({STATE, MODEL, REPLIES, ".lock"})  # what an evaluation has that came to no result
+PARTS, TEXTS = "parts", "texts.json"
+BEFORE_RESULTS = frozenset({MODEL, REPLIES, ".lock"})
 
 
 @dataclass(frozen=True)
@@ -79,14 +78,12 @@ class EvalOptions:
 
 
 @dataclass(frozen=True)
-class EvaluationRecord(Document):
+class EvaluationRecord(WorkRecord):
     """eval.json: everything that decides the figures of the evaluation in a folder."""
 
+    FILE: ClassVar[str] = "eval.json"
+    WORK: ClassVar[str] = "evaluation"
     WHAT: ClassVar[str] = "the record of an evaluation"
-    WAY_OUT: ClassVar[str] = "give another --out"
-
-    identity: dict[str, Any]
-    format: Literal[1] = 1
 
     @classmethod
     def upgraded(cls, value: dict[str, Any]) -> dict[str, Any] | None:
@@ -144,7 +141,7 @@ def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOption
         return read_scores(out)
     identity = _identity(source, profile, loaded, options)
     with folder_lock(out), closing(source), led(processes) as lead:
-        _refuse_other_work(out, identity)
+        refuse_folder(out, EvaluationRecord, identity, results=(out / PARTS).is_dir(), before_results=BEFORE_RESULTS)
         for benchmark in loaded:
             part = _part(out, benchmark.id)
             if part.is_dir():
@@ -152,7 +149,7 @@ def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOption
             else:
                 lead(benchmark.id)
                 outputs, score = _measure(benchmark, profile, options, source, overlap)
-                EvaluationRecord(identity).write(out / STATE)  # the folder is claimed by its first result
+                EvaluationRecord(identity).write(out / EvaluationRecord.FILE)  # the folder is claimed by its first result
                 with new_folder(part) as target:
                     write_outputs(target / OUTPUTS, outputs)
                     write_json(target / "score.json", asdict(score))
@@ -234,15 +231,6 @@ def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], o
         "texts": {text: sha256_file(Path(text)) for text in options.texts},
         **({"plugins": use_plugins(options.plugins)} if options.plugins else {}),
     }
-
-
-def _refuse_other_work(out: Path, identity: dict[str, Any]) -> None:
-    """RunFolderError where the folder holds other files, or finished benchmarks of another evaluation. One that finished nothing holds no folder."""
-    state = out / STATE
-    if any(path.name not in OWN_FILES for path in out.iterdir()) and not state.is_file():
-        raise RunFolderError(f"{out}: is not empty, and holds no evaluation; give another --out")
-    if state.is_file() and (out / PARTS).is_dir():
-        refuse_other_work(out, EvaluationRecord.read(state).identity, identity, "evaluation")
 
 
 def _part(out: Path, name: str) -> Path:

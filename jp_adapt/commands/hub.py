@@ -63,7 +63,7 @@ def plan_upload(model: Path, repo: str, *, scores: Sequence[Path] = (), licence:
 
 
 def send(model: Path, plan: HubPlan, *, private: bool = False, update: bool = False) -> str:
-    """Do what the plan says; the commit's address comes back. See `export.hub.upload`."""
+    """Do what the plan says and return the address of the commit. See `export.hub.upload`."""
     return upload(model, plan.repo, plan.texts, private=private, update=update)
 
 

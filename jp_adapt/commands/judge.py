@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from jp_adapt.benchmarks.judge import JudgeTask, load_judge_task
-from jp_adapt.core.claim import refuse_other_work
+from jp_adapt.core.claim import WorkRecord, refuse_folder
 from jp_adapt.core.errors import InputError, UsageError
-from jp_adapt.core.files import MAX_NAME_BYTES, read_json, refuse_unwritable, write_json, write_text
+from jp_adapt.core.files import MAX_NAME_BYTES, refuse_unwritable, write_text
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import progress, say
@@ -21,13 +21,13 @@ from jp_adapt.evaluation.judge.answers import Answers, Item, read_answers, read_
 from jp_adapt.evaluation.judge.client import HttpJudge, Judge
 from jp_adapt.evaluation.judge.recorded import read_recorded
 from jp_adapt.evaluation.judge.requests import Judgement, build_judgements, estimate_tokens
+from jp_adapt.evaluation.judge.results import EARLIER_SUMMARY, SUMMARY, Estimate, Failure, JudgeSummary, Outcome, RecordedSummary, Used
 from jp_adapt.evaluation.judge.run import Asking, Price, Usage, Verdict, as_record, judge_all
-from jp_adapt.evaluation.judge.scores import calibrate_takes, calibration, summarise_takes, summary_of, write_model_scores
+from jp_adapt.evaluation.judge.scores import calibrate_ranking, calibrate_takes, grades_of, ranking_of, summarise_takes, takes_of, write_model_scores
 from jp_adapt.inference.reply_cache import ReplyCache
 
-Report = dict[str, Any]
-CLAIM, CACHE, JUDGEMENTS, SUMMARY = "judge.json", "cache.jsonl", "judgements.jsonl", "summary.json"
-OWN_FILES = frozenset({CLAIM, CACHE, JUDGEMENTS, SUMMARY, ".lock"})
+CACHE, JUDGEMENTS = "cache.jsonl", "judgements.jsonl"
+BEFORE_RESULTS = frozenset({CACHE, ".lock"})
 
 
 @dataclass(frozen=True)
@@ -50,61 +50,125 @@ class JudgeOptions:
     calibrate: tuple[Path, ...] = ()
 
 
-def judge(answers: Sequence[Path], benchmark: str, out: Path | None, options: JudgeOptions, *, dry_run: bool = False) -> Report:
-    """Judge the answers of one or more models; the report is what OUT/summary.json holds. With `dry_run` only the estimate, and nothing is asked."""
-    task, declaration = load_judge_task(benchmark)
-    task = _adjusted(task, options)
-    items, hashes = _load_items(task, options.data)
-    models = _named([read_answers(path, task.benchmark) for path in answers])
-    judgements = build_judgements(task, items, models)
-    estimate = _estimate(task, judgements, options)
-    if dry_run:
-        return {"benchmark": task.benchmark, "models": [entry.model for entry in models], "estimate": estimate}
+@dataclass(frozen=True)
+class JudgeRecord(WorkRecord):
+    """judge.json: the judge, and hashes of what it is asked and of the answers that it sees."""
+
+    FILE: ClassVar[str] = "judge.json"
+    WORK: ClassVar[str] = "judging"
+    WHAT: ClassVar[str] = "the record of a judging"
+    FORMAT: ClassVar[int] = 2
+
+    format: int = 2
+
+    @classmethod
+    def upgraded(cls, value: dict[str, Any]) -> dict[str, Any] | None:
+        """Format 1 holds the hashes apart from the judge."""
+        hashes = value.get("sha256")
+        if value.get("format") != 1 or not isinstance(hashes, dict):
+            return None
+        return {"format": 2, "identity": {"judge": value.get("identity"), "task": hashes.get("task"), "answers": hashes.get("answers")}}
+
+
+OWN_FILES = BEFORE_RESULTS | {JudgeRecord.FILE, JUDGEMENTS, SUMMARY, EARLIER_SUMMARY}
+
+
+@dataclass(frozen=True)
+class JudgePlan:
+    """What a judging will ask for, and what that will cost."""
+
+    benchmark: str
+    models: list[str]
+    estimate: Estimate
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A judging before anything is asked: the benchmark, the hashes of its files, the answers and every judgement of them."""
+
+    task: JudgeTask
+    hashes: dict[str, str]
+    models: list[Answers]
+    judgements: list[Judgement]
+
+
+def plan_judging(answers: Sequence[Path], benchmark: str, options: JudgeOptions) -> JudgePlan:
+    """What `judge` will ask for; nothing is asked."""
+    work = _work(answers, benchmark, options)
+    return JudgePlan(work.task.benchmark, [entry.model for entry in work.models], _estimate(work, options))
+
+
+def judge(answers: Sequence[Path], benchmark: str, out: Path | None, options: JudgeOptions) -> JudgeSummary:
+    """Judge the answers of one or more models, into the folder `out`; what lies there of the same judging is not asked again.
+
+    Raises:
+        UsageError: an option is missing, or the estimate is above `max_cost`.
+        InputError: answers or data are missing or wrong.
+        RunFolderError: `out` holds another judging.
+        EndpointError: the endpoint is down; what came is kept.
+    """
+    work = _work(answers, benchmark, options)
+    task, estimate = work.task, _estimate(work, options)
     if out is None:
         raise UsageError("--out is needed: the folder where the judgements are kept")
     refuse_unwritable(out)
     _check_cost(estimate, options)
     say(estimate_line(estimate))
-    hashes["declaration"] = sha256_file(declaration)
     with folder_lock(out):
         stop = threading.Event()
         with _judge(options, stop) as asked:
-            _claim(out, {"judge": asked.identity, "task": sha256_json(task.model_dump(mode="json")), "answers": {m.model: m.turns for m in models}})
-            verdicts, usage, cut = _ask(task, asked, judgements, out, options, stop)
-        report = {
-            "format": 1,
-            "benchmark": task.benchmark,
-            "version": task.version,
-            "licence": task.license,
-            "source": task.source,
-            "judge": asked.identity,
-            "takes": options.takes,
-            "sha256": hashes | {str(entry.path): sha256_file(entry.path) for entry in models},
-            "estimate": estimate,
-            "usage": _used(usage, options.price),
-            "half_written_lines": cut,
-            **_outcome(verdicts),
-            **summary_of(task, verdicts),
-        }
-        judged = any(entry.score is not None for entry in verdicts)
-        report["calibration"] = calibration(task, report, verdicts, options.calibrate) if options.calibrate and judged else None
+            _claim(out, work, asked)
+            verdicts, usage, cut = _ask(task, asked, work.judgements, out, options, stop)
+        summary = JudgeSummary(
+            benchmark=task.benchmark,
+            version=task.version,
+            licence=task.license,
+            source=task.source,
+            judge=asked.identity,
+            takes=options.takes,
+            sha256=work.hashes | {str(entry.path): sha256_file(entry.path) for entry in work.models},
+            estimate=estimate,
+            usage=_used(usage, options.price),
+            half_written_lines=cut,
+            **vars(_outcome(verdicts)),
+            **_scores(task, verdicts, options.calibrate),
+        )
         write_text(out / JUDGEMENTS, "".join(json.dumps(as_record(entry, task.benchmark), ensure_ascii=False) + "\n" for entry in verdicts))
-        write_json(out / SUMMARY, report)
+        summary.write(out / SUMMARY)
         if task.kind == "score":
-            for entry in models:
-                write_model_scores(out / entry.model, task, asked.identity, entry.model, verdicts, hashes)
-    return report
+            for entry in work.models:
+                write_model_scores(out / entry.model, task, asked.identity, entry.model, verdicts, work.hashes)
+    return summary
 
 
-def summarise_recorded(paths: Sequence[Path], benchmark: str, calibrate: Sequence[Path] = ()) -> Report:
+def summarise_recorded(paths: Sequence[Path], benchmark: str, calibrate: Sequence[Path] = ()) -> RecordedSummary:
     """The summary of judgements that somebody recorded: means, errors, agreement of the takes. Nothing is asked."""
     task, _ = load_judge_task(benchmark)
     if task.kind != "score":
         raise UsageError(f"{task.benchmark} is judged in pairs; --recorded is for scores")
-    results = read_recorded(paths)
-    report: Report = {"benchmark": task.benchmark, "sha256": {str(path): sha256_file(path) for path in paths}, "models": summarise_takes(task, results, {})}
-    report["calibration"] = calibrate_takes(task, results, calibrate) if calibrate else None
-    return report
+    takes = read_recorded(paths)
+    calibration = calibrate_takes(task, takes, calibrate) if calibrate else None
+    return RecordedSummary(task.benchmark, {str(path): sha256_file(path) for path in paths}, summarise_takes(task, takes, {}), calibration)
+
+
+def _work(answers: Sequence[Path], benchmark: str, options: JudgeOptions) -> _Work:
+    task, declaration = load_judge_task(benchmark)
+    task = _adjusted(task, options)
+    items, hashes = _load_items(task, options.data)
+    models = _named([read_answers(path, task.benchmark) for path in answers])
+    return _Work(task, hashes | {"declaration": sha256_file(declaration)}, models, build_judgements(task, items, models))
+
+
+def _scores(task: JudgeTask, verdicts: Sequence[Verdict], calibrate: Sequence[Path]) -> dict[str, Any]:
+    """The fields of the summary that depend on the kind of the judging."""
+    judged = any(entry.score is not None for entry in verdicts)
+    if task.kind == "score":
+        return {
+            "models": grades_of(task, verdicts),
+            "calibration": calibrate_takes(task, takes_of(verdicts), calibrate) if calibrate and judged else None,
+        }
+    ranking = ranking_of(verdicts)
+    return {"ranking": ranking, "calibration": calibrate_ranking(ranking, calibrate[0]) if calibrate and ranking is not None else None}
 
 
 def _adjusted(task: JudgeTask, options: JudgeOptions) -> JudgeTask:
@@ -137,7 +201,7 @@ def _named(answers: Sequence[Answers]) -> list[Answers]:
         if entry.model in taken:
             raise UsageError(f"{entry.path} and {taken[entry.model]} are both answers of '{entry.model}' by their names; rename a file or a folder")
         if entry.model in ("", ".", "..") or "/" in entry.model:
-            raise UsageError(f"{entry.path}: no name for the model can be told from this path; give the file itself, with a name")
+            raise UsageError(f"{entry.path}: the path gives the model no name; give the file itself, with a name")
         if entry.model.casefold() in OWN_FILES or len(entry.model.encode()) > MAX_NAME_BYTES:
             why = "is a file of the judging itself" if entry.model.casefold() in OWN_FILES else f"is longer than {MAX_NAME_BYTES} bytes"
             raise UsageError(f"{entry.path}: the model's scores go to a folder of its name, and '{entry.model[:40]}' {why}; rename the file")
@@ -145,25 +209,25 @@ def _named(answers: Sequence[Answers]) -> list[Answers]:
     return list(answers)
 
 
-def _estimate(task: JudgeTask, judgements: Sequence[Judgement], options: JudgeOptions) -> Report:
-    tokens_in, tokens_out = (count * options.takes for count in estimate_tokens(judgements, task.typical_output_chars))
-    requests = options.takes * sum(entry.settled is None for entry in judgements)
-    return {"requests": requests, "tokens_in": tokens_in, "tokens_out": tokens_out, "cost": options.price.cost(tokens_in, tokens_out)}
+def _estimate(work: _Work, options: JudgeOptions) -> Estimate:
+    tokens_in, tokens_out = (count * options.takes for count in estimate_tokens(work.judgements, work.task.typical_output_chars))
+    requests = options.takes * sum(entry.settled is None for entry in work.judgements)
+    return Estimate(requests, tokens_in, tokens_out, options.price.cost(tokens_in, tokens_out))
 
 
-def estimate_line(estimate: Report) -> str:
+def estimate_line(estimate: Estimate) -> str:
     """The estimate in words."""
-    cost = "cost unknown (give --price-in and --price-out)" if estimate["cost"] is None else f"about {estimate['cost']:.2f}"
-    return f"up to {estimate['requests']:,} requests, about {estimate['tokens_in']:,} tokens in and {estimate['tokens_out']:,} out: {cost}"
+    cost = "cost unknown (give --price-in and --price-out)" if estimate.cost is None else f"about {estimate.cost:.2f}"
+    return f"up to {estimate.requests:,} requests, about {estimate.tokens_in:,} tokens in and {estimate.tokens_out:,} out: {cost}"
 
 
-def _check_cost(estimate: Report, options: JudgeOptions) -> None:
+def _check_cost(estimate: Estimate, options: JudgeOptions) -> None:
     if options.max_cost is None:
         return
-    if estimate["cost"] is None:
+    if estimate.cost is None:
         raise UsageError("--max-cost needs --price-in and --price-out, the prices of a million tokens")
-    if estimate["cost"] > options.max_cost:
-        raise UsageError(f"about {estimate['cost']:.2f} is more than --max-cost {options.max_cost:g}; nothing was asked")
+    if estimate.cost > options.max_cost:
+        raise UsageError(f"about {estimate.cost:.2f} is more than --max-cost {options.max_cost:g}; nothing was asked")
 
 
 @contextmanager
@@ -191,15 +255,13 @@ def _local_judge(folder: Path, options: JudgeOptions) -> Judge:
     return LocalJudge(load_model(folder).backend, {"model": folder.resolve().name, "files": files})
 
 
-def _claim(out: Path, settings: Report) -> None:
-    """The folder is this judging's, or RunFolderError: another judge, prompt or answers must not be mixed with what is there. A judging that came to no reply
-    holds no folder."""
-    path, cache, parts = out / CLAIM, out / CACHE, {name: sha256_json(value) for name, value in settings.items()}
-    if path.exists() and cache.exists() and cache.stat().st_size:
-        claimed = read_json(path)
-        hashes = claimed.get("sha256") if isinstance(claimed, dict) else None
-        refuse_other_work(out, hashes if isinstance(hashes, dict) else {}, parts, "judging")
-    write_json(path, {"format": 1, "identity": settings["judge"], "sha256": parts})
+def _claim(out: Path, work: _Work, asked: Judge) -> None:
+    """The folder is this judging's, or RunFolderError: another judge, prompt or answers must not be mixed with what is there."""
+    answers = {entry.model: entry.turns for entry in work.models}
+    identity = {"judge": asked.identity, "task": sha256_json(work.task.model_dump(mode="json")), "answers": sha256_json(answers)}
+    cache = out / CACHE
+    refuse_folder(out, JudgeRecord, identity, results=cache.is_file() and cache.stat().st_size > 0, before_results=BEFORE_RESULTS)
+    JudgeRecord(identity).write(out / JudgeRecord.FILE)
 
 
 def _ask(
@@ -210,23 +272,20 @@ def _ask(
         return judge_all(asking, judgements, options.takes, options.parallel, advance), asking.usage, cache.cut_lines
 
 
-def _used(usage: Usage, price: Price) -> Report:
-    return vars(usage) | {"cost": price.cost(usage.tokens_in, usage.tokens_out), "fresh_cost": price.cost(usage.fresh_in, usage.fresh_out)}
+def _used(usage: Usage, price: Price) -> Used:
+    return Used(**vars(usage), cost=price.cost(usage.tokens_in, usage.tokens_out), fresh_cost=price.cost(usage.fresh_in, usage.fresh_out))
 
 
-def _outcome(verdicts: Sequence[Verdict]) -> Report:
-    """How many judgements there are, and of which there is no verdict."""
+def _outcome(verdicts: Sequence[Verdict]) -> Outcome:
     failed = [entry for entry in verdicts if entry.score is None]
     asked = [entry for entry in verdicts if entry.judgement.settled is None]
     models = dict.fromkeys(model for entry in asked for model in entry.judgement.models)
-    return {
-        "judgements": len(verdicts),
-        "empty_answers": sum(entry.judgement.settled is not None for entry in verdicts),
-        "without_verdict": len(failed),
-        "requests_failed": sum(entry.request_failed for entry in failed),
-        "asked_again": sum(entry.attempts > 1 for entry in verdicts),
-        "models_without_verdict": [model for model in models if all(entry.score is None for entry in asked if model in entry.judgement.models)],
-        "failures": [
-            {"models": list(v.judgement.models), "item": v.judgement.item, "turn": v.judgement.turn, "take": v.take, "why": v.failure} for v in failed
-        ],
-    }
+    return Outcome(
+        judgements=len(verdicts),
+        empty_answers=sum(entry.judgement.settled is not None for entry in verdicts),
+        without_verdict=len(failed),
+        requests_failed=sum(entry.request_failed for entry in failed),
+        asked_again=sum(entry.attempts > 1 for entry in verdicts),
+        models_without_verdict=[model for model in models if all(entry.score is None for entry in asked if model in entry.judgement.models)],
+        failures=[Failure(list(v.judgement.models), v.judgement.item, v.judgement.turn, v.take, v.failure) for v in failed],
+    )

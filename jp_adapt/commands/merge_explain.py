@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.progress import progress
+from jp_adapt.report import terminal
 
 if TYPE_CHECKING:
     from jp_adapt.merging.explain import Estimate, Explanation
@@ -47,22 +48,25 @@ def explanation_lines(explanation: Explanation, base: str | None) -> list[str]:
         base: the parent that is meant to be the base of a task arithmetic: the coefficients of the others are its weights.
     """
     whole, names = explanation.whole, explanation.parents
-    width = max(map(len, [*names, "layer"]))
-    lines = [f"{'parent':<{width}}  coefficient"]
-    lines += [f"{name:<{width}}  {whole.coefficients.get(name, float('nan')):+.4f} ± {explanation.errors.get(name, float('nan')):.4f}" for name in names]
+    rows = [(name, _coefficient(whole.coefficients, name, sign=True), _coefficient(explanation.errors, name)) for name in names]
+    lines = terminal.table(("parent", "coefficient", "± stderr"), rows)
     lines += [f"sum {sum(whole.coefficients.values()):.4f}; {_unexplained(whole)}"]
     if base is not None and base in names:
         weights = ", ".join(f"{name} {whole.coefficients[name]:.4f}" for name in names if name != base)
         lines += [f"as task arithmetic on '{base}': weights {weights}"]
-    lines += ["", f"{'layer':<{width}}  " + "  ".join(f"{name:>9}" for name in names) + "  unexplained"]
+    layers = []
     for layer, estimate in explanation.layers.items():
         label = "outside" if layer is None else str(layer)
-        values = "  ".join(f"{estimate.coefficients[name]:>9.4f}" if name in estimate.coefficients else f"{'–':>9}" for name in names)
         rest = "–" if estimate.unexplained is None else f"{estimate.unexplained:.2g}"
-        lines.append(f"{label:<{width}}  {values}  {rest}")
+        layers.append((label, *(_coefficient(estimate.coefficients, name) for name in names), rest))
+    lines += ["", *terminal.table(("layer", *names, "unexplained"), layers)]
     if explanation.left_out:
         lines.append(f"not compared, since not all models have them in one shape: {', '.join(explanation.left_out)}")
     return lines
+
+
+def _coefficient(values: Mapping[str, float], name: str, *, sign: bool = False) -> str:
+    return "–" if name not in values else f"{values[name]:{'+' if sign else ''}.4f}"
 
 
 def _unexplained(estimate: Estimate) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, write_json
+from jp_adapt.core.schema_words import LIST, MAPPING, what_is_needed
+from jp_adapt.core.visible import escape
 
 if TYPE_CHECKING:
     import pandas
@@ -20,19 +22,9 @@ if TYPE_CHECKING:
 
 Record = TypeVar("Record")
 MOST_TOLD = 3  # of the keys that are wrong in one file
-_NEEDED = {
-    "missing": "the key is missing",
-    "int_type": "a whole number is needed",
-    "int_from_float": "a whole number is needed",
-    "float_type": "a number is needed",
-    "finite_number": "a finite number is needed",
-    "string_type": "a text is needed",
-    "bool_type": "true or false is needed",
-    "list_type": "a list is needed",
-    "tuple_type": "a list is needed",
-    "dict_type": "an object is needed",
-    "dataclass_type": "an object is needed",
-}
+MOST_SHOWN = 50  # rows of a table in a notebook
+LONGEST_CELL = 200  # characters
+_OF_JSON = {MAPPING: "an object is needed", LIST: "a list is needed"}
 
 
 @dataclass(frozen=True)
@@ -46,12 +38,14 @@ class Document:
 
     @classmethod
     def upgraded(cls, value: dict[str, Any]) -> dict[str, Any] | None:
-        """The content of an older file in today's format; None where that cannot be had."""
+        """The content of an older file, converted to the current format; None if it cannot be converted."""
         return None
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The document in a file. InputError where it is missing, not JSON, of another kind or format, or has a value of another type."""
+        """Read the document from a file. InputError if it is missing, is not JSON, is of another kind or format, or holds a value of the wrong type."""
+        if not path.exists():
+            raise InputError(f"{path}: no such file{_tail(cls.WAY_OUT)}")
         value = read_json(path)
         given = value.get("format") if isinstance(value, dict) else None
         if isinstance(value, dict) and given != cls.FORMAT:
@@ -72,10 +66,10 @@ class Document:
 
 
 class Tabular:
-    """What can be handed to a notebook as a table."""
+    """An object that a notebook can show as a table."""
 
     def rows(self) -> list[dict[str, Any]]:
-        """One mapping a row, all with the same keys."""
+        """One mapping per row, all with the same keys."""
         raise NotImplementedError
 
     def to_arrow(self) -> pyarrow.Table:
@@ -92,9 +86,31 @@ class Tabular:
             raise InputError("pandas is not installed: pip install pandas; to_arrow() needs none") from error
         return pandas.DataFrame(self.rows())
 
+    def _repr_html_(self) -> str:
+        """The first rows as a table, for a notebook; every value is text and no markup."""
+        rows = self.rows()
+        names = list(dict.fromkeys(name for row in rows[:MOST_SHOWN] for name in row))
+        head = "".join(f"<th>{escape(name)}</th>" for name in names)
+        body = "".join(f"<tr>{''.join(f'<td>{escape(_cell(row.get(name)))}</td>' for name in names)}</tr>" for row in rows[:MOST_SHOWN])
+        more = f"<p>{len(rows) - MOST_SHOWN:,} more rows: to_pandas() has all</p>" if len(rows) > MOST_SHOWN else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+class Rows(list[dict[str, Any]], Tabular):
+    """A list of mappings that is a table, too."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        return self
+
+
+def _cell(value: Any) -> str:
+    """A value on a line of a table: four digits of a float, the beginning of a long text."""
+    text = "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…"
+
 
 def record_from(kind: type[Record], value: Any, place: str, way_out: str = "") -> Record:
-    """A dataclass from JSON values; keys of a later version are ignored. InputError, which begins with `place`, where a key is missing or of another type."""
+    """Build a dataclass from JSON values; keys of later versions are ignored. InputError, beginning with `place`, if a key is missing or has the wrong type."""
     from pydantic import ValidationError
 
     text = json.dumps(value)  # as JSON: a strict check of Python values takes no list for a pair
@@ -113,13 +129,14 @@ def _adapter(kind: Hashable) -> TypeAdapter[Any]:
 
 
 def _told(error: ValidationError) -> str:
-    """Which keys are wrong, and how; the first of them."""
+    """The first few wrong keys, and what is wrong with each."""
     details = error.errors(include_url=False)
     lines = []
     for detail in details[:MOST_TOLD]:
         key = ".".join(map(str, detail["loc"]))
         kind = detail["type"]
-        needed = _NEEDED.get(kind, detail["msg"])
+        rule = what_is_needed(detail)
+        needed = _OF_JSON.get(rule, rule)
         shown = "" if kind == "missing" else f", not {json.dumps(detail['input'], ensure_ascii=True, default=str)[:40]}"
         lines.append(f"{key + ': ' if key else ''}{needed}{shown}")
     more = f" (and {len(details) - MOST_TOLD} more)" if len(details) > MOST_TOLD else ""

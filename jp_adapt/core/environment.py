@@ -1,4 +1,4 @@
-"""Versions, machine and memory: what a result records of where it was made."""
+"""Versions, machine and memory: what a result records about where it was made."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def environment() -> dict[str, Any]:
 
 
 def peak_memory_bytes() -> int | None:
-    """Peak resident memory of this process so far; None where the system does not tell."""
+    """Peak resident memory of this process so far; None if the system does not report it."""
     try:
         import resource
     except ImportError:  # Windows

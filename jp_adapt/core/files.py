@@ -41,7 +41,7 @@ def read_text(path: Path, max_bytes: int = MAX_TEXT_BYTES) -> str:
 
 
 def is_file(path: Path) -> bool:
-    """Whether `path` is a file. InputError where the system does not say: a name that no file can have, a folder that may not be entered."""
+    """Whether `path` is a file. InputError if the system cannot say: the name is impossible, or a folder may not be entered."""
     try:
         return path.is_file()
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
@@ -112,7 +112,7 @@ def _read_errors(path: Path) -> Iterator[None]:
 
 
 def refuse_existing(path: Path, option: str = "--out") -> None:
-    """UsageError where `path` exists, or cannot be made: nothing is ever overwritten, and nobody waits for a result that cannot be kept."""
+    """UsageError if `path` exists or cannot be made: nothing is ever overwritten, and nobody waits for a result that cannot be kept."""
     try:
         existing = bool(path.lstat())
     except (FileNotFoundError, NotADirectoryError):
@@ -184,7 +184,7 @@ def new_files(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def _take_name(file: Path, path: Path) -> None:
-    """Give `file` the name `path`, which nothing may have. A hard link fails where a name is taken; a rename, for file systems without links, does not."""
+    """Give `file` the name `path`, which must be free. A hard link fails if the name is taken; a rename, used on file systems without links, does not."""
     try:
         path.hardlink_to(file)
     except OSError:
@@ -230,14 +230,14 @@ def _remove_stale(path: Path) -> None:
 
 
 def move_file(path: Path, target: Path) -> None:
-    """Give a file another name in the same file system; the folder of the new name is made where there is none."""
+    """Rename a file within its file system; the new folder is made if it does not exist."""
     with _disk_errors(target, target):
         target.parent.mkdir(parents=True, exist_ok=True)
         path.rename(target)
 
 
 def _settle(folder: Path) -> None:
-    """All files get the mode that the user's umask says, and are on the disk."""
+    """Give all files the mode that the user's umask asks for, and flush them to the disk."""
     mode = folder.stat().st_mode & 0o666
     for file in sorted(folder.rglob("*")):
         if file.is_file() and not file.is_symlink():
@@ -246,7 +246,7 @@ def _settle(folder: Path) -> None:
 
 
 def _short(name: str) -> str:
-    """A name that leaves room for what a temporary name adds to it."""
+    """The name, shortened so that a temporary name made from it is not too long."""
     return name if len(os.fsencode(name)) <= MAX_NAME_BYTES // 2 else hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
@@ -285,7 +285,7 @@ def _disk_errors(path: Path, temporary: Path) -> Iterator[None]:
 
 
 def _place(error: OSError, path: Path, temporary: Path) -> Path:
-    """The file that an error is about: of a copy or a rename the second one."""
+    """The file that an error is about; for a copy or a rename, the second one."""
     name = error.filename2 or error.filename
     named = Path(os.fsdecode(name)) if isinstance(name, (str, bytes)) else path
     return path / named.relative_to(temporary) if named.is_relative_to(temporary) else named

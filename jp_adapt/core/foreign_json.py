@@ -1,4 +1,4 @@
-"""JSON that another program wrote: replies of servers, files of the hub, results of others. What it may hold is bounded, and what is wrong is one error with
+"""JSON written by another program: server replies, files from the hub, other people's results. Its contents are bounded, and anything wrong is one error with
 its place.
 
 `json.loads` alone raises RecursionError (nesting), ValueError (an integer of 4,301 digits) and UnicodeDecodeError besides its own error, and lets pass what
@@ -77,7 +77,7 @@ def parse_json(
 
 
 class _RefusedError(Exception):
-    """Valid JSON that is over a bound; the message lacks the place."""
+    """Valid JSON that exceeds a bound; the message does not yet name the place."""
 
 
 def _integer(digits: str) -> int:

@@ -1,4 +1,4 @@
-"""Hashes: what makes a stage's work the same work."""
+"""Hashes, by which a stage's work is recognised as the same."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_json(value: Any) -> str:
-    """Hex SHA-256 of a JSON value, whatever the order of its keys."""
+    """Hex SHA-256 of a JSON value, independent of the order of its keys."""
     text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode("utf-8")).hexdigest()

@@ -1,4 +1,4 @@
-"""One run by several processes of this machine: start them, pass signals on, and stop all when one is gone."""
+"""One run in several processes on this machine: start them, pass signals on, and stop all of them when one ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packages that add to jp-adapt: metrics, engines. Each is named in the entry point group `jp_adapt.plugins` and is off until a recipe or a flag names it.
+"""Packages that add metrics or engines to jp-adapt. Each is named in the entry point group `jp_adapt.plugins` and is off until a recipe or a flag names it.
 
 An entry point is a function without arguments that calls `jp_adapt.add_metric` or `jp_adapt.add_engine`. Its code is the user's own choice: installing a
 package does not run it.

@@ -19,7 +19,7 @@ def say(message: str) -> None:
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Advance]:
-    """Yield `advance(done, note)`: `done` of `total` units are finished, `note` says how it goes."""
+    """Yield `advance(done, note)`: `done` of `total` units are finished; `note` is a short remark."""
     if sys.stderr.isatty():
         with _bar(title, total) as advance:
             yield advance

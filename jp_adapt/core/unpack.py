@@ -1,4 +1,4 @@
-"""Packed files (gzip, zstd, xz) as a stream of bytes in bounded memory: what is sound comes out before the damage behind it is told."""
+"""Packed files (gzip, zstd, xz) as a stream of bytes in bounded memory. Everything before a damaged part is returned before the damage is reported."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class Codec(Protocol):
 
 
 def open_unpacked(path: Path, file: BinaryIO) -> BinaryIO | UnpackedFile:
-    """`file` itself, or what is packed in it where the name of `path` ends in .gz, .zst or .xz."""
+    """`file` itself, or its unpacked contents if the name of `path` ends in .gz, .zst or .xz."""
     packing = PACKINGS.get(path.suffix.lower())
     return file if packing is None else UnpackedFile(file, packing)
 
 
 class UnpackedFile(io.RawIOBase):
-    """What all members of a packed file hold, one after the other.
+    """The contents of all members of a packed file, one after the other.
 
     Attributes:
         packed_bytes: how many have been unpacked so far.
         unpacked_bytes: how many came of them.
-        garbage: whether the reading ended because something else stands behind the last member.
+        garbage: whether reading ended because the last member is followed by something else.
     """
 
     def __init__(self, file: BinaryIO, packing: str) -> None:
@@ -94,7 +94,7 @@ class UnpackedFile(io.RawIOBase):
         return True
 
     def _peek(self) -> bytes:
-        """The next packed bytes, PIECE_BYTES where the file has so many."""
+        """The next packed bytes: PIECE_BYTES of them, or fewer at the end of the file."""
         while len(self._packed) < self._at + PIECE_BYTES and (more := self._file.read(READ_BYTES)):
             self._packed, self._at = self._packed[self._at :] + more, 0
         return self._packed[self._at : self._at + PIECE_BYTES]

@@ -1,6 +1,6 @@
-"""YAML with places and bounds: every value knows its line, a repeated key is an error, `1e-3` is a number, and what a file of another can do ends soon.
+"""YAML with places and bounds: every value knows its line, a repeated key is an error, `1e-3` is a number, and no file can exhaust time or memory.
 
-An alias stands for a value of its own, so that a setting that is changed in one place is not changed in another. What aliases of aliases expand to is bounded.
+An alias gives a copy of its value, so that changing a setting in one place does not change it in another. The expansion of aliases is bounded.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Key = tuple[str | int, ...]
 
 @dataclass
 class Document:
-    """A parsed YAML file: plain values, and the place of each of them by its path of keys."""
+    """A parsed YAML file: plain values, and the place of each by its path of keys."""
 
     value: Any
     places: dict[Key, Place] = field(default_factory=dict)
@@ -113,7 +113,7 @@ def parse_scalar(text: str, name: str) -> Any:
 
 
 def _places(root: yaml.Node, name: str) -> Iterator[tuple[Key, Place]]:
-    """The place of every value. UsageError with all repeated keys and wrong texts, or where aliases expand to too much."""
+    """The place of every value. UsageError listing all repeated keys and wrong texts, or if aliases expand to too much."""
     problems: list[str] = []
     waiting: list[tuple[yaml.Node, Key]] = [(root, ())]
     count = 0
@@ -159,7 +159,7 @@ def _wrong(node: yaml.Node, name: str, what: str = "") -> Iterator[str]:
 
 
 def _own(value: Any) -> Any:
-    """The value with each alias a copy of its own."""
+    """The value, with each alias replaced by a copy."""
     if isinstance(value, dict):
         return {key: _own(item) for key, item in value.items()}
     return [_own(item) for item in value] if isinstance(value, list) else value

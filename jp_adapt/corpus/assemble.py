@@ -1,4 +1,4 @@
-"""From finished parts to shards: repeated documents are left out, what is kept is written in corpus order and counted."""
+"""From finished parts to shards: repeated documents are left out; the rest is written in corpus order and counted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEDUPLICATE = "deduplicate"
 
 @dataclass
 class SourceStats:
-    """What a prepared corpus holds of one source.
+    """What a prepared corpus contains from one source.
 
     Attributes:
         scripts: characters of each script.
@@ -52,7 +52,7 @@ class SourceStats:
 
 @dataclass(frozen=True)
 class Output:
-    """How a corpus is written: at least so many tokens to a shard, with or without repeated documents, with the texts beside the tokens or not."""
+    """How a corpus is written: the minimum tokens per shard, whether repeated documents are left out, and whether the texts are kept with the tokens."""
 
     shard_tokens: int = 2**27
     find_duplicates: FindDuplicates | None = None
@@ -61,7 +61,7 @@ class Output:
 
 @dataclass
 class Assembled:
-    """What came out: the records of the shards, the figures of each source, the counts of all steps."""
+    """The result: records of the shards, figures of each source, counts of all steps."""
 
     shards: list[dict[str, Any]]
     stats: dict[str, SourceStats]

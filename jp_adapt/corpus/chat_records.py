@@ -101,7 +101,7 @@ def tools_of(record: Mapping[str, Any], place: str) -> list[dict[str, Any]] | No
 def read_turns(value: Any, role_key: str, text_key: str, place: str, fields: Fields) -> list[Message]:
     """A list of messages; `role_key` and `text_key` are their fields."""
     if not isinstance(value, list) or not all(isinstance(turn, dict) for turn in value):
-        raise InputError(f"{place}: the messages are no list of objects with '{role_key}' and '{text_key}'")
+        raise InputError(f"{place}: the messages are not a list of objects with '{role_key}' and '{text_key}'")
     return [_turn(turn, role_key, text_key, f"{place}: message {number}", fields) for number, turn in enumerate(value, start=1)]
 
 

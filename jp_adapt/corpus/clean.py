@@ -1,4 +1,4 @@
-"""Steps that mend a text: decoding, markup, personal information. What cannot be mended is dropped, with the reason."""
+"""Steps that repair a text: decoding, markup, personal information. A text that cannot be repaired is dropped, with the reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIN_LOST = 3
 
 @dataclass(frozen=True)
 class RepairDecoding:
-    """Repairs mojibake where the way back is exact, of the text, of a line, or of a run within a line; the rest is damage, dropped or counted.
+    """Repairs mojibake in the text, a line, or a run within a line, where the repair is exact; the rest is damage, which is dropped or counted.
 
     Attributes:
         max_lost: share of the characters outside of ASCII that may be lost for good; one or two of them (an icon of a private font) are never too many.
@@ -42,7 +42,7 @@ class RepairDecoding:
 
 @dataclass(frozen=True)
 class StripMarkup:
-    """HTML and wiki markup out, and lines of navigation; code of Markdown stays. A page without a text is dropped.
+    """Removes HTML and wiki markup and lines of navigation; Markdown code stays. A page without text is dropped.
 
     Attributes:
         boilerplate: whether lines of navigation go too.
@@ -65,7 +65,7 @@ class StripMarkup:
 
 @dataclass(frozen=True)
 class MaskPersonal:
-    """Mail addresses, telephone numbers and My Numbers become marks."""
+    """Replaces e-mail addresses, telephone numbers and My Numbers by marks."""
 
     name: str = field(default="personal", init=False)
 

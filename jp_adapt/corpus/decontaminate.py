@@ -1,6 +1,6 @@
-"""Benchmark items out of training text: which documents hold which items, by the share of an item's character n-grams.
+"""Remove benchmark items from training text: which documents contain which items, by the share of an item's character n-grams.
 
-Compared are letters and digits only, after NFKC and in lower case: a pasted question is found whatever its spaces, brackets and punctuation have become. An
+Only letters and digits are compared, after NFKC and in lower case: a pasted question is found whatever became of its spaces, brackets and punctuation. An
 item is one or more texts (question, choices, passage); it is held where one of them is. Texts of 8 to 12 letters must stand in a document as a whole, those
 of 4 to 7 as a line of their own; shorter ones cannot be told from ordinary words and are left out, and counted.
 """
@@ -159,13 +159,13 @@ class Decontaminate:
                     _add(results, item, 1.0, [(start, start + len(string))])
         return results
 
-    def _lines(self, text: str, found: dict[int, tuple[float, list[tuple[int, int]]]], places: npt.NDArray[np.int64]) -> None:
+    def _lines(self, text: str, overlaps: dict[int, tuple[float, list[tuple[int, int]]]], places: npt.NDArray[np.int64]) -> None:
         """Add the items that are a line of the text."""
         for line in _SHORT_LINE.finditer(text) if self.index.lines else ():
             item = self.index.lines.get(_string(_letters(line[0])[0]))
             if item is not None:
                 start, end = np.searchsorted(places, line.span()).tolist()
-                _add(found, item, 1.0, [(start, end)])
+                _add(overlaps, item, 1.0, [(start, end)])
 
     @staticmethod
     def _hits(letters: Hashes, size: int, bits: npt.NDArray[np.bool_], known: Hashes) -> tuple[Hashes, npt.NDArray[np.int64]]:
@@ -178,9 +178,9 @@ class Decontaminate:
         return hashes[at], at
 
 
-def _add(found: dict[int, tuple[float, list[tuple[int, int]]]], item: int, share: float, spans: Iterable[tuple[int, int]]) -> None:
-    before, known = found.get(item, (0.0, []))
-    found[item] = (max(before, share), known + list(spans))
+def _add(overlaps: dict[int, tuple[float, list[tuple[int, int]]]], item: int, share: float, spans: Iterable[tuple[int, int]]) -> None:
+    before, known = overlaps.get(item, (0.0, []))
+    overlaps[item] = (max(before, share), known + list(spans))
 
 
 def _filter(hashes: Hashes) -> npt.NDArray[np.bool_]:

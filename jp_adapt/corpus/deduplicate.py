@@ -67,11 +67,6 @@ def find_duplicates(exact: Hashes, signatures: Signatures, fetch: Fetch) -> tupl
     return of, repeated
 
 
-def are_near(left: str, right: str) -> bool:
-    """Whether two texts are near duplicates."""
-    return _near(_bags(left), _bags(right))
-
-
 def find_exact_duplicates(exact: Hashes, signatures: Signatures, fetch: Fetch) -> tuple[Indices, npt.NDArray[np.bool_]]:
     """As `find_duplicates`, of equal texts only."""
     _, first, inverse = np.unique(exact, return_index=True, return_inverse=True)

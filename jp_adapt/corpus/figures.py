@@ -1,4 +1,4 @@
-"""What a prepared corpus says of itself: report.json in its folder."""
+"""The figures of a prepared corpus: report.json in its folder."""
 
 from __future__ import annotations
 

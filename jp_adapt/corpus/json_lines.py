@@ -1,4 +1,4 @@
-"""Files of JSON lines: one object a line. A file of another shape is named as what it is, with the command that converts it."""
+"""JSON Lines files, one object per line. A file of another shape is identified, with the command that converts it."""
 
 from __future__ import annotations
 

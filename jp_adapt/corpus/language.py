@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
@@ -19,6 +20,7 @@ MIN_CHINESE_AMONG_KANJI = 0.04  # Chinese text has at least 0.15 (`jp_adapt.text
 MIN_TRADITIONAL = 3  # different ones; fewer are a rare word of Japanese (輻輳)
 # How much text of its language a character stands for: one of five in Chinese; in Japanese every other is hiragana, one kanji of ten such a one.
 CHINESE_WEIGHT, SHINJITAI_WEIGHT, HIRAGANA_WEIGHT, KATAKANA_WEIGHT = 5, 5, 1, 0.5
+TITLE = re.compile("《(?![ぁ-ゖー]*》)[^《》\n]{1,60}》")  # hiragana alone is a reading, as Aozora Bunko writes it: 山路《やまみち》
 Language = Literal["ja", "en", "zh", "ko", "other"]
 CLASSES = (*SCRIPTS, "simplified", "traditional", "shinjitai", "hangul")
 
@@ -33,10 +35,26 @@ def _table() -> npt.NDArray[np.uint8]:
     return table
 
 
+def _counts(text: str) -> dict[str, int]:
+    """Characters of each class of CLASSES."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    return dict(zip(CLASSES, np.bincount(_table()[codes], minlength=len(CLASSES)).tolist(), strict=True))
+
+
+def _without_titles(text: str) -> str:
+    """The text without its titles in 《》, if only they contain kana and the rest is kanji: this is how Chinese names a Japanese work."""
+    rest = TITLE.sub("", text) if "《" in text else text
+    if rest == text:
+        return text
+    counts = _counts(rest)
+    has_kanji = sum(counts[name] for name in ("kanji", "shinjitai", "simplified", "traditional")) > 1
+    return rest if has_kanji and not counts["hiragana"] + counts["katakana"] else text
+
+
 def language_of(text: str) -> Language:
     """ "ja", "en", "zh", "ko" or "other"."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    counts = dict(zip(CLASSES, np.bincount(_table()[codes], minlength=len(CLASSES)).tolist(), strict=True))
+    text = _without_titles(text)
+    counts = _counts(text)
     visible = max(1, len(text) - counts["space"])
     kana, chinese = counts["hiragana"] + counts["katakana"], counts["simplified"] + counts["traditional"]
     kanji = counts["kanji"] + counts["shinjitai"] + chinese

@@ -1,4 +1,4 @@
-"""The lines of a file as bytes, whatever it is packed with; what cannot be read is named with its file and line."""
+"""The lines of a file as bytes, packed or not. Anything that cannot be read is reported with its file and line."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ MAX_DOCUMENT_BYTES = 64 * 2**20  # one document is in memory at a time; more tha
 BOM = b"\xef\xbb\xbf"
 PACKED = {b"\x1f\x8b": ("gzip", ".gz"), b"\x28\xb5\x2f\xfd": ("zstd", ".zst"), b"\xfd7zXZ": ("xz", ".xz"), b"PAR1": ("parquet", ".parquet")}
 
+TEXT_FORMATS = ".jsonl, .csv and .txt (also as .gz, .zst or .xz) and from .parquet"
 KINDS = {".jsonl": ".jsonl", ".json": ".jsonl", ".txt": ".txt", ".csv": ".csv"}  # .json as the hub's C4 names its JSON lines
 
 OnError = Callable[[InputError], None]
 
 
 def refuse(error: InputError) -> None:
-    """The strict way to meet a document that cannot be read: stop there. Another `OnError` counts it, and the reading continues after it."""
+    """The strict way to treat a document that cannot be read: stop. Another `OnError` may count it and let reading continue."""
     raise error
 
 

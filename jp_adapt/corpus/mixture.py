@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +21,10 @@ def temperature_shares(tokens: Mapping[str, int], temperature: float) -> dict[st
 
 
 def share_out(tokens: float, weights: Mapping[str, float], most: Mapping[str, float]) -> dict[str, float]:
-    """Part `tokens` among the sources by weight, none above its `most`; what one cannot take goes to the others by their weights.
+    """Divide `tokens` among the sources by weight, none above its `most`; what one source cannot give, the others give by their weights.
 
     Raises:
-        InputError: all sources together may not give so many.
+        InputError: all sources together may not give that many.
     """
     if tokens > sum(most.get(name, float("inf")) for name in weights):
         available = sum(most[name] for name in weights)
@@ -117,18 +117,8 @@ def plan_training(
 
 
 def token_counts(documents: Documents) -> Numbers:
-    """[documents] tokens of each; shards know them without a look at the tokens."""
+    """[documents] the number of tokens of each; shards know it without reading the tokens."""
     known: Any = getattr(documents, "sizes", None)
     if known is not None:
         return np.asarray(known, dtype=np.int64)
     return np.fromiter((len(documents[index]) for index in range(len(documents))), np.int64, len(documents))
-
-
-def audit(plan: Plan) -> list[dict[str, Any]]:
-    """What a plan reads of each source: tokens, share of all, epochs, documents (one read twice counts twice)."""
-    total = sum(plan.tokens_by_source.values())
-    documents: Sequence[int] = np.bincount(plan.source_of, minlength=len(plan.sources)).tolist()
-    return [
-        {"source": name, "tokens": tokens, "share": tokens / total, "epochs": plan.epochs_by_source[name], "documents": documents[number]}
-        for number, (name, tokens) in enumerate(plan.tokens_by_source.items())
-    ]

@@ -1,4 +1,4 @@
-"""The step `normalise`: one code point for what is one character."""
+"""The step `normalise`: one code point for each character that has several."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TableName = Literal["control", "variation_selectors", "spaces", "ideographic_spa
 
 @dataclass(frozen=True, slots=True)
 class Normalise:
-    """Unicode normalisation by the named tables of `jp_adapt.text.tables`; each counts its changes. Twice is the same as once.
+    """Unicode normalisation by the named tables of `jp_adapt.text.tables`; each counts its changes. Applying it twice changes nothing more.
 
     Attributes:
         tables: by default all but the two optional ones, "ideographic_space" and "full_width_ascii". Never NFKC.

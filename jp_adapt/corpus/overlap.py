@@ -12,7 +12,7 @@ from jp_adapt.corpus.steps import StepCounts
 
 
 def overlap_lines(steps: Mapping[str, Mapping[str, StepCounts]]) -> str:
-    """The table as lines, from what the steps of a corpus counted: each benchmark item that a document held, and the largest share of it in one document."""
+    """The table as lines, from the counts of a corpus's steps: each benchmark item that a document contained, with the largest share of it in one document."""
     shares: dict[str, float] = {}
     for counts in (counts for sources in steps.values() for counts in sources.values()):
         for item, (_, share) in counts.matches.items():

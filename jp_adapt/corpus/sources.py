@@ -14,11 +14,12 @@ from jp_adapt.core.files import not_utf8
 from jp_adapt.core.unpack import MAX_RATIO
 from jp_adapt.corpus import lines
 from jp_adapt.corpus.json_lines import decoded, iter_records
-from jp_adapt.corpus.lines import OnError, iter_lines, kind_of, refuse, too_long, unreadable
+from jp_adapt.corpus.lines import TEXT_FORMATS, OnError, iter_lines, kind_of, refuse, too_long, unreadable
 
+MAX_NAMES = 200  # characters of the names of fields that an error lists
 BATCH_ROWS = 4  # rows of a .parquet in memory at a time: each may be a document of 64 MiB that lies in the file once
 BUFFER_BYTES = 2**20  # of a .parquet, for each column chunk
-WRONG_FIELD = "name the right one with 'field:' in the source"
+WRONG_FIELD = "name the right one: 'field: NAME' in a recipe's source, --field NAME for a command that has it"
 
 
 def iter_documents(path: Path, field: str = "text") -> Iterator[str]:
@@ -107,7 +108,7 @@ def _matches(pattern: str) -> list[Path]:
 def _kind(path: Path) -> str:
     kind = ".parquet" if path.name.lower().endswith(".parquet") else kind_of(path)
     if kind is None:
-        raise InputError(f"{path}: texts are read from .jsonl, .csv and .txt (also as .gz, .zst or .xz) and from .parquet; convert this file")
+        raise InputError(f"{path}: texts are read from {TEXT_FORMATS}; convert this file")
     return kind
 
 
@@ -119,7 +120,7 @@ def _jsonl(path: Path, field: str, on_error: OnError) -> Iterator[tuple[str, str
     for place, record in iter_records(path, on_error):
         text = record.get(field)
         if not isinstance(text, str):
-            on_error(InputError(f"{place}: no text in field '{field}'; {WRONG_FIELD}"))
+            on_error(InputError(f"{place}: no text in field '{field}'; there are: {', '.join(record)[:MAX_NAMES] or 'none'}; {WRONG_FIELD}"))
         elif not text.strip():
             on_error(InputError(f"{place}: field '{field}' is empty; take the line out"))
         else:

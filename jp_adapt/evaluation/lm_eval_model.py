@@ -19,13 +19,13 @@ from lm_eval.api.model import TemplateLM
 from lm_eval.api.registry import register_model
 from lm_eval.models.utils import has_bos_prefix, normalize_gen_kwargs, postprocess_generated_text, resolve_max_length
 from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
-from transformers import AutoTokenizer
 
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.progress import progress
 from jp_adapt.inference.generate import Continuation, generate
 from jp_adapt.inference.model_folder import load_model
 from jp_adapt.inference.score import score_requests
+from jp_adapt.inference.text_side import ChatFormat
 from jp_adapt.inference.trie import Request
 
 MAX_GEN_TOKS = 256  # HFLM's
@@ -33,7 +33,7 @@ MAX_GEN_TOKS = 256  # HFLM's
 
 @register_model("jp_adapt")
 class JpAdaptLM(TemplateLM):
-    """A Hugging Face model folder behind lm-eval's interface. Texts become tokens by lm-eval's rules (`TemplateLM`, `HFLM`), through transformers' tokenizer.
+    """A Hugging Face model folder behind lm-eval's interface. Texts become tokens by lm-eval's rules (`TemplateLM`, `HFLM`), through its tokenizer.json.
 
     `batch_size` and `max_batch_size` are taken, since lm-eval always gives them, and decide nothing: the engine fills its passes by tokens.
     `device` is "cuda:0" by lm-eval's default even where there is no GPU; the model then stays where it was loaded, as HFLM's does.
@@ -55,8 +55,7 @@ class JpAdaptLM(TemplateLM):
             self.model.to(device)
         self._device = self.model.base_head.device
         self.pretrained = pretrained
-        self.tokenizer = AutoTokenizer.from_pretrained(pretrained, trust_remote_code=False)
-        self.max_length = max_length or resolve_max_length(self.model.base.config, self.tokenizer)
+        self.max_length = max_length or resolve_max_length(self.model.base.config)
 
     @property
     def eot_token_id(self) -> int:
@@ -72,18 +71,27 @@ class JpAdaptLM(TemplateLM):
     def tokenizer_name(self) -> str:
         return str(self.pretrained).replace("/", "__")
 
+    def chat_template(self, chat_template: bool | str = False) -> str:
+        """The template that `apply_chat_template` renders, for lm-eval's record; "" where none is asked for."""
+        if isinstance(chat_template, str):
+            raise UsageError(f"--apply_chat_template {chat_template}: jp_adapt renders the folder's default template; leave the name out")
+        return self._chat().template if chat_template else ""
+
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """A conversation by the tokenizer's own template; without `add_generation_prompt` the last message is left open, as HFLM leaves it."""
-        text = self.tokenizer.apply_chat_template(
-            chat_history, tokenize=False, add_generation_prompt=add_generation_prompt, continue_final_message=not add_generation_prompt
-        )
-        return str(text)
+        """A conversation by the folder's own template, on its own day; without `add_generation_prompt` the last message is left open, as HFLM leaves it."""
+        chat = self._chat()
+        return chat.render_messages(chat_history, prompt=True) if add_generation_prompt else chat.render_open(chat_history)
+
+    def _chat(self) -> ChatFormat:
+        if not self.side.chat.own:
+            raise InputError(f"{self.pretrained}: has no chat template; leave --apply_chat_template out, or put a chat_template.jinja there")
+        return self.side.chat
 
     def tok_encode(self, string: str, add_special_tokens: bool | None = None, **_: Any) -> list[int]:
         """Ids with what the tokenizer puts before a text, unless the text begins with it."""
         if add_special_tokens is None:
-            add_special_tokens = not has_bos_prefix(string, self.tokenizer.decode(self.prefix_token_id))
-        return list(self.tokenizer.encode(string, add_special_tokens=add_special_tokens))
+            add_special_tokens = not has_bos_prefix(string, self.side.tokenizer.decode([self.prefix_token_id]))
+        return list(self.side.tokenizer.runtime.encode(string, add_special_tokens=add_special_tokens).ids)
 
     def _loglikelihood_tokens(self, requests: Sequence[tuple[Any, list[int], list[int]]], **_: Any) -> list[tuple[float, bool]]:
         """Score (texts, context ids, continuation ids); what does not fit is cut from the left. InputError where the continuation alone does not fit."""
@@ -138,7 +146,7 @@ class JpAdaptLM(TemplateLM):
         return Continuation(self.tok_encode(context)[-room:], budget, tuple(stop for stop in kwargs.get("until", []) if stop))
 
     def _decode(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(ids, skip_special_tokens=True))
+        return str(self.side.tokenizer.runtime.decode(ids, skip_special_tokens=True))
 
     def _stop_ids(self) -> list[int]:
         """EOS of the tokenizer, and those at which transformers' `generate` would stop."""

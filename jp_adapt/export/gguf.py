@@ -11,7 +11,7 @@ from jp_adapt.core.errors import JpAdaptError
 from jp_adapt.core.files import new_files
 from jp_adapt.export.gguf_check import check_file
 from jp_adapt.export.gguf_source import GgufSource, read_source
-from jp_adapt.export.gguf_types import FileType, file_types
+from jp_adapt.export.gguf_types import FileType, check_types, file_types
 from jp_adapt.export.gguf_write import file_bytes, write_files
 from jp_adapt.export.llama_cpp import LlamaCpp
 
@@ -40,6 +40,7 @@ def export_gguf(model: Path, out: Path, types: Sequence[str] = ("auto",), *, nam
         InputError: the folder is not whole, not of one model, or of a kind that llama.cpp does not run as a Llama.
         GateError: a file does not hold, or llama.cpp does not compute, what the folder does. No file was kept.
     """
+    check_types(types)
     return write_gguf(read_source(model, name), out, types)
 
 

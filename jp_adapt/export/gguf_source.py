@@ -14,7 +14,7 @@ from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import read_json, read_text
 from jp_adapt.core.yaml_lines import parse_yaml
 from jp_adapt.export.gguf_folder import MORE_TEMPLATES
-from jp_adapt.inference.text_side import TextSide, own_template, special_token, text_side
+from jp_adapt.inference.text_side import ChatFormat, TextSide, own_template, special_token, text_side
 from jp_adapt.merging.checkpoint import FolderWeights
 from jp_adapt.model.gguf_tensors import Array, LlamaTensor, llama_tensors
 from jp_adapt.tokenizer.gguf import Vocabulary, vocabulary_of
@@ -32,6 +32,7 @@ class GgufSource:
     Attributes:
         ids: of bos, eos, eot, eom, unk and pad, those that there are.
         templates: chat templates by name, the one without a name as "default".
+        chat: the default template as every part of this program renders it.
         card: front matter of the README, as far as it has one.
         notes: what the file will do otherwise than the folder.
     """
@@ -45,6 +46,7 @@ class GgufSource:
     vocabulary: Vocabulary
     ids: dict[str, int]
     templates: dict[str, str]
+    chat: ChatFormat
     card: dict[str, Any]
     notes: list[str]
 
@@ -86,7 +88,8 @@ def read_source(folder: Path, name: str | None = None) -> GgufSource:
     window = config.get("sliding_window")
     if isinstance(window, int) and window < config.get("max_position_embeddings", 0):
         notes.append(f"llama.cpp attends to the whole context, and this model to the last {window:,} tokens: texts beyond that differ")
-    return GgufSource(folder, name or _name(folder), config, weights, tensors, loaded, vocabulary, ids, chat_templates(folder), card_fields(folder), notes)
+    templates = chat_templates(folder)
+    return GgufSource(folder, name or _name(folder), config, weights, tensors, loaded, vocabulary, ids, templates, side.chat, card_fields(folder), notes)
 
 
 def _check_weights(weights: FolderWeights, tensors: list[LlamaTensor], folder: Path) -> None:

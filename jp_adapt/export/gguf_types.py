@@ -82,17 +82,24 @@ def file_types(names: Sequence[str], weights: str) -> list[FileType]:
     Raises:
         UsageError: an unknown type, one that needs an importance matrix, or one that needs xllamacpp where that is not installed.
     """
+    wanted = check_types(names)
+    return list(dict.fromkeys(FILE_TYPES[_OF_WEIGHTS[weights] if name == AUTO else name] for name in wanted))
+
+
+def check_types(names: Sequence[str]) -> list[str]:
+    """The names as they are known here, AUTO among them. UsageError as of `file_types`: what is wrong is said before any model is read."""
     wanted = list(dict.fromkeys(name.strip().upper() for name in names))
-    results = [FILE_TYPES[_OF_WEIGHTS[weights] if name == AUTO else _checked(name)] for name in wanted]
-    needing = [kind.name for kind in results if kind.needs_ggml]
+    for name in wanted:
+        _refuse_unknown(name)
+    needing = [name for name in wanted if name != AUTO and FILE_TYPES[name].needs_ggml]
     if needing:
         require_extra("gguf", f"type {', '.join(needing)}, which ggml's own quantiser makes", "take Q8_0")
-    return list(dict.fromkeys(results))
+    return wanted
 
 
-def _checked(name: str) -> str:
-    if name in FILE_TYPES:
-        return name
+def _refuse_unknown(name: str) -> None:
+    if name == AUTO or name in FILE_TYPES:
+        return
     if re.fullmatch(r"IQ\d.*|Q2_K_S", name):
         reason = (
             "needs an importance matrix, which llama.cpp measures with llama-imatrix on text of yours; "

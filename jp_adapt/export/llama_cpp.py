@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 import httpx2
 import numpy as np
 
-from jp_adapt.core.errors import GateError, JpAdaptError
+from jp_adapt.core.documents import record_from
+from jp_adapt.core.errors import GateError, InputError, JpAdaptError
 from jp_adapt.core.extras import missing_extra
+from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.export.gguf_check import PROBE_TEXTS
 from jp_adapt.export.gguf_source import GgufSource
 from jp_adapt.export.llama_server import llama_server
+from jp_adapt.inference.text_side import ChatFormat
 from jp_adapt.model.gguf_tensors import Array
+from jp_adapt.text.chat_jinja import DATE_FORMAT
 from jp_adapt.tokenizer.verify import HOSTILE_TEXTS
 
 # Tokens of a text after which the next one's probabilities are compared; the factors of long rotary embeddings are seen only far from the beginning.
@@ -133,12 +138,12 @@ def _check_ids(source: GgufSource, client: httpx2.Client) -> str:
 
 def _check_prompts(source: GgufSource, client: httpx2.Client) -> str:
     """Chat prompts. A template that llama.cpp renders otherwise is said, and no reason to keep the file back: prompts can be rendered elsewhere."""
-    template = source.templates.get("default")
-    if template is None:
+    if not source.chat.own:
         return ""
+    chat = replace(source.chat, date=datetime.now().strftime(DATE_FORMAT))  # llama.cpp renders today's
     differing = compared = 0
     for messages in CONVERSATIONS:
-        wanted = _rendered(source, template, messages)
+        wanted = _rendered(chat, messages)
         if wanted is None:
             continue
         compared += 1
@@ -148,17 +153,12 @@ def _check_prompts(source: GgufSource, client: httpx2.Client) -> str:
     return f"chat prompts in llama.cpp: {differing} of {compared} differ"
 
 
-def _rendered(source: GgufSource, template: str, messages: Sequence[dict[str, str]]) -> str | None:
-    """The prompt as transformers renders it; None for a conversation that the template refuses."""
-    from jinja2.exceptions import TemplateError
-    from transformers.utils.chat_template_utils import render_jinja_template
-
-    names = {f"{name}_token": source.vocabulary.tokens[source.ids[name]] for name in ("bos", "eos", "unk", "pad") if name in source.ids}
+def _rendered(chat: ChatFormat, messages: Sequence[dict[str, str]]) -> str | None:
+    """The prompt of the folder's own template; None for a conversation that it refuses."""
     try:
-        texts, _ = render_jinja_template(conversations=[list(messages)], chat_template=template, add_generation_prompt=True, **names)
-    except (TemplateError, TypeError):
+        return chat.render_messages(messages, prompt=True)
+    except InputError:
         return None
-    return str(texts[0])
 
 
 def too_large(source: GgufSource) -> str | None:
@@ -192,16 +192,41 @@ def compare_likelihoods(client: httpx2.Client, prompts: Sequence[Sequence[int]],
     settings = {"n_predict": 1, "temperature": 0, "cache_prompt": True, "post_sampling_probs": False, "logit_bias": [[harmless, 1000.0]]}
     ours, theirs = [], []
     for ids, row in zip(prompts, reference, strict=True):
-        answer = client.post("/completion", json={"prompt": list(ids), "n_probs": min(TOP, len(row))} | settings).raise_for_status().json()
-        likely = answer["completion_probabilities"][0]["top_logprobs"]
-        theirs.append(_normalised(np.array([entry["logprob"] for entry in likely])))
-        ours.append(_normalised(row[[entry["id"] for entry in likely]]))
+        answer = client.post("/completion", json={"prompt": list(ids), "n_probs": min(TOP, len(row))} | settings).raise_for_status()
+        likely = _likely_tokens(answer.text)
+        theirs.append(_normalised(np.array([entry.logprob for entry in likely])))
+        ours.append(_normalised(row[[entry.id for entry in likely]]))
     return Likelihoods(theirs, ours)
 
 
-def _check_likelihoods(found: Likelihoods, kind: str) -> str:
+@dataclass(frozen=True)
+class _Token:
+    id: int
+    logprob: float
+
+
+@dataclass(frozen=True)
+class _Place:
+    top_logprobs: list[_Token]
+
+
+@dataclass(frozen=True)
+class _Completion:
+    completion_probabilities: list[_Place]
+
+
+def _likely_tokens(reply: str) -> list[_Token]:
+    """The most likely tokens that a reply of /completion tells. InputError where it tells none."""
+    place = "llama.cpp's reply has no probabilities"
+    completion = record_from(_Completion, parse_json(reply, place), place)
+    if not completion.completion_probabilities or not completion.completion_probabilities[0].top_logprobs:
+        raise InputError(f"{place}, though they were asked for; take another version of llama.cpp")
+    return completion.completion_probabilities[0].top_logprobs
+
+
+def _check_likelihoods(likelihoods: Likelihoods, kind: str) -> str:
     limit = MAX_KL.get(kind, MAX_KL_QUANTISED)
-    said = f"KL {found.kl:.1e} nats, largest difference of a log-probability {found.max_difference:.1e}"
-    if not found.kl <= limit or (kind == "F32" and not found.max_difference <= MAX_DIFFERENCE):
+    said = f"KL {likelihoods.kl:.1e} nats, largest difference of a log-probability {likelihoods.max_difference:.1e}"
+    if not likelihoods.kl <= limit or (kind == "F32" and not likelihoods.max_difference <= MAX_DIFFERENCE):
         raise GateError(f"llama.cpp computes otherwise than the model folder: {said}, and at most {limit:.0e} is allowed for {kind}; the file was not kept")
     return f"probabilities in llama.cpp, against float32 in transformers: {said}"

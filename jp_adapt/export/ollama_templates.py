@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jp_adapt.core.errors import InputError, UsageError
-from jp_adapt.inference.text_side import ChatFormat, TextSide, own_template
+from jp_adapt.inference.text_side import ChatFormat, TextSide
 from jp_adapt.text.chat import TEMPLATES, WITHOUT_INPUT, Message, with_defaults
 
 # Stand for texts of the model's tokens: BOS before the whole (nothing where the tokenizer puts it there), BOS of a later turn, EOS.
@@ -81,7 +81,7 @@ def ollama_chat(side: TextSide, *, adds_bos: bool, bos: str, eos: str, name: str
 
     UsageError where the model's template is none of ours, or there is no template of that name.
     """
-    if name is None and own_template(side.folder) is None:
+    if name is None and not side.chat.own:
         return OllamaChat(PLAIN, None, ())
     if name is not None and name not in GO_TEMPLATES:
         raise UsageError(f"no chat template '{name}'; known: {', '.join(GO_TEMPLATES)}")

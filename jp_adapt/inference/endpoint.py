@@ -64,7 +64,7 @@ class Endpoint:
         stopped: when it is set, waits end at once with StoppedError.
 
     Raises:
-        UsageError: the address is none or holds a password, or `key_variable` is named and not set.
+        UsageError: the address is not valid or holds a password, or `key_variable` is named and not set.
     """
 
     def __init__(
@@ -153,7 +153,7 @@ class Endpoint:
 
 
 def _checked(address: str) -> str:
-    """The address. UsageError for one that is none, or that holds what a secret can stand in; a secret is not shown."""
+    """The address. UsageError if it is not valid, or has a part that can hold a secret; a secret is not shown."""
     if not re.match(r"https?://[^/\s]+", address):
         raise UsageError(f"'{address}' is not an address of an endpoint; it looks like https://HOST/v1")
     if re.match(r"https?://[^/]*@", address) or "?" in address or "#" in address:
@@ -209,7 +209,7 @@ def _text_of(message: dict[str, Any]) -> str | None:
 
 
 def token_count(value: Any) -> int | None:
-    """A count of tokens as a server tells it; None for what is none."""
+    """A count of tokens from a server; None for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST_COUNT else None
 
 

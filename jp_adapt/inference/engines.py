@@ -31,7 +31,7 @@ def add_engine(name: str, open_engine: OpenEngine) -> None:
 
 
 def find_engine(name: str) -> OpenEngine:
-    """The function that opens an engine. UsageError for a name that is none."""
+    """The function that opens an engine. UsageError for an unknown name."""
     if name not in ENGINES:
         names = [LOCAL, *ENGINES]
         raise UsageError(f"--backend {name}: no such engine{did_you_mean(name, names)}; engines: {', '.join(names)}")

@@ -51,7 +51,7 @@ class Source(Protocol):
 def open_source(
     model: str | Path, dtype: str, served: Served | None, out: Path, processes: Processes = ALONE, backend: str = "local", name: str | None = None
 ) -> Source:
-    """The model that the options name, shown as `name`. `out` gets its description, and the replies of an endpoint. InputError where there is none."""
+    """The model that the options name, shown as `name`. `out` gets its description, and the replies of an endpoint. InputError if there is no such model."""
     if backend != LOCAL:
         open_engine = find_engine(backend)
         if served is not None or processes.count > 1:

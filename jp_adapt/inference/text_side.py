@@ -53,10 +53,15 @@ class Starts:
 
 @dataclass(frozen=True)
 class ChatFormat:
-    """A chat template with its BOS and EOS written in (the Japanese Alpaca prompt where a model has none), and the date that it renders, whatever the day."""
+    """A chat template with its BOS and EOS written in, and the date that it renders, whatever the day.
+
+    Attributes:
+        own: whether it is the model's own; else it is the Japanese Alpaca prompt.
+    """
 
     template: str
     date: str = TEMPLATE_DATE
+    own: bool = True
 
     def render(self, turns: Sequence[tuple[str, str]], user: str) -> str:
         """The text of a conversation, turns of (user, answer) and what the user says next, up to the answer that is asked for.
@@ -72,6 +77,16 @@ class ChatFormat:
             return render(self.template, messages, prompt=prompt, date=self.date)
         except ChatError as error:
             raise InputError(f"the model's chat template cannot be used: {error}") from error
+
+    def render_open(self, messages: Sequence[Message]) -> str:
+        """The text of messages up to the end of what the last one says, which the model is to continue (`continue_final_message` of transformers)."""
+        *before, last = messages
+        mark = "\ue000 "
+        text = self.render_messages([*before, {**last, "content": f"{last['content']}{mark}"}], prompt=False)
+        at = text.rfind(mark.strip())
+        if at < 0:
+            raise InputError("the model's chat template cannot be used: it drops the text of the last message, which is to be continued")
+        return text[:at] if text.startswith(mark, at) else text[:at].rstrip()  # as transformers: a template that trims texts trims the open one, too
 
 
 @dataclass(frozen=True)
@@ -101,6 +116,11 @@ class TextSide:
     def document_start(self) -> str:
         """The token before every document, as text."""
         return str(self.tokenizer.runtime.id_to_token(self.starts.document))
+
+    @property
+    def eos(self) -> str | None:
+        """The EOS that the tokenizer names, as text."""
+        return None if self.starts.eos is None else str(self.tokenizer.runtime.id_to_token(self.starts.eos))
 
     @property
     def description(self) -> dict[str, Any]:
@@ -143,7 +163,7 @@ def text_side(folder: Path, document_start: str | None = None, document_end: str
     template = own_template(folder)
     bos_in_chat = (bos_text or "") if template else str(runtime.id_to_token(start))
     jinja = with_defaults(template or TEMPLATES["alpaca-ja"].jinja, bos=bos_in_chat, eos=eos_text or "", system=None)
-    chat = ChatFormat(jinja, facts.template_date or TEMPLATE_DATE)
+    chat = ChatFormat(jinja, facts.template_date or TEMPLATE_DATE, template is not None)
     generation = _ids(_optional_json(folder / GENERATION).get("eos_token_id")) or _ids(config.get("eos_token_id"))
     stops = [start, *generation, *_ids(config.get("eos_token_id")), eos, end, _end_of_turn(chat, loaded.tokenizer)]
     positions = config.get("max_position_embeddings") or (config.get("text_config") or {}).get("max_position_embeddings")

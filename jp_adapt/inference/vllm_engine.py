@@ -100,8 +100,8 @@ def _first_line(error: Exception) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "")[:300]
 
 
-def _sum(found: Any, window: Request) -> float:
+def _sum(given: Any, window: Request) -> float:
     """ln p of a window's scored ids, of vLLM's list over positions: None for the first, and then {id: Logprob} with the prompt's own id in it."""
-    if found is None or len(found) != len(window.ids):
-        raise JpAdaptError(f"vLLM gave log-probabilities of {0 if found is None else len(found)} of {len(window.ids)} prompt tokens")
-    return float(sum(found[at][window.ids[at]].logprob for at in range(window.first, len(window.ids))))
+    if given is None or len(given) != len(window.ids):
+        raise JpAdaptError(f"vLLM gave log-probabilities of {0 if given is None else len(given)} of {len(window.ids)} prompt tokens")
+    return float(sum(given[at][window.ids[at]].logprob for at in range(window.first, len(window.ids))))

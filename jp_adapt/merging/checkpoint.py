@@ -79,7 +79,11 @@ class FolderWeights:
 
 def _weight_files(folder: Path) -> list[Path]:
     if (folder / INDEX).is_file():
-        names = sorted(set(read_json(folder / INDEX)["weight_map"].values()))
+        value = read_json(folder / INDEX)
+        places = value.get("weight_map") if isinstance(value, dict) else None
+        if not isinstance(places, dict) or not places or not all(isinstance(name, str) and Path(name).name == name for name in places.values()):
+            raise InputError(f"{folder / INDEX}: has no weight_map that gives each tensor its file here; fetch the model again")
+        names = sorted(set(places.values()))
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             raise InputError(f"{folder / INDEX}: names {missing[0]}, which is missing; fetch the model again")

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from jp_adapt.core.errors import UsageError
-from jp_adapt.core.suggest import did_you_mean
-
 REQUIRED = None  # in place of a default
 
 
@@ -57,10 +54,3 @@ METHODS: dict[str, Method] = {
         Method("passthrough", "layers as they are", "arXiv:2312.15166", False, (1, 1), {"scale": 1.0}),
     )
 }
-
-
-def method_named(name: str) -> Method:
-    """UsageError for a name that no method has."""
-    if name not in METHODS:
-        raise UsageError(f"method is '{name}'{did_you_mean(name, METHODS)}; methods: {', '.join(METHODS)}")
-    return METHODS[name]

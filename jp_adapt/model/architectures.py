@@ -88,7 +88,9 @@ def from_config(config: Mapping[str, Any], place: str) -> Architecture:
             tied=bool(config.get("tie_word_embeddings", False)),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{place}: no size of a Llama-family model in it ({error}); this plan counts a transformer with gated MLP and RMSNorm") from error
+        raise InputError(
+            f"{place}: no size of a Llama-family model in it ({error}); known are transformers with gated MLP and RMSNorm, as Llama and Mistral"
+        ) from error
 
 
 def from_folder(folder: Path) -> Architecture:

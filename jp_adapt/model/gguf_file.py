@@ -66,7 +66,7 @@ class GgufFile:
         """The field `name`, which must be an int, float, bool, str or list (of texts). InputError where it is of another type, or missing without a default."""
         value = self.fields.get(name, default)
         if value is None and name not in self.fields:
-            raise InputError(f"{self.path}: the header has no '{name}'; this is no GGUF file of a Llama-family model")
+            raise InputError(f"{self.path}: the header has no '{name}'; this is not the GGUF file of a Llama-family model")
         if kind is float and type(value) is int:
             value = float(value)
         if type(value) is not kind and not (value is default and name not in self.fields):

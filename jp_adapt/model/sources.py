@@ -62,10 +62,10 @@ def gguf_file(package: str | None, file: str, version: str | None) -> Path:
     return path
 
 
-def check_hash(path: Path, found: str, expected: str | None) -> None:
+def check_hash(path: Path, actual: str, expected: str | None) -> None:
     """InputError when the hash of `path` is not the pinned one."""
-    if expected is not None and found != expected:
-        raise InputError(f"{path}: its sha256 is {found}, and the recipe pins {expected}; this is another file")
+    if expected is not None and actual != expected:
+        raise InputError(f"{path}: its sha256 is {actual}, and the recipe pins {expected}; this is another file")
 
 
 def folder_files(folder: Path) -> list[Path]:

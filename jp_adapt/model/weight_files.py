@@ -35,7 +35,7 @@ def read_header(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     header = parse_json(text, str(path), max_bytes=MAX_HEADER_BYTES)
     if not isinstance(header, dict):
-        raise _damaged(path, "the header is no JSON object")
+        raise _damaged(path, "the header is not a JSON object")
     header.pop("__metadata__", None)
     size = 0
     for name, tensor in sorted(header.items(), key=lambda item: _offsets(path, item[0], item[1])):

@@ -2,70 +2,100 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from jp_adapt.commands.prepared import is_prepared
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, Problems
 from jp_adapt.core.extras import require_extra
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.model.sources import check_hash, folder_files, gguf_file
-from jp_adapt.recipe.load import LoadedRecipe
-from jp_adapt.recipe.schema import PreferenceStage, Recipe, SftStage, TokenizerStage
+from jp_adapt.pipeline.held_out import document_keys, repeated_documents, trained_and_measured
+from jp_adapt.recipe.load import LoadedRecipe, load_recipe
+from jp_adapt.recipe.schema import PreferenceStage, Recipe, SftStage, Source, TokenizerStage
 
 HASHED_BYTES = 1_000_000_000  # a pinned file of at most so many is compared with its hash at once, others by the run
 READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
 
 
-def check_inputs(loaded: LoadedRecipe) -> None:
-    """InputError, with everything that is wrong: a source of at most `READ_WHOLE_BYTES` cannot be read or holds no text, the base's tokenizer does not
-    fit its model or cannot be extended as the recipe wants.
+def load_checked(name_or_path: str | Path, overrides: Sequence[str] = ()) -> tuple[LoadedRecipe, list[str]]:
+    """`load_recipe`, and the notes of `check_inputs`. Where files are missing, what is wrong with the others is said with it."""
+    problems = Problems()
+    with problems.collected():
+        return _checked(load_recipe(name_or_path, overrides))
+    if all(isinstance(error, InputError) for error in problems.errors):
+        with problems.collected():
+            _checked(load_recipe(name_or_path, overrides, need_files=False))
+    problems.refuse()
+    raise AssertionError("a recipe without a problem")
 
-    UsageError when an optional package that the recipe needs is not installed.
+
+def _checked(loaded: LoadedRecipe) -> tuple[LoadedRecipe, list[str]]:
+    return loaded, check_inputs(loaded)
+
+
+def check_inputs(loaded: LoadedRecipe) -> list[str]:
+    """Look into every file that is there: a source of at most `READ_WHOLE_BYTES` holds its texts, the base's tokenizer fits its model and can be extended.
+
+    Returns:
+        What is no error and should be known: documents that are measured and trained on.
+
+    Raises:
+        UsageError: among what is wrong is an optional package that is not installed.
+        InputError: something else is wrong. Each lists everything.
     """
-    if loaded.recipe.distributed == "deepspeed":
-        require_extra("deepspeed", "distributed: deepspeed", "use distributed: fsdp")
-    problems = []
-    for source in loaded.recipe.sources.values():
-        path = Path(source.path)
-        try:
-            if is_prepared(path):
-                from jp_adapt.corpus.shards import TokenShards
+    recipe, problems = loaded.recipe, Problems()
+    with problems.collected():
+        if recipe.distributed == "deepspeed":
+            require_extra("deepspeed", "distributed: deepspeed", "use distributed: fsdp")
+    keys: dict[str, frozenset[bytes]] = {}
+    compared = {name for names in trained_and_measured(recipe) for name in names}
+    for name, source in recipe.sources.items():
+        with problems.collected():
+            texts = _read_texts(source)
+            keys[name] = document_keys(texts if name in compared else ())
+    readable = not problems.errors
+    place = recipe.base.path or (recipe.base.file if recipe.base.package is None else None)
+    if place is None or Path(place).exists():
+        with problems.collected():
+            _check_base(recipe)
+            if readable and recipe.base.path is not None and (wrong := check_base_chats(recipe, Path(recipe.base.path))):
+                raise InputError("\n".join(wrong))
+    for stage in recipe.stages:
+        with problems.collected():
+            if stage.needs is not None:
+                require_extra(stage.needs, f"stage '{stage.id}' ({stage.kind})")
+    problems.refuse()
+    return repeated_documents(recipe, keys)
 
-                TokenShards(path)
-                if source.heldout is not None:
-                    from jp_adapt.commands.source_parts import refuse_prepared
 
-                    refuse_prepared(source)
-            elif path.stat().st_size <= READ_WHOLE_BYTES:
-                if source.format == "chat":
-                    from jp_adapt.commands.source_parts import read_chats  # numpy comes with it, as with the shards: `check` answers at once
+def _read_texts(source: Source) -> list[str]:
+    """The documents to train on of a text source that is read whole. A source of another kind is checked, and gives none."""
+    path = Path(source.path)
+    if is_prepared(path):
+        from jp_adapt.commands.source_parts import refuse_prepared
+        from jp_adapt.corpus.shards import TokenShards
 
-                    read_chats(source, "training", Fields(source.ignore))
-                elif source.format == "preference":
-                    from jp_adapt.corpus.preferences import read_preferences
+        TokenShards(path)
+        refuse_prepared(source)
+    elif path.is_file() and path.stat().st_size <= READ_WHOLE_BYTES:
+        if source.format == "chat":
+            from jp_adapt.commands.source_parts import read_chats  # numpy comes with it, as with the shards: `check` answers at once
 
-                    read_preferences(path, Fields(source.ignore))
-                elif source.heldout is not None:
-                    from jp_adapt.commands.source_parts import read_texts
+            read_chats(source, "training", Fields(source.ignore))
+        elif source.format == "preference":
+            from jp_adapt.corpus.preferences import read_preferences
 
-                    read_texts(source, "training")
-                else:
-                    read_documents(path, source.field)
-        except InputError as error:
-            problems.append(str(error))
-    try:
-        _check_base(loaded.recipe)
-        if not problems and loaded.recipe.base.path is not None:
-            problems += check_base_chats(loaded.recipe, Path(loaded.recipe.base.path))
-    except InputError as error:
-        problems.append(str(error))
-    for stage in loaded.recipe.stages:
-        if stage.needs is not None:
-            require_extra(stage.needs, f"stage '{stage.id}' ({stage.kind})")
-    if problems:
-        raise InputError("\n".join(problems))
+            read_preferences(path, Fields(source.ignore))
+        elif source.heldout is not None:
+            from jp_adapt.commands.source_parts import read_texts
+
+            return read_texts(source, "training")
+        else:
+            return read_documents(path, source.field)
+    return []
 
 
 def check_base_chats(recipe: Recipe, base: Path) -> list[str]:

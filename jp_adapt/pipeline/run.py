@@ -63,7 +63,8 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
         raise UsageError(f"--from {redo_from}: no such stage{did_you_mean(redo_from, stage_ids)}; stages: {', '.join(stage_ids)}")
     check_trackers(trackers)
     _refuse_foreign_folder(out)
-    check_inputs(loaded)
+    for note in check_inputs(loaded):
+        say(f"note: {note}")
     if recipe.untested:
         say(f"{recipe.name}: nobody has run this recipe at its size yet; look at the first figures before you let it run for long")
     _meet()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,8 @@ from jp_adapt.benchmarks.part import Count, Licensed, Name, NotNegative, Part, P
 
 class CorpusSource(Licensed):
     """Texts: local files (one document a line, a row, or a paragraph of .txt), or a dataset of the hub at a pinned revision, streamed."""
+
+    EXAMPLE: ClassVar[str] = "{path: FILE, language: ja}"
 
     path: str | list[str] | None = Field(None, description="files, or patterns of files with * ? [ ] **, relative to the recipe")
     dataset: str | None = Field(None, description="id of a dataset of the hub")
@@ -34,6 +36,8 @@ class CorpusSource(Licensed):
 
 class Mixture(Part):
     """Shares of the training tokens: by `weights`, or in proportion to tokens ** (1 / temperature). Nothing said: as the sources are."""
+
+    EXAMPLE: ClassVar[str] = "{weights: {NAME: 0.9}}"
 
     weights: dict[Name, NotNegative] = Field(default_factory=dict, description="source -> share of the tokens (divided by their sum)")
     temperature: Positive = Field(1.0, description="1 takes the sources as they are, a larger one brings them closer")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from types import UnionType
@@ -11,20 +13,23 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of
-from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
+from jp_adapt.benchmarks.part import Part
+from jp_adapt.core.errors import InputError, JpAdaptError, Problems, UsageError
 from jp_adapt.core.files import is_file, read_text
 from jp_adapt.core.plugins import use_plugins
+from jp_adapt.core.schema_words import LIST, MAPPING, what_is_needed
 from jp_adapt.core.shipped import shipped_recipes
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import Document, Key, load_yaml, parse_scalar
 from jp_adapt.recipe import schema
-from jp_adapt.recipe.checks import cross_check
+from jp_adapt.recipe.checks import Finding, cross_check
 from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.schema import EvaluateStage
 
 MAX_PARENTS = 20  # that a recipe extends, one after another
 MAX_KEYS = 12  # of a setting: stages.cpt.optimizer.lr has four
 STEP_PATHS = ("files", "data")  # parameters of the steps of a corpus recipe that are paths
+NOTHING = {"id": "none", "kind": "export", "start": "base"}  # a stage that names no source, file or benchmark
 
 
 @dataclass(frozen=True)
@@ -51,31 +56,50 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), *, need
     """
     path = find_recipe(name_or_path)
     document = with_parents(path, ())
+    problems = Problems()
     for override in overrides:
-        apply_override(document, override)
-    recipe = _validate(document)
-    _use_plugins(recipe, document)
-    _check_benchmarks(recipe, document, need_files)
-    if need_files:
-        _check_files(recipe, document)
-        _check_deepspeed(recipe, document)
+        with problems.collected():
+            apply_override(document, override)
+    problems.refuse()
+    recipe = _validate(document, problems)
+    if recipe is not None:
+        _use_plugins(recipe, document, problems)
+        _check_benchmarks(recipe, document, need_files, problems)
+        if need_files:
+            with problems.collected():
+                _check_files(recipe, document)
+            with problems.collected():
+                _check_deepspeed(recipe, document)
+    problems.refuse()
+    assert recipe is not None
     return LoadedRecipe(recipe, read_text(path), path, str(name_or_path), tuple(overrides))
 
 
 def find_recipe(name_or_path: str | Path, shipped: dict[str, Path] | None = None) -> Path:
     """File of a recipe. A text with a separator or `.yaml` is a path, any other a name among `shipped`, which are the recipes of `run` by default."""
     text = str(name_or_path)
-    if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")):
+    shipped = shipped_recipes() if shipped is None else shipped
+    if not text:
+        raise UsageError("no recipe is named; give the name of a shipped one (see: jp-adapt list), or the path of a file")
+    if isinstance(name_or_path, Path) or "/" in text or text.endswith((".yaml", ".yml")) or text in (".", ".."):
         path = Path(text)
         if not is_file(path):
-            raise InputError(f"{path}: no such recipe file")
+            raise InputError(f"{path}: {_no_recipe(path)}")
         return path
-    shipped = shipped_recipes() if shipped is None else shipped
+    if text not in shipped and Path(text).is_dir():
+        raise InputError(f"{text}: {_no_recipe(Path(text))}")
     if text not in shipped:
         raise UsageError(
             f"no recipe '{text}'{did_you_mean(text, shipped)}; shipped recipes: {', '.join(shipped) or 'none'} (a file is given as a path: ./{text}.yaml)"
         )
     return shipped[text]
+
+
+def _no_recipe(path: Path) -> str:
+    if path.is_dir():
+        files = sorted([*path.glob("*.yaml"), *path.glob("*.yml")])
+        return f"is a folder; give the recipe's file in it, such as {files[0] if files else path / 'NAME.yaml'}"
+    return "is no file that holds a recipe" if path.exists() else "no such recipe file"
 
 
 def with_parents(path: Path, children: tuple[Path, ...], shipped: dict[str, Path] | None = None) -> Document:
@@ -224,19 +248,58 @@ def apply_override(document: Document, override: str) -> None:
             target = target[step]
 
 
-def _validate(document: Document) -> schema.Recipe:
-    problems: list[tuple[Key, str]] = []
-    recipe = None
+def _validate(document: Document, problems: Problems) -> schema.Recipe | None:
+    """The recipe, with what is wrong added to `problems`; of one that is wrong what can be looked at further, or None."""
+    recipe: schema.Recipe | None
     try:
         recipe = schema.Recipe.model_validate(document.value)
+        findings = list(cross_check(recipe))
     except ValidationError as error:
-        problems = [explain(document, detail) for detail in error.errors()]
-    else:
-        problems = list(cross_check(recipe))
-    if problems:
-        raise UsageError("\n".join(dict.fromkeys(f"{where(document, key)}: {message}" for key, message in problems)))
-    assert recipe is not None
+        details = error.errors()
+        findings = [explain(document, detail) for detail in details]
+        recipe, more = _what_is_right(document, details)
+        findings += more
+    if findings:
+        problems.errors.append(UsageError("\n".join(dict.fromkeys(f"{where(document, key)}: {message}" for key, message in findings))))
     return recipe
+
+
+def _what_is_right(document: Document, details: Sequence[Any]) -> tuple[schema.Recipe | None, list[Finding]]:
+    """The recipe without what a schema found wrong in its stages and sources, and what is wrong between its stages all the same.
+
+    An unknown key is taken out. A stage that is wrong otherwise gives its place to one that names nothing, so that the others keep theirs, and nothing is said
+    then of how stages go together.
+    """
+    value, touched, whole = deepcopy(document.value), set[Key](), True
+    for _ in range(2):  # without a misspelled key, what it meant may be missing
+        wrong: dict[Key, list[Key]] = {}  # the stage or source -> the unknown keys in it, and () for whatever else is wrong there
+        for detail in details:
+            unknown = detail["type"] == "extra_forbidden" and detail["loc"][0] == "stages"
+            wrong.setdefault(tuple(detail["loc"][:2]), []).append(explain(document, detail)[0] if unknown else ())
+        if any(len(place) < 2 or place[0] not in ("stages", "sources") for place in wrong):
+            return None, []
+        for place, keys in wrong.items():
+            touched.add(place)
+            if () in keys:
+                whole = False
+                value[place[0]][place[1]] = NOTHING if place[0] == "stages" else None
+            else:
+                for key in keys:
+                    _take_out(value, key)
+        value["sources"] = {name: source for name, source in (value.get("sources") or {}).items() if source is not None}
+        try:
+            recipe = schema.Recipe.model_validate(value)
+        except ValidationError as error:
+            details = error.errors()
+        else:
+            return recipe, [finding for finding in cross_check(recipe) if finding[0][:2] not in touched] if whole else []
+    return None, []
+
+
+def _take_out(value: Any, key: Key) -> None:
+    for part in key[:-1]:
+        value = value[part]
+    del value[key[-1]]
 
 
 def where(document: Document, key: Key) -> str:
@@ -245,21 +308,12 @@ def where(document: Document, key: Key) -> str:
     return f"{file}:{line}" if line else file
 
 
-_SHAPES = {  # of pydantic's errors that speak of Python
-    "dict_type": "A mapping is needed here (key: value)",
-    "model_type": "A mapping is needed here (key: value)",
-    "model_attributes_type": "A mapping is needed here (key: value)",
-    "list_type": "A list is needed here",
-    "tuple_type": "A list is needed here",
-}
-
-
 def explain(document: Document, detail: Any, root: type[BaseModel] = schema.Recipe) -> tuple[Key, str]:
     """Turn one pydantic error into (path of keys, message that names the value, the rule and the way out)."""
     key = tuple(detail["loc"])
     if key[:1] == ("stages",) and key[2:3] and key[2] in schema.STAGES:  # pydantic puts the kind of a stage into the path; the file has no such key
         key = key[:2] + key[3:]
-    dotted = ".".join(str(part) for part in key) or "recipe"
+    dotted = _dotted(document, key) or "recipe"
     kind, given = detail["type"], detail.get("input")
     if kind == "extra_forbidden":
         return key, f"unknown key '{key[-1]}'{did_you_mean(str(key[-1]), _fields_at(document, key[:-1], root))}"
@@ -268,8 +322,51 @@ def explain(document: Document, detail: Any, root: type[BaseModel] = schema.Reci
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         value = given.get("kind") if isinstance(given, dict) else given
         return (*key, "kind"), f"stage kind is {value!r}{did_you_mean(str(value), schema.STAGES)}; kinds: {', '.join(schema.STAGES)}"
-    message = _SHAPES.get(kind) or detail["msg"].removeprefix("Value error, ")
-    return key, f"{dotted} is {_short(given)}: {message[0].lower()}{message[1:]}" if not isinstance(given, dict) else f"{dotted}: {message}"
+    rule = what_is_needed(detail)
+    if rule in (MAPPING, LIST):
+        rule += _example(key, given, _annotation_at(document, key, root), is_list=rule == LIST)
+    return key, f"{dotted} is {_short(given)}: {rule}" if not isinstance(given, dict) or rule.startswith(LIST) else f"{dotted}: {rule}"
+
+
+def _dotted(document: Document, key: Key) -> str:
+    """The path of keys as `-s` takes it: a stage is named by its id."""
+    parts = list(key)
+    if key[:1] == ("stages",) and len(key) > 1:
+        stage = document.value["stages"][key[1]]
+        name = stage.get("id") if isinstance(stage, dict) else None
+        parts[1] = name if isinstance(name, str) and re.fullmatch(r"[\w.-]+", name) else key[1]
+    return ".".join(map(str, parts))
+
+
+def _example(key: Key, given: Any, annotation: Any, *, is_list: bool) -> str:
+    """What to write at a key, where that can be told: "; write budget: {tokens: 20000}"."""
+    choices = list(_choices(annotation))
+    if is_list:
+        entries = [choice for entry in choices if get_origin(entry) is list for choice in _choices(get_args(entry)[0])]
+        entry = _model_example(entries) or (given if isinstance(given, str) and str in map(_bare, entries) else "")
+        written = f"[{entry}]" if entry else ""
+    else:
+        written = _model_example(choices)
+    name = f"{key[-1]}: " if key and isinstance(key[-1], str) else ""
+    return f"; write {name}{written}" if written else ""
+
+
+def _bare(kind: Any) -> Any:
+    return get_args(kind)[0] if get_origin(kind) is Annotated else kind
+
+
+def _model_example(choices: Sequence[Any]) -> str:
+    models = [choice for choice in choices if isinstance(choice, type) and issubclass(choice, Part)]
+    return models[0].EXAMPLE if len(models) == 1 else ""
+
+
+def _annotation_at(document: Document, key: Key, root: type[BaseModel]) -> Any:
+    """The type that the schema has for what stands at `key`."""
+    kind, value, annotation = root, document.value, None
+    for part in key:
+        annotation, value = _inside(kind, part), value[part]
+        kind = _kind_of(annotation, value)
+    return annotation
 
 
 def _fields_at(document: Document, key: Key, root: type[BaseModel]) -> list[str]:
@@ -315,26 +412,28 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _use_plugins(recipe: schema.Recipe, document: Document) -> None:
+def _use_plugins(recipe: schema.Recipe, document: Document, problems: Problems) -> None:
     """Before the benchmarks are read, whose metrics a plugin may bring."""
     for index, name in enumerate(recipe.plugins):
-        try:
-            use_plugins([name])
-        except JpAdaptError as error:
-            raise type(error)(f"{where(document, ('plugins', index))}: {error}") from error
+        with problems.collected():
+            try:
+                use_plugins([name])
+            except JpAdaptError as error:
+                raise type(error)(f"{where(document, ('plugins', index))}: {error}") from error
 
 
-def _check_benchmarks(recipe: schema.Recipe, document: Document, need_files: bool) -> None:
+def _check_benchmarks(recipe: schema.Recipe, document: Document, need_files: bool, problems: Problems) -> None:
     """A benchmark that cannot be read is found now, and not when the training before it is over."""
     for index, stage in enumerate(recipe.stages):
         if isinstance(stage, schema.EvaluateStage):
             parts: list[tuple[Key, schema.EvaluateStage]] = [(("suite",), stage)] if stage.suite is not None else []
             parts += [(("benchmarks", at), stage.model_copy(update={"benchmarks": [name]})) for at, name in enumerate(stage.benchmarks)]
             for key, part in parts:
-                try:
-                    stage_benchmarks(part, items=need_files)
-                except JpAdaptError as error:
-                    raise type(error)(f"{where(document, ('stages', index, *key))}: {error}") from error
+                with problems.collected():
+                    try:
+                        stage_benchmarks(part, items=need_files)
+                    except JpAdaptError as error:
+                        raise type(error)(f"{where(document, ('stages', index, *key))}: {error}") from error
 
 
 def _check_deepspeed(recipe: schema.Recipe, document: Document) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from jp_adapt.core.errors import UsageError
+from jp_adapt.core.errors import Problems, UsageError
 from jp_adapt.core.files import read_text
 from jp_adapt.core.shipped import shipped_corpora, shipped_recipes, shipped_sources
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import Document, Key, load_yaml
-from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
+from jp_adapt.recipe.corpus import CorpusRecipe
 from jp_adapt.recipe.load import apply_override, explain, find_recipe, where, with_parents
 from jp_adapt.recipe.schema import Recipe
 
@@ -54,12 +54,14 @@ def load_corpus(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Load
     document = with_parents(path, (), shipped_corpora())
     for override in overrides:
         apply_override(document, override)
-    _fill_in_declarations(document)
+    problems = Problems()
+    _fill_in_declarations(document, problems)
+    problems.refuse()
     try:
         recipe = CorpusRecipe.model_validate(document.value)
     except ValidationError as error:
-        problems = [explain(document, detail, CorpusRecipe) for detail in error.errors()]
-        raise UsageError("\n".join(dict.fromkeys(f"{where(document, key)}: {message}" for key, message in problems))) from error
+        findings = [explain(document, detail, CorpusRecipe) for detail in error.errors()]
+        raise UsageError("\n".join(dict.fromkeys(f"{where(document, key)}: {message}" for key, message in findings))) from error
     return LoadedCorpus(recipe, read_text(path), path, document)
 
 
@@ -74,16 +76,11 @@ def is_corpus_recipe(name_or_path: str | Path) -> bool:
     return "sources" in keys and not keys & (Recipe.model_fields.keys() - CorpusRecipe.model_fields.keys())
 
 
-def load_source(name: str) -> CorpusSource:
-    """A shipped source declaration as a source of its own; one that must be fetched by hand has no place yet, and gets `path` from its user."""
-    return CorpusSource.model_validate({"path": "."} | _declaration(name) if "dataset" not in _declaration(name) else _declaration(name))
-
-
 def _declaration(name: str) -> dict[str, Any]:
     return SourceDeclaration.model_validate(load_yaml(shipped_sources()[name]).value).source
 
 
-def _fill_in_declarations(document: Document) -> None:
+def _fill_in_declarations(document: Document, problems: Problems) -> None:
     """Lay each source that says `use: NAME` over the shipped declaration; a `path` of its own takes the place of the hub."""
     sources = document.value.get("sources")
     for key, source in sources.items() if isinstance(sources, dict) else ():
@@ -92,9 +89,9 @@ def _fill_in_declarations(document: Document) -> None:
         name = str(source.pop("use"))
         if name not in shipped_sources():
             known = ", ".join(shipped_sources())
-            raise UsageError(
-                f"{where(document, ('sources', key, 'use'))}: no shipped source '{name}'{did_you_mean(name, shipped_sources())}; there are: {known}"
-            )
+            place = where(document, ("sources", key, "use"))
+            problems.errors.append(UsageError(f"{place}: no shipped source '{name}'{did_you_mean(name, shipped_sources())}; there are: {known}"))
+            continue
         declared = _declaration(name)
         if "path" in source:
             declared = {part: value for part, value in declared.items() if part not in HUB_KEYS}

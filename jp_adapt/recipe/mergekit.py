@@ -63,8 +63,8 @@ def recipe_from_mergekit(path: Path) -> str:
     try:
         _Shape.model_validate(document.value)
     except ValidationError as error:
-        found = [explain(document, detail, _Shape) for detail in error.errors()]
-        raise UsageError("\n".join(dict.fromkeys(f"{where(document, key)}: {message}" for key, message in found))) from error
+        findings = [explain(document, detail, _Shape) for detail in error.errors()]
+        raise UsageError("\n".join(dict.fromkeys(f"{where(document, key)}: {message}" for key, message in findings))) from error
     reader = _Reader(document)
     recipe = reader.recipe(path.stem)
     if reader.problems:

@@ -23,6 +23,8 @@ Rate = Annotated[float, Field(gt=0, le=100)]  # of learning
 class Base(Part):
     """The model to adapt: a file of an installed package, a local GGUF file, a local folder, or a hub id with its revision."""
 
+    EXAMPLE: ClassVar[str] = "{path: FOLDER}"
+
     package: str | None = Field(None, description="installed package that carries `file`, a GGUF; the package is not imported")
     version: str | None = Field(None, description="version that the package must have")
     file: str | None = Field(None, description="GGUF file: inside `package`, or a local path")
@@ -55,6 +57,8 @@ class Source(Licensed):
 
     Or the folder of a corpus that `jp-adapt corpus prepare` wrote: a training stage reads its tokens, mixed as the corpus recipe says.
     """
+
+    EXAMPLE: ClassVar[str] = "{path: FILE, language: ja}"
 
     path: str = Field("", description="relative to the recipe's own file; a recipe may leave it for its user to give, who sees then what `bring` says")
     bring: str = Field("", description="what text to bring where the recipe has no `path`")
@@ -91,6 +95,7 @@ def _or_name(schema: dict[str, Any]) -> None:
 class Weighted(Part):
     """A source and its share of the training tokens (weights are divided by their sum); the name of a source alone has the weight 1."""
 
+    EXAMPLE: ClassVar[str] = "{source: NAME}"
     model_config = ConfigDict(json_schema_extra=_or_name)
 
     source: Name = Field(description="name of a source of the recipe")
@@ -105,6 +110,8 @@ class Weighted(Part):
 class Budget(Part):
     """How long a training stage runs: `tokens` seen, or `epochs` of the first source (the others follow by weight)."""
 
+    EXAMPLE: ClassVar[str] = "{tokens: 20000}"
+
     tokens: int | None = Field(None, gt=0, le=10**15, description="tokens that the stage reads, over all sources")
     epochs: float | None = Field(None, gt=0, le=100_000, description="how often the first source is read; of conversations each source, by its weight")
 
@@ -117,6 +124,8 @@ class Budget(Part):
 
 class Optimizer(Part):
     """AdamW with a schedule. Learning rates are peaks."""
+
+    EXAMPLE: ClassVar[str] = "{lr: 1e-3}"
 
     lr: Rate = Field(1e-3, description="of LoRA matrices, or of all parameters; of the new rows in a rows stage")
     new_rows_lr: Rate | None = Field(None, description="of the new rows in a pretrain stage; as `lr` by default")
@@ -140,6 +149,8 @@ class Optimizer(Part):
 
 class Lora(Part):
     """LoRA on all linear layers of the transformer (2106.09685)."""
+
+    EXAMPLE: ClassVar[str] = "{rank: 32}"
 
     rank: int = Field(32, gt=0, le=2**16, description="rank of the matrices; more learns more and takes more memory")
     alpha: Positive = Field(64.0, description="what the product of the matrices is scaled by, divided by the rank")
@@ -204,6 +215,8 @@ class TokenizerStage(_Stage):
 
 class TrainingSamples(Part):
     """Greedy continuations of a few prompts while training."""
+
+    EXAMPLE: ClassVar[str] = "{prompts: [TEXT]}"
 
     prompts: list[str] = Field(min_length=1, description="texts to continue")
     max_chars: int = Field(40, gt=0, le=100_000, description="longest continuation, in characters")
@@ -308,7 +321,7 @@ class ExportStage(_Stage):
 
     @model_validator(mode="after")
     def _types_of_a_format(self) -> ExportStage:
-        if "gguf_types" in self.model_fields_set and "gguf" not in self.formats:
+        if self.gguf_types != ["auto"] and "gguf" not in self.formats:  # the default stands written out in the resolved recipe of a run
             raise ValueError("gguf_types is of no use without formats: [gguf]")
         return self
 
@@ -376,6 +389,8 @@ class PreferenceStage(_Stage):
 
 class Samples(Part):
     """Greedy continuations of a few prompts, before and after."""
+
+    EXAMPLE: ClassVar[str] = "{prompts: [TEXT]}"
 
     prompts: list[str] = Field(min_length=1, description="texts to continue")
     max_chars: int = Field(80, gt=0, le=100_000, description="longest continuation, in characters")

@@ -1,4 +1,4 @@
-"""Chat templates, and where in a rendered conversation the answers stand.
+"""Chat templates, and where the answers are in a rendered conversation.
 
 Templates are Jinja texts, as `tokenizer.apply_chat_template` takes them, so that what trains is what an exported model renders. Each is the published format:
 
@@ -92,7 +92,7 @@ def with_defaults(jinja: str, *, bos: str | None, eos: str | None, system: str |
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a rendered conversation: whether it carries loss, and whether the template wrote it (only there are special tokens special)."""
+    """A stretch of a rendered conversation: whether it is trained on, and whether the template wrote it (special tokens count only in its text)."""
 
     text: str
     trained: bool
@@ -104,7 +104,7 @@ MARK = re.compile("\ue000([0-9]+)([cirt])([0-9]*)\ue001")  # private-use charact
 
 
 def segments(messages: Sequence[Message], render: Render, special_texts: Iterable[str]) -> list[Segment]:
-    """Cut a rendered conversation into what the template wrote and what stood in the messages, and into what carries loss and what does not.
+    """Split a rendered conversation by origin (template or message) and by whether it is trained on.
 
     Loss lies on every answer of the assistant (its reasoning and its calls of tools with it) and on the token that ends it, and on nothing else; not on one
     of weight 0. An answer begins where the prompt ends that `render` makes of the messages before it: what trains is what generation will see. This needs no

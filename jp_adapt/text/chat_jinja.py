@@ -58,13 +58,13 @@ def render(
 
 
 def checked_template(jinja: str) -> str:
-    """`jinja` where it is a chat template that can be rendered within the bound. ChatError where it is none."""
+    """`jinja`, checked to be a chat template that can be rendered within the bound. ChatError if it is not."""
     _template(jinja, TEMPLATE_DATE)
     return jinja
 
 
 def _size(value: Any) -> int:
-    """Characters of all texts in a value of JSON, and 2 for each entry."""
+    """The number of characters of all texts in a JSON value, plus 2 for each entry."""
     size, waiting = 0, [value]
     while waiting:
         entry = waiting.pop()
@@ -86,7 +86,7 @@ def _template(jinja: str, date: str) -> Any:
     try:
         template: Template = _environment(date).from_string(jinja)
     except Exception as error:  # Jinja's own, and Python's for what Jinja makes of it: nesting is RecursionError, MemoryError or SyntaxError by its kind
-        raise ChatError(f"it is no Jinja template that is read here: {_reason(error)}") from error
+        raise ChatError(f"it is not a Jinja template that can be read here: {_reason(error)}") from error
     template.globals = dict(template.globals)  # a ChainMap, which Jinja copies for every rendering
     return template
 

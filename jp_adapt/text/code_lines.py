@@ -1,4 +1,4 @@
-"""Which lines of a text are code: fenced blocks of Markdown, indented ones, and lines that no prose looks like. Every pattern looks at one line."""
+"""Which lines of a text are code: fenced and indented blocks of Markdown, and lines that do not look like prose. Every pattern looks at one line."""
 
 from __future__ import annotations
 

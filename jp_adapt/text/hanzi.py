@@ -1,4 +1,4 @@
-"""Kanji that tell Chinese from Japanese, by the character sets that were made for each: what one has and the other lacks. No list by hand, no model.
+"""Kanji that distinguish Chinese from Japanese: those that the character sets of one language have and those of the other lack. No hand-made list, no model.
 
 Of the kanji of Chinese manual pages 26 % are SIMPLIFIED (zh_CN) and 15 % TRADITIONAL (zh_TW); of those of 11 million characters of Japanese documentation
 less than 0.1 % are either, and 9 to 12 % are SHINJITAI, of which Chinese text has next to none.

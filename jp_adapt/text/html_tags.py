@@ -34,14 +34,14 @@ Span = tuple[int, int]
 
 @cache
 def _known() -> frozenset[str]:
-    """The names of HTML's elements, as lxml keeps them."""
+    """The names of the elements of HTML, from lxml."""
     from lxml.html import defs
 
     return frozenset(defs.tags) | {"rb", "rtc", "main", "dialog", "picture", "template"}
 
 
 def tags(text: str, page: bool = False) -> list[re.Match[str]]:
-    """The tags of a text, in order. Of a `page` every one is meant; elsewhere `<name>` is a placeholder until something closes it."""
+    """The tags of a text, in order. In a `page` every one counts; elsewhere `<name>` is taken for a placeholder unless something closes it."""
     results = [match for match in TAG.finditer(text) if match["name"] is not None or page or match[0].startswith("<!")]
     opened = {match["name"].lower() for match in results if match["name"] and not match["close"]}
     shut = {match["name"].lower() for match in results if match["name"] and match["close"]}
@@ -49,9 +49,9 @@ def tags(text: str, page: bool = False) -> list[re.Match[str]]:
     return [match for match in results if page or match["name"] is None or match["name"].lower() in meant]
 
 
-def evidence(found: list[re.Match[str]]) -> list[Span]:
-    """Spans of those tags that are HTML's own: XML of another kind makes no web page."""
-    return [match.span() for match in found if match["name"] is None or match["name"].lower() in _known()]
+def evidence(tags: list[re.Match[str]]) -> list[Span]:
+    """Spans of the tags that belong to HTML: other XML does not make a text a web page."""
+    return [match.span() for match in tags if match["name"] is None or match["name"].lower() in _known()]
 
 
 def comments(text: str) -> list[Span]:

@@ -1,4 +1,4 @@
-"""HTML and wiki markup out of running text; code is never touched: fenced, indented, `inline`, or lines that look like it."""
+"""Remove HTML and wiki markup from running text. Code is never touched: fenced, indented or `inline` code, or lines that look like code."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ _MARKS = ("<", "[[", "'''", "==", "《", "［＃", "{{")
 
 
 def strip_markup(text: str, readings: Readings = "drop") -> tuple[str, dict[str, int]]:
-    """The running text, and how many tags, wiki marks and readings were taken out of it. A text that merely mentions markup comes back as it is.
+    """The running text, and how many tags, wiki marks and readings were removed. A text that merely mentions markup is returned unchanged.
 
     Takes time in proportion to the text, whatever stands in it: what an opening mark closes with is looked up, never searched for from each mark.
 
     Args:
-        readings: of kanji (ruby, furigana): out of the text, or behind their word in （ ）.
+        readings: what happens to readings of kanji (ruby, furigana): they are removed, or put in （ ） after their word.
     """
     if not any(mark in text for mark in _MARKS) or "\x00" in text:
         return text, {}
@@ -76,7 +76,7 @@ def strip_markup(text: str, readings: Readings = "drop") -> tuple[str, dict[str,
 
 
 def strip_boilerplate(text: str) -> tuple[str, int]:
-    """The text without lines of navigation, and how many there were."""
+    """The text without lines of navigation, and how many were removed."""
     text, number = BOILERPLATE.subn("\x00", text)
     return re.sub("\x00\n?", "", text) if number else text, number
 
@@ -86,7 +86,7 @@ def _enough(marks: list[Span], text: str) -> bool:
 
 
 def _without_code(text: str, codes: list[str]) -> str:
-    """The text with each piece of code as a hole that carries its number in `codes`."""
+    """The text with each piece of code replaced by a placeholder that holds its index in `codes`."""
 
     def put_aside(code: str) -> str:
         codes.append(code)

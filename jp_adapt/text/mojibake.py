@@ -1,4 +1,4 @@
-"""Mojibake: text decoded with the wrong encoding. It is repaired where the way back is exact and the result clearly Japanese, and is never guessed.
+"""Mojibake: text decoded with the wrong encoding. It is repaired only if the repair is exact and the result is clearly Japanese; nothing is guessed.
 
 A repair encodes the text with the encoding that was used by mistake and decodes it with the right one, both without replacing anything. What was lost for
 good (U+FFFD, or bytes left out) has no way back: `lost_share` says how much of it there is.
@@ -32,24 +32,24 @@ _WINDOWS = {ord(bytes([byte]).decode("cp1252")): byte for byte in range(0x80, 0x
 
 
 def everyday_share(text: str) -> float:
-    """Share of the characters outside of ASCII that everyday Japanese is written with; 1.0 where there are none."""
+    """Share of the non-ASCII characters that are everyday Japanese; 1.0 if there are none."""
     counts = _count(text)
     return float(counts[_EVERYDAY] / counts[1:].sum()) if counts[1:].any() else 1.0
 
 
 def lost_share(text: str) -> float:
-    """Share of the characters outside of ASCII that only a wrong decoding leaves: U+FFFD, C1 controls, private use, the typical three."""
+    """Share of the non-ASCII characters that only wrong decoding produces: U+FFFD, C1 controls, private use, and three typical ones."""
     counts = _count(text)
     return float(counts[_LOST] / counts[1:].sum()) if counts[1:].any() else 0.0
 
 
 def lost_number(text: str) -> int:
-    """Number of the characters of `lost_share`."""
+    """Number of the characters that `lost_share` counts."""
     return int(_count(text)[_LOST])
 
 
 def repair(text: str) -> tuple[str, int]:
-    """The text as it was meant, as a whole or else line by line, and the number of repairs. Text that is no mojibake comes back as it is."""
+    """The repaired text, as a whole or else line by line, and the number of repairs. Text without mojibake is returned unchanged."""
     if text.isascii():
         return text, 0
     if not _has_marks(text):
@@ -66,7 +66,7 @@ def repair(text: str) -> tuple[str, int]:
 
 
 def _repaired_twice(text: str) -> tuple[str, int]:
-    """The text after a repair, or after two where a mojibake was decoded wrongly again, as databases do; and their number."""
+    """The text after one repair, or after two if it was decoded wrongly twice, as databases do; and the number of repairs."""
     if everyday_share(text) >= MAX_BEFORE:
         return text, 0
     mended = _repaired(text)
@@ -78,7 +78,7 @@ def _repaired_twice(text: str) -> tuple[str, int]:
 
 
 def _repaired(text: str) -> str | None:
-    """The best of the ways back, or None where none is exact and leads to Japanese."""
+    """The best repair; None if no exact repair gives Japanese."""
     best, best_share = None, MIN_AFTER
     for wrong, right in WRONG_AND_RIGHT:
         mended = _way_back(text, wrong, right)

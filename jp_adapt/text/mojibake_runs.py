@@ -1,4 +1,4 @@
-"""Mojibake within good text: runs of UTF-8 that were read as CP1252 or Latin-1, once or twice, decoded anew where a whole run gives Japanese."""
+"""Mojibake within good text: runs of UTF-8 that were read as CP1252 or Latin-1, once or twice. A run is decoded again if all of it gives Japanese."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEAD = re.compile(f"[ãäåæçèéï][{_TAIL}]{{2}}|Ã[£-©¯][Ââ]")
 
 
 def repair_runs(text: str) -> tuple[str, int]:
-    """The text and the number of runs put right. A single kanji proves nothing: the end of a French quotation (é, no-break space, ») is one too."""
+    """The text and the number of repaired runs. A single kanji proves nothing: the end of a French quotation (é, no-break space, ») gives one, too."""
     if not _LEAD.search(text):
         return text, 0
     results = [(match, _decode(match[0])) for match in _RUN.finditer(text) if _LEAD.search(match[0])]

@@ -1,4 +1,4 @@
-"""Japanese words and phrases, as UniDic cuts them (fugashi + unidic-lite). MeCab is never given more than a piece of a text."""
+"""Japanese words and phrases, as UniDic segments them (fugashi + unidic-lite). MeCab is never given more than a piece of a text at a time."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _last_end(pattern: re.Pattern[str], window: str) -> int:
 
 
 def tokens(text: str) -> Iterator[Token]:
-    """The words of a text with their places, in order; white space belongs to none."""
+    """The words of a text with their places, in order; white space belongs to no word."""
     for start, piece in pieces(text):
         for node in _tagger("")(piece):
             start += len(node.white_space)
@@ -98,7 +98,7 @@ def words(run: str) -> list[str]:
 
 
 def reading_of(text: str) -> str:
-    """The reading of a text in katakana, as UniDic has it; what it does not know has none."""
+    """The reading of a text in katakana, according to UniDic; unknown words have no reading."""
     return "".join(getattr(node.feature, "kana", None) or "" for _, piece in pieces(text) for node in _tagger("")(piece))
 
 

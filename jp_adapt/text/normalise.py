@@ -51,14 +51,14 @@ def _translate(rows: Iterable[Row]) -> Callable[[str], str]:
 
 
 def replace_units(text: str) -> str:
-    """Units spelled out in katakana as their symbols, where a number stands before them."""
+    """Replace units spelled out in katakana by their symbols if they follow a number."""
     for name, symbol, _ in UNITS:
         text = re.sub(rf"(?<=[0-9０-９〇一二三四五六七八九十百千万億兆]){name}", symbol, text)
     return text
 
 
 def collapse_spaces(text: str) -> str:
-    """White space at the ends away, and between Japanese characters; elsewhere one space."""
+    """Remove white space at the ends and between Japanese characters; elsewhere reduce it to one space."""
     return re.sub(r"(?<=[^\x00-\x7f]) | (?=[^\x00-\x7f])", "", " ".join(text.split()))
 
 

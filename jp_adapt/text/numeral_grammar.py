@@ -1,4 +1,4 @@
-"""How numerals make a number: digits of any width, kanji by place or with units, and mixtures of them (2千300, 1億2,000万, 三百点五)."""
+"""How numerals form a number: digits of any width, kanji by place or with units, and mixtures of them (2千300, 1億2,000万, 三百点五)."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def magnitude(text: str, start: int) -> tuple[Fraction, int]:
 
 
 def _apart(text: str, at: int) -> _Part | None:
-    """What follows a big unit and a space, as long as it has a unit of its own: 1億 2000万."""
+    """The part after a big unit and a space, provided that it has a unit of its own: 1億 2000万."""
     part = _section(text, at + 1) if re.match(r" \d", text[at : at + 2]) else None
     unit = _unit(text, part.end) if part is not None else at
     return part if text[unit : unit + 1] in tuple(_BIG) else None
 
 
 def _section(text: str, at: int) -> _Part | None:
-    """What stands before a big unit or at the end: 2千300, 五百, 1,200, 12. None where there is no numeral."""
+    """The part before a big unit or at the end: 2千300, 五百, 1,200, 12. None if there is no numeral."""
     value, end, width = Fraction(0), at, 0
     while True:
         if text[end : end + 1] in _TENS and (width == 0 or width > 1):

@@ -1,4 +1,4 @@
-"""Numeral characters that count nothing: 一応, 一番, 十分, 万が一, 千葉. UniDic's words in their context tell most; the tables hold what it does not know."""
+"""Numeral characters that are not numbers: 一応, 一番, 十分, 万が一, 千葉. UniDic's words in context show most of them; the tables hold the rest."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def without_words(text: str) -> str:
 
 
 def _words(text: str) -> list[tuple[int, int]]:
-    """Words that hold numeral characters and count nothing."""
+    """Words that contain numeral characters and are not numbers."""
     spans = []
     for token in tokens(text):
         word = text[token.start : token.end]
@@ -75,7 +75,7 @@ def _words(text: str) -> list[tuple[int, int]]:
 
 
 def _is_count(word: str, behind_digit: bool) -> bool:
-    """Whether a word that is not a numeral to UniDic counts all the same."""
+    """Whether a word that UniDic does not call a numeral is one all the same."""
     rest = word.lstrip("".join(_NUMERALS))
     if not rest:
         return word != "万一"

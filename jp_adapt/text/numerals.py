@@ -40,7 +40,7 @@ class Number:
 
 
 def read_numbers(text: str) -> list[Number]:
-    """The numbers of a text, in order, in a time in proportion to its length.
+    """The numbers in a text, in order, in time proportional to its length.
 
     Read are digits of any width with groups of three (`,` or `，`) and decimals, kanji by place (二〇二四) or with units, 大字, and mixtures of all of them
     (2千300, １億2,000万, 15百万); signs (- − － マイナス △ ▲), fractions (3分の2, 2と1/2, ½), powers (1.5×10^4), ①. 100〜200, 3-5 and 100、200 are two.
@@ -64,17 +64,17 @@ def read_numbers(text: str) -> list[Number]:
 
 
 def first_number(text: str) -> Number | None:
-    """The first number of a text; None where there is none."""
+    """The first number in a text; None if there is none."""
     return next(iter(read_numbers(text)), None)
 
 
 def last_number(text: str) -> Number | None:
-    """The last number of a text; None where there is none."""
+    """The last number in a text; None if there is none."""
     return next(reversed(read_numbers(text)), None)
 
 
 def number_text(value: Fraction) -> str:
-    """A number in ASCII digits: 18000, -3.5, or 2/3 where no decimal is exact."""
+    """A number in ASCII digits: 18000, -3.5, or 2/3 if no decimal is exact."""
     rest, places = value.denominator, 0
     for prime in (2, 5):
         power = 0

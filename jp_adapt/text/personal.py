@@ -1,4 +1,4 @@
-"""Personal information in text: mail addresses, Japanese telephone numbers, individual numbers (My Number) with a right check digit; half and full width."""
+"""Personal information in text: e-mail addresses, Japanese telephone numbers, My Numbers with a valid check digit; in half and full width."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_my_number(digits: str) -> bool:
 
 
 def mask_personal(text: str) -> tuple[str, dict[str, int]]:
-    """The text with personal information replaced by MASKS, and how often."""
+    """The text with personal information replaced by MASKS, and the number of replacements."""
     changes: dict[str, int] = {}
     before = None
     while text != before:  # a mask may set free what stood against the masked: 03-1234-5678a@b.jp after another address

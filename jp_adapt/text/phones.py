@@ -69,7 +69,7 @@ def _national(area: str, country: str | None) -> str:
 
 
 def _closed(opened: str | None, separators: list[str]) -> bool:
-    """Whether parentheses stand in pairs: (03)1234-5678, 03(1234)5678."""
+    """Whether the parentheses are paired: (03)1234-5678, 03(1234)5678."""
     marks = (opened or "") + "".join(char for separator in separators for char in separator if char in "()")
     return marks in ("", "()")
 
@@ -80,13 +80,13 @@ def _is_named(match: re.Match[str]) -> bool:
 
 
 def _in_a_row(match: re.Match[str]) -> bool:
-    """Whether other numbers stand beside it: columns of a table."""
+    """Whether there are other numbers next to it, as in the columns of a table."""
     before = match.string[max(0, match.start() - 4) : match.start()]
     return _NUMBER_BEFORE.search(before) is not None or _NUMBER_AFTER.match(match.string, match.end()) is not None
 
 
 def _cut(digits: str) -> tuple[str, ...] | None:
-    """The parts of a number that the plan has given out; None for any other."""
+    """The parts of a number that is assigned in the plan; None for any other."""
     import phonenumbers
 
     if len(digits) not in (10, 11) or digits[0] != "0":

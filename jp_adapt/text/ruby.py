@@ -1,4 +1,4 @@
-"""Readings of kanji (ruby, furigana) in HTML, in Wikipedia's templates and in the marks of Aozora Bunko: out of the text, or behind their word in （ ）."""
+"""Readings of kanji (ruby, furigana) in HTML, Wikipedia templates and Aozora Bunko marks: removed, or put in （ ） after their word."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TO_KATAKANA = {code: code + 0x60 for code in range(ord("ぁ"), ord("ゖ") + 1)}
 
 
 def strip_readings(text: str, readings: Readings = "drop") -> tuple[str, int]:
-    """The text without marks of readings, and how many there were. Takes time in proportion to the text."""
+    """The text without marks of readings, and how many there were, in time proportional to the text."""
     number = 0
     if "<" in text:
         spans = [(start, end, made) for start, end in closed(text, _OPEN, _CLOSE) if (made := _ruby(text[start:end], readings)) is not None]
@@ -48,7 +48,7 @@ def _writer(readings: Readings) -> Callable[[re.Match[str]], str]:
 
 
 def _ruby(element: str, readings: Readings) -> str | None:
-    """What is read of `<ruby>...</ruby>`; None where nothing in it is a reading."""
+    """The text that remains of `<ruby>...</ruby>`; None if nothing in it is a reading."""
     parts: list[str] = []
     inside, done, results = "rb", 0, False
     for match in _PART.finditer(element):

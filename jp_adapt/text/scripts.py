@@ -58,12 +58,6 @@ def any_japanese_between(first: int, last: int) -> bool:
     return any(low <= last and first <= high for low, high, _ in BLOCKS)
 
 
-def japanese_share(text: str) -> float:
-    """Share of the characters of `text`, white space apart, that are Japanese: 0.0 for an empty text."""
-    visible = [char for char in text if not char.isspace()]
-    return sum(script_of(char) is not None for char in visible) / len(visible) if visible else 0.0
-
-
 # The blocks as the inside of a character class of a regular expression.
 JAPANESE_CLASS = "".join(f"{chr(first)}-{chr(last)}" for first, last, _ in BLOCKS)
 JAPANESE = re.compile(f"[{JAPANESE_CLASS}]")

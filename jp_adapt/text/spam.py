@@ -1,4 +1,4 @@
-"""Words of advertising lists: shops, gambling, loans, adult and SEO pages. One of them says nothing; a document full of different ones is a list."""
+"""Words typical of advertising lists: shops, gambling, loans, adult and SEO pages. One of them means nothing; a document full of them is a list."""
 
 from __future__ import annotations
 

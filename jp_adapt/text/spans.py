@@ -1,4 +1,4 @@
-"""Spans of a text: from an opening mark to what closes it, looked up and never searched for from each mark, so that time is in proportion to the text."""
+"""Spans of a text from an opening mark to the closing one. Closing marks are looked up, not searched for, so time is proportional to the text."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 def closed(text: str, opener: re.Pattern[str], closer: re.Pattern[str]) -> list[tuple[int, int]]:
-    """From each opening tag to the next closing one of its name (group 1); what is never closed is not a span."""
+    """From each opening tag to the next closing tag of the same name (group 1); a tag that is never closed makes no span."""
     ends: dict[str, list[int]] = {}
     for match in closer.finditer(text):
         ends.setdefault(match[1].lower(), []).append(match.end())
@@ -22,7 +22,7 @@ def closed(text: str, opener: re.Pattern[str], closer: re.Pattern[str]) -> list[
 
 
 def cut(text: str, spans: Iterable[tuple[int, int, str]]) -> str:
-    """The text with something else in place of each span."""
+    """The text with each span replaced."""
     parts, done = [], 0
     for start, end, instead in spans:
         parts += [text[done:start], instead]

@@ -68,7 +68,7 @@ STATEMENTS: tuple[type[nodes.Node], ...] = (nodes.Output, nodes.TemplateData, no
 
 
 class TooMuchError(Exception):
-    """A rendering that would take more than its purse."""
+    """A rendering that would exceed its budget (its purse)."""
 
 
 class _Purse(threading.local):
@@ -111,7 +111,7 @@ def pay_for(value: Any) -> Any:
 
 
 def rounds(values: Iterable[Any]) -> Iterator[Any]:
-    """What a loop goes through, each round paid for."""
+    """The items of a loop, each round paid for."""
     for value in values:
         pay(ROUND)
         yield value

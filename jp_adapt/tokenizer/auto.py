@@ -1,4 +1,4 @@
-"""The tokenizer of a folder as its users load it, by `AutoTokenizer` of transformers, against its tokenizer.json.
+"""The tokenizer of a folder as users load it, with `AutoTokenizer` of transformers, compared with its tokenizer.json.
 
 The only module of this room that imports transformers (and torch with it), and only inside of functions: whether a folder's configuration lets its
 tokenizer.json be run as it is can only be seen by loading it as TRL, peft, lm-eval and vLLM do.
@@ -24,6 +24,7 @@ from jp_adapt.tokenizer.fuzz import SPECIAL, fuzz_strings
 MODEL_CONFIG = "config.json"
 DEFAULT_MODEL = {"model_type": "llama"}  # where no config.json says what the model is
 WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".gguf"})
+CANNOT_LOAD = "AutoTokenizer cannot load the folder"
 NUM_FUZZ = 2000
 NUM_WITH_SPECIAL = 500  # texts that are also compared with what the tokenizer puts around a text
 # What chats begin with, and leading spaces before each kind of character: where a class that builds the pre-tokenizer anew goes another way.
@@ -38,7 +39,9 @@ PROMPTS = (
 
 
 def disagreements(folder: Path, model_config: Mapping[str, Any] | None, texts: Sequence[str]) -> tuple[list[str], int]:
-    """Texts of which AutoTokenizer on `folder` gives other ids than tokenizer.json, run by `tokenizers`; and how many texts were compared.
+    """Texts for which AutoTokenizer on `folder` gives other ids than tokenizer.json run by `tokenizers`; and how many texts were compared.
+
+    Where it cannot load the folder, one text that begins with CANNOT_LOAD says why.
 
     Args:
         folder: holds tokenizer.json and, as a user has them, its configuration and native model.
@@ -62,7 +65,7 @@ def _failed(folder: Path, plain: Tokenizer, texts: list[str]) -> Iterator[str]:
     try:
         tokenizer = load_auto(folder)
     except Exception as error:  # a configuration can name any class, and each raises errors of its own
-        yield from (f"AutoTokenizer cannot load the folder ({type(error).__name__}: {' '.join(str(error).split())})" for _ in texts[:1])
+        yield from (f"{CANNOT_LOAD} ({type(error).__name__}: {' '.join(str(error).split())})" for _ in texts[:1])
         return
     plain.encode_special_tokens = bool(getattr(tokenizer, "split_special_tokens", False))
     for start in range(0, len(texts), BLOCK):

@@ -130,7 +130,7 @@ def _pre_tokenizer(spec: Mapping[str, Any], place: str) -> str:
         if cuts == known and spec.get("normalizer") is None:
             return name
     said = json.dumps({key: spec.get(key) for key in ("normalizer", "pre_tokenizer")} | {"ignore_merges": cuts[1]}, ensure_ascii=False)
-    raise InputError(f"{place}: llama.cpp's ways to cut text known here are {', '.join(PRE_TOKENIZERS)}, and this tokenizer's is none of them: {said}")
+    raise InputError(f"{place}: llama.cpp's ways to cut text known here are {', '.join(PRE_TOKENIZERS)}, and this tokenizer's is not among them: {said}")
 
 
 def _space_prefix(spec: Mapping[str, Any], place: str) -> tuple[bool, str | None]:

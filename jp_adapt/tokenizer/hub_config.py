@@ -106,7 +106,9 @@ def _set_class(config: HubConfig, roles: dict[str, str | None], ids: Mapping[str
         if key in (roles if key in ROLES else config.fields) or (key in ROLES and value not in ids):
             continue
         (roles if key in ROLES else config.fields)[key] = value
-        config.changes.append(f"{key}: {_shown(value)}, the default of {named or 'a tokenizer without a class'}, written out")
+        config.changes.append(
+            f"{key}: {_shown(value)}, the default of {named if isinstance(named, str) and named else 'a tokenizer without a class'}, written out"
+        )
     if isinstance(config.fields.get("extra_special_tokens"), list):  # transformers 4 takes only an object for it, and fails
         tokens = _texts(config.fields.get("additional_special_tokens")) + _texts(config.fields.pop("extra_special_tokens"))
         config.fields["additional_special_tokens"] = list(dict.fromkeys(tokens))

@@ -1,4 +1,4 @@
-"""Learn new tokens: more candidates than asked for, then those out that the real encoder uses least.
+"""Learn new tokens: more candidates than requested, of which those that the real encoder uses least are removed.
 
 1. Single characters first: every Japanese character of the corpus that the base spells with several tokens, and those of everyday Japanese that it
    spells with three or more even where the corpus lacks them (Llama-2 cuts 1,164 kanji of JIS level 1 into bytes that 11 M characters of manuals do
@@ -213,7 +213,7 @@ def _train(segments: Counter[str], token_of: dict[str, bytes], wanted: int, min_
 def _prune(
     bench: _Bench, pool: list[bytes], parents: dict[bytes, set[bytes]], kept: set[bytes], num_tokens: int, min_count: int
 ) -> tuple[list[bytes], NDArray[np.float64]]:
-    """Take the least useful tokens out of `pool`, round by round, until `num_tokens` are left."""
+    """Remove the least useful tokens from `pool`, round by round, until `num_tokens` are left."""
     saved = _saved_tokens(bench, pool)
     pool = _reachable(bench, pool)
     while True:

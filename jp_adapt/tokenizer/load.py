@@ -1,6 +1,6 @@
 """Load a tokenizer from whatever a user has: a folder, a `tokenizer.json`, a SentencePiece `tokenizer.model`, a tiktoken rank file.
 
-The family is told by the content of the file, never by its name: Llama-2's and Llama-3's `tokenizer.model` are files of two kinds.
+The family is recognised by the content of the file, never by its name: the `tokenizer.model` of Llama-2 and that of Llama-3 are two kinds of files.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NATIVE = (SENTENCEPIECE_MODEL, RANK_FILE)
 
 @dataclass(frozen=True)
 class LoadedTokenizer:
-    """A tokenizer with its native model, where there is one, the files that it came from, and the folder of a Hugging Face tokenizer."""
+    """A tokenizer with its native model, if it has one, the files it came from, and its folder if it is a Hugging Face tokenizer."""
 
     tokenizer: BpeTokenizer
     files: list[Path]

@@ -1,4 +1,4 @@
-"""What a tokenizer makes of a text: chars/token, bytes/token, fertility, broken characters, use of the vocabulary, and how a sentence is cut."""
+"""How a tokenizer encodes a text: chars/token, bytes/token, fertility, broken characters, use of the vocabulary, and the tokens of a sentence."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Measure:
 
 
 def measure_tokenizer(tokenizer: BpeTokenizer, texts: Sequence[str], *, words: int | None = None) -> Measure:
-    """Count characters, UTF-8 bytes, tokens and UniDic words of `texts`. ValueError where they give no token.
+    """Count characters, UTF-8 bytes, tokens and UniDic words of `texts`. ValueError if they give no token.
 
     `words` is the number of UniDic words where it is known from another measure of the same texts.
     """

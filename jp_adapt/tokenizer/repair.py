@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from jp_adapt.core.errors import GateError, InputError
 from jp_adapt.core.files import move_file, new_folder, read_json, write_bytes, write_json
-from jp_adapt.tokenizer.auto import DEFAULT_MODEL, MODEL_CONFIG, disagreements, linked, load_auto
+from jp_adapt.tokenizer.auto import CANNOT_LOAD, DEFAULT_MODEL, MODEL_CONFIG, disagreements, linked, load_auto
 from jp_adapt.tokenizer.hub_config import CONFIG, KEEPING_CLASS, MODEL_INPUTS, HubConfig, keeping_config, read_config, refuse_conflicts
 from jp_adapt.tokenizer.load import RANK_FILE, SENTENCEPIECE_MODEL, SPEC, holds_ranks, runnable
 from jp_adapt.tokenizer.save import EXTENSION, copy_tokenizer
@@ -27,9 +27,10 @@ class Repair:
 
     Attributes:
         folder: where the mended files are.
-        changes: a line for each change; none where nothing had to be mended.
+        changes: a line for each change; empty if nothing had to be mended.
         kept: files as they were before, under other names.
-        disagreed, compared: of so many texts AutoTokenizer gave other ids than tokenizer.json before. It gives the same for all of them now.
+        disagreed, compared: for how many of how many texts AutoTokenizer gave other ids than tokenizer.json before. Now it gives the same for all of them.
+        unloadable: why AutoTokenizer could not load the folder before; empty if it could.
     """
 
     folder: Path
@@ -37,13 +38,14 @@ class Repair:
     disagreed: int
     compared: int
     kept: list[Path] = field(default_factory=list)
+    unloadable: str = ""
 
 
 def repair_tokenizer(folder: Path, out: Path | None = None) -> Repair:
-    """Mend the folder of a tokenizer, so that what reads it by AutoTokenizer gets the ids of its tokenizer.json.
+    """Mend a tokenizer's folder, so that AutoTokenizer gives the ids of its tokenizer.json.
 
-    tokenizer.json is what jp-adapt trains with, and stays as it is. Each file that changes is kept under another name. Nothing changes where nothing has to be
-    mended, nor where it cannot be.
+    jp-adapt trains with tokenizer.json, which stays as it is. Each file that changes is kept under another name. Nothing changes if nothing
+    has to be mended, or if the folder cannot be.
 
     Args:
         out: a new folder for the mended files of the tokenizer; `folder` stays as it is then.
@@ -71,7 +73,7 @@ def repair_tokenizer(folder: Path, out: Path | None = None) -> Repair:
             if (folder / EXTENSION).is_file():
                 shutil.copyfile(folder / EXTENSION, target / EXTENSION)
             _refuse_other_ids(target, model_config, folder)
-        return Repair(out, changes, len(before), compared)
+        return Repair(out, changes, len(before), compared, unloadable=_unloadable(before))
     with linked(folder, {CONFIG: json.dumps(config.fields)} if config.changes else {}) as place:
         _refuse_other_ids(place, model_config, folder)
     kept = []
@@ -82,7 +84,11 @@ def repair_tokenizer(folder: Path, out: Path | None = None) -> Repair:
         write_json(folder / CONFIG, config.fields)
     if ranks:
         kept += _move_ranks(folder)
-    return Repair(folder, changes, len(before), compared, kept)
+    return Repair(folder, changes, len(before), compared, kept, _unloadable(before))
+
+
+def _unloadable(failures: Sequence[str]) -> str:
+    return next((text for text in failures if text.startswith(CANNOT_LOAD)), "")
 
 
 def _read_spec(folder: Path) -> Mapping[str, Any]:
@@ -101,6 +107,8 @@ def _read_spec(folder: Path) -> Mapping[str, Any]:
 
 def _refuse_other_ids(place: Path, model_config: Mapping[str, Any], folder: Path) -> None:
     failures, compared = disagreements(place, model_config, [])
+    if reason := _unloadable(failures):
+        raise GateError(f"{folder}: cannot be mended: {reason}; nothing was changed")
     if failures:
         kind, loaded_as = model_config.get("model_type"), _class_of(place, model_config)
         raise GateError(
@@ -118,7 +126,7 @@ def _class_of(place: Path, model_config: Mapping[str, Any]) -> str:
 
 
 def _move_ranks(folder: Path) -> list[Path]:
-    """Give the rank file the name that it has in Llama-3's folders, or another one where that is taken; comes back: a name of the second kind."""
+    """Give the rank file the name that it has in Llama-3's folders, or another one if that is taken. Returns a name of the second kind."""
     place = folder / RANK_FILE
     kept = [_free_name(folder / SENTENCEPIECE_MODEL)] if place.exists() else []
     move_file(folder / SENTENCEPIECE_MODEL, kept[0] if kept else place)

@@ -14,7 +14,7 @@ EncodeBatch = Callable[[Sequence[str]], list[list[int]]]
 
 @dataclass(frozen=True)
 class Runtime:
-    """One implementation of a tokenizer. Neither direction adds or drops a special token."""
+    """One implementation of a tokenizer. Neither encoding nor decoding adds or drops a special token."""
 
     name: str
     encode: EncodeBatch

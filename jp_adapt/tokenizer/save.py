@@ -31,14 +31,6 @@ def native_model(base: LoadedTokenizer, extension: Extension) -> bytes | None:
     return None
 
 
-def extended_tokenizer(base: LoadedTokenizer, extension: Extension) -> LoadedTokenizer:
-    """The extension with its native model, read back from the bytes that `save_tokenizer` writes."""
-    data = native_model(base, extension)
-    if base.sentencepiece is not None and data is not None:
-        return LoadedTokenizer(extension.tokenizer, [], sentencepiece=sentencepiece.read_model(data, SENTENCEPIECE_MODEL))
-    return LoadedTokenizer(extension.tokenizer, [], ranks=None if data is None else tiktoken.read_ranks(data, RANK_FILE))
-
-
 def save_tokenizer(base: LoadedTokenizer, extension: Extension, base_folder: Path | None, folder: Path) -> None:
     """Write tokenizer.json, the native model and extension.json; configuration, special tokens and chat template come over from the base's folder.
 

@@ -46,7 +46,7 @@ def to_bytes(text: str) -> bytes:
 
 
 def read_model(data: bytes, place: str) -> Any:
-    """The parsed `tokenizer.model`. InputError when it is none, or of another kind than BPE with byte fallback (which is named)."""
+    """The parsed `tokenizer.model`. InputError if it is not one, or if its kind, which the message names, is not BPE with byte fallback."""
     from sentencepiece import SentencePieceProcessor
     from sentencepiece import sentencepiece_model_pb2 as proto
 

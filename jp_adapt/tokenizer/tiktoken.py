@@ -21,7 +21,7 @@ LLAMA3_NUM_SPECIAL = 256
 
 
 def read_ranks(data: bytes, place: str) -> dict[bytes, int]:
-    """Token -> rank of a rank file. InputError with the line where it is none."""
+    """Token -> rank of a rank file. InputError, with the line, if it is not a rank file."""
     ranks: dict[bytes, int] = {}
     seen: set[int] = set()
     for at, line in enumerate(data.splitlines(), start=1):

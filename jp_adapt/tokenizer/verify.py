@@ -94,7 +94,7 @@ def verify_tokenizer(
 
 
 class _Pairs:
-    """Texts cut by every runtime of the base and of the extension, block by block, and what went wrong with them."""
+    """Texts encoded by every runtime of the base and of the extension, block by block, and what went wrong."""
 
     def __init__(self, before: list[Runtime], after: list[Runtime], missing: Iterable[int], special: Iterable[str], plain: set[str]) -> None:
         self._before = {runtime.name: runtime for runtime in before}
@@ -146,14 +146,14 @@ def _criterion(name: str, runtime: str, failures: Iterable[str], checked: int) -
 
 
 def _changed_ids(base: BpeTokenizer, extended: BpeTokenizer) -> Iterable[str]:
-    """Base tokens, specials included, that stand at another id now, or at none."""
+    """Base tokens, special ones included, that now have another id or none."""
     before = base.runtime.get_vocab(with_added_tokens=True)
     after = extended.runtime.get_vocab(with_added_tokens=True)
     return (f"{token!r}: {token_id} -> {after.get(token)}" for token, token_id in before.items() if after.get(token) != token_id)
 
 
 def _reachability(base: BpeTokenizer, extended: BpeTokenizer, loaded: LoadedTokenizer) -> list[Criterion]:
-    """New tokens that no text produces, and base tokens that none produces any more, judged by each token's own text."""
+    """New tokens that no text produces, and base tokens that no text produces any more, judged by each token's own text."""
     first, end = base.vocab_size, extended.vocab_size
     new = [(token_id, extended.token_bytes.get(token_id)) for token_id in range(first, end)]
     old = [(token_id, token) for token, token_id in base.ids.items()]
@@ -201,7 +201,7 @@ def _come_out(tokenizer: BpeTokenizer, tokens: Sequence[tuple[int, bytes]]) -> s
 
 
 def _as_loaded(extended: LoadedTokenizer, base_folder: Path | None, texts: Sequence[str]) -> list[Criterion]:
-    """What AutoTokenizer makes of the folder, with the config.json that its users will have beside it; nothing where there is no folder."""
+    """How AutoTokenizer reads the folder, with the config.json that its users will have next to it; empty if there is no folder."""
     if extended.folder is None:
         return []
     config = (None if base_folder is None else read_config(base_folder, MODEL_CONFIG)) or DEFAULT_MODEL

@@ -25,9 +25,9 @@ MAX_RUN_CHARS = 1000  # a longer run is cut: a megabyte without a space teaches 
 
 @dataclass
 class Corpus:
-    """Texts from several sources, read once and kept as counts: each line counts once, however often it stands in the corpus.
+    """Texts from several sources, read once and kept as counts. Each line counts once, however often it occurs in the corpus.
 
-    Repeated lines are menus, licences and other boilerplate; counting them would spend tokens on phrases that stand in one place only.
+    Repeated lines are menus, licences and other boilerplate; counting them would spend tokens on phrases that occur in one place only.
     """
 
     names: list[str] = field(default_factory=list)
@@ -78,7 +78,7 @@ class Words:
         return np.bincount(self.word, weights=self.count, minlength=len(self.texts)).astype(np.float64)
 
     def usage(self, ids: Sequence[Sequence[int]], vocab_size: int) -> NDArray[np.float64]:
-        """[num_sources, vocab_size] how often each id stands, when the words are cut into `ids`."""
+        """[num_sources, vocab_size] how often each id occurs when the words are encoded as `ids`."""
         lengths = np.fromiter(map(len, ids), np.int64, len(ids))
         flat = np.fromiter((token_id for word in ids for token_id in word), np.int64, int(lengths.sum()))
         starts = np.concatenate([[0], np.cumsum(lengths)])

@@ -22,7 +22,7 @@ TENSORS, STATE = "tensors.safetensors", "state.json"
 
 
 def gather_tensors(parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer | Zero, *, keep: bool = True) -> dict[str, Tensor]:
-    """Values of parameters and optimizer, sharded ones made whole, for which all processes must call this. Nothing comes back where `keep` is False."""
+    """Values of parameters and optimizer, sharded ones made whole, for which all processes must call this. Returns nothing if `keep` is False."""
     tensors: dict[str, Tensor] = {}
     for name, parameter in parameters.items():
         for key, value in [(name, parameter), *((f"{name}|{key}", value) for key, value in optimizer.state[parameter].items())]:
@@ -86,7 +86,7 @@ def _damage(path: Path) -> str | None:
 
 
 def load_checkpoint(path: Path, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer | Zero) -> dict[str, Any]:
-    """Put a checkpoint's values into `parameters` and `optimizer`; its state comes back. JpAdaptError when it is damaged or of another model."""
+    """Put a checkpoint's values into `parameters` and `optimizer` and return its state. JpAdaptError if it is damaged or of another model."""
     try:
         tensors = load_file(path / TENSORS)
     except (SafetensorError, OSError) as error:

@@ -83,7 +83,7 @@ def micro_batches(batch: Batch, rows: int | None) -> Iterator[list[list[list[int
 def accumulate_gradients(
     accelerator: Accelerator, objective: nn.Module, batch: Batch, *, rows: int | None, scale: float = 1.0, in_step: bool = False, zero: Zero | None = None
 ) -> float:
-    """Add the gradients of the mean loss of the whole step, times `scale`; the loss summed over all ranks comes back, in nats.
+    """Add the gradients of the mean loss of the whole step, times `scale`, and return the loss summed over all ranks, in nats.
 
     Args:
         in_step: all ranks go through the model equally often, as they must where it is sharded, and under ZeRO, which exchanges gradients with every pass

@@ -59,7 +59,7 @@ class Zero:
         return _States(self._optimizer)
 
     def step(self) -> float:
-        """Clip and step; the gradient's norm before clipping comes back."""
+        """Clip, step, and return the gradient's norm before clipping."""
         self.engine.step()
         return float(self.engine.get_global_grad_norm())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 import pytest
+import zstandard
 from pydantic import ValidationError
 
 from jp_adapt.benchmarks.benchmark import Split
@@ -34,9 +36,11 @@ def test_jsonl_plain_packed_and_zipped(tmp_path: Path) -> None:
     text = "\ufeff" + "\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
     (tmp_path / "x.jsonl").write_text(text, encoding="utf-8")
     (tmp_path / "x.jsonl.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "x.jsonl.xz").write_bytes(lzma.compress(text.encode()))
+    (tmp_path / "x.jsonl.zst").write_bytes(zstandard.ZstdCompressor().compress(text.encode()))
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         archive.writestr("inside/x.jsonl", text)
-    for name in ("x.jsonl", "x.jsonl.gz", "x.zip!inside/x.jsonl"):
+    for name in ("x.jsonl", "x.jsonl.gz", "x.jsonl.xz", "x.jsonl.zst", "x.zip!inside/x.jsonl"):
         assert read(tmp_path, files=[name], reader="jsonl") == rows
 
 
@@ -103,6 +107,7 @@ def test_parquet_xml_lines_and_constants(tmp_path: Path) -> None:
         ("x.xml", b"<a>" * 100_000, {"reader": "xml", "rows": ["b"]}, r"x\.xml:1: not valid XML"),
         ("x.gz", gzip.compress(bytes(150_000_000), mtime=0), {"reader": "jsonl"}, r"x\.gz: holds more than 134,217,728 bytes"),
         ("x.gz", gzip.compress(b"{}" * 9_000, mtime=0)[:-9], {"reader": "jsonl"}, r"x\.gz: cannot be read"),
+        ("x.gz", gzip.compress(b"{}", mtime=0) + b"more", {"reader": "jsonl"}, r"x\.gz: cannot be read \(other data follow the last packed part\)"),
         ("x.gz", b"\x1f\x8b\x08\0\0\0\0\0\0\0" + b"\xff" * 99, {"reader": "jsonl"}, r"x\.gz: cannot be read"),
         ("x.jsonl", b"", {"reader": "jsonl", "files": ["y" * 5_000]}, r"cannot be read \(File name too long\)"),
         ("x.jsonl", b"", {"reader": "jsonl", "files": ["a[", "a*b?"]}, r"a\[: no such file"),

@@ -111,7 +111,7 @@ def test_a_wrong_recipe_is_told_with_its_line(recipe: Path, tmp_path: Path, caps
 
 def test_check_says_what_a_corpus_recipe_does(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe.write_text(recipe.read_text(encoding="utf-8") + "steps: [{kind: normalise, sources: [ja]}]\n", encoding="utf-8")
-    assert run(capsys, "check", recipe)[:2] == (0, f"{recipe}: right\nja, en (sources) -> normalise -> deduplicate\n")
+    assert run(capsys, "check", recipe)[:2] == (0, f"{recipe}: OK, no problems\nja, en (sources) -> normalise -> deduplicate\n")
     code, out, _ = run(capsys, "check", recipe, "-s", "deduplicate=none", "--json")
     assert (code, json.loads(out)["deduplicate"]) == (0, "none")
     assert run(capsys, "check", "quickstart-corpus")[0] == 0

@@ -36,6 +36,7 @@ def test_several_files_as_json(pico, tmp_path, capsys):
     ("model", "arguments", "code", "message"),
     [
         ("pico", ["--type", "IQ2_M"], 2, "error: type IQ2_M: needs an importance matrix"),
+        ("empty", ["--type", "Q9"], 2, "error: type Q9: not a type that is exported"),
         ("empty", [], 3, "no config.json here; give the folder of a Hugging Face model"),
     ],
 )

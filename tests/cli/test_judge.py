@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from jp_adapt.cli.main import main
+from jp_adapt.evaluation.judge.results import read_judge_summary
 from jp_adapt.evaluation.results import read_outputs, read_scores
 from jp_adapt.inference import endpoint
 from tests.judge_server import fastchat, grade_of, judge_server, predictions, small_data, write_lines
@@ -53,6 +54,10 @@ def test_elyza_through_every_trouble(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert report["models"][0]["agreement"]["same"] == [12]
     assert (report["usage"]["fresh_requests"], again["usage"]["fresh_requests"], again["usage"]["requests"]) == (24, 0, 24)
     assert report["models"] == again["models"]
+    summary = read_judge_summary(out)
+    assert json.loads(json.dumps(summary.as_dict())) == again
+    assert summary.models[0].agreement is not None
+    assert summary.models[0].agreement.same == [12]
     assert report["without_verdict"] == 0
     lines = [json.loads(line) for line in (out / "judgements.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(line["take"], line["item"]) for line in lines] == [(take, str(n)) for take in (1, 2) for n in range(12)]
@@ -130,7 +135,7 @@ def test_a_judge_without_a_single_verdict_has_failed(tmp_path: Path, capsys: pyt
         text, _ = run(capsys, *arguments, code=1)
     assert "3 of 3 judgements have no verdict: no verdict in 3 attempts" in text
     assert "no answer of m has a verdict" in text
-    assert json.loads((out / "summary.json").read_text(encoding="utf-8"))["models_without_verdict"] == ["m"]
+    assert read_judge_summary(out).models_without_verdict == ["m"]
 
 
 def test_pairs_without_a_single_verdict_have_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -227,7 +232,7 @@ def test_a_key_that_the_server_repeats_is_stored_nowhere(tmp_path: Path, capsys:
     assert "鍵はBearer ***" in (out / "judgements.jsonl").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["cache.jsonl", "Summary.json", "judge.json", "judgements.jsonl"])
+@pytest.mark.parametrize("name", ["cache.jsonl", "Summary.json", "judge_summary.json", "judge.json", "judgements.jsonl"])
 def test_a_model_that_has_the_name_of_a_file_of_the_judging_is_refused_before_anything_is_paid(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -246,10 +251,28 @@ def test_a_judging_that_came_to_no_reply_holds_no_folder(tmp_path: Path, capsys:
         assert "nobody answers (ConnectError: Connection refused)" in err
         run(capsys, *arguments, "--endpoint", server.url)
         _, err = run(capsys, *arguments, "--endpoint", "http://127.0.0.1:9/v1", code=5)
-    assert "holds another judging; these settings differ:\n  judge" in err
+    assert "holds another judging; these settings differ:\n  judge.endpoint: 'http://127.0.0.1:" in err
     (out / "judge.json").write_text("[]", encoding="utf-8")
-    _, err = run(capsys, *arguments, "--endpoint", server.url, code=5)
-    assert "holds another judging" in err
+    _, err = run(capsys, *arguments, "--endpoint", server.url, code=3)
+    assert "judge.json: not the record of a judging in format 2: an object is needed, not []; give another --out" in err
+
+
+def test_a_folder_of_something_else_is_refused_and_one_of_an_earlier_version_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, answers, out = small_data(tmp_path / "data", 2), predictions(tmp_path / "m" / "preds.jsonl", 2), tmp_path / "out"
+    with judge_server() as server:
+        arguments = [answers, *ELYZA, "--data", data, "--endpoint", server.url, "--out"]
+        _, err = run(capsys, *arguments, tmp_path / "m", code=5)
+        assert "m: is not empty, and holds no judging; give another --out" in err
+        run(capsys, *arguments, out)
+        record = json.loads((out / "judge.json").read_text(encoding="utf-8"))
+        hashes = {"judge": "0" * 64, "task": record["identity"]["task"], "answers": record["identity"]["answers"]}
+        write_lines(out / "judge.json", [{"format": 1, "identity": record["identity"]["judge"], "sha256": hashes}])
+        run(capsys, *arguments, out)
+        assert len(server.bodies) == 2, "nothing is asked again"
+        assert json.loads((out / "judge.json").read_text(encoding="utf-8")) == record
+        write_lines(out / "judge.json", [{"format": 1, "identity": {"model": "other"}, "sha256": hashes}])
+        _, err = run(capsys, *arguments, out, code=5)
+    assert "judge.model: 'other' there, 'judge-1' now" in err
 
 
 def test_a_request_that_the_server_refuses_is_asked_for_by_the_next_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -280,7 +303,7 @@ def test_an_endpoint_that_is_down_ends_the_run_and_keeps_what_came(tmp_path: Pat
         _, said = run(capsys, *arguments, code=1)
         assert "(3 requests in a row failed)" in said
         assert len(server.bodies) == 28
-        assert not (out / "summary.json").exists()
+        assert not (out / "judge_summary.json").exists()
         report = json.loads(run(capsys, *arguments, "--json")[0])
         assert (report["usage"]["fresh_requests"], report["without_verdict"]) == (8, 0)
 
@@ -346,7 +369,10 @@ def test_mt_bench_two_turns_and_calibration(tmp_path: Path, capsys: pytest.Captu
     assert set(report["models"][0]["turns"]) == {"1", "2"}
     assert set(report["models"][0]["categories"]) == {"writing", "math", "stem"}
     assert (again["calibration"]["model-a"]["judgements"], again["calibration"]["model-a"]["pearson"]) == (12, None)
-    assert "same 24 of 24, kappa 1.000, Pearson 1.000, mean shift 0.000" in text
+    assert text.splitlines()[2:4] == [
+        "against the record      same  kappa  Pearson  mean shift",
+        "model-a             24 of 24  1.000    1.000       0.000",
+    ]
     english = [body for body in server.bodies if "### Assistant A:" in body["messages"][1]["content"]]
     assert len(english) == 12
     assert len(server.bodies) == 24
@@ -392,10 +418,10 @@ def test_another_judge_or_other_answers_need_another_folder(tmp_path: Path, caps
         arguments = ["--data", data, "--endpoint", server.url, "--out", out, *ELYZA]
         run(capsys, answers, *arguments)
         _, err = run(capsys, answers, *arguments, "--judge-model", "judge-2", code=5)
-        assert "holds another judging; these settings differ:\n  judge\nGive another --out" in err
+        assert "holds another judging; these settings differ:\n  judge.model: 'judge-1' there, 'judge-2' now\nGive another --out" in err
         predictions(answers, mark="改")
         _, err = run(capsys, answers, *arguments, "--temperature", 0.5, code=5)
-        assert "these settings differ:\n  answers\n  task\n" in err
+        assert "these settings differ:\n  answers\n  task\nGive another" in err
 
 
 @pytest.mark.parametrize(
@@ -423,10 +449,12 @@ def test_recorded_takes_are_summarised_without_an_endpoint(tmp_path: Path, capsy
         for n, grades in ((1, [1, 2, 3, 4]), (2, [1, 2, 4, 4]))
     ]
     text, _ = run(capsys, "--recorded", *takes, "--benchmark", "ja/elyza-tasks-100", "--calibrate", takes[0])
-    assert " 2.625 ± " in text
-    assert "model-x (4 items, 2 takes)" in text
-    assert "takes agree on 3 of 4; at most one apart 100 %" in text
-    assert "model-x against the record: same 3 of 4" in text
+    head, row, agreement, _, calibration = text.splitlines()
+    assert head.split() == ["model", "mean", "±", "stderr", "95", "%", "interval", "items", "takes"]
+    assert row.split()[:3] == ["model-x", "2.625", "0.688"]
+    assert row.split()[-2:] == ["4", "2"]
+    assert agreement == "  model-x: takes agree on 3 of 4; at most one apart 100%"
+    assert calibration.split()[:4] == ["model-x", "3", "of", "4"]
 
 
 def test_a_model_on_this_machine_judges_too(tmp_path: Path, capsys: pytest.CaptureFixture[str], pico: Path) -> None:

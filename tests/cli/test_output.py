@@ -12,6 +12,7 @@ import pytest
 
 from jp_adapt.cli.main import main
 from jp_adapt.cli.output import MAX_LINE, tell_error
+from jp_adapt.core.shipped import shipped_benchmarks
 from tests.unprivileged import ROOT, closed, run_unprivileged
 
 JP_ADAPT = f"'{sys.executable}' -m jp_adapt"
@@ -55,11 +56,17 @@ def test_stderr_that_takes_nothing_keeps_the_exit_code(tmp_path: Path, streams: 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "ascii", "cp932", "utf-8"])
 def test_an_encoding_without_these_characters(tmp_path: Path, encoding: str) -> None:
-    for arguments in ("show ja/jnli", "list", "--help"):
+    for arguments in ("list", "--help"):
         done = _shell(f"jp-adapt {arguments}", tmp_path, PYTHONIOENCODING=encoding)
         assert (done.returncode, done.stderr) == (0, b""), arguments
         plain = _shell(f"jp-adapt {arguments}", tmp_path, PYTHONIOENCODING="utf-8").stdout.decode()
         assert done.stdout.decode(encoding) == plain.encode(encoding, "replace").decode(encoding), arguments
+    shown, plain = _shell("jp-adapt show ja/jnli", tmp_path, PYTHONIOENCODING=encoding), shipped_benchmarks()["ja/jnli"].read_text(encoding="utf-8")
+    if encoding in ("cp932", "utf-8"):
+        assert (shown.returncode, shown.stdout.decode(encoding), shown.stderr) == (0, plain, b""), "a file that is printed loses nothing"
+    else:
+        assert (shown.returncode, shown.stdout) == (1, b"")
+        assert b"; print as UTF-8: PYTHONIOENCODING=utf-8 jp-adapt ..." in shown.stderr
     listed = _shell("jp-adapt list --json", tmp_path, PYTHONIOENCODING=encoding)
     assert json.loads(listed.stdout.decode(encoding)) == json.loads(_shell("jp-adapt list --json", tmp_path, PYTHONIOENCODING="utf-8").stdout)
 

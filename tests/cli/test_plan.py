@@ -44,7 +44,9 @@ def test_people_read_the_same(recipe, capsys):
         "rows (rows)",
         "cpt (pretrain)",
         "optimizer",
-        "fits in 16.00 GB with 1 of its 2 rows at once",
+        "  memory                size\n  weights            0.00 GB\n",
+        "\n  one device         0.6",
+        "\n  fits in 16.00 GB with 1 of its 2 rows at once",
         "in all:",
         "(assumed)",
     ):

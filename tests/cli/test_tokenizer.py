@@ -70,8 +70,9 @@ def test_extend_writes_a_whole_folder(extended: Extended, name: str) -> None:
     assert [path for path in folder.parent.iterdir() if path.name not in FAMILIES] == [], "no temporary folder is left"
     lines = printed.splitlines()
     assert lines[0] == f"{FAMILIES[name]}: {SIZES[name]:,} + 600 tokens = {SIZES[name] + 600:,}; all criteria hold."
-    assert re.fullmatch(rf" +\d\.\d{{3}} -> +\d\.\d{{3}} chars/token  {re.escape(Path(JA).name)} \(held out\)", lines[1])
-    assert lines[2:] == [f"Tokenizer: {folder}", f"Report: {folder / 'report.html'}"]
+    assert lines[1].split() == ["characters", "per", "token", "base", "extended"]
+    assert re.fullmatch(rf"{re.escape(Path(JA).name)} \(held out\) +\d\.\d{{3}} +\d\.\d{{3}}", lines[2])
+    assert lines[3:] == [f"Tokenizer: {folder}", f"Report: {folder / 'report.html'}"]
     assert (folder / "chat_template.jinja").read_text(encoding="utf-8") == TEMPLATE
 
 
@@ -234,6 +235,24 @@ def test_verify_of_the_wrong_way_round_fails(extended: Extended, bases: dict[str
     assert main(["tokenizer", "verify", str(extended["small"][0]), str(bases["small"]), "--texts", JA_HELDOUT, "--json"]) == 4
     failed = {c["name"] for c in json.loads(capsys.readouterr().out)["criteria"] if c["failures"]}
     assert {"base_ids_changed", "longer_inputs"} <= failed
+    assert main(["tokenizer", "verify", str(extended["small"][0]), str(bases["small"]), "--texts", JA_HELDOUT]) == 4
+    last = capsys.readouterr().out.splitlines()[-1]
+    sizes = f"{bases['small']} has {SIZES['small']:,} tokens, and {extended['small'][0]} has {SIZES['small'] + 600:,}"
+    assert last == f"An extension has more tokens than its base: {sizes}. Are the two swapped? The base comes first."
+
+
+def test_help_names_the_formats_that_are_read(capsys: pytest.CaptureFixture[str], bases: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        main(["tokenizer", "compare", "--help"])
+    formats = ".jsonl, .csv and .txt (also as .gz, .zst or .xz) and from .parquet"
+    assert formats in " ".join(capsys.readouterr().out.split())
+    (tmp_path / "texts.pdf").touch()
+    assert main(["tokenizer", "compare", str(bases["small"]), "--texts", str(tmp_path / "texts.pdf")]) == 3
+    assert f"texts.pdf: texts are read from {formats}; convert this file" in capsys.readouterr().err
+    (tmp_path / "texts.jsonl").write_text('{"id": 1, "body": "a"}\n', encoding="utf-8")
+    assert main(["tokenizer", "compare", str(bases["small"]), "--texts", str(tmp_path / "texts.jsonl")]) == 3
+    assert "texts.jsonl:1: no text in field 'text'; there are: id, body; name the right one: " in (said := capsys.readouterr().err)
+    assert "--field NAME" in said
 
 
 def test_compare_prints_a_table(extended: Extended, bases: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:

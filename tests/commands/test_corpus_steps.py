@@ -57,7 +57,7 @@ def test_parameters_and_defaults(tmp_path: Path) -> None:
         ("{kind: lenght}", "x.yaml:6: step kind is 'lenght' (did you mean 'length'?); kinds: "),
         ("{at_least: 3}", "x.yaml:6: step kind is None; kinds: "),
         ("{kind: length, at_last: 3}", "x.yaml:6: step length has no parameter 'at_last' (did you mean 'at_least'?); it has: at_least, words"),
-        ("{kind: length, at_least: many}", "x.yaml:6: step length: at_least is 'many': Input should be a valid integer"),
+        ("{kind: length, at_least: many}", "x.yaml:6: step length: at_least is 'many': a whole number is needed"),
         ("{kind: made}", "x.yaml:6: step made: files is "),
     ],
 )
@@ -75,7 +75,7 @@ def test_a_step_for_some_sources_and_the_same_kind_for_others(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("first", "second", "message"),
     [
-        ("{kind: length, sources: [c]}", "", "x.yaml:6: step for source 'c', which is none; sources: a, b"),
+        ("{kind: length, sources: [c]}", "", "x.yaml:6: a step is for source 'c', which the recipe does not have; sources: a, b"),
         ("{kind: length, sources: []}", "", "x.yaml:6: 'sources' of a step is []; give a list of sources, such as [a]"),
         ("{kind: length, sources: a}", "", "x.yaml:6: 'sources' of a step is 'a'; give a list of sources"),
         ("{kind: length, sources: [b]}", "{kind: length}", "x.yaml:7: a step 'length' of source 'b' stands above already"),

@@ -210,6 +210,19 @@ def test_refusals_say_what_to_do(toy: str, server: Server, tmp_path: Path, capsy
 def test_the_list_shows_licences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "list", "--suite", "ja-core", "--data", str(tmp_path)]) == 0
     out = capsys.readouterr().out
-    assert "ja/jcommonsenseqa" in out
-    assert "CC-BY-SA-4.0" in out
-    assert "missing" in out
+    assert out.splitlines()[0].split() == ["benchmark", "data", "licence", "source"]
+    assert ["ja/jcommonsenseqa", "missing", "CC-BY-SA-4.0", "https://github.com/yahoojapan/JGLUE"] in [line.split() for line in out.splitlines()]
+
+
+def test_a_mirror_that_is_none_is_told_before_any_terms_are_asked(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--from .*nowhere: no such folder"):
+        fetch_data(["ja/jmmlu"], tmp_path / "data", mirror=str(tmp_path / "nowhere"))
+
+
+def test_nothing_that_came_leaves_no_file(toy: str, server: Server, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="HTTP 404"):
+        fetch_data([toy], tmp_path / "data", mirror=f"{server.address}/nowhere")
+    (tmp_path / "mirror" / "toy").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"items\.jsonl: no such file"):
+        fetch_data([toy], tmp_path / "data", mirror=str(tmp_path / "mirror"))
+    assert files_in(tmp_path / "data") == {}

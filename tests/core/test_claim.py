@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
-from jp_adapt.core.claim import refuse_other_work
+from jp_adapt.core.claim import WorkRecord, refuse_folder, refuse_other_work
 from jp_adapt.core.errors import RunFolderError
 
 
@@ -32,3 +34,27 @@ def test_other_work_is_named(recorded: dict[str, object], identity: dict[str, ob
     assert given[0] == "out: holds another evaluation; these settings differ:"
     assert given[-1] == "Give another --out"
     assert set(lines) <= set(given)
+
+
+@dataclass(frozen=True)
+class CountRecord(WorkRecord):
+    FILE: ClassVar[str] = "count.json"
+    WORK: ClassVar[str] = "count"
+    WHAT: ClassVar[str] = "the record of a count"
+
+
+def refuse(folder: Path, seed: int, *, results: bool) -> None:
+    refuse_folder(folder, CountRecord, {"seed": seed}, results=results, before_results={".lock"})
+
+
+def test_a_folder_is_held_by_its_first_result(tmp_path: Path) -> None:
+    (tmp_path / ".lock").touch()
+    refuse(tmp_path, 1, results=False)
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(RunFolderError, match=r"is not empty, and holds no count; give another --out"):
+        refuse(tmp_path, 1, results=False)
+    CountRecord({"seed": 1}).write(tmp_path / "count.json")
+    refuse(tmp_path, 2, results=False)
+    refuse(tmp_path, 1, results=True)
+    with pytest.raises(RunFolderError, match=r"holds another count; these settings differ:\n  seed: 1 there, 2 now\nGive another --out"):
+        refuse(tmp_path, 2, results=True)

@@ -1,4 +1,4 @@
-"""The mixture: every rank and every resume sees one order, no document is lost or repeated, shares hold, and the audit is true."""
+"""The mixture: every rank and every resume sees one order, no document is lost or repeated, shares hold, and the counts are true."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.corpus.mixture import audit, choose_documents, plan_training, share_out, temperature_shares
+from jp_adapt.corpus.mixture import choose_documents, plan_training, share_out, temperature_shares
 from jp_adapt.corpus.pack import Plan
 from tests.properties import examples
 
@@ -76,17 +76,15 @@ def test_the_place_of_every_position_is_known_without_its_tokens(sizes: Sizes, s
 
 @examples(100)
 @given(sources, st.integers(1, 500), st.integers(0, 3))
-def test_the_audit_counts_what_is_read(sizes: Sizes, tokens: int, seed: int) -> None:
+def test_a_plan_counts_what_is_read(sizes: Sizes, tokens: int, seed: int) -> None:
     plan, places = _plan(sizes, seed=seed, tokens=tokens)
     read = Counter(places[token][0] for step in range(plan.num_steps) for row in plan.batch(step).targets for token in row if token > 0)
-    rows = audit(plan)
-    assert {row["source"]: row["tokens"] for row in rows} == {name: read[name] for name in sizes}
-    assert sum(row["share"] for row in rows) == pytest.approx(1)
-    assert [row["epochs"] for row in rows] == pytest.approx([read[name] / sum(lengths) for name, lengths in sizes.items()])
+    assert plan.tokens_by_source == {name: read[name] for name in sizes}
+    assert plan.epochs_by_source == pytest.approx({name: read[name] / sum(lengths) for name, lengths in sizes.items()})
     weights = dict(zip(sizes, range(1, 4), strict=False))
-    for row in rows:
-        wanted = tokens * weights[row["source"]] / sum(weights.values())
-        assert wanted <= row["tokens"] < wanted + max(sizes[row["source"]])
+    for name, lengths in sizes.items():
+        wanted = tokens * weights[name] / sum(weights.values())
+        assert wanted <= read[name] < wanted + max(lengths)
 
 
 @examples(200)
@@ -109,10 +107,10 @@ def test_what_a_source_may_not_give_the_others_give(limits: list[tuple[float, fl
     assert ratios == pytest.approx([ratios[0]] * len(ratios)) if ratios else True
 
 
-def test_max_epochs_hold_and_the_audit_says_so() -> None:
+def test_max_epochs_hold_and_the_plan_says_so() -> None:
     documents = {"ja": ([[1] * 10] * 10, 0.5), "en": ([[2] * 10] * 100, 0.5)}
     plan = plan_training(documents, prefix=0, length=16, rows_per_step=2, seed=0, tokens=800, max_epochs={"ja": 2})
-    assert [(row["source"], row["tokens"], row["epochs"]) for row in audit(plan)] == [("ja", 200, 2.0), ("en", 600, 0.6)]
+    assert (plan.tokens_by_source, plan.epochs_by_source) == ({"ja": 200, "en": 600}, {"ja": 2.0, "en": 0.6})
     with pytest.raises(InputError, match=r"the mixture is asked for 5,000 tokens and may give 1,200 with its max_epochs; raise them, or ask for fewer tokens"):
         plan_training(documents, prefix=0, length=16, rows_per_step=2, seed=0, tokens=5000, max_epochs={"ja": 2, "en": 1})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -24,8 +25,6 @@ STOPS = {"until": ["the", "\n"], "max_gen_toks": 24, "do_sample": False}
 @pytest.fixture(scope="module", params=["plain", "bos"])
 def models(request: pytest.FixtureRequest, pico: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Any]:
     """(lm-eval's model, ours) on a tokenizer that puts nothing before a text, and on one that puts its BOS there."""
-    import shutil
-
     from lm_eval.models.huggingface import HFLM
     from tokenizers import Tokenizer, processors
 
@@ -64,7 +63,7 @@ def test_what_the_model_would_write_is_greedy(models: tuple[Any, Any]) -> None:
     """Both values of `is_greedy`, which a random model nearly never has on written text."""
     peer, ours = models
     context = "Once upon a time"
-    token = ours.tokenizer.encode("x", add_special_tokens=False)[0]
+    token = ours.side.tokenizer.encode("x")[0]
     ids = ours.tok_encode(context)
     best = peer._model_call(torch.tensor([ids]))[0, -1].argmax().item()
     asked = [(None, ids, [best]), (None, ids, [token if token != best else token + 1])]
@@ -104,6 +103,24 @@ def test_what_the_engine_cannot_do_is_refused(models: tuple[Any, Any]) -> None:
         ours.generate_until(_instances("generate_until", [("a", {"until": [], "max_gen_toks": 512})]))
     with pytest.raises(InputError, match="513 tokens"):
         ours._loglikelihood_tokens([(None, [0], [5] * 513)])
+
+
+def test_chats_are_those_of_the_folders_own_template_on_its_own_day(models: tuple[Any, Any], tmp_path: Path) -> None:
+    from jp_adapt.evaluation.lm_eval_model import JpAdaptLM
+
+    _, ours = models
+    with pytest.raises(InputError, match="has no chat template; leave --apply_chat_template out"):
+        ours.apply_chat_template([{"role": "user", "content": "a"}])
+    shutil.copytree(ours.pretrained, tmp_path / "m")
+    template = "{{ bos_token }}{{ strftime_now('%d %b %Y') }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}"
+    template += "{% if add_generation_prompt %}[assistant]{% endif %}"
+    (tmp_path / "m" / "chat_template.jinja").write_text(template, encoding="utf-8")
+    chat, messages = JpAdaptLM(str(tmp_path / "m"), dtype="float32"), [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "It is"}]
+    assert chat.apply_chat_template(messages) == "<|endoftext|>26 Jul 2024[user]1+1?<|endoftext|>[assistant]It is<|endoftext|>[assistant]"
+    assert chat.apply_chat_template(messages, add_generation_prompt=False) == "<|endoftext|>26 Jul 2024[user]1+1?<|endoftext|>[assistant]It is"
+    assert (chat.chat_template(False), template in chat.chat_template(True)) == ("", True)
+    with pytest.raises(UsageError, match="renders the folder's default template"):
+        chat.chat_template("tool_use")
 
 
 def test_lm_evals_command_knows_the_model(pico: Path, tmp_path: Path) -> None:

@@ -100,6 +100,20 @@ def test_only_llama_cpp_sees_what_reader_and_writer_get_wrong_alike(llama3_model
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("reply", "message"),
+    [
+        ('{"content": "a"}', r"llama\.cpp's reply has no probabilities: completion_probabilities: the key is missing"),
+        ('{"completion_probabilities": []}', r"llama\.cpp's reply has no probabilities, though they were asked for"),
+        ('{"completion_probabilities": [{"top_logprobs": [{"id": "1", "logprob": -1.0}]}]}', r"a whole number is needed, not \"1\""),
+        ("<html>", r"llama\.cpp's reply has no probabilities: not JSON|not valid JSON"),
+    ],
+)
+def test_a_reply_of_llama_cpp_without_probabilities_is_told(reply, message):
+    with pytest.raises(InputError, match=message):
+        llama_cpp._likely_tokens(reply)
+
+
 def _damaged(kind, value):
     def encode(source, block, kinds, right=gguf_write.encoded):
         rows = right(source, block, kinds)

@@ -229,7 +229,7 @@ def answer_files(rng: random.Random, world: World, folder: Path) -> list[str]:
     lines = world.answers.read_text(encoding="utf-8").splitlines()
     index = rng.randrange(len(lines))
     lines[index] = change_json(rng, json.loads(lines[index]))
-    name = rng.choice(["model.jsonl", "cache.jsonl", "summary.json.jsonl", "日本.jsonl"])
+    name = rng.choice(["model.jsonl", "cache.jsonl", "judge_summary.json.jsonl", "日本.jsonl"])
     (folder / name).write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
     arguments = ["judge", name, "--benchmark", "ja/elyza-tasks-100", "--data", str(world.judge_data)]
     return [*arguments, *rng.choice([["--dry-run"], ["--out", "out", "--endpoint", "http://127.0.0.1:9/v1", "--judge-model", "m"], ["--dry-run", "--json"]])]

@@ -68,7 +68,7 @@ def _hashes(out: Path, *patterns: str) -> dict[str, str]:
 
 
 def _judgements(out: Path) -> dict[str, str]:
-    summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    summary = json.loads((out / "judge_summary.json").read_text(encoding="utf-8"))
     return {"models": json.dumps(summary["models"], sort_keys=True)}
 
 

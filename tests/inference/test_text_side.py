@@ -15,7 +15,10 @@ from jp_adapt.evaluation.results import read_outputs, read_scores
 from jp_adapt.export.adapter import merge_adapter
 from jp_adapt.inference.text_side import FACTS, TEMPLATE_DATE, Starts, text_side, write_text_side
 from jp_adapt.pipeline.run import run_recipe
+from jp_adapt.pipeline.stages.sft import stage_chat
 from jp_adapt.recipe.load import load_recipe
+from jp_adapt.recipe.schema import SftStage
+from jp_adapt.text.chat_jinja import render
 from tests.conftest import documents, make_pico
 
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
@@ -190,6 +193,35 @@ def test_a_chat_is_rendered_in_the_models_own_template_on_the_date_of_training(s
         "chat_template": [{"name": "tools", "template": "x"}, {"name": "default", "template": CHATML}],
     }
     assert text_side(copied(special, tmp_path / "named", tokenizer_config__json=named)).chat.render([], "a") == "<|im_start|>user\na<|im_end|>\n"
+
+
+@pytest.mark.parametrize("content", ["m.content", "m.content | trim"])
+@pytest.mark.parametrize("said", ["The answer", " The answer is ", "答え："])
+def test_an_open_answer_ends_where_transformers_ends_it(special: Path, tmp_path: Path, content: str, said: str) -> None:
+    folder = copied(special, tmp_path / "m", chat_template__jinja=CHATML.replace("m.content", content))
+    messages = [{"role": "user", "content": "1+1? "}, {"role": "assistant", "content": said}]
+    theirs = AutoTokenizer.from_pretrained(folder).apply_chat_template(messages, tokenize=False, continue_final_message=True)
+    assert text_side(folder).chat.render_open(messages) == theirs
+    assert theirs.endswith(said.strip() if "trim" in content else said)
+    assert messages[1]["content"] == said, "the caller's messages are as they were"
+
+
+def test_a_template_that_drops_the_open_answer_is_told(special: Path, tmp_path: Path) -> None:
+    side = text_side(copied(special, tmp_path / "m", chat_template__jinja="{{ messages[0].content }}"))
+    with pytest.raises(InputError, match="it drops the text of the last message, which is to be continued"):
+        side.chat.render_open([{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}])
+
+
+def test_the_template_of_an_sft_stage_begins_a_text_as_the_model_was_trained(special: Path, tmp_path: Path) -> None:
+    """One reader: the token before every document stands in jp_adapt.json, and the tokenizer names another BOS."""
+    base = copied(special, tmp_path / "base", **{FACTS.replace(".", "__"): {"format": 1, "document_start": "<|im_end|>"}})
+    (tmp_path / "chat.jsonl").touch()
+    (tmp_path / "ja.jsonl").touch()
+    (tmp_path / "sides.yaml").write_text(RECIPE.format(base=base).replace(', document_start: "<|im_end|>"', ""), encoding="utf-8")
+    recipe = load_recipe(str(tmp_path / "sides.yaml"), ["stages.sft.template=alpaca-ja"]).recipe
+    (stage,) = [entry for entry in recipe.stages if isinstance(entry, SftStage)]
+    assert render(stage_chat(stage, recipe, base, base).jinja, [{"role": "user", "content": "a"}], prompt=True).startswith("<|im_end|>以下は")
+    assert text_side(base).chat.render([], "a").startswith("<|im_end|>以下は")
 
 
 def test_a_template_that_refuses_a_conversation_is_one_line(special: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -70,3 +71,12 @@ def test_quantised_weights_and_doubled_names_are_refused(tmp_path):
 def test_buffers_of_old_checkpoints_are_left_out(tmp_path):
     save_file({"a": torch.zeros(3), "model.layers.0.self_attn.rotary_emb.inv_freq": torch.zeros(3)}, tmp_path / "model.safetensors")
     assert list(FolderWeights(tmp_path).tensors) == ["a"]
+
+
+@pytest.mark.parametrize(
+    "index", ["{}", "[]", '{"weight_map": {}}', '{"weight_map": ["a"]}', '{"weight_map": {"a": 3}}', '{"weight_map": {"a": "../model.safetensors"}}']
+)
+def test_an_index_that_names_no_files_is_told(tmp_path: Path, index: str) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text(index, encoding="utf-8")
+    with pytest.raises(InputError, match=r"index\.json: has no weight_map that gives each tensor its file here; fetch the model again"):
+        FolderWeights(tmp_path)

@@ -9,7 +9,7 @@ from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.merging.checkpoint import TensorInfo
 from jp_adapt.merging.plan import Parent, Slice, plan, whole_models
 from jp_adapt.merging.settings import Condition, Place, in_layer, layer_of, value_at
-from jp_adapt.merging.table import METHODS, method_named
+from jp_adapt.merging.table import METHODS
 
 
 class Shapes:
@@ -113,7 +113,6 @@ def test_ties_stay_tied_and_one_untied_model_unties():
             UsageError,
             "'b' has no weight for model.embed_tokens.weight; linear needs one, and it has no default",
         ),
-        (lambda: method_named("tiess"), UsageError, r"method is 'tiess' \(did you mean 'ties'\?\); methods: linear, slerp"),
     ],
 )
 def test_what_is_refused(work, error, message):

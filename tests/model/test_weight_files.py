@@ -50,7 +50,7 @@ A = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
     [
         (b"", b"", "not valid JSON"),
         (b"[" * 5_000, b"", "nested deeper than 100 levels"),
-        ([], b"", "the header is no JSON object"),
+        ([], b"", "the header is not a JSON object"),
         ({"a": 1}, b"", "'a' has no dtype, shape and data_offsets"),
         ({"a": A | {"dtype": "F31"}}, bytes(8), "'a' has no dtype, shape and data_offsets"),
         ({"a": A | {"shape": "ab"}}, bytes(8), "'a' has no dtype, shape and data_offsets"),

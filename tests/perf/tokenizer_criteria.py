@@ -14,9 +14,9 @@ from jp_adapt.tokenizer.extend import extend_tokenizer
 from jp_adapt.tokenizer.fuzz import fuzz_strings
 from jp_adapt.tokenizer.load import LoadedTokenizer
 from jp_adapt.tokenizer.runtimes import runtimes_of
-from jp_adapt.tokenizer.save import extended_tokenizer
 from jp_adapt.tokenizer.verify import Criterion, verify_tokenizer
 from tests.perf.tokenizer_data import BASES, corpus_of, has_data, load_base, read_corpora, read_jsquad, read_standard_library
+from tests.tokenizer.conftest import extended_tokenizer
 
 FUZZ_STRINGS = 40_000
 EXAMPLES = 5

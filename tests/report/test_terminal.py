@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import unicodedata
+from pathlib import Path
 
 import pytest
 
+import jp_adapt
 from jp_adapt.report.terminal import table
 
 
@@ -40,3 +43,14 @@ def test_on_a_terminal_nothing_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_a_terminal_would_obey_is_made_visible() -> None:
     (line,) = table(("", ""), [("a\x1b[31mb\nc\u202ed", "1")])
     assert line == "a\u241b[31mb c[U+202E]d  1"
+
+
+def test_no_command_aligns_a_table_by_itself() -> None:
+    """An f-string that pads by a width counts a Japanese character as one column."""
+    package = Path(jp_adapt.__file__).parent
+    padded = re.compile(r":[<>]\{?\w+[^}\s]*\}")
+    assert padded.search('f"  {name:<28} {title}"')
+    assert padded.search('f"{name:<{width}}  coefficient"')
+    modules = [path for room in ("cli", "commands", "pipeline", "report") for path in (package / room).rglob("*.py")]
+    assert len(modules) > 50
+    assert [path.name for path in modules if padded.search(path.read_text(encoding="utf-8"))] == []

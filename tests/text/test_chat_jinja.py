@@ -98,10 +98,10 @@ def test_a_template_that_refuses_says_so_in_its_own_words() -> None:
 
 
 NO_TEMPLATES = {
-    "open": ("{{ x", "no Jinja template"),
+    "open": ("{{ x", "not a Jinja template"),
     "no such filter": ("{{ messages | shout }}", "No filter named 'shout'"),
     "another file": ("{% include 'x' %}", "'include' is not for templates"),
-    "deep": ("{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "no Jinja template"),
+    "deep": ("{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}", "not a Jinja template"),
     "long": ("x" * 200_001, "it has 200,001 characters; at most 200,000 are read"),
 }
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jp_adapt.text.scripts import BLOCKS, any_japanese_between, is_japanese, japanese_share, script_of
+from jp_adapt.text.scripts import BLOCKS, any_japanese_between, is_japanese, script_of
 from tests.properties import examples
 
 SCRIPTS = {
@@ -81,8 +81,3 @@ def test_script_agrees_with_a_plain_search(char: str) -> None:
 def test_any_japanese_between_agrees_with_trying_all(first: int, length: int) -> None:
     last = min(first + length, 0x10FFFF)
     assert any_japanese_between(first, last) == any(script_of(chr(code)) is not None for code in range(first, last + 1))
-
-
-@pytest.mark.parametrize(("text", "share"), [("", 0.0), (" \n\u3000", 0.0), ("日本", 1.0), ("日 a\n本 b", 0.5), ("abc", 0.0), ("３個 a", 2 / 3)])
-def test_share_ignores_white_space(text: str, share: float) -> None:
-    assert japanese_share(text) == pytest.approx(share)

@@ -16,8 +16,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from jp_adapt.tokenizer import sentencepiece, tiktoken
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.extend import Extension, extend_tokenizer
-from jp_adapt.tokenizer.load import LoadedTokenizer, load_tokenizer
-from jp_adapt.tokenizer.save import extended_tokenizer
+from jp_adapt.tokenizer.load import RANK_FILE, SENTENCEPIECE_MODEL, LoadedTokenizer, load_tokenizer
+from jp_adapt.tokenizer.save import native_model
 from tests.conftest import documents
 
 GGUF_CONTROL = 3  # token_type of a special token
@@ -126,6 +126,14 @@ class Trio(NamedTuple):
     base: LoadedTokenizer
     extension: Extension
     extended: LoadedTokenizer
+
+
+def extended_tokenizer(base: LoadedTokenizer, extension: Extension) -> LoadedTokenizer:
+    """The extension with its native model, read back from the bytes that `save_tokenizer` writes."""
+    data = native_model(base, extension)
+    if base.sentencepiece is not None and data is not None:
+        return LoadedTokenizer(extension.tokenizer, [], sentencepiece=sentencepiece.read_model(data, SENTENCEPIECE_MODEL))
+    return LoadedTokenizer(extension.tokenizer, [], ranks=None if data is None else tiktoken.read_ranks(data, RANK_FILE))
 
 
 def extend_loaded(base: LoadedTokenizer, texts: list[str], num_tokens: int, **options: Any) -> Trio:

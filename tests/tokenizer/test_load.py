@@ -75,8 +75,12 @@ def test_two_different_tokenizers_in_a_folder_are_refused(sp: LoadedTokenizer, t
     with pytest.raises(InputError, match=r"tokenizer\.json and tokenizer\.model are two different tokenizers \(\d+ of [\d,]+ tokens stand at another id"):
         load_tokenizer(tmp_path)
     (tmp_path / "tokenizer.model").write_bytes(write_ranks(small_ranks()))
-    with pytest.raises(InputError, match="are two different tokenizers"):
+    with pytest.raises(InputError, match="are two different tokenizers") as error:
         load_tokenizer(tmp_path)
+    numbers = re.search(r"\(([\d,]+) of ([\d,]+) tokens", str(error.value))
+    assert numbers is not None
+    differing, every = (int(number.replace(",", "")) for number in numbers.groups())
+    assert len(sp.tokenizer.ids) < differing <= every, "tokens of both sides, and no more than there are"
 
 
 def test_ranks_that_are_another_tokenizer_are_refused(tmp_path: Path) -> None:

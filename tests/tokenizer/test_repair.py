@@ -165,13 +165,37 @@ def test_the_command(llama2: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("AutoTokenizer gave other ids than tokenizer.json for ")
     assert lines[1] == "  tokenizer_class: LlamaTokenizer -> PreTrainedTokenizerFast, which runs tokenizer.json as it is"
-    assert lines[-2].startswith(f"Mended: {folder}; 0 of ")
+    assert lines[-2].startswith(f"Mended: {folder}; the ids are those of tokenizer.json for all of ")
     assert lines[-1] == f"Kept as it was: {folder / 'tokenizer_config.json.before-repair'}"
     assert main(["tokenizer", "repair", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["changes"] == []
     assert main(["tokenizer", "repair", str(folder)]) == 0
-    assert capsys.readouterr().out.endswith("Nothing had to be mended.\n")
+    said = capsys.readouterr().out
+    assert said.startswith("AutoTokenizer gives the ids of tokenizer.json for all of ")
+    assert said.endswith(" texts.\nNothing had to be mended.\n")
     assert main(["tokenizer", "repair", str(tmp_path / "none")]) == 3
     assert main(["tokenizer", "repair", str(folder), "--out", str(llama2)]) == 2
     (folder / "config.json").write_text('{"model_type": "qwen2"}', encoding="utf-8")
     assert main(["tokenizer", "repair", str(folder)]) == 4
+
+
+@pytest.mark.parametrize(
+    ("named", "first", "last"),
+    [
+        (
+            "NoSuchTokenizer",
+            "AutoTokenizer gives the ids of tokenizer.json for all of ",
+            "Changed in {folder}, so that it does not depend on the class; the ids are as they were.",
+        ),
+        (3, "AutoTokenizer cannot load the folder (AttributeError: ", "Mended: {folder}; the ids are those of tokenizer.json for all of "),
+    ],
+)
+def test_what_is_said_of_an_odd_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str], named: object, first: str, last: str) -> None:
+    """A class that transformers does not know is passed over by it; a class that is no text ends its loading."""
+    folder = write_hub_folder(tmp_path / "odd", HUB["SmolLM2"], small_base("SmolLM2").tokenizer.spec)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": named}), encoding="utf-8")
+    assert main(["tokenizer", "repair", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(first)
+    assert any(line.startswith(last.format(folder=folder)) for line in lines)
+    assert "the default of 3" not in "".join(lines)

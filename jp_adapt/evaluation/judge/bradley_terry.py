@@ -103,7 +103,7 @@ def fit(
 
 
 def _decided_by_order(games: Sequence[Game]) -> float | None:
-    """Share of pairs of answers, of those shown in both orders, of which the place that wins is the same in both orders."""
+    """Of the pairs of answers shown in both orders, the share in which the same place wins both times."""
     seen = {(game.question, game.first, game.second): game.score for game in games}
     both = [(score, seen[question, second, first]) for (question, first, second), score in seen.items() if first < second and (question, second, first) in seen]
     return sum(existing != 0.5 and existing == back for existing, back in both) / len(both) if both else None

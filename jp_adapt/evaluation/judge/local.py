@@ -13,7 +13,7 @@ class LocalJudge:
     """A judge behind a `Backend`; it answers greedily and one request at a time. `identity` tells it from other judges.
 
     The system prompt stands before what the user says, for the chat format of a backend has no place for it. A prompt that does not fit the model's context
-    is refused: a judge that saw half an answer is none.
+    is refused: a judge that saw half an answer cannot judge it.
     """
 
     def __init__(self, backend: Backend, identity: dict[str, Any]) -> None:

@@ -80,7 +80,7 @@ def last_line_choice(text: str) -> float:
 
 
 def parse_verdict(answer_format: str, text: str, scale: tuple[int, int] | None) -> float:
-    """The verdict by the name of its format, after the thought of a judge that reasons. VerdictError where there is none."""
+    """The verdict by the name of its format, after the thought of a judge that reasons. VerdictError if there is no verdict."""
     text = without_thought(text)
     if answer_format == "last_line_choice":
         return last_line_choice(text)

@@ -113,7 +113,7 @@ def _values(item: Item, prompt: JudgePrompt) -> dict[str, str]:
     values |= {f"reference_{number}": text for number, text in enumerate(item.reference, start=1)} | {"criteria": item.criteria}
     missing = {slot for slot in prompt.slots() if not slot.startswith("answer_")} - values.keys()
     if missing:
-        raise InputError(f"item {item.id}: prompt '{prompt.name}' needs {', '.join(sorted(missing))}, and there is none")
+        raise InputError(f"item {item.id}: prompt '{prompt.name}' needs {', '.join(sorted(missing))}, which is missing")
     return values
 
 

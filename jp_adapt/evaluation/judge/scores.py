@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from jp_adapt.benchmarks.judge import JudgeTask
 from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation import statistics
-from jp_adapt.evaluation.judge.bradley_terry import Game, rank
+from jp_adapt.evaluation.judge.bradley_terry import Game, Ranking, rank
 from jp_adapt.evaluation.judge.recorded import read_ranking, read_recorded
+from jp_adapt.evaluation.judge.results import Calibration, ModelGrades, RankingCalibration
 from jp_adapt.evaluation.judge.run import Verdict
 from jp_adapt.evaluation.judge.summary import Takes, by_item, calibrate, summarise
 from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output, Scores, write_outputs, write_scores
 
-Report = dict[str, Any]
 METRIC = "judge_score"
 
 
-def summary_of(task: JudgeTask, verdicts: Sequence[Verdict]) -> Report:
-    """The scores of each model, or the ranking of all of them."""
-    if task.kind == "score":
-        return {"models": summarise_takes(task, takes_of(verdicts), {entry.judgement.item: entry.judgement.category for entry in verdicts})}
+def grades_of(task: JudgeTask, verdicts: Sequence[Verdict]) -> list[ModelGrades]:
+    """The grades of each model that has a verdict."""
+    return summarise_takes(task, takes_of(verdicts), {entry.judgement.item: entry.judgement.category for entry in verdicts})
+
+
+def ranking_of(verdicts: Sequence[Verdict]) -> Ranking | None:
+    """The ranking of all models; None where no pair has a verdict."""
     games = [Game(v.judgement.item, v.judgement.models[0], v.judgement.models[1], v.score) for v in verdicts if v.score is not None]
-    if not games:
-        return {"ranking": None}
-    return {"ranking": asdict(rank(games))}
+    return rank(games) if games else None
 
 
 def takes_of(verdicts: Sequence[Verdict]) -> list[Takes]:
@@ -41,30 +41,28 @@ def takes_of(verdicts: Sequence[Verdict]) -> list[Takes]:
     return [Takes(model, [scores for _, scores in sorted(by_take.items())]) for model, by_take in takes.items()]
 
 
-def summarise_takes(task: JudgeTask, found: Sequence[Takes], categories: Mapping[str, str]) -> list[Report]:
+def summarise_takes(task: JudgeTask, takes: Sequence[Takes], categories: Mapping[str, str]) -> list[ModelGrades]:
     """A summary for each model that has a verdict."""
     assert task.scale is not None
-    return [summarise(Takes(entry.model, [take for take in entry.scores if take]), categories, task.scale) for entry in found if any(entry.scores)]
+    return [summarise(Takes(entry.model, [take for take in entry.scores if take]), categories, task.scale) for entry in takes if any(entry.scores)]
 
 
-def calibration(task: JudgeTask, report: Report, verdicts: Sequence[Verdict], recorded: Sequence[Path]) -> Report:
-    """This judge against recorded judgements of the same answers, or its ranking against a recorded one."""
-    if task.kind == "score":
-        return calibrate_takes(task, takes_of(verdicts), recorded)
-    theirs = read_ranking(recorded[0])
-    ours = {entry["model"]: entry["points"] for entry in report["ranking"]["strengths"]}
+def calibrate_ranking(ranking: Ranking, recorded: Path) -> RankingCalibration:
+    """A ranking against a recorded one. InputError where fewer than two models stand in both."""
+    theirs = read_ranking(recorded)
+    ours = {entry.model: entry.points for entry in ranking.strengths}
     both = sorted(ours.keys() & theirs.keys())
     if len(both) < 2:
-        raise InputError(f"{recorded[0]}: fewer than two of the models {', '.join(sorted(ours))} stand there")
+        raise InputError(f"{recorded}: fewer than two of the models {', '.join(sorted(ours))} stand there")
     pairs = [ours[name] for name in both], [theirs[name] for name in both]
-    return {"models": both, "spearman": labels.spearman(*pairs), "pearson": labels.pearson(*pairs)}
+    return RankingCalibration(both, spearman=labels.spearman(*pairs), pearson=labels.pearson(*pairs))
 
 
-def calibrate_takes(task: JudgeTask, given: Sequence[Takes], recorded: Sequence[Path]) -> Report:
+def calibrate_takes(task: JudgeTask, given: Sequence[Takes], recorded: Sequence[Path]) -> dict[str, Calibration]:
     """Agreement with recorded judgements, model by model (by name, or one with one), each by the mean of its takes."""
     assert task.scale is not None
     theirs = {entry.model: entry.item_means() for entry in read_recorded(recorded)}
-    results: Report = {}
+    results: dict[str, Calibration] = {}
     for entry in given:
         other = theirs.get(entry.model) or (next(iter(theirs.values())) if len(theirs) == len(given) == 1 else None)
         if other is not None:

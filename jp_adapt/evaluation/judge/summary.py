@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 from jp_adapt.evaluation import statistics
+from jp_adapt.evaluation.judge.results import Agreement, Calibration, ModelGrades, TakeScore
 from jp_adapt.evaluation.metrics import labels
 
 Key = tuple[str, int]  # item, turn
@@ -26,11 +26,10 @@ class Takes:
         return {key: _mean([take[key] for take in self.scores if key in take]) for key in keys}
 
 
-def summarise(takes: Takes, categories: Mapping[str, str], scale: tuple[int, int]) -> dict[str, Any]:
+def summarise(takes: Takes, categories: Mapping[str, str], scale: tuple[int, int]) -> ModelGrades:
     """Mean of a model over all items and turns, its standard error and interval, the same by take, turn and category, and the agreement of the takes.
 
-    The unit of the standard error is the item: the turns of an item and its takes are not independent. `noise` is the part of the standard error
-    that the judge's own wavering would cause alone. `judgement_mean` counts every judgement once, as FastChat's show_result.py does.
+    The unit of the standard error is the item: the turns of an item and its takes are not independent.
     """
     means = takes.item_means()
     items = by_item(means)
@@ -39,55 +38,55 @@ def summarise(takes: Takes, categories: Mapping[str, str], scale: tuple[int, int
     for (item, _), score in means.items():
         groups.setdefault(categories.get(item, ""), []).append(score)
     values = list(items.values())
-    return {
-        "model": takes.model,
-        "items": len(items),
-        "judgements": sum(map(len, takes.scores)),
-        "judgement_mean": _mean([score for take in takes.scores for score in take.values()]),
-        "mean": _mean(list(means.values())),
-        "stderr": statistics.standard_error(values),
-        "interval": statistics.mean_interval(values),
-        "takes": [{"mean": _mean(list(take.values())), "stderr": statistics.standard_error(list(by_item(take).values()))} for take in takes.scores],
-        "turns": {str(turn): _mean([score for (_, other), score in means.items() if other == turn]) for turn in turns},
-        "categories": {name: _mean(scores) for name, scores in groups.items() if name},
-        "agreement": agreement(takes.scores, scale),
-    }
+    return ModelGrades(
+        model=takes.model,
+        items=len(items),
+        judgements=sum(map(len, takes.scores)),
+        judgement_mean=_mean([score for take in takes.scores for score in take.values()]),
+        mean=_mean(list(means.values())),
+        stderr=statistics.standard_error(values),
+        interval=statistics.mean_interval(values),
+        takes=[TakeScore(_mean(list(take.values())), statistics.standard_error(list(by_item(take).values()))) for take in takes.scores],
+        turns={str(turn): _mean([score for (_, other), score in means.items() if other == turn]) for turn in turns},
+        categories={name: _mean(scores) for name, scores in groups.items() if name},
+        agreement=agreement(takes.scores, scale),
+    )
 
 
-def agreement(takes: Sequence[Mapping[Key, float]], scale: tuple[int, int]) -> dict[str, Any] | None:
+def agreement(takes: Sequence[Mapping[Key, float]], scale: tuple[int, int]) -> Agreement | None:
     """How far the takes of one judge agree on the same answers: the counts of every pair of takes, and means over the pairs; None for a single take."""
-    pairs = [pair for entry, other in combinations(takes, 2) if (pair := calibrate(entry, other, scale))["judgements"]]
+    pairs = [pair for entry, other in combinations(takes, 2) if (pair := calibrate(entry, other, scale)).judgements]
     if not pairs:
         return None
     spreads = [statistics.standard_error([take[key] for take in takes if key in take]) for key in takes[0]]
     known = [spread**2 for spread in spreads if spread is not None]
-    kappas = [pair["kappa"] for pair in pairs if pair["kappa"] is not None]
-    return {
-        "compared": [pair["judgements"] for pair in pairs],
-        "same": [pair["same"] for pair in pairs],
-        "same_share": _mean([pair["same_share"] for pair in pairs]),
-        "within_one_share": _mean([pair["within_one_share"] for pair in pairs]),
-        "kappa": _mean(kappas) if kappas else None,
-        "noise": (sum(known) / len(known) / len(takes[0])) ** 0.5 if known else None,
-    }
+    kappas = [pair.kappa for pair in pairs if pair.kappa is not None]
+    return Agreement(
+        compared=[pair.judgements for pair in pairs],
+        same=[pair.same for pair in pairs],
+        same_share=_mean([pair.same_share for pair in pairs if pair.same_share is not None]),
+        within_one_share=_mean([pair.within_one_share for pair in pairs if pair.within_one_share is not None]),
+        kappa=_mean(kappas) if kappas else None,
+        noise=(sum(known) / len(known) / len(takes[0])) ** 0.5 if known else None,
+    )
 
 
-def calibrate(recorded: Mapping[Key, float], given: Mapping[Key, float], scale: tuple[int, int]) -> dict[str, Any]:
+def calibrate(recorded: Mapping[Key, float], given: Mapping[Key, float], scale: tuple[int, int]) -> Calibration:
     """How far two judgements of the same answers agree: same score, at most one apart, weighted kappa, correlations, shift of the mean (given - recorded)."""
     keys = sorted(recorded.keys() & given.keys(), key=_order)
     a, b = [recorded[key] for key in keys], [given[key] for key in keys]
     same = sum(x == y for x, y in zip(a, b, strict=True))
-    return {
-        "judgements": len(keys),
-        "same": same,
-        "same_share": same / len(keys) if keys else None,
-        "within_one_share": sum(abs(x - y) <= 1 for x, y in zip(a, b, strict=True)) / len(keys) if keys else None,
-        "kappa": weighted_kappa(a, b, scale),
-        "pearson": labels.pearson(a, b),
-        "spearman": labels.spearman(a, b),
-        "mean_shift": _mean(b) - _mean(a) if keys else None,
-        "mean_shift_interval": statistics.paired_mean_interval(a, b) if keys else None,
-    }
+    return Calibration(
+        judgements=len(keys),
+        same=same,
+        same_share=same / len(keys) if keys else None,
+        within_one_share=sum(abs(x - y) <= 1 for x, y in zip(a, b, strict=True)) / len(keys) if keys else None,
+        kappa=weighted_kappa(a, b, scale),
+        pearson=labels.pearson(a, b),
+        spearman=labels.spearman(a, b),
+        mean_shift=_mean(b) - _mean(a) if keys else None,
+        mean_shift_interval=statistics.paired_mean_interval(a, b) if keys else None,
+    )
 
 
 def weighted_kappa(a: Sequence[float], b: Sequence[float], scale: tuple[int, int]) -> float | None:

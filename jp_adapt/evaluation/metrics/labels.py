@@ -77,7 +77,7 @@ def _macro_f1s(tables: Floats) -> Floats:
 
 
 def _mean_where(above: Floats, below: Floats) -> Floats:
-    """Mean of above / below over the labels of which there are any. Shapes: [R, K] -> [R]."""
+    """Mean of above / below over the labels that occur. Shapes: [R, K] -> [R]."""
     shares = np.divide(above, below, out=np.zeros_like(below), where=below > 0)
     means: Floats = shares.sum(1) / (below > 0).sum(1)
     return means

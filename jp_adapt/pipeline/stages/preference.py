@@ -174,7 +174,7 @@ def _arguments(stage: PreferenceStage, checkpoints: Path, seed: int, dtype: torc
 
 
 def _export(trainer: Any, stage: PreferenceStage, context: Context, folder: StageFolder, start: Path, dtype: torch.dtype) -> float:
-    """Merge in float32, prove it, and write the plain folder with its tokenizer and card; comes back: the largest difference of a logit."""
+    """Merge in float32, prove it, write the plain folder with its tokenizer and card, and return the largest difference of a logit."""
     tokenizer = plain_tokenizer(start)
     probe = encoder(tokenizer)(PROBE)
     with tempfile.TemporaryDirectory(dir=folder.path, prefix=".adapter.", suffix=".tmp") as adapter, new_folder(folder.final) as target:

@@ -15,7 +15,7 @@ from jp_adapt.core.files import read_json, write_json, write_text
 from jp_adapt.core.progress import say
 from jp_adapt.corpus.conversations import ConversationEncoder, ConversationPlan, Sample, fit_length, plan_conversations
 from jp_adapt.corpus.record_fields import Fields
-from jp_adapt.inference.text_side import own_template, special_token
+from jp_adapt.inference.text_side import read_facts, text_side
 from jp_adapt.recipe.schema import Recipe, SftStage, Stage
 from jp_adapt.text.chat import TEMPLATES, ChatError, Message, render, with_defaults
 from jp_adapt.text.chat_jinja import checked_template
@@ -43,39 +43,41 @@ def load_chat(stage: SftStage, context: Context) -> Chat:
 
 def stage_chat(stage: SftStage, recipe: Recipe, folder: Path, base: Path) -> Chat:
     """As `load_chat`, with the tokenizer of `folder`."""
-    bos, eos = recipe.base.document_start or special_token(folder, "bos_token"), special_token(folder, "eos_token")
+    start = recipe.base.document_start or read_facts(base).document_start
+    side = text_side(folder, start)
     if stage.template == "model":
-        jinja = own_template(folder) or own_template(base)
-        if jinja is None:
+        own = side if side.chat.own else text_side(base, start)
+        if not own.chat.own:
             known = ", ".join(TEMPLATES)
             raise InputError(f"{folder}: this model has no chat template of its own; name one in the recipe, as template: llama3 (or {known})")
-        return chat_of(jinja, folder, bos=bos, eos=eos, system=stage.system)
+        return chat_of(own.chat.template, folder, system=stage.system)
     template = TEMPLATES[stage.template]
     added = special_ids(folder)
-    needed = [*template.tokens, *(text for name, text in (("bos_token", bos), ("eos_token", eos)) if name in template.jinja and text)]
+    needed = [*template.tokens, *(text for name, text in (("bos_token", side.document_start), ("eos_token", side.eos)) if name in template.jinja and text)]
     if missing := [text for text in needed if text not in added]:
         raise InputError(
             f"stage '{stage.id}': template {stage.template} needs the special token {missing[0]}, which the tokenizer of {folder} lacks; "
             "choose a template that needs BOS and EOS only (alpaca-ja, stable-beluga, llama2-ja), or a base that has the token"
         )
-    if "eos_token" in template.jinja and eos is None:
+    if "eos_token" in template.jinja and side.eos is None:
         raise InputError(f"stage '{stage.id}': template {stage.template} ends an answer with EOS, and the tokenizer of {folder} names no eos_token")
-    return chat_of(template.jinja, folder, bos=bos, eos=eos, system=stage.system or template.system, takes_input=template.takes_input)
+    jinja = with_defaults(template.jinja, bos=side.document_start, eos=side.eos, system=None)
+    return chat_of(jinja, folder, system=stage.system or template.system, takes_input=template.takes_input)
 
 
 def own_chat(folder: Path, stage_id: str) -> Chat:
     """The chat template of a plain model's folder. InputError where it has none."""
-    jinja = own_template(folder)
-    if jinja is None:
+    chat = text_side(folder).chat
+    if not chat.own:
         raise InputError(
             f"stage '{stage_id}': {folder} has no chat template, and preferences are conversations; start from a model with one, as an sft stage's export"
         )
-    return chat_of(jinja, folder, bos=special_token(folder, "bos_token"), eos=special_token(folder, "eos_token"))
+    return chat_of(chat.template, folder)
 
 
-def chat_of(jinja: str, folder: Path, *, bos: str | None, eos: str | None, system: str | None = None, takes_input: bool = False) -> Chat:
-    """A template with the tokenizer of a folder. InputError where it is none."""
-    jinja = with_defaults(jinja, bos=bos, eos=eos, system=system)
+def chat_of(jinja: str, folder: Path, *, system: str | None = None, takes_input: bool = False) -> Chat:
+    """A template, its BOS and EOS written in, with the tokenizer of a folder. InputError if it is not a template."""
+    jinja = with_defaults(jinja, bos=None, eos=None, system=system)
     try:
         checked_template(jinja)
     except ChatError as error:

@@ -111,7 +111,7 @@ def test_turns_categories_and_references_of_mt_bench() -> None:
     assert "参2" in made[3].messages[1]["content"]
     assert "参2" not in made[2].messages[1]["content"]
     assert request_body(task, made[0]) == {"messages": made[0].messages, "temperature": 0.0, "max_tokens": 2048}
-    with pytest.raises(InputError, match="item 2: prompt 'single-math-v1' needs reference_1, and there is none"):
+    with pytest.raises(InputError, match="item 2: prompt 'single-math-v1' needs reference_1, which is missing"):
         build_judgements(task, [Item("2", "math", ("問1", "問2"))], [Answers("m", Path("a"), {"2": ("答1", "答2")})])
 
 
@@ -173,7 +173,7 @@ def test_answers_in_every_layout(tmp_path: Path) -> None:
 def test_a_wrong_declaration_is_an_error_with_its_line(tmp_path: Path) -> None:
     good = load_judge_task("ja/elyza-tasks-100")[1].read_text(encoding="utf-8")
     for old, new, message in (
-        ("scale: [1, 5]", "scael: [1, 5]", r"judge\.yaml:\d+: scael: Extra inputs are not permitted \(did you mean 'scale'\?\)"),
+        ("scale: [1, 5]", "scael: [1, 5]", r"judge\.yaml:\d+: scael: unknown key \(did you mean 'scale'\?\)"),
         ("scale: [1, 5]\n", "", "'scale' belongs to 'kind: score'"),
         ("json_grade", "last_line_choice", "belongs to 'kind: pair'"),
         ("{answer_1}", "", r"prompt 'prompt_eval' never shows \{answer_1\}"),

@@ -33,15 +33,15 @@ def test_recorded_takes_of_elyza_tasks_again(name: str) -> None:
     sums, same = RECORDED[name]
     results = summarise(takes, {}, (1, 5))
     assert takes.model == name
-    assert [round(100 * take["mean"]) for take in results["takes"]] == sums
-    assert results["mean"] == pytest.approx(sum(sums) / 300, abs=1e-12)
-    assert results["agreement"]["same"] == same
+    assert [round(100 * take.mean) for take in results.takes] == sums
+    assert results.mean == pytest.approx(sum(sums) / 300, abs=1e-12)
+    assert results.agreement.same == same
     assert min(same) / 100 >= 0.67
     assert max(same) / 100 <= 0.78
     grades = np.array([[json.loads(line)["grade"] for line in path.read_text(encoding="utf-8").splitlines()] for path in paths])
-    assert [take["stderr"] for take in results["takes"]] == pytest.approx(grades.std(axis=1, ddof=1) / 10)
-    assert results["stderr"] == pytest.approx(grades.mean(axis=0).std(ddof=1) / 10)
-    assert round(results["stderr"], 2) in (0.13, 0.14)
+    assert [take.stderr for take in results.takes] == pytest.approx(grades.std(axis=1, ddof=1) / 10)
+    assert results.stderr == pytest.approx(grades.mean(axis=0).std(ddof=1) / 10)
+    assert round(results.stderr, 2) in (0.13, 0.14)
 
 
 @needs_data
@@ -50,12 +50,12 @@ def test_recorded_judgements_of_mt_bench_again() -> None:
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     results = {takes.model: summarise(takes, {}, (1, 10)) for takes in read_recorded([path])}
     assert len(results) == 7
-    assert sum(entry["judgements"] for entry in results.values()) == 564
+    assert sum(entry.judgements for entry in results.values()) == 564
     for model, entry in results.items():
         scores = [line["score"] for line in lines if line["model"] == model]
-        assert entry["judgement_mean"] == pytest.approx(sum(scores) / len(scores), abs=1e-12)  # FastChat's show_result.py: the mean of all lines
-        assert entry["items"] == 80
-    twice = {model: entry["agreement"]["compared"] for model, entry in results.items() if entry["agreement"]}
+        assert entry.judgement_mean == pytest.approx(sum(scores) / len(scores), abs=1e-12)  # FastChat's show_result.py: the mean of all lines
+        assert entry.items == 80
+    twice = {model: entry.agreement.compared for model, entry in results.items() if entry.agreement}
     assert sum(map(sum, twice.values())) == 4  # four turns were judged a second time
 
 
@@ -63,8 +63,8 @@ def test_agreement_and_noise_by_hand() -> None:
     takes = [{("1", 1): 1.0, ("2", 1): 3.0, ("3", 1): 5.0, ("4", 1): 2.0}, {("1", 1): 1.0, ("2", 1): 4.0, ("3", 1): 3.0, ("4", 1): 2.0}]
     results = agreement(takes, (1, 5))
     assert results is not None
-    assert (results["compared"], results["same"], results["same_share"], results["within_one_share"]) == ([4], [2], 0.5, 0.75)
-    assert results["noise"] == pytest.approx(math.sqrt((0 + 0.25 + 1 + 0) / 4 / 4))  # standard errors of two takes are half their difference
+    assert (results.compared, results.same, results.same_share, results.within_one_share) == ([4], [2], 0.5, 0.75)
+    assert results.noise == pytest.approx(math.sqrt((0 + 0.25 + 1 + 0) / 4 / 4))  # standard errors of two takes are half their difference
     assert agreement(takes[:1], (1, 5)) is None
     assert agreement([{("1", 1): 1.0}, {("2", 1): 1.0}], (1, 5)) is None
 
@@ -72,21 +72,21 @@ def test_agreement_and_noise_by_hand() -> None:
 def test_summary_counts_an_item_once_whatever_its_turns_and_takes() -> None:
     takes = Takes("m", [{("1", 1): 2.0, ("1", 2): 4.0, ("2", 1): 6.0, ("2", 2): 8.0}, {("1", 1): 4.0, ("1", 2): 4.0, ("2", 1): 6.0}])
     results = summarise(takes, {"1": "writing", "2": "math"}, (1, 10))
-    assert (results["items"], results["mean"], results["turns"]) == (2, pytest.approx((3 + 4 + 6 + 8) / 4), {"1": 4.5, "2": 6.0})
-    assert results["categories"] == {"writing": 3.5, "math": 7.0}
-    assert results["stderr"] == pytest.approx(abs(7 - 3.5) / 2)
+    assert (results.items, results.mean, results.turns) == (2, pytest.approx((3 + 4 + 6 + 8) / 4), {"1": 4.5, "2": 6.0})
+    assert results.categories == {"writing": 3.5, "math": 7.0}
+    assert results.stderr == pytest.approx(abs(7 - 3.5) / 2)
 
 
 def test_calibration_by_hand() -> None:
     recorded = {(str(n), 1): float(score) for n, score in enumerate([1, 2, 3, 4, 5])}
     given = {(str(n), 1): float(score) for n, score in enumerate([2, 3, 4, 5, 5])} | {("9", 1): 1.0}
     results = calibrate(recorded, given, (1, 5))
-    assert (results["judgements"], results["same"], results["within_one_share"]) == (5, 1, 1.0)
-    assert results["mean_shift"] == pytest.approx(0.8)
-    assert results["pearson"] == pytest.approx(np.corrcoef([1, 2, 3, 4, 5], [2, 3, 4, 5, 5])[0, 1])
-    low, high = results["mean_shift_interval"]
+    assert (results.judgements, results.same, results.within_one_share) == (5, 1, 1.0)
+    assert results.mean_shift == pytest.approx(0.8)
+    assert results.pearson == pytest.approx(np.corrcoef([1, 2, 3, 4, 5], [2, 3, 4, 5, 5])[0, 1])
+    low, high = results.mean_shift_interval
     assert low <= 0.8 <= high
-    assert calibrate(recorded, {}, (1, 5))["same_share"] is None
+    assert calibrate(recorded, {}, (1, 5)).same_share is None
 
 
 @pytest.mark.parametrize(

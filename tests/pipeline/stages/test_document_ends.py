@@ -238,7 +238,7 @@ def test_two_recipes_that_end_documents_differently_do_not_go_together(base: Pat
     recipe = write(tmp_path, base, "corpus")
     prepare = ["corpus", "prepare", str(tmp_path / "corpus.yaml"), "--out", str(tmp_path / "corpus")]
     assert main([*prepare, "-s", "document_end=<eod>"]) == 3
-    assert "document_end is '<eod>', which is no special token of the tokenizer in" in capsys.readouterr().err
+    assert "document_end is '<eod>', which is not a special token of the tokenizer in" in capsys.readouterr().err
     assert main([*prepare, "-s", "document_end=</s>"]) == 0
     with pytest.raises(InputError, match=r"its documents end with token 500, and those of this stage with token 0; say the same token in both recipes"):
         training_plan(recipe, base, tmp_path / "run")

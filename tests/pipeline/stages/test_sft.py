@@ -151,7 +151,7 @@ def test_a_conversation_that_is_too_long_stops_the_stage_with_its_line_or_is_cut
         (["stages.sft.lora={rank: 4}"], "'cpt' has LoRA already, and this stage continues with it; take 'lora' out"),
         (["sources.chat.format=text"], "source 'chat' is of format text, and chat is needed here"),
         (["sources.ja.format=chat"], "source 'ja' is of format chat, and text is needed here"),
-        (["stages.sft.template=llama"], "stages.1.template is 'llama'"),
+        (["stages.sft.template=llama"], "stages.sft.template is 'llama'"),
     ],
 )
 def test_check_finds_what_does_not_fit(recipe, settings, message, capsys):

@@ -1,0 +1,40 @@
+"""What `check` and `run` see in the texts of a recipe before any work: documents that are measured and trained on are told by their text."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from jp_adapt.cli.main import main
+from jp_adapt.pipeline.held_out import document_keys
+from jp_adapt.pipeline.inputs import check_inputs
+from jp_adapt.recipe.load import load_recipe
+from tests.recipes import write_small_recipe
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [("日本の首都", "日本の首都\n", True), ("ＡＢＣ　１", "ABC 1", True), ("a b", "ab", True), ("日本", "日本国", False), ("Abc", "abc", False)],
+)
+def test_documents_are_told_apart_by_their_text(one: str, other: str, same: bool) -> None:
+    assert (document_keys([one]) == document_keys([other])) == same
+
+
+def write(path: Path, *records: dict[str, object]) -> None:
+    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
+
+
+def test_a_held_out_document_that_is_trained_on_under_another_id_is_told(pico: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    recipe = write_small_recipe(tmp_path, pico)
+    trained = json.loads((tmp_path / "ja.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    write(tmp_path / "held.jsonl", {"id": "another", "text": f"{trained['text']}\n"}, {"id": trained.get("id"), "text": "新しい文。"})
+    source = "sources.held={path: held.jsonl, language: ja, licence: CC0-1.0}".replace("held.jsonl", str(tmp_path / "held.jsonl"))
+    settings = [source, "stages.cpt.heldout=[held, en]", "stages.eval.texts=[held]"]
+    note = "source 'held' is measured, and 1 of its 2 documents stand in 'ja', which is trained on: its figures do not tell how the model reads new text"
+    assert check_inputs(load_recipe(recipe, settings)) == [note]
+    assert main(["check", str(recipe), *(part for setting in settings for part in ("-s", setting))]) == 0
+    assert f"note: {note}\n" in capsys.readouterr().err
+    write(tmp_path / "held.jsonl", {"id": trained.get("id"), "text": "新しい文。"})
+    assert check_inputs(load_recipe(recipe, settings)) == [], "the same id alone says nothing"
