@@ -24,7 +24,7 @@ quickstart: $(INSTALLED)
 
 # Two workers, each with its own files and one thread: most of the time goes to processes that start, which one worker would wait for.
 test: $(INSTALLED)
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not launchers"
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not launchers"
 
 # The same training through torchrun and accelerate launch.
 test-launchers: $(INSTALLED)

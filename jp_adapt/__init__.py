@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from jp_adapt.export.gguf import export_gguf as export_gguf
     from jp_adapt.inference.engines import add_engine as add_engine
     from jp_adapt.model.rows import init_new_rows as init_new_rows
-    from jp_adapt.pipeline.catalogue import runs as runs
     from jp_adapt.pipeline.open_run import open_run as open_run
     from jp_adapt.pipeline.run import run_recipe as run_recipe
     from jp_adapt.recipe.load import load_recipe as load_recipe
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from jp_adapt.tokenizer.save import save_tokenizer as save_tokenizer
     from jp_adapt.tokenizer.verify import verify_tokenizer as verify_tokenizer
     from jp_adapt.training.loop import train as train
+    from jp_adapt.ui.catalogue import runs as runs
 
 # Where each public name lives. Nothing is imported before it is asked for: `import jp_adapt` needs none of torch, pydantic and yaml.
 _HOMES = {
@@ -42,7 +42,7 @@ _HOMES = {
     "add_engine": "inference.engines",
     "run_recipe": "pipeline.run",
     "open_run": "pipeline.open_run",
-    "runs": "pipeline.catalogue",
+    "runs": "ui.catalogue",
     "merge_models": "commands.merge",
     "merge_adapter": "export.adapter",
     "export_gguf": "export.gguf",

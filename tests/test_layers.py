@@ -20,12 +20,13 @@ FLOORS = [
     {"report"},
     {"commands"},
     {"pipeline"},
+    {"ui"},
     {"cli"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 DOORS = {"__init__", "__main__"}  # jp_adapt/__init__.py names everything lazily, __main__.py starts the command
 HEAVY = {"torch", "transformers", "peft", "safetensors", "accelerate"}
-NO_TORCH = {"core", "recipe", "text", "benchmarks", "tokenizer", "corpus", "report", "cli"}
+NO_TORCH = {"core", "recipe", "text", "benchmarks", "tokenizer", "corpus", "report", "cli", "ui"}
 # What AutoTokenizer makes of a folder is a criterion of the build, and can only be seen by loading it: when the criterion is checked, and never before.
 IN_FUNCTIONS = {"tokenizer/auto.py": {"transformers"}}
 

@@ -16,6 +16,7 @@ from jp_adapt.core.shipped import shipped_benchmarks, shipped_corpora, shipped_r
 from jp_adapt.corpus.sources import expand_paths
 from jp_adapt.recipe.load import load_recipe
 from jp_adapt.recipe.load_corpus import load_corpus
+from jp_adapt.recipe.schema import Recipe
 from tests.japanese import japanese_share
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +44,8 @@ def test_every_recipe_loads_and_says_what_it_is(name: str) -> None:
     assert loaded.recipe.title
     assert loaded.text.startswith("# "), "a comment block first: what this is, what it needs, how to run, what to look at"
     assert all(source.licence for source in loaded.recipe.sources.values())
+    resolved = loaded.recipe.model_dump(mode="json", exclude_none=True)  # as the run folder has it, all defaults written out
+    assert Recipe.model_validate(resolved) == loaded.recipe
 
 
 @pytest.mark.parametrize("name", shipped_benchmarks())

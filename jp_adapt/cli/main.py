@@ -19,6 +19,8 @@ VERBS = (
     "check",
     "plan",
     "status",
+    "runs",
+    "ui",
     "report",
     "tokenizer",
     "corpus",

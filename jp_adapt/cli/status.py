@@ -3,32 +3,65 @@
 from __future__ import annotations
 
 import argparse
+import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jp_adapt.cli.output import print_json
 
+if TYPE_CHECKING:
+    from jp_adapt.pipeline.status import StageStatus
+
+FOLLOW_EVERY_S = 2.0
+
 
 def add_parser(verbs: Any) -> None:
-    parser = verbs.add_parser("status", help="how far a run is", description="Say which stages of a run are done.")
+    parser = verbs.add_parser(
+        "status",
+        help="how far a run is",
+        description="Say which stages of a run are done, and of the one that runs: steps, loss, speed, time left.",
+    )
     parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print the stages as JSON")
+    parser.add_argument("--follow", action="store_true", help="say it again whenever something changes, until the run ends")
     parser.set_defaults(main=main)
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.pipeline.status import run_status
+    from jp_adapt.pipeline.status import run_state, run_status
 
-    stages = run_status(args.run)
-    if args.json:
-        print_json([asdict(stage) for stage in stages])
-        return 0
+    shown: list[StageStatus] = []
+    lines = 0
+    while True:
+        stages = run_status(args.run)
+        if args.json and stages != shown:
+            print_json([asdict(stage) for stage in stages])
+        elif stages != shown:
+            lines = _show(stages, shown, lines)
+        sys.stdout.flush()
+        shown = stages
+        if not args.follow or run_state(stages) != "running":
+            return 0
+        time.sleep(FOLLOW_EVERY_S)
+
+
+def _show(stages: list[StageStatus], before: list[StageStatus], lines: int) -> int:
+    """The table, on a terminal in place of the one before, which had so many lines; elsewhere a log goes on with the stages that changed. How many lines it
+    has comes back."""
     from jp_adapt.report.terminal import table
 
-    rows = []
-    for stage in stages:
-        took = f"{stage.elapsed_s:.0f} s" if stage.elapsed_s is not None else ""
-        rows.append((stage.id, stage.kind, stage.state, took or (f"step {stage.step}" if stage.state == "begun" and stage.step else "")))
-    print("\n".join(table(("stage", "kind", "state", "time"), rows, words=4)))
-    return 0
+    terminal = sys.stdout.isatty()
+    shown = [stage for stage in stages if terminal or stage not in before]
+    rows = [(stage.id, stage.kind, stage.state, _progress(stage)) for stage in shown]
+    drawn = table(("stage", "kind", "state", "progress") if terminal or not before else ("",) * 4, rows, words=4)
+    print((f"\x1b[{lines}A\x1b[J" if terminal and lines else "") + "\n".join(drawn))
+    return len(drawn)
+
+
+def _progress(stage: StageStatus) -> str:
+    from jp_adapt.pipeline.status import progress_text
+    from jp_adapt.report.written import duration_text
+
+    return duration_text(stage.elapsed_s) if stage.elapsed_s is not None else progress_text(stage)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, write_json
 from jp_adapt.core.schema_words import LIST, MAPPING, what_is_needed
+from jp_adapt.core.visible import escape
 
 if TYPE_CHECKING:
     import pandas
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 Record = TypeVar("Record")
 MOST_TOLD = 3  # of the keys that are wrong in one file
+MOST_SHOWN = 50  # rows of a table in a notebook
+LONGEST_CELL = 200  # characters
 _OF_JSON = {MAPPING: "an object is needed", LIST: "a list is needed"}
 
 
@@ -82,6 +85,28 @@ class Tabular:
         except ImportError as error:
             raise InputError("pandas is not installed: pip install pandas; to_arrow() needs none") from error
         return pandas.DataFrame(self.rows())
+
+    def _repr_html_(self) -> str:
+        """The first rows as a table, for a notebook; every value is text and no markup."""
+        rows = self.rows()
+        names = list(dict.fromkeys(name for row in rows[:MOST_SHOWN] for name in row))
+        head = "".join(f"<th>{escape(name)}</th>" for name in names)
+        body = "".join(f"<tr>{''.join(f'<td>{escape(_cell(row.get(name)))}</td>' for name in names)}</tr>" for row in rows[:MOST_SHOWN])
+        more = f"<p>{len(rows) - MOST_SHOWN:,} more rows: to_pandas() has all</p>" if len(rows) > MOST_SHOWN else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+class Rows(list[dict[str, Any]], Tabular):
+    """A list of mappings that is a table, too."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        return self
+
+
+def _cell(value: Any) -> str:
+    """A value on a line of a table: four digits of a float, the beginning of a long text."""
+    text = "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…"
 
 
 def record_from(kind: type[Record], value: Any, place: str, way_out: str = "") -> Record:

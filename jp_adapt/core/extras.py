@@ -17,6 +17,7 @@ PACKAGES = {
     "trackio": "trackio",
     "vllm": "vllm",
     "gguf": "xllamacpp",
+    "ui": "starlette",
 }
 
 

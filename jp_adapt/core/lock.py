@@ -9,6 +9,8 @@ from pathlib import Path
 from jp_adapt.core.errors import RunFolderError, UsageError
 from jp_adapt.core.files import refuse_unwritable
 
+LOOKED_AT_S = 0.5  # a process waits this long for a lock: `is_locked` of another shares it for an instant
+
 
 @contextmanager
 def folder_lock(folder: Path) -> Iterator[None]:
@@ -21,7 +23,7 @@ def folder_lock(folder: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     refuse_unwritable(folder)
-    lock = FileLock(folder / ".lock", timeout=0)
+    lock = FileLock(folder / ".lock", timeout=LOOKED_AT_S)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()
@@ -34,3 +36,19 @@ def folder_lock(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a living process works in `folder`. Nothing is written. False where the system does not say (Windows, a folder that may not be read)."""
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        with (folder / ".lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False

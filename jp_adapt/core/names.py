@@ -18,6 +18,13 @@ def distinct_tails(paths: Sequence[str]) -> list[str]:
     return ["/".join(own[-_length(own, parts) :]) for own in parts]
 
 
+def told_apart(names: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """Names as they are; behind one that several have stands as much of its path as tells them apart. An empty name becomes that."""
+    tails = distinct_tails(paths)
+    shown = [name or tail for name, tail in zip(names, tails, strict=True)]
+    return [f"{name} ({tail})" if shown.count(name) > 1 else name for name, tail in zip(shown, tails, strict=True)]
+
+
 def _length(mine: tuple[str, ...], every: Sequence[tuple[str, ...]]) -> int:
     others = [other for other in every if other != mine]
     return next((length for length in range(1, len(mine)) if all(other[-length:] != mine[-length:] for other in others)), len(mine))

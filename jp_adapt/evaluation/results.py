@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from jp_adapt.core.documents import Document, Tabular, record_from
+from jp_adapt.core.documents import Document, Rows, Tabular, record_from
+from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, read_json_lines, write_text
 
 SCORES, OUTPUTS = "scores.json", "outputs.jsonl"
@@ -152,6 +153,7 @@ class Scores(Document, Tabular):
     WHAT: ClassVar[str] = "the scores of an evaluation"
     WAY_OUT: ClassVar[str] = "give the folder that `jp-adapt eval` or `jp-adapt judge` wrote"
     FORMAT: ClassVar[int] = 2
+    _folder: ClassVar[Path | None] = None  # where `read_scores` found them
 
     model: dict[str, Any]
     profile: str
@@ -176,6 +178,12 @@ class Scores(Document, Tabular):
     def rows(self) -> list[dict[str, Any]]:
         """One row for each metric of each benchmark."""
         return [_row(self, entry, metric, score) for entry in self.benchmarks for metric, score in entry.metrics.items()]
+
+    def items(self) -> Rows:
+        """One row for each item, as outputs.jsonl beside the scores has it. InputError where these scores were not read from a folder."""
+        if self._folder is None:
+            raise InputError("these scores come from no folder, so there are no items beside them; read_scores(FOLDER) has both")
+        return Rows({**vars(output), **output.scores} for output in read_outputs(self._folder))
 
 
 def _row(scores: Scores, entry: BenchmarkScore, metric: str, score: MetricScore) -> dict[str, Any]:
@@ -222,7 +230,10 @@ def write_outputs(path: Path, outputs: Iterable[Output]) -> None:
 def read_scores(path: str | Path) -> Scores:
     """The scores of a result folder, or of a scores.json. InputError if it is missing, of a newer format, or has a value of the wrong type."""
     path = Path(path)
-    return Scores.read(path / SCORES if path.is_dir() else path)
+    file = path / SCORES if path.is_dir() else path
+    scores = Scores.read(file)
+    object.__setattr__(scores, "_folder", file.parent)  # no field: it is no part of the document
+    return scores
 
 
 def read_benchmark_score(path: Path) -> BenchmarkScore:

@@ -81,8 +81,11 @@ class FolderSpeaker:
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
-        yield from decoded_pieces((token for token in streamer if token not in self.side.stop_ids), lambda new: str(tokenizer.decode(new)))
-        thread.join()
+        try:
+            yield from decoded_pieces((token for token in streamer if token not in self.side.stop_ids), lambda new: str(tokenizer.decode(new)))
+        finally:  # whoever listens may leave before the end
+            streamer.stopped = True
+            thread.join()
 
     def _prompt(self, messages: Messages, sampling: Sampling) -> list[int]:
         text = self.side.chat.render_messages(messages, prompt=True)
@@ -94,14 +97,20 @@ class FolderSpeaker:
         return ids
 
 
+class _StoppedError(Exception):
+    """Nobody listens any more: `generate` ends at its next token."""
+
+
 class _Streamer:
     """What `generate` of transformers puts its tokens into, prompt first; iterating gives those of the answer."""
 
     def __init__(self) -> None:
         self._queue: queue.Queue[list[int] | BaseException | None] = queue.Queue()
-        self._begun = False
+        self._begun = self.stopped = False
 
     def put(self, value: Any) -> None:
+        if self.stopped:
+            raise _StoppedError
         if self._begun:
             self._queue.put([int(token) for token in value.reshape(-1)])
         self._begun = True

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from jp_adapt.core.documents import Rows
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.core.visible import escape
 from jp_adapt.pipeline.run_folder import RunFolder, RunRecord, resolved_recipe, run_record
+from jp_adapt.pipeline.status import run_status
 from jp_adapt.report.run_summary import SUMMARY, RunSummary
 
 
@@ -24,6 +27,10 @@ class Run:
         done = sum(map(self.done, self.stages))
         return f"<Run {self.record.name!r} in {self.path}: {done} of {len(self.stages)} stages done>"
 
+    def _repr_html_(self) -> str:
+        """The stages, for a notebook."""
+        return f"<p>{escape(repr(self))}</p>{Rows(map(asdict, run_status(self.path)))._repr_html_()}"
+
     @property
     def summary(self) -> RunSummary:
         """summary.json, the figures of the report; InputError before the run is finished."""
@@ -36,9 +43,9 @@ class Run:
         """Whether a stage is finished."""
         return RunFolder(self.path).stage(self._known(stage_id)).done
 
-    def metrics(self, stage_id: str) -> list[dict[str, Any]]:
-        """The lines of a training stage's metrics.jsonl: one a step, step 0 for what was measured before training."""
-        return RunFolder(self.path).stage(self._known(stage_id)).read_metrics()
+    def metrics(self, stage_id: str) -> Rows:
+        """The lines of a training stage's metrics.jsonl: one a step, step 0 for what was measured before training. `to_pandas()` makes a data frame."""
+        return Rows(RunFolder(self.path).stage(self._known(stage_id)).read_metrics())
 
     def result(self, stage_id: str) -> Path:
         """The folder that a finished stage made: a tokenizer, an adapter, a model, or scores."""

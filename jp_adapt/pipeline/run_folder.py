@@ -19,6 +19,7 @@ from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.yaml_lines import load_yaml
 
 RUN, STAGE = "run.json", "stage.json"
+TAIL_BYTES = 2**14  # of metrics.jsonl: some forty steps
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,18 @@ class StageFolder:
             return []
         lines = self.metrics.read_bytes().split(b"\n")[:-1]
         return [_metrics(line, f"{self.metrics}:{number}") for number, line in enumerate(lines, start=1) if line.strip() and b"\0" not in line]
+
+    def last_metrics(self) -> list[dict[str, Any]]:
+        """`read_metrics` of the end of a file that may be long: the whole lines of its last `TAIL_BYTES`."""
+        if not self.metrics.is_file():
+            return []
+        with self.metrics.open("rb") as file:
+            size = file.seek(0, 2)
+            if size <= TAIL_BYTES:
+                return self.read_metrics()
+            file.seek(size - TAIL_BYTES)
+            lines = file.read().split(b"\n")[1:-1]
+        return [_metrics(line, f"{self.metrics}, near its end") for line in lines if line.strip() and b"\0" not in line]
 
 
 class RunFolder:

@@ -297,7 +297,7 @@ class ExportStage(_Stage):
 
     @model_validator(mode="after")
     def _types_of_a_format(self) -> ExportStage:
-        if "gguf_types" in self.model_fields_set and "gguf" not in self.formats:
+        if self.gguf_types != ["auto"] and "gguf" not in self.formats:  # the default stands written out in the resolved recipe of a run
             raise ValueError("gguf_types is of no use without formats: [gguf]")
         return self
 

@@ -18,8 +18,9 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from jp_adapt.core.visible import plain, visible
 from jp_adapt.report.token_parts import criterion_name, runtime_name, script_name
-from jp_adapt.report.written import DASH, duration_text, finite, number_text, plain, range_text, size_text, value_text, visible
+from jp_adapt.report.written import DASH, duration_text, finite, number_text, range_text, size_text, value_text
 from jp_adapt.text.scripts import script_of
 
 

@@ -11,7 +11,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jp_adapt.report.written import _minus, escape, finite, number_text, value_text
+from jp_adapt.core.visible import escape
+from jp_adapt.report.written import _minus, finite, number_text, value_text
 
 # Colours of series 0, 1, ... on a light and on a dark ground: grey (the base), indigo, persimmon, green, plum.
 LIGHT = ("#626973", "#1f4e8c", "#a84b14", "#1f6b45", "#7a3b78")

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from jp_adapt.core.visible import escape
 from jp_adapt.report.svg import WIDTH, Series, colour, document, draw_legend, label, px
-from jp_adapt.report.written import escape, number_text
+from jp_adapt.report.written import number_text
 
 RADIUS = 120.0
 LEAST_AXES = 3  # fewer make no area

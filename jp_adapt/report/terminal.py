@@ -7,7 +7,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 
-from jp_adapt.report.written import visible
+from jp_adapt.core.visible import visible
 
 UNBOUNDED = 100_000  # columns, where no terminal has a width
 

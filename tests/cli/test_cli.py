@@ -12,6 +12,7 @@ import pytest
 
 import jp_adapt
 from jp_adapt.cli.main import EVAL_ACTIONS, EXIT_CODES, VERBS, build_parser, main
+from jp_adapt.core.lock import folder_lock
 
 PUBLIC = [
     "JpAdaptError",
@@ -200,13 +201,67 @@ def test_status_of_a_run_in_the_middle(tmp_path: Path, capsys: pytest.CaptureFix
     folder = _run_folder(tmp_path / "run")
     assert main(["status", str(folder)]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "stage  kind       state    time",
-        "tok    tokenizer  done     3 s",
-        "rows   rows       begun    step 2",
+        "stage  kind       state    progress",
+        "tok    tokenizer  done     3.2 s",
+        "rows   rows       stopped  step 2",
         "model  export     waiting",
     ]
     assert main(["status", str(folder), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[1] == {"id": "rows", "kind": "rows", "state": "begun", "step": 2, "elapsed_s": None}
+    rows = json.loads(capsys.readouterr().out)[1]
+    assert {key: value for key, value in rows.items() if value is not None} == {"id": "rows", "kind": "rows", "state": "stopped", "step": 2}
+
+
+def _train(folder: Path, first: int, last: int) -> None:
+    """Steps of the stage `rows`: 40 in all, 100 tokens and half a second each."""
+    lines = [{"step": n, "num_steps": 40, "loss_nats_per_token": 9 - n / 10, "tokens": 100 * n, "elapsed_s": n / 2} for n in range(first, last + 1)]
+    with (folder / "stages" / "rows" / "metrics.jsonl").open("w" if first == 0 else "a", encoding="utf-8") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+
+
+def test_status_says_how_long_a_running_stage_will_take(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _run_folder(tmp_path / "run")
+    _train(folder, 0, 30)
+    with folder_lock(folder):
+        assert main(["status", str(folder)]) == 0
+        assert capsys.readouterr().out.splitlines()[2] == "rows   rows       running  30/40, loss 6.000, 200 tokens/s, 5.0 s left"
+        assert main(["runs", str(tmp_path)]) == 0
+        head, line = capsys.readouterr().out.splitlines()
+        assert head.split() == ["kind", "path", "state", "figures", "size", "date"]
+        assert re.fullmatch(r"run +run +running +rows 30/40, loss 6.000, 200 tokens/s, 5.0 s left +[0-9.]+ KiB +2026-11-29 00:00", line)
+    assert main(["status", str(folder)]) == 0
+    assert capsys.readouterr().out.splitlines()[2] == "rows   rows       stopped  30/40, loss 6.000"
+
+
+def test_status_follows_a_run_until_it_ends(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = _run_folder(tmp_path / "run")
+    _train(folder, 0, 10)
+    naps = 0
+
+    def nap(seconds: float) -> None:
+        nonlocal naps
+        naps += 1
+        if naps == 2:
+            _train(folder, 11, 20)
+        elif naps == 3:
+            lock.__exit__(None, None, None)
+
+    monkeypatch.setattr("jp_adapt.cli.status.time.sleep", nap)
+    lock = folder_lock(folder)
+    lock.__enter__()
+    assert main(["status", str(folder), "--follow"]) == 0
+    assert [line.split("  ")[-1].strip() for line in capsys.readouterr().out.splitlines()[2:]] == [
+        "10/40, loss 8.000, 200 tokens/s, 15.0 s left",
+        "waiting",
+        "20/40, loss 7.000, 200 tokens/s, 10.0 s left",
+        "20/40, loss 7.000",
+    ]
+
+
+def test_runs_of_an_empty_and_of_a_missing_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", str(tmp_path)]) == 0
+    assert capsys.readouterr().out == f"{tmp_path}: nothing of jp-adapt lies here; jp-adapt run RECIPE begins a run\n"
+    assert main(["runs", str(tmp_path / "no")]) == 3
+    assert "no such folder; give one that holds runs or results" in capsys.readouterr().err
 
 
 FOREIGN = [

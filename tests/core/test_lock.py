@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from jp_adapt.core.errors import RunFolderError
-from jp_adapt.core.lock import folder_lock
+from jp_adapt.core.lock import folder_lock, is_locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from jp_adapt.core.lock import folder_lock
+from jp_adapt.core.lock import folder_lock, is_locked
 with folder_lock(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -59,3 +59,16 @@ def test_two_folders_have_two_locks(tmp_path: Path) -> None:
     with folder_lock(tmp_path / "a"), folder_lock(tmp_path / "b"):
         assert (tmp_path / "a" / ".lock").is_file()
         assert (tmp_path / "b" / ".lock").is_file()
+
+
+def test_a_look_at_the_lock_changes_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "x"
+    assert not is_locked(folder)
+    assert not folder.exists()
+    with _holder(folder) as process:
+        assert is_locked(folder)
+        process.kill()
+        process.wait()
+        assert not is_locked(folder)
+    with folder_lock(folder):
+        pass

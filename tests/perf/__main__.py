@@ -32,6 +32,7 @@ BENCHMARKS = (
     "corpus_memory",
     "export_tokens",
     "export_types",
+    "ui",
 )
 
 

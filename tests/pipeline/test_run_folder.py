@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import write_json
 from jp_adapt.pipeline.run_folder import RunFolder, StageFolder, StageRecord
 
@@ -37,3 +40,19 @@ def test_a_record_of_an_earlier_version_is_still_read(tmp_path: Path) -> None:
     stage.finish("pretrain", 1.5, None, {"steps": 3})
     assert stage.record() == StageRecord("cpt", "ab", {"seed": 1}, "pretrain", 1.5, None, {"steps": 3})
     assert stage.done
+
+
+def test_the_end_of_long_metrics_is_read_alone(tmp_path: Path) -> None:
+    stage = StageFolder(tmp_path)
+    assert stage.last_metrics() == []
+    for step in range(1000):
+        stage.add_metrics({"step": step, "note": "あ" * 20})
+    with stage.metrics.open("a", encoding="utf-8") as file:
+        file.write('{"step": 1000')
+    last = stage.last_metrics()
+    assert [line["step"] for line in last] == list(range(1000 - len(last), 1000))
+    assert 50 < len(last) < 500
+    with stage.metrics.open("a", encoding="utf-8") as file:
+        file.write("}\n[]\n")
+    with pytest.raises(InputError, match=r"metrics.jsonl, near its end: not the metrics of a step"):
+        stage.last_metrics()

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from jp_adapt.core.visible import escape
 from jp_adapt.report.svg import DARK, LIGHT, Mark, Series, interval_bar, line_chart, nice_ticks, thin, tick_labels
-from jp_adapt.report.written import duration_text, escape, finite, number_text, range_text, size_text
+from jp_adapt.report.written import duration_text, finite, number_text, range_text, size_text
 
 NS = "{http://www.w3.org/2000/svg}"
 

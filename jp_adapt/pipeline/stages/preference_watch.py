@@ -47,7 +47,7 @@ class PreferenceWatch(TrainerCallback):  # type: ignore[misc]
         if ranks.rank() > 0:
             return
         self.last = dict(logs)
-        self.folder.add_metrics({"step": state.global_step, **logs})
+        self.folder.add_metrics({"step": state.global_step, "num_steps": state.max_steps, **logs})
         for watch in self.watchers:
             watch(state.global_step, logs)
         self.advance(state.global_step, f"loss {logs['loss']:.3f}")

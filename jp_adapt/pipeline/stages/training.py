@@ -126,7 +126,7 @@ def recorded_steps(
             if "loss_nats" in metrics:
                 metrics["loss_nats_per_token"] = metrics["loss_nats"] / max(1, metrics["num_targets"])
                 metrics |= tokens_of(step - 1)
-            folder.add_metrics({"step": step, **metrics})
+            folder.add_metrics({"step": step, "num_steps": num_steps, **metrics})
             for watch in watchers:
                 watch(step, metrics)
             advance(step, f"loss {metrics['loss_nats_per_token']:.3f}" if step else "")

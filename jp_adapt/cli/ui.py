@@ -1,0 +1,38 @@
+"""`jp-adapt ui`: a local page of everything that lies in a folder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from jp_adapt.cli.arguments import positive
+
+EPILOG = """The page needs jp-adapt[ui], fetches nothing from elsewhere and answers this machine alone, under an address with a random token.
+It reads nothing outside of FOLDER, and writes nothing."""
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "ui",
+        help="a local page: runs, live curves, comparisons, items, tokenizers, chat",
+        description="Show the runs, evaluations, corpora, tokenizers and merges of a folder in a browser: live curves, comparisons, every item, "
+        "a tokenizer playground, a chat with two models.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("runs"), help="default: runs")
+    parser.add_argument("--port", type=positive, default=0, help="default: one that is free")
+    parser.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
+    parser.add_argument(
+        "--model", type=Path, action="append", default=[], metavar="PATH", help="a model folder, tokenizer or GGUF file elsewhere that the playgrounds may use"
+    )
+    parser.set_defaults(main=main)
+
+
+def main(args: argparse.Namespace) -> int:
+    from jp_adapt.core.names import told_apart
+    from jp_adapt.ui.server import serve_ui
+
+    names = told_apart([path.resolve().name for path in args.model], [str(path.resolve()) for path in args.model])
+    serve_ui(args.folder, port=args.port, models=dict(zip(names, args.model, strict=True)), browser=not args.no_browser)
+    return 0

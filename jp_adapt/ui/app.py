@@ -1,0 +1,208 @@
+"""The local page as an ASGI application: files of the front end, and what they ask for as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import asdict
+from functools import partial
+from importlib import metadata
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from jp_adapt.core.errors import InputError, JpAdaptError
+from jp_adapt.core.foreign_json import parse_json
+from jp_adapt.ui.compare_view import runs_view, scores_view, tests_view
+from jp_adapt.ui.corpus_view import corpus_view
+from jp_adapt.ui.guard import Guard
+from jp_adapt.ui.items_view import MOST_ROWS, MOST_TOGETHER, ItemTable
+from jp_adapt.ui.library import Library
+from jp_adapt.ui.live import Statuses, event, follow
+from jp_adapt.ui.playgrounds import Kept, Speakers, Tokenizers
+from jp_adapt.ui.run_view import run_view
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+STATIC = Path(str(files("jp_adapt.ui").joinpath("static")))
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+MAX_BODY = 2**20
+MOST_COMPARED = 8
+MOST_TABLES = 2
+
+
+class Json(Response):
+    """JSON in ASCII: no text of a run can break it, half a surrogate pair included. NaN is refused."""
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode()
+
+
+class Page:
+    """The answers of the page, each a function of the query."""
+
+    def __init__(self, library: Library, ended: Callable[[], bool]) -> None:
+        self.library, self.ended = library, ended
+        self.tables: Kept[ItemTable] = Kept(MOST_TABLES)
+        self.tokenizers, self.speakers, self.statuses = Tokenizers(), Speakers(), Statuses()
+
+    def entries(self, query: Mapping[str, list[str]]) -> Any:
+        return {"folder": self.library.folder.name, "version": metadata.version("jp-adapt"), "entries": [asdict(entry) for entry in self.library.entries()]}
+
+    def run(self, query: Mapping[str, list[str]]) -> Any:
+        return run_view(self.library.run(_one(query, "p")))
+
+    def runs(self, query: Mapping[str, list[str]]) -> Any:
+        return runs_view([self.library.run(path) for path in _some(query, "p", MOST_COMPARED)])
+
+    def scores(self, query: Mapping[str, list[str]]) -> Any:
+        return scores_view([self.library.evaluation(path) for path in _some(query, "e", MOST_COMPARED)])
+
+    def tests(self, query: Mapping[str, list[str]]) -> Any:
+        return tests_view([self.library.evaluation(path) for path in _some(query, "e", MOST_COMPARED)])
+
+    def items(self, query: Mapping[str, list[str]]) -> Any:
+        return self._table(query).index()
+
+    def item_rows(self, query: Mapping[str, list[str]]) -> Any:
+        return self._table(query).rows(_numbers(_one(query, "i")))
+
+    def item_search(self, query: Mapping[str, list[str]]) -> Any:
+        return self._table(query).search(_one(query, "q"))
+
+    def item(self, query: Mapping[str, list[str]]) -> Any:
+        return self._table(query).item(_numbers(_one(query, "i"))[0])
+
+    def corpus(self, query: Mapping[str, list[str]]) -> Any:
+        return corpus_view(self.library.corpus(_one(query, "p")))
+
+    def playground(self, query: Mapping[str, list[str]]) -> Any:
+        return {"tokenizers": [*self.library.playground(tokenizers=True)], "models": [*self.library.playground(tokenizers=False)]}
+
+    def cut(self, asked: Mapping[str, Any]) -> Any:
+        """The text of a POST, cut by one tokenizer."""
+        return self.tokenizers.cut(_named(self.library.playground(tokenizers=True), asked.get("tokenizer"), "tokenizer"), str(asked.get("text", "")))
+
+    def _table(self, query: Mapping[str, list[str]]) -> ItemTable:
+        folders = [self.library.evaluation(path) for path in _some(query, "e", MOST_TOGETHER)]
+        stamps = tuple((folder, *((folder / name).stat().st_mtime_ns for name in ("scores.json", "outputs.jsonl"))) for folder in folders)
+        return self.tables.get(stamps, lambda: ItemTable(folders))
+
+
+def build_app(library: Library, token: str, port: int, ended: Callable[[], bool] = lambda: False) -> Guard:
+    """The page for what a library holds, behind its guard. `ended` says that the server stops: what still streams ends by itself."""
+    page = Page(library, ended)
+    answers = {
+        "entries": page.entries,
+        "run": page.run,
+        "runs": page.runs,
+        "scores": page.scores,
+        "tests": page.tests,
+        "items": page.items,
+        "item-rows": page.item_rows,
+        "item-search": page.item_search,
+        "item": page.item,
+        "corpus": page.corpus,
+        "playground": page.playground,
+    }
+    routes = [Route(f"/api/{name}", partial(_answer, answer)) for name, answer in answers.items()]
+    routes += [
+        Route("/api/live", partial(_live, page)),
+        Route("/api/cut", partial(_posted, page.cut), methods=["POST"]),
+        Route("/api/chat", partial(_chat, page), methods=["POST"]),
+        Route("/{path:path}", _static),
+    ]
+    handlers: Any = {JpAdaptError: _told, OSError: _told}
+    return Guard(Starlette(routes=routes, exception_handlers=handlers), token, port)
+
+
+async def _answer(answer: Callable[[Mapping[str, list[str]]], Any], request: Request) -> Response:
+    query = {name: request.query_params.getlist(name) for name in request.query_params}
+    return Json(await run_in_threadpool(answer, query))
+
+
+async def _posted(answer: Callable[[Mapping[str, Any]], Any], request: Request) -> Response:
+    return Json(await run_in_threadpool(answer, await _body(request)))
+
+
+async def _live(page: Page, request: Request) -> Response:
+    path = await run_in_threadpool(page.library.run, request.query_params.get("p", ""))
+    return StreamingResponse(follow(path, page.statuses, page.ended), media_type="text/event-stream")
+
+
+async def _chat(page: Page, request: Request) -> Response:
+    """The answer of a model as server-sent events: pieces of text, then the end, or an error in words."""
+    asked = await _body(request)
+    path = _named(await run_in_threadpool(page.library.playground, tokenizers=False), asked.get("model"), "model")
+
+    async def pieces() -> AsyncIterator[str]:
+        try:
+            async for piece in iterate_in_threadpool(page.speakers.reply(path, asked)):
+                if page.ended():
+                    return
+                yield event({"piece": piece})
+        except Exception as error:  # of torch or of a broken model folder: told in the conversation, where it belongs
+            yield event({"error": str(error) if isinstance(error, JpAdaptError) else f"{type(error).__name__}: {error}"})
+        yield event({"end": True})
+
+    return StreamingResponse(pieces(), media_type="text/event-stream")
+
+
+async def _static(request: Request) -> Response:
+    """A file of the front end; the page itself where no file is named."""
+    name = request.path_params["path"] or "index.html"
+    file = STATIC / name
+    if ".." in Path(name).parts or file.suffix not in TYPES or not file.is_file():
+        raise InputError(f"'{name}' is no file of this page")
+    return FileResponse(file, media_type=TYPES[file.suffix])
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    said = str(error) if isinstance(error, JpAdaptError) else f"cannot be read ({getattr(error, 'strerror', None) or type(error).__name__})"
+    return JSONResponse({"error": said}, 404 if isinstance(error, (InputError, OSError)) else 400)
+
+
+async def _body(request: Request) -> Mapping[str, Any]:
+    data = b""
+    async for piece in request.stream():
+        data += piece
+        if len(data) > MAX_BODY:
+            raise InputError(f"the request has more than {MAX_BODY:,} bytes")
+    value = parse_json(data, "request", lone_surrogates="replace")
+    if not isinstance(value, dict):
+        raise InputError("the request is no JSON object")
+    return value
+
+
+def _one(query: Mapping[str, list[str]], name: str) -> str:
+    if not query.get(name):
+        raise InputError(f"the query lacks '{name}'")
+    return query[name][0]
+
+
+def _some(query: Mapping[str, list[str]], name: str, most: int) -> list[str]:
+    given = list(dict.fromkeys(query.get(name, [])))
+    if not 1 <= len(given) <= most:
+        raise InputError(f"{len(given)} are chosen, and 1 to {most} are shown together")
+    return given
+
+
+def _numbers(text: str) -> list[int]:
+    parts = text.split(",")
+    if len(parts) > MOST_ROWS or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
+        raise InputError(f"'{text[:40]}' is no list of up to {MOST_ROWS} numbers")
+    return [int(part) for part in parts]
+
+
+def _named(known: Mapping[str, Path], name: object, what: str) -> Path:
+    if not isinstance(name, str) or name not in known:
+        raise InputError(f"no such {what} in this folder; --model PATH adds one from elsewhere")
+    return known[name]

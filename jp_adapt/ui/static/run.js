@@ -1,0 +1,147 @@
+// A run: its stages as a line of steps, curves that go on while it trains, settings, samples, figures.
+
+import { get, live } from "./api.js";
+import { lineChart } from "./chart.js";
+import { appended, AXES, axisLabel, chartsOf, shortName } from "./curves.js";
+import { fill, h, later, select } from "./dom.js";
+import { count, date, duration, number } from "./format.js";
+import { pill } from "./runs.js";
+import { t } from "./words.js";
+
+export async function runView(place, query, onleave) {
+  const path = query.get("p") ?? "";
+  const run = await get("run", { p: path });
+  const stages = h("section", { "aria-label": t("Stages") });
+  const state = h("span");
+  const drawStages = (given) => {
+    fill(stages, h("ol", { class: "stages" }, given.map(stageStep)));
+    fill(state, pill(given.some((stage) => stage.state === "running") ? "running" : given.every((stage) => stage.state === "done") ? "done" : "stopped"));
+  };
+  drawStages(run.stages);
+  const panel = curvePanel(run, onleave);
+  const rest = h("div");
+  const drawRest = (given) => fill(rest, figures(given, path), samples(given), settings(given));
+  drawRest(run);
+  const again = later(async () => { if (place.isConnected) drawRest(await get("run", { p: path })); }, 300);
+  fill(place,
+    h("div", { class: "head" }, h("p", { class: "crumb" }, h("a", { href: "#/runs" }, `← ${t("Runs")}`)), h("h1", {}, run.name, " ", state),
+      h("p", { class: "note" }, [path !== run.name && path, run.recipe, date(run.created), `jp-adapt ${run.version}`].filter(Boolean).join(" · "))),
+    run.problems.map((problem) => h("p", { class: "warning" }, problem)),
+    stages, panel.node, rest);
+  let finished = run.stages.filter((stage) => stage.state === "done").length;
+  const end = live(path, (news) => {
+    if (news.error) return;
+    drawStages(news.stages);
+    panel.hear(news.metrics);
+    const heldout = Object.values(news.metrics).some(({ reset, columns }) => !reset && Object.keys(columns).some((name) => name.includes("/")));
+    const done = news.stages.filter((stage) => stage.state === "done").length;
+    if (heldout || done !== finished) again(); // samples and figures come with these
+    finished = done;
+  });
+  onleave(end);
+}
+
+function stageStep(stage) {
+  const share = stage.num_steps && stage.step !== null ? Math.min(1, stage.step / stage.num_steps) : null;
+  const mark = { done: "✓", running: "●", stopped: "‖", waiting: "○" }[stage.state];
+  const notes = stage.state === "done" ? [duration(stage.elapsed_s)]
+    : [stage.num_steps && stage.step !== null ? `${count(stage.step)} / ${count(stage.num_steps)}` : null, stage.left_s !== null && stage.left_s !== undefined ? `${duration(stage.left_s)} ${t("left")}` : null,
+      stage.tokens_per_s ? `${count(stage.tokens_per_s)} tokens/s` : null, stage.state === "stopped" ? t("stopped") : null];
+  return h("li", { class: stage.state, "aria-current": stage.state === "running" ? "step" : null },
+    h("span", { class: "mark", "aria-hidden": "true" }, mark),
+    h("span", { class: "stage-name" }, stage.id, stage.kind !== stage.id && h("small", {}, stage.kind)),
+    h("span", { class: "sr" }, t(stage.state)),
+    share !== null && stage.state !== "done" && h("span", { class: "progress", vars: { share }, role: "progressbar", "aria-label": stage.id, "aria-valuenow": Math.round(100 * share) }),
+    h("span", { class: "note" }, notes.filter(Boolean).join(" · ")));
+}
+
+function curvePanel(run, onleave) {
+  const curves = {};
+  const node = h("section");
+  const controls = h("div", { class: "controls" });
+  const grid = h("div", { class: "charts" });
+  const names = () => run.stages.map((stage) => stage.id).filter((id) => curves[id]);
+  const at = { stage: null, axis: "step", smoothing: 0 };
+  let charts = [];
+
+  const lines = (chart) => {
+    const columns = curves[at.stage];
+    return chart.names.map((name, index) => ({ name: shortName(name), x: columns[at.axis] ?? columns.step, y: columns[name] ?? [], colour: index + 1 }));
+  };
+
+  function draw() {
+    charts.forEach(({ drawn }) => drawn.end());
+    charts = [];
+    if (!names().length) {
+      fill(node, h("h2", {}, t("Curves")), h("p", { class: "note" }, t("No steps yet.")));
+      return;
+    }
+    at.stage = names().includes(at.stage) ? at.stage : names().at(-1);
+    fill(controls,
+      names().length > 1 && select(t("Stage"), names().map((id) => [id, id]), at.stage, (value) => { at.stage = value; draw(); }),
+      select(t("Horizontal"), AXES.map(([key, word]) => [key, t(word)]), at.axis, (value) => { at.axis = value; draw(); }),
+      smoothingField(at, draw), h("p", { class: "note hint" }, t("Drag to zoom, double click to see all.")));
+    charts = chartsOf(Object.keys(curves[at.stage])).map((chart) => ({
+      chart, drawn: lineChart({ title: t(chart.title), xLabel: axisLabel(at.axis), series: lines(chart), smoothing: chart.title === "Loss" || chart.title.startsWith("Grad") || chart.title.startsWith("Tokens") ? at.smoothing : 0 }),
+    }));
+    fill(grid, charts.map(({ drawn }) => drawn.figure));
+    fill(node, h("h2", {}, t("Curves")), controls, grid);
+    if (node.isConnected) charts.forEach(({ drawn }) => drawn.start());
+  }
+
+  draw();
+  onleave(() => charts.forEach(({ drawn }) => drawn.end()));
+  return {
+    node,
+    hear(metrics) {
+      let grown = false;
+      for (const [stage, news] of Object.entries(metrics)) {
+        const known = Object.keys(curves[stage] ?? {}).length;
+        curves[stage] = appended(curves[stage], news.columns, news.reset);
+        grown ||= Object.keys(curves[stage]).length !== known;
+        if (!known) at.stage = stage;
+      }
+      if (grown) draw();
+      else if (at.stage in metrics) charts.forEach(({ chart, drawn }) => drawn.update(lines(chart)));
+    },
+  };
+}
+
+export function smoothingField(at, draw) {
+  const range = h("input", { type: "range", min: 0, max: 0.98, step: 0.02, value: at.smoothing });
+  range.addEventListener("change", () => { at.smoothing = Number(range.value); draw(); });
+  return h("label", { class: "field" }, h("span", {}, t("Smoothing")), range);
+}
+
+function figures(run, path) {
+  return run.evaluations.map((found) => {
+    const text = (entry) => h("tr", {}, h("th", { scope: "row" }, entry.id, h("small", {}, t("Bits per character"))), h("td", { class: "n" }, number(entry.base?.bits_per_char)), h("td", { class: "n" }, number(entry.adapted?.bits_per_char)),
+      h("td", { class: "n" }, entry.difference && number(entry.difference.bits_per_char, 3, true)), h("td", { class: "n" }, entry.difference && entry.difference.interval.map((bound) => number(bound, 3, true)).join(" … ")), h("td", {}));
+    const bench = (entry) => h("tr", {}, h("th", { scope: "row" }, entry.title || entry.id, h("small", {}, `${entry.name} · ${count(entry.items)} ${t("items")}`)), h("td", { class: "n" }, number(entry.base?.value)), h("td", { class: "n" }, number(entry.adapted?.value)),
+      h("td", { class: "n" }, entry.comparison && number(entry.comparison.difference, 3, true)), h("td", { class: "n" }, entry.comparison?.interval?.map((bound) => number(bound, 3, true)).join(" … ")),
+      h("td", {}, entry.comparison && h("span", { class: `outcome ${entry.comparison.outcome.replace(" ", "-")}` }, t(entry.comparison.outcome))));
+    const items = found.items.map((one) => `e=${encodeURIComponent(path === "." ? one : `${path}/${one}`)}`).join("&");
+    return h("section", {}, h("h2", {}, t("Figures of the evaluation")),
+      h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, h("td", {}), ["Base", "Adapted", "Difference", "95 % interval"].map((word) => h("th", { class: "n", scope: "col" }, t(word))), h("th", { scope: "col" }, t("Verdict")))),
+        h("tbody", {}, found.texts.map(text), found.benchmarks.map(bench)))),
+      items && h("p", {}, h("a", { class: "button", href: `#/items?${items}` }, t("Look at every item"))),
+      found.samples.length > 0 && h("div", { class: "scroll" }, h("table", { class: "samples" }, h("thead", {}, h("tr", {}, ["Prompt", "Base", "Adapted"].map((word) => h("th", { scope: "col" }, t(word))))),
+        h("tbody", {}, found.samples.map((one) => h("tr", {}, h("th", { scope: "row" }, one.prompt), h("td", { class: "sample" }, one.base), h("td", { class: "sample" }, one.adapted)))))));
+  });
+}
+
+function samples(run) {
+  if (!run.samples.length) return null;
+  const steps = [...new Set(run.samples.map((one) => `${one.stage} ${one.step}`))].reverse();
+  return h("section", {}, h("h2", {}, t("Samples")), h("ul", { class: "sample-list" }, steps.slice(0, 20).map((key) => h("li", {}, h("h3", {}, key.replace(" ", ` · ${t("step")} `)),
+    run.samples.filter((one) => `${one.stage} ${one.step}` === key).map((one) => h("p", { class: "sample" }, h("span", { class: "prompt" }, one.prompt), h("span", {}, one.text)))))));
+}
+
+function settings(run) {
+  return h("section", {}, h("h2", {}, t("Settings that differ from the defaults")),
+    run.command.length > 0 && h("p", {}, h("span", { class: "note" }, `${t("Repeat")}: `), h("code", {}, run.command.join(" "))),
+    h("div", { class: "scroll" }, h("table", { class: "settings" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("Setting")), h("th", { scope: "col" }, t("Value")))),
+      h("tbody", {}, run.settings.map(({ key, value }) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, key)), h("td", {}, h("code", {}, setting(value)))))))));
+}
+
+export const setting = (value) => (value === null || value === undefined ? "–" : typeof value === "string" ? value : JSON.stringify(value));
