@@ -35,9 +35,14 @@ def processes(text: str) -> int:
     return number
 
 
-def positive_or_auto(text: str) -> int | None:
-    """A whole number from 1 to `LARGEST`; None for "auto"."""
-    return None if text == "auto" else positive(text)
+def positive_or_auto(text: str) -> int | str:
+    """A whole number from 1 to `LARGEST`, or "auto"."""
+    return text if text == "auto" else positive(text)
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between them."""
+    return tuple(positive(part) for part in names(text))
 
 
 def positive(text: str) -> int:

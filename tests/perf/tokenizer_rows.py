@@ -20,10 +20,10 @@ from jp_adapt.inference.bits import score_texts
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, resolve_precision
 from jp_adapt.model.rows import init_new_rows
 from jp_adapt.model.sources import package_file
-from jp_adapt.pipeline.stages.first_rows import calibrate_rows
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.extend import extend_tokenizer
 from jp_adapt.tokenizer.load import load_tokenizer
+from jp_adapt.training.first_rows import calibrate_rows
 from jp_adapt.training.loop import TrainSettings, train
 from tests.perf.options import option
 from tests.perf.tokenizer_data import corpus_of, has_data, read_corpora

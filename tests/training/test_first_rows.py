@@ -9,7 +9,7 @@ import torch
 
 from jp_adapt.corpus.mixture import plan_training
 from jp_adapt.model.causal import CausalModel, NewRows, load_base
-from jp_adapt.pipeline.stages.first_rows import calibrate_rows
+from jp_adapt.training.first_rows import calibrate_rows
 from tests.conftest import make_pico
 
 FIRST, NEW = 500, 3
