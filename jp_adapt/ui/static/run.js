@@ -30,7 +30,11 @@ export async function runView(place, query, onleave) {
     stages, panel.node, rest);
   let finished = run.stages.filter((stage) => stage.state === "done").length;
   const end = live(path, (news) => {
-    if (news.error) return;
+    if (news.error) {
+      place.querySelector(".head").after(h("p", { class: "warning", role: "alert" }, news.error));
+      end();
+      return;
+    }
     drawStages(news.stages);
     panel.hear(news.metrics);
     const heldout = Object.values(news.metrics).some(({ reset, columns }) => !reset && Object.keys(columns).some((name) => name.includes("/")));
