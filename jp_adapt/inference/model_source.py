@@ -43,7 +43,7 @@ class Source(Protocol):
     @property
     def backend(self) -> Backend: ...
 
-    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]: ...
+    def score_texts(self, paths: Sequence[str], field: str = "text") -> list[dict[str, Any]]: ...
 
     def close(self) -> None: ...
 
@@ -83,7 +83,7 @@ class FolderSource:
         document_start: str | None = None,
         document_end: str | None = None,
     ) -> None:
-        _check_folder(folder)
+        check_folder(folder)
         self.folder, self.dtype, self.out, self.processes = folder, dtype, out, processes
         self.name, self.document_start, self.document_end = name or model_name(folder), document_start, document_end
         self._loaded: EvaluatedModel | None = None
@@ -110,8 +110,8 @@ class FolderSource:
     def backend(self) -> Backend:
         return self.loaded.backend
 
-    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
-        return self.loaded.score_texts(paths)
+    def score_texts(self, paths: Sequence[str], field: str = "text") -> list[dict[str, Any]]:
+        return self.loaded.score_texts(paths, field)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -121,7 +121,7 @@ class EngineSource:
     """The folder of a Hugging Face model, in an engine of the table."""
 
     def __init__(self, folder: Path, dtype: str, out: Path, name: str, open_engine: OpenEngine, *, shown: str | None = None) -> None:
-        _check_folder(folder)
+        check_folder(folder)
         self.shown = shown or model_name(folder)
         self.folder, self.dtype, self.out, self.name, self.open_engine = folder, dtype, out, name, open_engine
         self._backend: Backend | None = None
@@ -144,14 +144,15 @@ class EngineSource:
             self._backend = TokenBackend.of(engine, side, engine.max_tokens)
         return self._backend
 
-    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
+    def score_texts(self, paths: Sequence[str], field: str = "text") -> list[dict[str, Any]]:
         raise UsageError("texts are measured with --backend local")
 
     def close(self) -> None:
         """The engine ends with the process."""
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """InputError where there is no such folder."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder of a Hugging Face model")
 
@@ -209,7 +210,7 @@ class ServedSource:
         write_json(self.out / MODEL, description)
         return backend
 
-    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
+    def score_texts(self, paths: Sequence[str], field: str = "text") -> list[dict[str, Any]]:
         raise UsageError("texts are measured on a model of this machine")
 
     def close(self) -> None:
