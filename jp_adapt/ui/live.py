@@ -59,7 +59,7 @@ async def follow(path: Path, statuses: Statuses, ended: Callable[[], bool]) -> A
         try:
             stages, news = await run_in_threadpool(look)
         except (JpAdaptError, OSError) as error:
-            yield event({"error": str(error)})
+            yield event({"error": str(error).replace(str(path), path.name)})
             return
         quiet += 1
         if stages != before or news:
