@@ -72,7 +72,7 @@ def _add_prefix(actions: Any) -> None:
         description="Keep the first new tokens of an extended tokenizer, which are the most useful ones, and check every criterion on the result.",
     )
     prefix.add_argument("folder", type=Path, metavar="DIR", help="what `tokenizer extend` wrote, or a tokenizer stage: RUN/stages/ID/final")
-    prefix.add_argument("--new-tokens", type=positive, required=True, metavar="N")
+    prefix.add_argument("--new-tokens", type=positive, required=True, metavar="N", help="how many of its new tokens to keep")
     prefix.add_argument("--out", type=Path, required=True, help="new folder for the shorter tokenizer")
     prefix.set_defaults(main=_prefix)
 
