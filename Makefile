@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 OUT ?= runs/quickstart
 
-.PHONY: install quickstart test test-launchers test-serving check format perf faults build clean
+.PHONY: install quickstart test test-launchers test-serving check format perf faults reference docs build clean
 .DEFAULT_GOAL := quickstart
 
 install: $(INSTALLED)
@@ -52,6 +52,15 @@ format: $(INSTALLED)
 
 perf: $(INSTALLED)
 	$(BIN)/python -m tests.perf
+
+# The pages of docs/reference, from the code; a test says when they are out of date.
+reference: $(INSTALLED)
+	$(BIN)/python -m tests.docs.reference
+
+# The documentation as a site, with strict links, in site/. Not part of `make check`: its packages take a fresh install about 20 s.
+docs: $(INSTALLED)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 # Odd inputs, kills, full disks and closed folders: what was tried, survived and lost. `make test` has a small part of it.
 faults: $(INSTALLED)

@@ -200,7 +200,7 @@ TESTED_THROUGH = {
     "tests/cli/test_corpus.py": ("the whole command on real files", "commands.corpus corpus.overlap"),
     "tests/cli/test_tokenizer.py": ("the whole command for every family", "commands.tokenizer"),
     "tests/cli/test_plan.py": ("the whole command", "commands.plan"),
-    "tests/cli/test_cli.py": ("commands that only print or copy", "commands.copy_recipe pipeline.status"),
+    "tests/cli/test_cli.py": ("commands that only print or copy", "commands.copy_recipe"),
     "tests/cli/test_arguments.py": ("the script is a matter of the arguments", "commands.slurm"),
     "tests/evaluation/judge/test_requests.py": ("published prompts are rebuilt from the declarations", "benchmarks.judge benchmarks.declaration"),
     "tests/evaluation/judge/test_client.py": ("the judge is the first client of an endpoint", "inference.endpoint inference.exchange"),

@@ -10,7 +10,7 @@ import pytest
 from jp_adapt.cli.main import build_parser, joined
 from tests.conftest import ROOT
 
-PAGES = ("README.md", "README_ja.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
+PAGES = ("README.md", "README_ja.md", "CONTRIBUTING.md", *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").rglob("*.md"))))
 
 
 def lines(page: str) -> list[str]:
@@ -34,8 +34,30 @@ def test_commands_parse_and_make_targets_exist(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)\)", "\n".join(lines(page))):
-        assert "://" in target or ((ROOT / page).parent / target).exists(), target
+    for target, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", "\n".join(lines(page))):
+        if "://" in target:
+            continue
+        path = (ROOT / page).parent / target if target else ROOT / page
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path), f"{target}#{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link into a page may name: its headings, as a site and a code host write them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_page_of_the_documentation_is_in_the_site():
+    named = set(re.findall(r"([\w/-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert named == {path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")}
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page.startswith("docs/howto/") or page in ("docs/index.md", "docs/tutorial.md", "docs/troubleshooting.md")]
+)
+def test_lines_of_prose_are_short(page):
+    assert [line for line in lines(page) if len(line) > 120 and not line.startswith(("|", "    "))] == []
 
 
 def test_both_readmes_show_the_two_commands_on_the_first_screen():
@@ -48,3 +70,9 @@ def test_both_readmes_show_the_two_commands_on_the_first_screen():
 def test_the_japanese_readme_gives_the_same_figures():
     figures = [set(re.findall(r"\d+\.\d+", (Path(ROOT) / page).read_text(encoding="utf-8"))) for page in ("README.md", "README_ja.md")]
     assert figures[0] == figures[1]
+
+
+def test_what_was_run_where_is_one_table():
+    tables = [[line for line in lines(page) if line.startswith("|")] for page in ("README.md", "docs/index.md")]
+    start, own = (next(at for at, line in enumerate(table) if line == "| what | CPU | GPU |") for table in tables)
+    assert tables[0][start : start + 9] == tables[1][own : own + 9]

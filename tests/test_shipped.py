@@ -43,16 +43,28 @@ def test_every_recipe_loads_and_says_what_it_is(name: str) -> None:
     assert loaded.recipe.name == name
     assert loaded.recipe.title
     assert loaded.text.startswith("# "), "a comment block first: what this is, what it needs, how to run, what to look at"
-    assert all(source.licence for source in loaded.recipe.sources.values())
+    assert all(source.license for source in loaded.recipe.sources.values())
     resolved = loaded.recipe.model_dump(mode="json", exclude_none=True)  # as the run folder has it, all defaults written out
     assert Recipe.model_validate(resolved) == loaded.recipe
+
+
+def test_a_recipe_that_nobody_ran_says_so_in_its_header_and_in_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    from jp_adapt.cli.main import main
+
+    assert main(["list"]) == 0
+    listed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
+    untested = [name for name in shipped_recipes() if load_recipe(name, need_files=False).recipe.untested]
+    assert len(untested) == 7
+    for name, path in shipped_recipes().items():
+        assert listed[name].endswith("(not run at this size yet)") == (name in untested)
+        assert ("# Run:   not yet" in path.read_text(encoding="utf-8")) == (name in untested)
 
 
 @pytest.mark.parametrize("name", shipped_benchmarks())
 def test_every_benchmark_loads(name: str) -> None:
     benchmark, _ = load_declaration(name)
     assert benchmark.title
-    assert benchmark.licence
+    assert benchmark.license
     if benchmark.data.folder is None:
         assert len(load_benchmark(name).items) > 0
 
@@ -82,7 +94,7 @@ def test_every_source_declaration_says_how_it_is_read(name: str, tmp_path: Path)
     source = load_corpus(recipe).recipe.sources["web"]
     text = shipped_sources()[name].read_text(encoding="utf-8")
     assert source.language == "ja"
-    assert source.licence
+    assert source.license
     assert text.startswith("# ")
     assert f"use: {name}, path: " in text, "how a copy of one's own is read"
 

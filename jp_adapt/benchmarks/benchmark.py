@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from jp_adapt.benchmarks.metrics import METRICS, MetricName
-from jp_adapt.benchmarks.part import Count, Name, Part
+from jp_adapt.benchmarks.part import Count, Licensed, Name, Part
 from jp_adapt.benchmarks.templates import checked_expression, checked_template
 
 Kind = Literal["multiple_choice", "generate", "similarity", "acceptability", "code", "judge"]
@@ -24,7 +24,7 @@ class Split(Part):
     """Files of one split. Every record also has `_file` (name without suffix), `_index` (position in the split) and `_line`."""
 
     files: list[str] = Field(min_length=1, description="paths or patterns, relative to the data folder; `archive.zip!member` reads inside a zip")
-    reader: Reader
+    reader: Reader = Field(description="how a file becomes records")
     columns: list[str] | None = Field(None, description="names of the columns of a csv or tsv without a header line, or of the files of `lines`")
     rows: list[str] = Field(default_factory=list, description="keys down to the list of records; what lies above them is merged into each record")
     where: Expression | None = Field(None, description="keep the records for which this holds")
@@ -49,23 +49,23 @@ class Split(Part):
 class Data(Part):
     """Where the items are. Without `folder` the files lie beside the declaration; with it, in that folder of `--data DIR`."""
 
-    folder: str | None = None
-    test: Split
+    folder: str | None = Field(None, description="folder of `--data DIR` that holds the upstream repository")
+    test: Split = Field(description="records that are measured")
     shots: Split | None = Field(None, description="records that examples are drawn from; never the items themselves")
 
 
 class Hub(Part):
     """The same data on the Hugging Face hub."""
 
-    dataset: str
-    revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$")
+    dataset: str = Field(description="id of the dataset")
+    revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="commit of the dataset, 40 hex digits")
     note: str = Field("", description="why there is no revision, or how the copy differs")
 
 
 class Variant(Part):
     """Another wording of a protocol's prompt."""
 
-    description: str | None = None
+    description: str | None = Field(None, description="how it differs")
     prompt: Template
 
 
@@ -73,7 +73,7 @@ class Protocol(Part):
     """How one profile asks and scores."""
 
     kind: Kind | None = Field(None, description="the benchmark's kind by default")
-    shots: int = Field(0, ge=0, le=64)
+    shots: int = Field(0, ge=0, le=64, description="examples before each item")
     shots_by_group: bool = Field(False, description="examples come from the item's own group")
     description: Template = Field("", description="stands once before everything")
     prompt: Template
@@ -84,14 +84,14 @@ class Protocol(Part):
     choices_prefix: str = Field("", description="stands before each choice")
     choices: list[Template] | None = Field(None, description="texts of the choices, where they differ from the benchmark's")
     answers: list[Template] | None = Field(None, description="right answers, where they differ from the benchmark's")
-    stop: list[str] = Field(default_factory=list)
+    stop: list[str] = Field(default_factory=list, description="texts that end a generated answer")
     max_chars: Count | None = Field(None, description="budget of a generated answer in characters")
     max_tokens: Count | Literal["longest_answer", "longest_answer_plus_10"] | None = Field(None, description="budget in tokens, where a peer has one")
     extract: list[Extract] = Field(default_factory=list, description="what of a generated text is the answer, taken from it as it was written")
     normalise: list[Normaliser] = Field(
         default_factory=list, description="done to extracted answers and right answers, in this order, before they are compared; numbers are read without them"
     )
-    metrics: list[MetricName] = Field(min_length=1)
+    metrics: list[MetricName] = Field(min_length=1, description="what is computed; the first is the benchmark's value")
     language: Literal["ja", "en"] | None = Field(None, description="of the answers, where it is not the benchmark's (translation)")
     variants: dict[Name, Variant] = Field(default_factory=dict, description="other wordings, measured too in prompt-set mode")
     note: str = Field("", description="what of the peer could not be reproduced")
@@ -102,20 +102,20 @@ class Protocol(Part):
         return self.metrics[0]
 
 
-class Benchmark(Part):
+class Benchmark(Licensed):
     """A benchmark: items, and the protocols that it can be measured by."""
 
-    format: Literal[1]
-    kind: Kind
-    version: str
-    title: str
-    licence: str
-    licence_note: str = ""
-    source: str
+    format: Literal[1] = Field(description="of the declaration; there is one")
+    kind: Kind = Field(description="how an item is answered")
+    version: str = Field(description="of the declaration: scores of different versions are not compared")
+    title: str = Field(description="what it is, in a line")
+    license: str = Field(description="of the data")
+    license_note: str = Field("", description="terms that `data fetch` asks to accept")
+    source: str = Field(description="address of the upstream repository")
     revision: str | None = Field(None, description="commit of `source` that has this layout")
-    hub: Hub | None = None
-    language: Literal["ja", "en"]
-    data: Data
+    hub: Hub | None = Field(None, description="the same data on the hub")
+    language: Literal["ja", "en"] = Field(description="of the answers")
+    data: Data = Field(description="where the items are")
     id: Template = "{{ _index }}"
     group: Template = ""
     macro: bool = Field(False, description="the benchmark's value is the mean of its groups, not of its items")
@@ -126,7 +126,7 @@ class Benchmark(Part):
     turns: Expression | None = Field(None, description="what the user says, turn by turn, in a benchmark for judges")
     test_program: Template | None = Field(None, description="program that runs a generated answer (`generation`) and fails where it is wrong")
     question: Template = Field("{{ question }}", description="the text that tells the item from others: what overlap with a corpus is looked for")
-    protocols: dict[Profile, Protocol] = Field(min_length=1)
+    protocols: dict[Profile, Protocol] = Field(min_length=1, description="profile -> how it asks and scores; jp-adapt is the default")
 
     @model_validator(mode="after")
     def _consistent(self) -> Benchmark:
@@ -152,7 +152,7 @@ class Benchmark(Part):
 class Suite(Part):
     """A list of benchmarks that are run together."""
 
-    format: Literal[1]
-    title: str
-    profile: Profile = "jp-adapt"
-    benchmarks: list[str] = Field(min_length=1)
+    format: Literal[1] = Field(description="of the suite; there is one")
+    title: str = Field(description="what it is, in a line")
+    profile: Profile = Field("jp-adapt", description="whose prompts and scorers")
+    benchmarks: list[str] = Field(min_length=1, description="names of benchmarks")

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from jp_adapt.benchmarks.declaration import load_declaration
-from jp_adapt.benchmarks.part import Part
+from jp_adapt.benchmarks.part import Licensed, Part
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.shipped import shipped_judges
 from jp_adapt.core.suggest import did_you_mean
@@ -24,11 +24,11 @@ AnswerFormat = Literal["json_grade", "bracketed_rating", "last_line_choice"]
 class JudgePrompt(Part):
     """One prompt of a judge. {question_1}, {answer_1} and the other slots are filled in; every other brace stays as it is."""
 
-    name: str
-    turn: Literal[1, 2]
+    name: str = Field(description="name of the prompt")
+    turn: Literal[1, 2] = Field(description="turn of the conversation that it judges")
     categories: list[str] = Field([], description="categories of items that this prompt is for; none: all those that no other prompt of the turn names")
-    system: str = ""
-    user: str
+    system: str = Field("", description="system message")
+    user: str = Field(description="user message")
 
     def slots(self) -> set[str]:
         """The slots that the prompt asks for."""
@@ -43,30 +43,30 @@ class JudgePrompt(Part):
 class JudgeItems(Part):
     """The file of the items, relative to the folder of the data, in the layout of its upstream repository."""
 
-    file: str
-    layout: Literal["elyza", "fastchat"]
+    file: str = Field(description="path in the data folder")
+    layout: Literal["elyza", "fastchat"] = Field(description="of the file: ELYZA's csv, or FastChat's jsonl")
 
 
-class JudgeTask(Part):
+class JudgeTask(Licensed):
     """How the answers to one benchmark are judged."""
 
-    format: Literal[1]
-    benchmark: str
-    version: str
-    title: str
-    licence: str
-    source: str
+    format: Literal[1] = Field(description="of the declaration; there is one")
+    benchmark: str = Field(description="benchmark whose answers are judged")
+    version: str = Field(description="of the declaration")
+    title: str = Field(description="what it is, in a line")
+    license: str = Field(description="of prompts and questions")
+    source: str = Field(description="where prompts and questions come from")
     kind: Literal["score", "pair"] = Field(description="score: one answer gets a number; pair: two answers side by side, one wins or it is a tie")
-    answer_format: AnswerFormat
+    answer_format: AnswerFormat = Field(description="where the verdict stands in a judgement")
     scale: tuple[Grade, Grade] | None = Field(None, strict=False, description="lowest and highest score")
     empty_answer: int | None = Field(None, ge=-1000, le=1000, description="score of an empty answer, which is then not sent to the judge")
-    response_format: Literal["json_object"] | None = None
-    temperature: float = Field(0.0, ge=0, le=100)
+    response_format: Literal["json_object"] | None = Field(None, description="what the endpoint is asked for")
+    temperature: float = Field(0.0, ge=0, le=100, description="of the judge's answers; 0 takes the most likely token")
     max_tokens: int = Field(gt=0, le=2**20, description="most tokens of a judgement")
     typical_output_chars: int = Field(gt=0, le=10**6, description="characters of a usual judgement, for the estimate of the cost")
-    items: JudgeItems
+    items: JudgeItems = Field(description="the questions")
     references: str | None = Field(None, description="file of reference answers, relative to the folder of the data")
-    prompts: list[JudgePrompt] = Field(min_length=1)
+    prompts: list[JudgePrompt] = Field(min_length=1, description="what the judge is asked")
 
     @model_validator(mode="after")
     def _agree(self) -> JudgeTask:

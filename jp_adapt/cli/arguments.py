@@ -35,6 +35,11 @@ def processes(text: str) -> int:
     return number
 
 
+def sizes(text: str) -> tuple[int, ...]:
+    """Whole numbers with commas between them."""
+    return tuple(positive(part) for part in names(text))
+
+
 def positive(text: str) -> int:
     """A whole number from 1 to `LARGEST`."""
     number = int(text) if text.isdecimal() and len(text) <= 20 else 0

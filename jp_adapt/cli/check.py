@@ -8,6 +8,8 @@ from typing import Any
 
 from jp_adapt.cli.output import print_json
 
+UNTESTED = "Nobody has run this recipe at its size yet."
+
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser("check", help="check a recipe without running it", description="Check a recipe and the files it names; all problems are listed.")
@@ -35,7 +37,8 @@ def _recipe(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:
     loaded, notes = load_checked(args.recipe, args.set)
     for note in notes:
         say(f"note: {note}")
-    return loaded.path, loaded.recipe.model_dump(mode="json"), " -> ".join(f"{stage.id} ({stage.kind})" for stage in loaded.recipe.stages)
+    stages = " -> ".join(f"{stage.id} ({stage.kind})" for stage in loaded.recipe.stages)
+    return loaded.path, loaded.recipe.model_dump(mode="json"), stages + (f"\n{UNTESTED}" if loaded.recipe.untested else "")
 
 
 def _corpus(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:

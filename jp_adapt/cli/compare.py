@@ -12,9 +12,7 @@ EPILOG = """The first run is what the others are compared with: base against ada
 
 
 def add_parser(verbs: Any) -> None:
-    parser = verbs.add_parser(
-        "eval compare", help="compare evaluations item by item", description="Compare evaluations of the same benchmarks item by item.", epilog=EPILOG
-    )
+    parser = verbs.add_parser("eval compare", description="Compare evaluations of the same benchmarks item by item.", epilog=EPILOG)
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folders that `jp-adapt eval` or `jp-adapt judge` wrote, the base first")
     parser.add_argument("--html", type=Path, metavar="FILE", help="write a page with charts and every item")
     parser.add_argument("--json", action="store_true", help="print the comparison as JSON")

@@ -12,7 +12,7 @@ def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "env", help="versions and machine, for a bug report", description="Print versions and machine. No path, no name of yours, no secret."
     )
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print versions and machine as JSON")
     parser.set_defaults(main=main)
 
 

@@ -15,22 +15,36 @@ from jp_adapt.core.errors import UsageError
 if TYPE_CHECKING:
     from jp_adapt.inference.model_source import Served
 
-EPILOG = """A benchmark is a name as `jp-adapt list` gives it, or the path of a declaration of your own. Those whose data is not shipped read it from --data,
-which holds the upstream repositories as folders. A score's name says whose rules it follows: scores of different profiles are never comparable."""
+EPILOG = """A benchmark is a name as `jp-adapt list` gives it, or the path of a declaration of your own.
+Those whose data is not shipped read it from --data, which holds the upstream repositories as folders
+(`jp-adapt data fetch` fills it). A score's name says whose rules it follows: scores of different
+profiles are never comparable.
+
+what to do with results (jp-adapt eval ACTION --help says more):
+  eval compare         compare evaluations item by item
+  eval published       an evaluation beside published scores of the same protocol
+  eval page            an evaluation as a page with every item
+  eval export-lm-eval  benchmarks as tasks of lm-eval"""
 
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "eval",
         help="score a model on benchmarks",
-        description="Score a model folder on benchmarks; the same command resumes after an interruption.",
+        description="Score a model on benchmarks; the same command resumes after an interruption.",
         epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("model", type=Path, help="folder of a Hugging Face model; with --endpoint the name that the model has there")
+    parser.add_argument(
+        "model", type=Path, help="folder of a Hugging Face model, or ORG/NAME[@REVISION] of the hub; with --endpoint the name that the model has there"
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--suite", metavar="S", help="suite of benchmarks (default: quick)")
     what.add_argument("--benchmarks", type=names, default=(), metavar="A,B", help="benchmarks by name or path")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the upstream repositories of the benchmarks")
+    parser.add_argument(
+        "--missing", choices=("refuse", "skip"), default="refuse", help="benchmarks whose data is not there: an error, or left out (default: refuse)"
+    )
     parser.add_argument("--profile", metavar="P", help="whose prompts and scorers (default: the suite's, else jp-adapt)")
     parser.add_argument("--shots", type=_count, metavar="K", help="examples before each item (default: the protocol's)")
     parser.add_argument("--limit", type=positive, metavar="N", help="measure a sample of N items of each benchmark, categories and labels in their shares")
@@ -121,6 +135,7 @@ def main(args: argparse.Namespace) -> int:
         check_batches=args.check_batches,
         plugins=tuple(args.plugin),
         name=args.name,
+        missing=args.missing,
     )
     named = args.name or (str(args.model) if args.endpoint is not None else model_name(args.model))
     slug = re.sub(r"[^\w.-]+", "-", named).strip("-.")

@@ -152,8 +152,15 @@ def _add_hub(actions: Any) -> None:
     )
     parser.add_argument("model", type=Path, help="folder of a Hugging Face model, such as runs/NAME/stages/model/final")
     parser.add_argument("--repo", required=True, metavar="OWNER/NAME", help="repository to make")
-    parser.add_argument("--scores", type=Path, nargs="+", default=[], metavar="DIR", help="result folders of jp-adapt eval, for the card")
-    parser.add_argument("--licence", metavar="ID", help="licence (default: the card's, or the base's)")
+    parser.add_argument(
+        "--scores",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="DIR",
+        help="result folders of jp-adapt eval, for the card (default: what the run of the model measured)",
+    )
+    parser.add_argument("--license", "--licence", dest="licence", metavar="ID", help="license (default: the card's, or the base's)")
     parser.add_argument("--base-model", metavar="ID", help="hub id of the base (default: the card's, or the run's)")
     parser.add_argument("--private", action="store_true", help="make a private repository")
     parser.add_argument("--update", action="store_true", help="add a commit to a repository that exists")

@@ -10,7 +10,6 @@ from typing import Any
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "eval export-lm-eval",
-        help="benchmarks as tasks of lm-eval",
         description="Write a YAML task and a JSONL of ready prompts for each benchmark, for `lm_eval --include_path OUT`. What cannot be expressed is named.",
     )
     parser.add_argument("out", type=Path, help="folder to write; must not exist")

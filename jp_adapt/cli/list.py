@@ -14,7 +14,7 @@ def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "list", help="what is shipped", description="List the recipes, benchmarks, suites, corpus recipes and sources that come with jp-adapt."
     )
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print names and titles as JSON")
     parser.set_defaults(main=main)
 
 
@@ -36,5 +36,7 @@ def main(args: argparse.Namespace) -> int:
 
 def _title(path: Path) -> str:
     """The top-level `title` of a declaration, read as text: no YAML parser for a list."""
-    match = re.search(r"^title:\s*(.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return match.group(1).strip().strip("\"'") if match else ""
+    text = path.read_text(encoding="utf-8")
+    match = re.search(r"^title:\s*(.+)$", text, flags=re.MULTILINE)
+    untested = " (not run at this size yet)" if re.search(r"^untested: true$", text, flags=re.MULTILINE) else ""
+    return (match.group(1).strip().strip("\"'") if match else "") + untested

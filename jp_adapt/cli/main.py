@@ -8,16 +8,19 @@ import re
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jp_adapt.cli.output import StdoutError, drop_stdout, prepare_streams, tell_error
 from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.core.suggest import did_you_mean
 
 VERBS = (
+    "init",
+    "advise",
     "run",
     "check",
     "plan",
+    "preview",
     "status",
     "runs",
     "ui",
@@ -35,6 +38,7 @@ VERBS = (
     "list",
     "show",
     "copy",
+    "schema",
     "env",
 )
 
@@ -51,15 +55,28 @@ EXIT_CODES = """exit codes: 0 done · 1 failed while running · 2 wrong usage or
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
+        if re.fullmatch(r"the following arguments are required: (VERB|ACTION)", message):  # nothing but `jp-adapt` or `jp-adapt corpus`
+            self.print_help(sys.stderr)
+            self.exit(2)
+        message = re.sub(r"'eval [a-z-]+'(, )?", "", message)  # actions of `eval` are verbs only inside of this parser
         wrong = re.search(r"invalid choice: '([^']*)'", message)
         near = did_you_mean(wrong.group(1), VERBS) if wrong else ""
         tell_error(f"{message}{near}\nTry: {self.prog} --help")
         self.exit(2)
 
 
+class _Version(argparse.Action):
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        from importlib import metadata
+
+        print(f"jp-adapt {metadata.version('jp-adapt')}")
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all verbs; each verb's module describes itself."""
     parser = _Parser(prog="jp-adapt", description="Make a Llama-family model speak Japanese.", epilog=EXIT_CODES)
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
     for name in (*VERBS, *EVAL_ACTIONS):
         import_module(f"jp_adapt.cli.{name.replace('-', '_')}").add_parser(verbs)

@@ -67,6 +67,11 @@ def print_json(value: Any) -> None:
     print(text)
 
 
+def without_control(text: str) -> str:
+    """A text of somebody else's as a terminal may get it: control characters but the line feed are written out."""
+    return CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), text)
+
+
 def print_text(text: str) -> None:
     """A file's text on stdout, as it is. JpAdaptError where stdout's encoding lacks one of its characters: a recipe must not lose them on its way."""
     encoding = sys.stdout.encoding or "utf-8"
@@ -84,7 +89,7 @@ def drop_stdout() -> None:
 
 def tell_error(error: BaseException | str) -> None:
     """`error: ...` on stderr: no control characters, no line without end, and nothing where stderr cannot be written either."""
-    lines = [CONTROL.sub(lambda match: match.group().encode("unicode_escape").decode(), line) for line in str(error).split("\n")]
+    lines = [without_control(line) for line in str(error).split("\n")]
     lines = [line if len(line) <= MAX_LINE else f"{line[: MAX_LINE // 2]} ... {line[-MAX_LINE // 2 :]}" for line in lines]
     try:
         print("error: " + "\n".join(lines), file=sys.stderr, flush=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 def add_parser(verbs: Any) -> None:
     about = "Write one evaluation as a page: charts, published scores of the same protocol, and every item."
-    parser = verbs.add_parser("eval page", help="an evaluation as a page", description=about)
+    parser = verbs.add_parser("eval page", description=about)
     parser.add_argument("run", type=Path, help="folder that `jp-adapt eval` wrote")
     parser.add_argument("--html", type=Path, metavar="FILE", help="where to write it (default: RUN/index.html)")
     parser.add_argument("--baseline", type=Path, metavar="RUN", help="another result folder to compare with: the base")

@@ -25,7 +25,7 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument("--price", type=amount, metavar="P", help="of one device for one hour, to get the cost")
     parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     parser.set_defaults(main=main)
 
 

@@ -13,7 +13,6 @@ from jp_adapt.cli.output import print_json
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "eval published",
-        help="an evaluation beside published scores",
         description="Show an evaluation beside published scores of the same protocol, shots and metric; others are named and not compared.",
     )
     parser.add_argument("run", type=Path, help="folder that `jp-adapt eval` wrote")

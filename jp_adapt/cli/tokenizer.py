@@ -7,11 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.arguments import positive, sizes
 from jp_adapt.cli.output import print_json
+from jp_adapt.core.errors import UsageError
 from jp_adapt.corpus.lines import TEXT_FORMATS
 
 if TYPE_CHECKING:
+    from jp_adapt.commands.tokenizer import ExtendOptions
     from jp_adapt.report.tokenizer_report import ComparedSource
 
 EPILOG = f"""A tokenizer is a folder, a tokenizer.json, a SentencePiece tokenizer.model, a tiktoken rank file, or ORG/NAME@REVISION of the hub. Texts are read
@@ -25,14 +27,14 @@ def add_parser(verbs: Any) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_extend(actions)
     verify = actions.add_parser("verify", help="check every criterion on a base and its extension", epilog=EPILOG)
-    verify.add_argument("base")
-    verify.add_argument("extended")
+    verify.add_argument("base", help="the tokenizer that was extended")
+    verify.add_argument("extended", help="its extension")
     verify.set_defaults(main=_verify)
     compare = actions.add_parser("compare", help="measure tokenizers side by side", epilog=EPILOG)
-    compare.add_argument("tokenizers", nargs="+", metavar="TOKENIZER")
+    compare.add_argument("tokenizers", nargs="+", metavar="TOKENIZER", help="tokenizers to measure")
     compare.set_defaults(main=_compare)
     for action in (verify, compare):
-        action.add_argument("--texts", nargs="+", required=True, metavar="FILE")
+        action.add_argument("--texts", nargs="+", required=True, metavar="FILE", help="texts to measure or to check with")
         action.add_argument("--out", type=Path, help="new folder for report.json and report.html")
     for action in actions.choices.values():
         action.add_argument("--field", default="text", help="field of a line, or column, that holds the text (default: text)")
@@ -45,8 +47,10 @@ def _add_extend(actions: Any) -> None:
     extend = actions.add_parser("extend", help="add Japanese tokens to a tokenizer", epilog=EPILOG)
     extend.add_argument("--base", required=True, help="the tokenizer to extend")
     extend.add_argument("--corpus", nargs="+", required=True, metavar="FILE", help="Japanese text to learn from; each file is a source")
-    extend.add_argument("--new-tokens", type=positive, required=True, metavar="N")
-    extend.add_argument("--out", type=Path, required=True, help="new folder for the extended tokenizer")
+    extend.add_argument("--new-tokens", type=positive, metavar="N", help="how many tokens to add")
+    extend.add_argument("--out", type=Path, help="new folder for the extended tokenizer")
+    extend.add_argument("--heldout", nargs="+", default=[], metavar="FILE", help="text to measure the gain on (default: every 20th document, not learned from)")
+    extend.add_argument("--sweep", type=sizes, metavar="N,N,N", help="in place of --new-tokens and --out: the gain of each of these numbers, and no tokenizer")
     extend.add_argument("--weights", nargs="+", type=_weight, default=[], metavar="W", help="one factor for each corpus, on its counts")
     extend.add_argument("--boundaries", choices=("none", "phrase", "word"), default="none", help="UniDic boundaries that no token may cross while learning")
     extend.add_argument("--max-token-chars", type=positive, default=12, metavar="K", help="longest token in characters (default: 12)")
@@ -64,7 +68,7 @@ def _add_repair(actions: Any) -> None:
         description="Mend the configuration of a tokenizer's or a model's folder, so that whatever reads it by AutoTokenizer gets the ids of its "
         "tokenizer.json. Files that change are kept under other names. Exit code 4 where it cannot be mended.",
     )
-    repair.add_argument("folder", type=Path, metavar="DIR")
+    repair.add_argument("folder", type=Path, metavar="DIR", help="folder of a tokenizer or a model")
     repair.add_argument("--out", type=Path, help="new folder for the mended tokenizer files; DIR stays as it is")
     repair.set_defaults(main=_repair)
 
@@ -81,8 +85,26 @@ def _weight(text: str) -> float:
     return number
 
 
+def _sweep(args: argparse.Namespace, options: ExtendOptions) -> int:
+    from jp_adapt.commands.tokenizer import sweep
+    from jp_adapt.report.terminal import table
+
+    if args.new_tokens is not None or args.out is not None:
+        raise UsageError("--sweep measures and writes no tokenizer; leave --new-tokens and --out out")
+    report = sweep(args.base, args.corpus, args.sweep, options)
+    if args.json:
+        print_json(report.as_dict())
+        return 0
+    rows = [("0", f"{report.base_chars_per_token:.3f}", "-")]
+    rows += [(f"{row.new_tokens:,}", f"{row.chars_per_token:.3f}", f"{row.rare_tokens:,} ({row.rare_tokens / row.new_tokens:.0%})") for row in report.rows]
+    print("\n".join(table(("new tokens", "chars/token", f"stand fewer than {report.rare_below} times"), rows)))
+    print(f"held out: {report.heldout_documents:,} documents, {report.heldout_chars:,} characters; learned from {report.corpus_chars:,} characters")
+    return 0
+
+
 def _extend(args: argparse.Namespace) -> int:
     from jp_adapt.commands.tokenizer import ExtendOptions, extend
+    from jp_adapt.report.terminal import table
 
     options = ExtendOptions(
         weights=tuple(args.weights),
@@ -93,9 +115,12 @@ def _extend(args: argparse.Namespace) -> int:
         pad_to=args.pad_to,
         field=args.field,
         unchanged=tuple(args.unchanged),
+        heldout=tuple(args.heldout),
     )
-    from jp_adapt.report.terminal import table
-
+    if args.sweep is not None:
+        return _sweep(args, options)
+    if args.new_tokens is None or args.out is None:
+        raise UsageError("give --new-tokens N and --out DIR, or --sweep N,N,N to see what each number gains")
     report = extend(args.base, args.corpus, args.new_tokens, args.out, options)
     if args.json:
         print_json(report.as_dict())

@@ -70,6 +70,14 @@ def decontaminate(
 ) -> Decontaminate:
     """The step that keeps benchmarks and the texts of `files` out; without the `data` of a benchmark it refuses to start, or leaves that one out and says so.
 
+    Args:
+        benchmarks: names of benchmarks, or "all".
+        data: data folder of the benchmarks, as `eval --data` takes it.
+        files: texts of your own to keep out (patterns too).
+        missing: what becomes of a benchmark whose data is not there.
+        min_share: share of the n-grams of an item that a document must hold to count.
+        action: drop the document, or mask what it shares with the item.
+
     Raises:
         InputError: the data of a benchmark or a file is missing.
     """

@@ -56,6 +56,8 @@ def corpus_job(loaded: LoadedCorpus) -> CorpusJob:
     work, tokenizer = _work(recipe, steps)
     readers, hashes = _find_inputs(recipe)
     declared = recipe.model_dump(mode="json", exclude={"sources": {"__all__": {"path"}}, "tokenizer": True, "document_end": True})
+    for source in declared["sources"].values():
+        source["licence"] = source.pop("license")  # as earlier versions spelled it: a corpus that they wrote is the same
     declared["steps"] = [{name: value for name, value in step.items() if name not in STEP_PATHS} for step in declared["steps"]]
     return CorpusJob(readers, work, {"recipe": declared, "inputs": hashes, "step_inputs": step_inputs(steps), **tokenizer})
 
@@ -151,7 +153,7 @@ def summary(recipe: CorpusRecipe, figures: CorpusFigures) -> CorpusReport:
     sources = [
         SourceReport(
             language=recipe.sources[source.name].language,
-            licence=recipe.sources[source.name].licence,
+            licence=recipe.sources[source.name].license,
             chars_per_token=source.characters / source.tokens if source.tokens else None,
             mixture_share=shares.get(source.name),
             **vars(source),

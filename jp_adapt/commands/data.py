@@ -73,7 +73,7 @@ def list_data(to: Path | None, names: Sequence[str] = (), suite: str | None = No
         state = "shipped" if benchmark.data.folder is None else "missing" if to is None else _state(name, benchmark, to)
         rows.append(
             Availability(
-                name, benchmark.title, benchmark.licence, benchmark.licence_note, benchmark.source, state, _obstacle(name, benchmark, from_mirror=False)
+                name, benchmark.title, benchmark.license, benchmark.license_note, benchmark.source, state, _obstacle(name, benchmark, from_mirror=False)
             )
         )
     return rows
@@ -123,9 +123,9 @@ def _check_terms(chosen: Sequence[tuple[str, Benchmark]], accept: Sequence[str])
     open_terms = []
     for name, benchmark in chosen:
         if benchmark.data.folder is not None:
-            say(f"{name}: {benchmark.title}, licence {benchmark.licence}, {benchmark.source}")
-            if benchmark.licence_note and name not in accept:
-                open_terms.append(f"{name}: {benchmark.licence_note}; if you accept these terms: --accept {name}")
+            say(f"{name}: {benchmark.title}, licence {benchmark.license}, {benchmark.source}")
+            if benchmark.license_note and name not in accept:
+                open_terms.append(f"{name}: {benchmark.license_note}; if you accept these terms: --accept {name}")
     if open_terms:
         raise UsageError("\n".join(open_terms))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from jp_adapt.benchmarks.benchmark import Protocol
 from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of
@@ -44,8 +44,9 @@ from jp_adapt.evaluation.run import run_benchmark
 from jp_adapt.evaluation.sandbox import check_isolation, run_program
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
 from jp_adapt.inference.backend import Backend
-from jp_adapt.inference.model_source import MODEL, REPLIES, Served, Source, open_source
+from jp_adapt.inference.model_source import MODEL, REPLIES, Served, Source, check_folder, open_source
 from jp_adapt.inference.processes import ALONE, Processes
+from jp_adapt.model.sources import download, resolve_revision
 
 DEFAULT_SUITE = "quick"
 PARTS, TEXTS = "parts", "texts.json"
@@ -75,6 +76,7 @@ class EvalOptions:
     check_batches: int | None = None
     plugins: tuple[str, ...] = ()
     name: str | None = None
+    missing: Literal["refuse", "skip"] = "refuse"
 
 
 @dataclass(frozen=True)
@@ -106,14 +108,32 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
     use_plugins(options.plugins)
     if options.texts and (options.served is not None or options.backend != "local"):
         raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
+    if options.served is None:
+        model, name = _local_model(str(model))
+        options = replace(options, name=options.name or name)
+        check_folder(Path(model))
     return evaluate_source(lambda: open_source(model, options.dtype, options.served, out, processes, options.backend, options.name), out, options, processes)
+
+
+def _local_model(model: str) -> tuple[str, str | None]:
+    """The folder of a model, and what it is called where its folder does not say: ORG/NAME of the hub, which is downloaded at @REVISION or today's commit."""
+    name, _, revision = model.partition("@")
+    if Path(model).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
+        return model, None
+    try:
+        commit = resolve_revision(name, revision or "main")
+    except InputError as error:
+        raise InputError(f"{model}: no such folder, and as a model of the hub: {error}") from error
+    if commit != revision:
+        say(f"{name}: {revision or 'main'} is commit {commit}")
+    return str(download(name, commit)), name
 
 
 def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOptions, processes: Processes = ALONE) -> Scores:
     """`evaluate` of a model that `opened` names."""
     refuse_unwritable(out)
     names, profile = _benchmarks(options)
-    loaded = [_load(name, profile, options) for name in names]
+    loaded = _load_all(names, profile, options)
     if options.baseline is not None:
         _check_baseline(options.baseline, profile, loaded, options)
     overlap = read_overlap(options.overlap) if options.overlap is not None else None
@@ -154,6 +174,23 @@ def _benchmarks(options: EvalOptions) -> tuple[list[str], str]:
     if profile not in PROFILES:
         raise UsageError(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
     return names, profile
+
+
+def _load_all(names: Sequence[str], profile: str, options: EvalOptions) -> list[LoadedBenchmark]:
+    """The benchmarks with their items. InputError names everything that is missing; with `missing="skip"` that is said, and the others are measured."""
+    loaded: list[LoadedBenchmark] = []
+    missing: list[str] = []
+    for name in names:
+        try:
+            loaded.append(_load(name, profile, options))
+        except InputError as error:
+            missing.append(str(error) if str(error).startswith(f"{name}:") else f"{name}: {error}")
+    if missing and (options.missing == "refuse" or not loaded):
+        way_out = [f"{len(loaded)} of {len(names)} benchmarks are whole; to measure these alone: --missing skip"] if loaded else []
+        raise InputError("\n".join(missing + way_out))
+    for line in missing:
+        say(f"left out: {line}")
+    return loaded
 
 
 def _load(name: str, profile: str, options: EvalOptions) -> LoadedBenchmark:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import read_json
 from jp_adapt.core.yaml_lines import load_yaml
-from jp_adapt.evaluation.results import read_scores
+from jp_adapt.evaluation.results import SCORES, read_scores
 from jp_adapt.export.gguf_source import card_fields, texts_of
 from jp_adapt.export.hub import files_to_send, upload
 from jp_adapt.export.hub_card import Card, CardScore, facts_of, render_card
 from jp_adapt.export.licences import check_name, llama_licence, settled_licence
+from jp_adapt.report.run_summary import ROLES
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ def plan_upload(model: Path, repo: str, *, scores: Sequence[Path] = (), licence:
     """Everything that goes to the hub, before anything does.
 
     Args:
-        scores: result folders of `jp-adapt eval`.
+        scores: result folders of `jp-adapt eval`; by default what the run that the folder lies in has measured of it.
         licence: identifier of the hub; by default that of the folder's card, or of the base.
         base_model: hub id of the base; by default that of the card, or of the run that the folder lies in (RUN/stages/ID/final).
 
@@ -49,7 +51,7 @@ def plan_upload(model: Path, repo: str, *, scores: Sequence[Path] = (), licence:
         settled,
         base_model,
         facts_of(model),
-        [score for folder in scores for score in _scores(folder)],
+        [score for folder in scores or _own_scores(model) for score in _scores(folder)],
         _criteria(model),
         [path.name for path in files if path.suffix == ".gguf"],
     )
@@ -80,15 +82,31 @@ def _run_of(model: Path) -> Path | None:
     return parents[2] if len(parents) > 2 and parents[1].name == "stages" and (parents[2] / "run.json").is_file() else None
 
 
-def _recipe_base(model: Path) -> str | None:
+def _recipe(model: Path) -> dict[str, Any]:
+    """The recipe of the run that the model lies in; empty where it lies in none."""
     run = _run_of(model)
     if run is None or not (run / "resolved.yaml").is_file():
-        return None
+        return {}
     try:
         recipe = load_yaml(run / "resolved.yaml").value
     except UsageError as error:
         raise InputError(str(error)) from error
-    base = recipe.get("base") if isinstance(recipe, dict) else None
+    return recipe if isinstance(recipe, dict) else {}
+
+
+def _own_scores(model: Path) -> list[Path]:
+    """Result folders of the evaluate stages of the model's run that have measured it."""
+    results = []
+    stages = _recipe(model).get("stages")
+    for stage in stages if isinstance(stages, list) else ():
+        if isinstance(stage, dict) and stage.get("kind") == "evaluate" and model.resolve().parent.name in (models := list(stage.get("models", ()))):
+            role = ROLES[models.index(model.resolve().parent.name)]
+            results.append(model.resolve().parents[1] / str(stage.get("id")) / "final" / role)
+    return [folder for folder in results if (folder / SCORES).is_file()]
+
+
+def _recipe_base(model: Path) -> str | None:
+    base = _recipe(model).get("base")
     named = base.get("model") if isinstance(base, dict) else None
     return named if isinstance(named, str) else None
 

@@ -122,7 +122,7 @@ def judge(answers: Sequence[Path], benchmark: str, out: Path | None, options: Ju
         summary = JudgeSummary(
             benchmark=task.benchmark,
             version=task.version,
-            licence=task.licence,
+            licence=task.license,
             source=task.source,
             judge=asked.identity,
             takes=options.takes,

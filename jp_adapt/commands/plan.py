@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.errors import UsageError
 from jp_adapt.core.suggest import did_you_mean
-from jp_adapt.model.architectures import KNOWN, Architecture, from_folder, from_gguf
+from jp_adapt.model.architectures import Architecture
 from jp_adapt.model.plan import DEVICES, Device, Workload, flops_per_token, hours, memory_by_part, remedies, total
-from jp_adapt.model.sources import gguf_file
+from jp_adapt.recipe.base_sizes import base_architecture
 from jp_adapt.recipe.load import LoadedRecipe
 from jp_adapt.recipe.schema import Lora, PretrainStage, Recipe, RowsStage, SftStage, TokenizerStage, TrainingStage
 
@@ -32,7 +32,7 @@ def plan_recipe(loaded: LoadedRecipe, device_name: str, devices: int, *, micro_r
     if device_name not in DEVICES:
         raise UsageError(f"--device {device_name}: unknown{did_you_mean(device_name, DEVICES)}; devices: {', '.join(DEVICES)}")
     device, recipe = DEVICES[device_name], loaded.recipe
-    architecture = base_architecture(recipe, loaded.path)
+    architecture = base_architecture(recipe.base, loaded.path)
     stages = [_stage_plan(stage, recipe, architecture, device, devices, micro_rows) for stage in recipe.stages if isinstance(stage, TrainingStage)]
     if not stages:
         raise UsageError(f"{loaded.path}: no stage of this recipe trains, so there is nothing to plan")
@@ -48,21 +48,6 @@ def plan_recipe(loaded: LoadedRecipe, device_name: str, devices: int, *, micro_r
         "cost": None if price is None else device_hours * price,
         "fits": all(stage["fits"] for stage in stages),
     }
-
-
-def base_architecture(recipe: Recipe, place: Path) -> Architecture:
-    """The sizes of the base: from its folder, its GGUF, or the published figures of its hub id."""
-    base = recipe.base
-    if base.path is not None:
-        return from_folder(Path(base.path))
-    if base.file is not None:
-        return from_gguf(gguf_file(base.package, base.file, base.version))
-    if base.model not in KNOWN:
-        raise InputError(
-            f"{place}: the sizes of {base.model} are not known here{did_you_mean(str(base.model), KNOWN)}; put its config.json into a folder and plan with "
-            "-s 'base={path: FOLDER}' (the weights are not needed)"
-        )
-    return KNOWN[base.model]
 
 
 def _stage_plan(stage: TrainingStage, recipe: Recipe, architecture: Architecture, device: Device, devices: int, micro_rows: int | None) -> dict[str, Any]:

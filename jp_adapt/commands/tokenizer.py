@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from jp_adapt.commands.tokenizer_sizes import Learning, SizesReport, hold_out, sweep_sizes
 from jp_adapt.core.documents import Document
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import new_folder, refuse_existing, write_text
@@ -53,6 +54,7 @@ NUM_SAMPLES = 6
 MOST_USED = 60
 USE_STEPS = (0, 1, 5, 25, 100, 500, 2500)
 HUB = "hub:"
+HELD_OUT = " (held out)"  # behind the name of a text that no token was learned from
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ class ExtendOptions:
     pad_to: int = 1
     field: str = "text"
     unchanged: tuple[str, ...] = ()
+    heldout: tuple[str, ...] = ()
 
 
 def load_base(base: str) -> tuple[LoadedTokenizer, Path]:
@@ -88,15 +91,9 @@ def extend(base: str, corpora: Sequence[str], num_tokens: int, out: Path, option
         say(f"tokenizer_config.json: {change}")
     unused_rows = 0 if base_folder is None else check_embedding_rows(base_folder, loaded.tokenizer.vocab_size)
     sources = expand_corpora(corpora)
-    weights = options.weights or (1.0,) * len(sources)
-    if len(weights) != len(sources):
-        raise UsageError(f"--weights has {len(weights)} numbers, and there are {len(sources)} corpora; give one for each, in the same order")
+    weights = _weights(options, sources)
     unchanged = [text for source in expand_corpora(options.unchanged) for text in first_chars(read_source(source, options.field), CHECKED_CHARS)]
-    corpus, kept = Corpus(), {}
-    for source, weight in zip(sources, weights, strict=True):
-        head: list[str] = []
-        corpus.add(source, _keep_head(read_source(source, options.field), head), weight)
-        kept[source] = head
+    corpus, kept, measured = _read_corpora(sources, weights, options)
     extension = extend_tokenizer(
         loaded.tokenizer,
         corpus,
@@ -112,8 +109,53 @@ def extend(base: str, corpora: Sequence[str], num_tokens: int, out: Path, option
         criteria = verify_tokenizer(loaded, load_tokenizer(target), japanese=japanese, unchanged=unchanged)  # what was written is what is checked
         check_criteria(criteria)
         report = _extension_report(loaded, path, corpus, extension, criteria, kept, options, unused_rows)
+        report = replace(report, measures=[_measures(loaded, extension, name, texts) for name, texts in measured.items()])
         _write(report, extension_page(report), target)
     return report
+
+
+def sweep(
+    base: str, corpora: Sequence[str], sizes: Sequence[int], options: ExtendOptions, *, budget_tokens: int | None = None, as_far_as_given: bool = False
+) -> SizesReport:
+    """Extend a tokenizer by each of `sizes`, write nothing, and say what each gains on held-out text. Errors as of `extend`.
+
+    Args:
+        budget_tokens: tokens that a training will read of texts like the corpora.
+        as_far_as_given: leave out sizes for which the corpora hold too little text, all but the smallest.
+    """
+    loaded, path = load_base(base)
+    check_extendable(loaded.tokenizer, str(path), max(sizes))
+    sources = expand_corpora(corpora)
+    corpus, _, measured = _read_corpora(sources, _weights(options, sources), options)
+    heldout = [text for name, texts in measured.items() if name.endswith(HELD_OUT) for text in texts]
+    learning = Learning(options.min_count, options.max_token_chars, options.boundaries, options.cover)
+    return sweep_sizes(loaded.tokenizer, corpus, heldout, sizes, learning, budget_tokens=budget_tokens, as_far_as_given=as_far_as_given)
+
+
+def _weights(options: ExtendOptions, sources: Sequence[str]) -> tuple[float, ...]:
+    weights = options.weights or (1.0,) * len(sources)
+    if len(weights) != len(sources):
+        raise UsageError(f"--weights has {len(weights)} numbers, and there are {len(sources)} corpora; give one for each, in the same order")
+    return weights
+
+
+def _read_corpora(sources: Sequence[str], weights: Sequence[float], options: ExtendOptions) -> tuple[Corpus, dict[str, list[str]], dict[str, list[str]]]:
+    """What tokens are learned from, the head of each source, and texts to measure by name: the named held-out files, else every twentieth document of a source,
+    which is not learned from; of a source with fewer documents its head, which is."""
+    corpus, kept = Corpus(), {}
+    measured: dict[str, list[str]] = {}
+    for source, name, weight in zip(sources, _source_names(sources), weights, strict=True):
+        head: list[str] = []
+        held: list[str] = []
+        documents = read_source(source, options.field)
+        corpus.add(source, _keep_head(documents if options.heldout else hold_out(documents, held, CHECKED_CHARS), head), weight)
+        kept[source] = head
+        measured |= {f"{name}{HELD_OUT}": held} if held else {name: head}
+    if options.heldout:
+        files = expand_corpora(options.heldout)
+        names = _source_names(files)
+        measured = {f"{name}{HELD_OUT}": first_chars(read_source(file, options.field), CHECKED_CHARS) for file, name in zip(files, names, strict=True)}
+    return corpus, kept, measured
 
 
 def verify(base: str, extended: str, texts: Sequence[str], field: str = "text") -> VerificationReport:
@@ -230,7 +272,7 @@ def _extension_report(
         by_length=_by_length(learned),
         by_use=_by_use(learned),
         most_used=_most_used(base, learned, extension.first_new_id + len(base.tokenizer.missing_bytes)),
-        measures=[_measures(base, extension, names[source], head) for source, head in kept.items()],
+        measures=[],
         samples=[_sample(base, extension, text) for text in _sample_texts(kept)],
     )
 

@@ -45,6 +45,7 @@ class StripMarkup:
     """Removes HTML and wiki markup and lines of navigation; Markdown code stays. A page without text is dropped.
 
     Attributes:
+        boilerplate: whether lines of navigation go too.
         readings: of kanji (ruby, furigana): out of the text, or behind their word in （ ）.
     """
 

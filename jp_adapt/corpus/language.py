@@ -72,7 +72,11 @@ def language_of(text: str) -> Language:
 
 @dataclass(frozen=True)
 class KeepLanguage:
-    """Keeps documents of the named languages."""
+    """Keeps documents of the named languages.
+
+    Attributes:
+        keep: languages of the documents that stay.
+    """
 
     keep: tuple[Language, ...] = ("ja",)
     name: str = field(default="language", init=False)

@@ -28,6 +28,8 @@ class Quality:
     """Drops a document that misses a bound; None switches a bound off.
 
     Attributes:
+        min_chars: characters of a document, at least.
+        max_chars: characters of a document, at most.
         min_hiragana: of kana and kanji. Lists of goods and of keywords have next to none.
         max_repeated: share of the 10-grams that stood in the text before.
         max_repeated_lines: share of the lines (in characters) that stood before.

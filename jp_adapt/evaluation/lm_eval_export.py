@@ -142,7 +142,7 @@ def _yaml(task: str, loaded: LoadedBenchmark, profile: str, protocol: Protocol, 
     aggregations = {facts.lm_eval: facts.lm_eval_aggregation for facts in METRICS.values() if facts.lm_eval is not None}
     config["metric_list"] = [{"metric": entry, "aggregation": aggregations.get(entry, "mean"), "higher_is_better": True} for entry in metrics]
     benchmark = loaded.benchmark
-    config["metadata"] = {"version": benchmark.version, "source": benchmark.source, "licence": benchmark.licence, "shots": protocol.shots}
+    config["metadata"] = {"version": benchmark.version, "source": benchmark.source, "licence": benchmark.license, "shots": protocol.shots}
     lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in config.items()]
     if not chosen:
         lines.append("process_results: !function jp_adapt.evaluation.lm_eval_scores.process_results")

@@ -33,7 +33,7 @@ def score_benchmark(
         name=score_name(loaded.id, profile, protocol.shots, primary),
         title=benchmark.title,
         version=benchmark.version,
-        licence=benchmark.licence + (f" ({benchmark.licence_note})" if benchmark.licence_note else ""),
+        licence=benchmark.license + (f" ({benchmark.license_note})" if benchmark.license_note else ""),
         source=benchmark.source,
         revision=benchmark.revision,
         sha256=loaded.sha256,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import new_folder, refuse_existing
 from jp_adapt.core.hashes import sha256_file
-from jp_adapt.export.card import _proof, write_card
+from jp_adapt.export.card import proof_of, write_card
 from jp_adapt.inference.text_side import read_facts, write_text_side
 from jp_adapt.tokenizer.save import copy_tokenizer
 
@@ -53,7 +53,7 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
         if start is not None:  # an adapter of an earlier version does not say
             write_text_side(target, start, own.document_end or parents.document_end)
         lines = [f"- adapter: `{adapter.name}`, trained with a tokenizer of SHA-256 `{facts['tokenizer_sha256']}`", f"- base: `{base.name}`"]
-        write_card(target, f"{base.name} with {adapter.name} merged", [*lines, _proof(difference, dtype)])
+        write_card(target, f"{base.name} with {adapter.name} merged", [*lines, proof_of(difference, dtype)])
     return difference
 
 

@@ -148,6 +148,12 @@ def chat_templates(folder: Path) -> dict[str, str]:
     return named if default is None else named | {"default": default}
 
 
+def base_license(folder: Path) -> str | None:
+    """The license that the README of a base's folder names, as the hub reads it; None where it names none, or one that stands elsewhere."""
+    license = card_fields(folder).get("license")
+    return license if isinstance(license, str) and license not in ("other", "unknown") else None
+
+
 def card_fields(folder: Path) -> dict[str, Any]:
     """The front matter of the folder's README.md; empty where there is none that can be read."""
     path = folder / "README.md"

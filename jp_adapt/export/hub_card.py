@@ -11,6 +11,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCardData
 
 from jp_adapt.core.files import read_text
+from jp_adapt.export.card import USE
 from jp_adapt.export.licences import llama_licence
 
 
@@ -52,7 +53,7 @@ def facts_of(folder: Path) -> str:
     if not path.is_file():
         return ""
     body = re.sub(r"\A---\r?\n.*?\r?\n---\r?\n", "", read_text(path), flags=re.DOTALL)
-    return re.sub(r"\A\s*# .*\n", "", body).strip()
+    return re.sub(r"\A\s*# .*\n", "", body).partition(f"\n{USE}\n")[0].strip()
 
 
 def render_card(card: Card) -> str:

@@ -83,7 +83,7 @@ class FolderSource:
         document_start: str | None = None,
         document_end: str | None = None,
     ) -> None:
-        _check_folder(folder)
+        check_folder(folder)
         self.folder, self.dtype, self.out, self.processes = folder, dtype, out, processes
         self.name, self.document_start, self.document_end = name or model_name(folder), document_start, document_end
         self._loaded: EvaluatedModel | None = None
@@ -121,7 +121,7 @@ class EngineSource:
     """The folder of a Hugging Face model, in an engine of the table."""
 
     def __init__(self, folder: Path, dtype: str, out: Path, name: str, open_engine: OpenEngine, *, shown: str | None = None) -> None:
-        _check_folder(folder)
+        check_folder(folder)
         self.shown = shown or model_name(folder)
         self.folder, self.dtype, self.out, self.name, self.open_engine = folder, dtype, out, name, open_engine
         self._backend: Backend | None = None
@@ -151,7 +151,8 @@ class EngineSource:
         """The engine ends with the process."""
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """InputError where there is no such folder."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder of a Hugging Face model")
 

@@ -89,6 +89,27 @@ def folder_files(folder: Path) -> list[Path]:
     return [folder / name for name in names if (folder / name).is_file()] + weights
 
 
+def is_commit(revision: str | None) -> bool:
+    """Whether a revision is a commit: 40 hex digits, which name the same files forever."""
+    return revision is not None and re.fullmatch(r"[0-9a-f]{40}", revision) is not None
+
+
+def resolve_revision(model: str, revision: str) -> str:
+    """The commit, 40 hex digits, that a branch or tag of a hub repository names now; a commit is itself. InputError where the hub does not say."""
+    if is_commit(revision):
+        return revision
+    from huggingface_hub import HfApi
+
+    try:
+        commit = HfApi().model_info(model, revision=revision).sha
+    except Exception as error:  # the hub client raises errors of a dozen kinds
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise InputError(f"{model}@{revision}: the hub does not say which commit that is ({first}); give one, as {model}@<40 hex digits>") from error
+    if commit is None:
+        raise InputError(f"{model}@{revision}: the hub names no commit; give one, as {model}@<40 hex digits>")
+    return str(commit)
+
+
 def download(model: str, revision: str, files: Sequence[str] = MODEL_FILES) -> Path:
     """Folder with the `files` (patterns) of a hub repository at a pinned revision. InputError, with a way out, when the hub does not give them."""
     from huggingface_hub import snapshot_download

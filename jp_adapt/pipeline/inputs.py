@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from jp_adapt.commands.prepared import is_prepared
 from jp_adapt.core.errors import InputError, Problems
 from jp_adapt.core.extras import require_extra
 from jp_adapt.core.hashes import sha256_file
@@ -12,7 +13,6 @@ from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.model.sources import check_hash, folder_files, gguf_file
 from jp_adapt.pipeline.held_out import document_keys, repeated_documents, trained_and_measured
-from jp_adapt.pipeline.stages.prepared import is_prepared
 from jp_adapt.recipe.load import LoadedRecipe, load_recipe
 from jp_adapt.recipe.schema import PreferenceStage, Recipe, SftStage, Source, TokenizerStage
 
@@ -72,21 +72,27 @@ def check_inputs(loaded: LoadedRecipe) -> list[str]:
 
 
 def _read_texts(source: Source) -> list[str]:
-    """The documents of a text source that is read whole. A source of another kind is checked, and gives none."""
+    """The documents to train on of a text source that is read whole. A source of another kind is checked, and gives none."""
     path = Path(source.path)
     if is_prepared(path):
+        from jp_adapt.commands.source_parts import refuse_prepared
         from jp_adapt.corpus.shards import TokenShards
 
         TokenShards(path)
+        refuse_prepared(source)
     elif path.is_file() and path.stat().st_size <= READ_WHOLE_BYTES:
         if source.format == "chat":
-            from jp_adapt.corpus.conversations import read_conversations  # numpy comes with it, as with the shards: `check` answers at once
+            from jp_adapt.commands.source_parts import read_chats  # numpy comes with it, as with the shards: `check` answers at once
 
-            read_conversations(path, Fields(source.ignore))
+            read_chats(source, "training", Fields(source.ignore))
         elif source.format == "preference":
             from jp_adapt.corpus.preferences import read_preferences
 
             read_preferences(path, Fields(source.ignore))
+        elif source.heldout is not None:
+            from jp_adapt.commands.source_parts import read_texts
+
+            return read_texts(source, "training")
         else:
             return read_documents(path, source.field)
     return []

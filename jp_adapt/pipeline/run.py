@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from jp_adapt.commands.prepared import hashed_file
 from jp_adapt.core.environment import environment, peak_memory_bytes
 from jp_adapt.core.errors import InputError, UsageError
-from jp_adapt.core.files import new_folder, refuse_unwritable
+from jp_adapt.core.files import is_unfinished, new_folder, refuse_unwritable, write_text
 from jp_adapt.core.launch import refuse_accelerates_own, several_processes
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import say
 from jp_adapt.core.suggest import did_you_mean
-from jp_adapt.model.sources import check_hash, folder_files, gguf_file
+from jp_adapt.model.sources import check_hash, folder_files, gguf_file, is_commit, resolve_revision
 from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer
 from jp_adapt.pipeline.inputs import check_base_chats, check_inputs, extends
-from jp_adapt.pipeline.run_folder import RUN, Identity, RunFolder, RunRecord, now
-from jp_adapt.pipeline.stages.prepared import hashed_file
+from jp_adapt.pipeline.run_folder import RESOLVED, RUN, Identity, RunFolder, RunRecord, now, resolved_recipe
 from jp_adapt.pipeline.stages.trackers import check_trackers
 from jp_adapt.recipe.checks import named_sources
 from jp_adapt.recipe.load import LoadedRecipe, stage_benchmarks
@@ -65,38 +65,58 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
     _refuse_foreign_folder(out)
     for note in check_inputs(loaded):
         say(f"note: {note}")
+    if recipe.untested:
+        say(f"{recipe.name}: nobody has run this recipe at its size yet; look at the first figures before you let it run for long")
     _meet()
     with folder_lock(out):
         folder = RunFolder(out)
+        if not folder.began:
+            write_text(out / RUN, _run_record(loaded, out))  # first of all, for it makes the folder a run's
+        loaded = replace(loaded, recipe=_pinned(recipe, out))
+        recipe = loaded.recipe
         if redo_from is not None:
             folder.set_aside(stage_ids[stage_ids.index(redo_from) :])
         gguf, identities = _identities(recipe, folder)
         for stage_id, identity in identities.items():
             folder.stage(stage_id).refuse_other_work(identity)
         folder.sweep()
-        folder.record(_records(loaded, out))
+        folder.record(_records(loaded))
         done = _run_stages(recipe, folder, gguf, identities, trackers)
         from jp_adapt.pipeline.report import write_report
 
         return RunResult(out, done, write_report(folder, recipe, fresh=bool(done)))
 
 
+def _pinned(recipe: Recipe, out: Path) -> Recipe:
+    """The recipe with the commit of its hub model: the one that a run in `out` began with, else the one that its branch or tag names now."""
+    base = recipe.base
+    if base.model is None or is_commit(base.revision):
+        return recipe
+    began = resolved_recipe(out)["base"] if (out / RESOLVED).is_file() else {}
+    commit = str(began["revision"]) if began.get("model") == base.model else resolve_revision(base.model, base.revision or "main")
+    say(f"{base.model}: {base.revision or 'main'} is commit {commit}; this run keeps to it")
+    return recipe.model_copy(update={"base": base.model_copy(update={"revision": commit})})
+
+
 def _refuse_foreign_folder(out: Path) -> None:
     refuse_unwritable(out)
-    if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()) and not (out / RUN).is_file():
+    if out.is_dir() and any(path.name != ".lock" and not is_unfinished(path) for path in out.iterdir()) and not (out / RUN).is_file():
         raise UsageError(f"{out}: holds other files and is not a run folder; give a new folder with --out")
 
 
-def _records(loaded: LoadedRecipe, out: Path) -> dict[str, str]:
-    """The files at the top of the run folder: the recipe as written, as resolved, and where and when it ran."""
+def _run_record(loaded: LoadedRecipe, out: Path) -> str:
+    run = RunRecord(loaded.recipe.name, now(), metadata.version("jp-adapt"), loaded.path.name, _command(loaded, out))
+    return json.dumps(run.as_dict(), ensure_ascii=False, indent=2) + "\n"
+
+
+def _records(loaded: LoadedRecipe) -> dict[str, str]:
+    """The files beside RUN at the top of the run folder: the recipe as written, as resolved, and where it ran."""
     recipe = loaded.recipe
     resolved = yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True), allow_unicode=True, sort_keys=False, width=160)
-    run = RunRecord(recipe.name, now(), metadata.version("jp-adapt"), loaded.path.name, _command(loaded, out))
     return {
         "recipe.yaml": loaded.text,
-        "resolved.yaml": resolved,
+        RESOLVED: resolved,
         "env.json": json.dumps(environment(), indent=2) + "\n",
-        RUN: json.dumps(run.as_dict(), ensure_ascii=False, indent=2) + "\n",
     }
 
 
@@ -241,6 +261,7 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
         for name in key[:-1]:
             part = part[name]
         del part[key[-1]]
+    shares = {name: share for name in names if (share := recipe.sources[name].heldout) is not None}
     return Identity(
         {
             "stage": settings,
@@ -252,6 +273,7 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
             "upstream": {name: fingerprints[name] for name in stage.upstream},
             "inputs": {name: hashes[path] for name, path in paths.items()} | _outside_files(stage, folder),
             "benchmarks": benchmarks,
+            **({"heldout": shares} if shares else {}),
         }
     )
 

@@ -6,13 +6,13 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from jp_adapt.benchmarks.part import Count, Name, NotNegative, Part, Positive
+from jp_adapt.benchmarks.part import Count, Licensed, Name, NotNegative, Part, Positive
 
 
-class CorpusSource(Part):
+class CorpusSource(Licensed):
     """Texts: local files (one document a line, a row, or a paragraph of .txt), or a dataset of the hub at a pinned revision, streamed."""
 
-    EXAMPLE: ClassVar[str] = "{path: FILE, language: ja, licence: Apache-2.0}"
+    EXAMPLE: ClassVar[str] = "{path: FILE, language: ja}"
 
     path: str | list[str] | None = Field(None, description="files, or patterns of files with * ? [ ] **, relative to the recipe")
     dataset: str | None = Field(None, description="id of a dataset of the hub")
@@ -20,8 +20,8 @@ class CorpusSource(Part):
     config: str | None = Field(None, description="configuration of the dataset")
     split: str = Field("train", description="split of the dataset")
     field: str = Field("text", description="the field of a line or the column of a row that holds the text")
-    language: Literal["ja", "en", "code"]
-    licence: str
+    language: Literal["ja", "en", "code"] = Field(description="of the texts")
+    license: str = Field("private", description="under which license the texts are")
     on_error: Literal["refuse", "skip"] = Field("refuse", description="a document that cannot be read stops everything, or is counted and left out")
     documents: Count | None = Field(None, description="read no more than so many documents")
 
@@ -56,17 +56,17 @@ class Mixture(Part):
 class CorpusRecipe(Part):
     """A corpus recipe."""
 
-    format: Literal[1]
-    name: Name
-    title: str = ""
+    format: Literal[1] = Field(1, description="of the corpus recipe; there is one")
+    name: Name = Field(description="name of the corpus")
+    title: str = Field("", description="what its page is called")
     tokenizer: str | None = Field(None, description="folder with the tokenizer.json that makes the tokens; without one only texts are written")
     document_end: str | None = Field(
         None, description="token that ends every document; by default the tokenizer's EOS, or where that ends a turn of a chat, its token for the end of a text"
     )
-    sources: dict[Name, CorpusSource] = Field(min_length=1)
+    sources: dict[Name, CorpusSource] = Field(min_length=1, description="name -> texts to read")
     steps: list[dict[str, Any]] = Field(default_factory=list, description="what every document goes through, in order: {kind: NAME, its parameters}")
     deduplicate: Literal["none", "exact", "near"] = Field("near", description="which repeated documents are left out, after all steps")
-    mixture: Mixture = Mixture()
+    mixture: Mixture = Field(Mixture(), description="shares of the sources in training")
     shard_tokens: Count = Field(2**27, description="tokens of a shard, at least")
     texts: bool = Field(False, description="write the documents as texts.jsonl.zst too, for a tokenizer stage or to look at")
 

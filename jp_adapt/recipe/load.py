@@ -108,6 +108,7 @@ def with_parents(path: Path, children: tuple[Path, ...], shipped: dict[str, Path
     if not isinstance(document.value, dict):
         raise UsageError(f"{path}:1: a recipe is a mapping that begins with 'format: 1'")
     _absolute_paths(document.value, path.resolve().parent)
+    _one_spelling(document)
     parent_name = document.value.pop("extends", None)
     if parent_name is None:
         return document
@@ -173,6 +174,16 @@ def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
                 base[key] = str(folder / base[key])
 
 
+def _one_spelling(document: Document) -> None:
+    """`license` of each source, however it is spelled, so that a child replaces what its parent says."""
+    sources = document.value.get("sources")
+    for name, source in sources.items() if isinstance(sources, dict) else ():
+        if isinstance(source, dict) and "licence" in source:
+            source["license"] = source.pop("licence")
+            key: Key = ("sources", name)
+            document.places |= {(*key, "license"): document.places.pop((*key, "licence"))}
+
+
 def _merge(parent: Document, child: Document) -> None:
     """Lay `child` over `parent`: mappings key by key, stages id by id, anything else whole. A base is replaced whole: its ways exclude each other."""
 
@@ -208,6 +219,8 @@ def apply_override(document: Document, override: str) -> None:
     target: Any = document.value
     key: Key = ()
     names = dotted.split(".")
+    if names[0] == "sources" and names[-1] == "licence":
+        names[-1] = "license"
     if len(names) > MAX_KEYS:
         raise UsageError(f"{named}: {len(names)} keys, and no setting lies deeper than {MAX_KEYS}")
     for position, name in enumerate(names):

@@ -81,7 +81,7 @@ class SliceModel(ModelSettings):
 class Slice(Part):
     """Layers of the merged model, and the models that they are made of: their layers are merged one with one."""
 
-    models: dict[Name, SliceModel] = Field(min_length=1)
+    models: dict[Name, SliceModel] = Field(min_length=1, description="name -> the layers of this model")
 
 
 class MergeSettings(Part):
@@ -113,9 +113,9 @@ class MergeSettings(Part):
 class MergeRecipe(MergeSettings):
     """A merge of model folders and adapters."""
 
-    format: Literal[1]
-    name: Name
-    models: dict[Name, MergeModel] = Field(min_length=1)
+    format: Literal[1] = Field(1, description="of the merge recipe; there is one")
+    name: Name = Field(description="name of the merge")
+    models: dict[Name, MergeModel] = Field(min_length=1, description="name -> model folder or adapter, and what the method takes from it")
     write: Literal["model", "adapter"] = Field("model", description="adapter: merge LoRA adapters of one base into one adapter, without the base's weights")
 
     def folder_of(self, name: str) -> str | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from jp_adapt.benchmarks.part import Count, Name, NotNegative, Part, Positive, Seed
+from jp_adapt.benchmarks.part import Count, Licensed, Name, NotNegative, Part, Positive, Seed
 from jp_adapt.core.yaml_lines import Key
 from jp_adapt.model.gguf_names import K_TYPES, GgufType
 from jp_adapt.recipe.merge import MergeModel, MergeSettings, findings
@@ -30,7 +30,11 @@ class Base(Part):
     file: str | None = Field(None, description="GGUF file: inside `package`, or a local path")
     path: str | None = Field(None, description="local folder of a Hugging Face model (safetensors)")
     model: str | None = Field(None, description="hub id")
-    revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="commit of the hub repository, 40 hex digits")
+    revision: str | None = Field(
+        None,
+        pattern=r"^[\w][\w./-]*$",
+        description="commit of the hub repository, 40 hex digits; a branch or tag (main by default) is looked up when a run begins, which keeps to it",
+    )
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="hash that `file` must have")
     document_start: str | None = Field(None, description="token before every document; the tokenizer's BOS by default")
     document_end: str | None = Field(
@@ -45,44 +49,62 @@ class Base(Part):
             raise ValueError("name one base: 'package' with 'file', 'file' alone, 'path', or 'model' with 'revision'")
         if self.package is not None and self.file is None:
             raise ValueError("'package' needs 'file', the GGUF inside it")
-        if self.model is not None and self.revision is None:
-            raise ValueError("a hub model needs 'revision', the 40 hex digits of a commit, so that the run can be repeated")
         return self
 
 
-class Source(Part):
+class Source(Licensed):
     """A text: one document a line in .jsonl or a row in .parquet or .csv, or one document a file in .txt (all but .parquet also as .gz, .zst and .xz).
 
     Or the folder of a corpus that `jp-adapt corpus prepare` wrote: a training stage reads its tokens, mixed as the corpus recipe says.
     """
 
-    EXAMPLE: ClassVar[str] = "{path: FILE, language: ja, licence: Apache-2.0}"
+    EXAMPLE: ClassVar[str] = "{path: FILE, language: ja}"
 
     path: str = Field("", description="relative to the recipe's own file; a recipe may leave it for its user to give, who sees then what `bring` says")
     bring: str = Field("", description="what text to bring where the recipe has no `path`")
-    language: Literal["ja", "en", "code"]
-    licence: str
+    language: Literal["ja", "en", "code"] = Field(description="of the text: ja is reported in bits per character too; code is checked as English is")
+    license: str = Field("private", description="under which license the text is; model cards name it")
     format: Literal["text", "chat", "preference"] = Field(
         "text",
         description="chat: a .jsonl of conversations (messages, ShareGPT's conversations, Alpaca's fields); preference: one of prompt, chosen and rejected",
     )
     field: str = Field("text", description="the field of a .jsonl line or a .parquet row that holds the text")
+    heldout: Share | None = Field(
+        None,
+        description="share of the documents that no stage trains on, chosen by their text: `heldout` and `texts` of a stage read these, `corpus` and `data` "
+        "the others. Without it every stage reads all",
+    )
     ignore: list[str] = Field(default_factory=list, description="fields of chat and preference rows that are notes, whatever they hold, and are not used")
 
     @model_validator(mode="after")
     def _some_text(self) -> Source:
         if not self.path and not self.bring:
             raise ValueError("give its 'path' (or, in a recipe for others, say in 'bring' what text they must bring)")
+        if self.heldout is not None and (self.heldout == 1 or self.format == "preference"):
+            raise ValueError("'heldout' is a share below 1 of texts or conversations; of preferences none are held out")
         return self
 
 
+def _or_name(schema: dict[str, Any]) -> None:
+    """Let the JSON Schema of `Weighted` take the bare name of a source, too."""
+    weighted = dict(schema)
+    schema.clear()
+    schema |= {"title": weighted["title"], "description": weighted["description"], "anyOf": [{"type": "string"}, weighted]}
+
+
 class Weighted(Part):
-    """A source and its share of the training tokens (weights are divided by their sum)."""
+    """A source and its share of the training tokens (weights are divided by their sum); the name of a source alone has the weight 1."""
 
     EXAMPLE: ClassVar[str] = "{source: NAME}"
+    model_config = ConfigDict(json_schema_extra=_or_name)
 
-    source: Name
-    weight: Positive = 1.0
+    source: Name = Field(description="name of a source of the recipe")
+    weight: Positive = Field(1.0, description="share of the tokens, divided by the sum of all weights; of conversations how often an epoch reads the source")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_name(cls, value: Any) -> Any:
+        return {"source": value} if isinstance(value, str) else value
 
 
 class Budget(Part):
@@ -90,8 +112,8 @@ class Budget(Part):
 
     EXAMPLE: ClassVar[str] = "{tokens: 20000}"
 
-    tokens: int | None = Field(None, gt=0, le=10**15)
-    epochs: float | None = Field(None, gt=0, le=100_000)
+    tokens: int | None = Field(None, gt=0, le=10**15, description="tokens that the stage reads, over all sources")
+    epochs: float | None = Field(None, gt=0, le=100_000, description="how often the first source is read; of conversations each source, by its weight")
 
     @model_validator(mode="after")
     def _one(self) -> Budget:
@@ -109,18 +131,20 @@ class Optimizer(Part):
     new_rows_lr: Rate | None = Field(None, description="of the new rows in a pretrain stage; as `lr` by default")
     old_rows_lr: Rate | None = Field(None, description="of the base's own rows where `embeddings: full` trains them; as `lr` by default")
     lora_plus_ratio: float = Field(1.0, ge=1, le=1e6, description="learning rate of LoRA's B matrices over that of A (LoRA+, 2402.12354); 16 is common")
-    betas: tuple[Beta, Beta] = Field((0.9, 0.95), strict=False)
-    eps: Positive = 1e-8
+    betas: tuple[Beta, Beta] = Field((0.9, 0.95), strict=False, description="decay of AdamW's two moments")
+    eps: Positive = Field(1e-8, description="AdamW's epsilon, of all parameters but the new rows")
     new_rows_eps: NotNegative = Field(
         0.2,
         description="of the new rows, divided by the targets of a step: one that occurs less often in a step than about so often moves less; 0: `eps`",
     )
     weight_decay: NotNegative = Field(0.0, description="of matrices; new rows and norms are never decayed")
-    clip_norm: Positive = 1.0
-    schedule: Literal["cosine", "wsd", "linear"] = "cosine"
-    warmup_share: float = Field(0.05, ge=0, lt=1)
+    clip_norm: Positive = Field(1.0, description="largest norm of the gradients of a step; longer ones are scaled down")
+    schedule: Literal["cosine", "wsd", "linear"] = Field(
+        "cosine", description="course of the learning rate after the warm-up; wsd: constant, then a decay over `decay_share`"
+    )
+    warmup_share: float = Field(0.05, ge=0, lt=1, description="share of the steps in which the learning rate rises")
     decay_share: float = Field(0.2, gt=0, le=1, description="share of the steps in which wsd decays")
-    final_lr_share: float = Field(0.05, ge=0, le=1)
+    final_lr_share: float = Field(0.05, ge=0, le=1, description="learning rate of the last step, as a share of the peak")
 
 
 class Lora(Part):
@@ -128,8 +152,8 @@ class Lora(Part):
 
     EXAMPLE: ClassVar[str] = "{rank: 32}"
 
-    rank: int = Field(32, gt=0, le=2**16)
-    alpha: Positive = 64.0
+    rank: int = Field(32, gt=0, le=2**16, description="rank of the matrices; more learns more and takes more memory")
+    alpha: Positive = Field(64.0, description="what the product of the matrices is scaled by, divided by the rank")
     rslora: bool = Field(False, description="scale by alpha / sqrt(rank) instead of alpha / rank (2312.03732)")
     dora: bool = Field(False, description="train the norms of weight rows too (DoRA, 2402.09353); slower, and more memory")
     targets: list[str] | None = Field(None, min_length=1, description="layers that get LoRA, as [q_proj, v_proj]; all linear layers by default")
@@ -138,7 +162,7 @@ class Lora(Part):
 class _Stage(Part):
     """What holds for every kind of stage. The facts of a kind stand on its class; `pipeline/stages/kinds.py` names the function that does it."""
 
-    id: Name
+    id: Name = Field(description="name of the stage: of its folder in the run, and what later stages start from")
 
     starts_from: ClassVar[tuple[str, ...]] = ("base",)  # kinds of stage (or "base") that its start may be
     gives: ClassVar[Literal["tokenizer", "adapter", "model", "scores"]]  # what its `final` folder holds
@@ -179,12 +203,12 @@ class TokenizerStage(_Stage):
     own_tokenizer: ClassVar[bool] = True
 
     kind: Literal["tokenizer"]
-    start: Literal["base"] = "base"
-    corpus: list[Name] = Field(min_length=1)
+    start: Literal["base"] = Field("base", description="the tokenizer of the base; there is no other")
+    corpus: list[Name] = Field(min_length=1, description="sources of Japanese text that the tokens are learned from")
     unchanged: list[Name] = Field(default_factory=list, description="sources no line of which may change its ids, checked by the gate")
-    new_tokens: int = Field(gt=0, le=MAX_NEW_TOKENS)
-    min_count: Count = 2
-    max_token_chars: int = Field(12, gt=0, le=MAX_TOKEN_CHARS)
+    new_tokens: int = Field(gt=0, le=MAX_NEW_TOKENS, description="tokens to add behind the base's own")
+    min_count: Count = Field(2, description="a token stands in the corpus at least so often")
+    max_token_chars: int = Field(12, gt=0, le=MAX_TOKEN_CHARS, description="longest token, in characters")
     boundaries: Literal["none", "phrase", "word"] = Field("none", description="UniDic boundaries that no token may cross, while learning")
     cover: bool = Field(True, description="add everyday characters that the base spells with three tokens or more, even where the corpus lacks them")
 
@@ -194,20 +218,20 @@ class TrainingSamples(Part):
 
     EXAMPLE: ClassVar[str] = "{prompts: [TEXT]}"
 
-    prompts: list[str] = Field(min_length=1)
-    max_chars: int = Field(40, gt=0, le=100_000)
+    prompts: list[str] = Field(min_length=1, description="texts to continue")
+    max_chars: int = Field(40, gt=0, le=100_000, description="longest continuation, in characters")
 
 
 class _Training(_Stage):
     gives: ClassVar[Literal["adapter"]] = "adapter"
     all_processes: ClassVar[bool] = True
 
-    start: Name
-    data: list[Weighted] = Field(min_length=1)
-    budget: Budget
-    sequence_tokens: int = Field(512, ge=16, le=2**20)
-    batch_tokens: int = Field(2048, gt=0, le=10**9)
-    optimizer: Optimizer = Optimizer()
+    start: Name = Field(description="stage (or base) whose model the stage trains")
+    data: list[Weighted] = Field(min_length=1, description="sources to train on: names, or {source, weight}")
+    budget: Budget = Field(description="how long the stage trains")
+    sequence_tokens: int = Field(512, ge=16, le=2**20, description="tokens of a sequence: documents are packed into so many")
+    batch_tokens: int = Field(2048, gt=0, le=10**9, description="tokens of a step, over all processes")
+    optimizer: Optimizer = Field(Optimizer(), description="AdamW, its learning rates and their schedule")
     micro_batch_rows: Count | None = Field(None, description="rows that go through the model at once; all rows of a step by default. Memory, not result")
     activation_checkpointing: bool = Field(False, description="recompute activations in the backward pass: less memory, about a third slower")
     compile: bool = Field(False, description="torch.compile the transformer")
@@ -258,7 +282,7 @@ class PretrainStage(_Tuning):
 
     kind: Literal["pretrain"]
     init: RowInit = Field("mean", description="first values of the new rows, where the stage starts from a tokenizer")
-    lora: Lora = Lora()
+    lora: Lora = Field(Lora(), description="LoRA of the stage; a start that has LoRA continues with its own")
 
 
 class SftStage(_Tuning):
@@ -282,8 +306,8 @@ class ExportStage(_Stage):
     gives: ClassVar[Literal["model"]] = "model"
 
     kind: Literal["export"]
-    start: Name
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    start: Name = Field(description="stage whose model is exported")
+    dtype: Literal["float32", "bfloat16"] = Field("float32", description="type of the written weights")
     formats: list[Literal["gguf"]] = Field(
         default_factory=list, description="formats beside the folder's own; gguf: files of `gguf_types` in the folder, for llama.cpp"
     )
@@ -316,7 +340,7 @@ class MergeStage(_Stage, MergeSettings):
     own_tokenizer: ClassVar[bool] = True
 
     kind: Literal["merge"]
-    models: dict[Name, StageModel] = Field(min_length=1)
+    models: dict[Name, StageModel] = Field(min_length=1, description="name -> model: a stage of the run, or a folder")
 
     @property
     def starts(self) -> dict[Key, str]:
@@ -350,16 +374,16 @@ class PreferenceStage(_Stage):
     extra: ClassVar[str | None] = "preference"
 
     kind: Literal["preference"]
-    start: Name
+    start: Name = Field(description="stage (or base) whose model the stage trains")
     pairs: list[Name] = Field(min_length=1, description="sources of format preference")
-    epochs: float = Field(1.0, gt=0, le=100_000)
+    epochs: float = Field(1.0, gt=0, le=100_000, description="how often every pair is read")
     beta: Positive = Field(0.1, description="how strongly the model is held to its start")
-    loss: Literal["sigmoid", "ipo", "hinge", "robust"] = "sigmoid"
-    batch_pairs: int = Field(8, gt=0, le=10**6)
+    loss: Literal["sigmoid", "ipo", "hinge", "robust"] = Field("sigmoid", description="loss of TRL; sigmoid is DPO as published")
+    batch_pairs: int = Field(8, gt=0, le=10**6, description="pairs of a step, over all processes")
     max_tokens: int = Field(1024, gt=0, le=2**20, description="of prompt and answer; longer ones are cut by TRL")
-    lr: Rate = 5e-5
-    warmup_share: float = Field(0.1, ge=0, lt=1)
-    lora: Lora = Lora()
+    lr: Rate = Field(5e-5, description="peak of the learning rate of LoRA")
+    warmup_share: float = Field(0.1, ge=0, lt=1, description="share of the steps in which the learning rate rises")
+    lora: Lora = Field(Lora(), description="LoRA of the stage")
     checkpoint_every: Count = Field(50, description="steps")
 
 
@@ -368,8 +392,8 @@ class Samples(Part):
 
     EXAMPLE: ClassVar[str] = "{prompts: [TEXT]}"
 
-    prompts: list[str] = Field(min_length=1)
-    max_chars: int = Field(80, gt=0, le=100_000)
+    prompts: list[str] = Field(min_length=1, description="texts to continue")
+    max_chars: int = Field(80, gt=0, le=100_000, description="longest continuation, in characters")
     repetition_penalty: float = Field(
         1.3, ge=1, le=1e6, description="divides the scores of tokens already used (1909.05858); 1 is plain greedy, which loops in a small model"
     )
@@ -381,8 +405,10 @@ class EvaluateStage(_Stage):
     gives: ClassVar[Literal["scores"]] = "scores"
 
     kind: Literal["evaluate"]
-    models: list[Name] = Field(min_length=1, max_length=2)
-    texts: list[Name] = Field(default_factory=list)
+    models: list[Name] = Field(
+        min_length=1, max_length=2, description="what is scored: base, or ids of export, merge and preference stages; the second is compared with the first"
+    )
+    texts: list[Name] = Field(default_factory=list, description="sources of text to measure in bits per byte and character")
     suite: str | None = Field(None, description="suite of benchmarks, in place of `benchmarks`")
     benchmarks: list[str] = Field(default_factory=list, description="by name, or the path of a declaration")
     data: str | None = Field(None, description="folder that holds the upstream repositories of the benchmarks whose data is not shipped")
@@ -390,7 +416,7 @@ class EvaluateStage(_Stage):
     shots: int | None = Field(None, ge=0, le=64, description="examples before each item; each protocol's own by default")
     limit: Count | None = Field(None, description="measure a sample of so many items of each benchmark, the same for every model")
     segment: list[str] = Field(default_factory=list, description="sentences whose segmentation the report shows")
-    samples: Samples | None = None
+    samples: Samples | None = Field(None, description="continuations that the report shows side by side")
 
     @property
     def starts(self) -> dict[Key, str]:
@@ -413,12 +439,13 @@ STAGES: dict[str, type[Stage]] = {get_args(kind.model_fields["kind"].annotation)
 class Recipe(Part):
     """A whole recipe."""
 
-    format: Literal[1]
-    name: Name
-    title: str = ""
+    format: Literal[1] = Field(1, description="of the recipe; there is one")
+    name: Name = Field(description="name of the recipe; runs lie in runs/NAME")
+    title: str = Field("", description="what the report is called")
+    untested: bool = Field(False, description="nobody has run this recipe at its size yet, and `list`, `check` and `run` say so")
     plugins: list[Name] = Field(default_factory=list, description="installed plugins that the recipe uses, by their entry points in `jp_adapt.plugins`")
-    base: Base
-    seed: Seed = 1234
+    base: Base = Field(description="the model to adapt")
+    seed: Seed = Field(1234, description="of everything that is drawn at random")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 where the device computes it fast, else float32")
     quantization: Literal["nf4"] | None = Field(
         None, description="nf4: linear layers of the frozen transformer in 4 bits (QLoRA, 2305.14314); needs bitsandbytes: pip install 'jp-adapt[qlora]'"
@@ -429,5 +456,5 @@ class Recipe(Part):
         "Memory, not result",
     )
     deepspeed: str | None = Field(None, description="DeepSpeed's JSON, for distributed: deepspeed; needs it installed: pip install 'jp-adapt[deepspeed]'")
-    sources: dict[Name, Source] = Field(default_factory=dict)
-    stages: list[Stage] = Field(min_length=1)
+    sources: dict[Name, Source] = Field(default_factory=dict, description="name -> text, conversations or preferences that stages read")
+    stages: list[Stage] = Field(min_length=1, description="what is done, in this order")

@@ -100,7 +100,6 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
         (["chekc", "quickstart"], "(did you mean 'check'?)"),
         (["lsit"], "(did you mean 'list'?)"),
         (["xyz"], "invalid choice: 'xyz'"),
-        ([], "the following arguments are required: VERB"),
         (["check"], "the following arguments are required: recipe"),
         (["check", "quickstart", "--jsn"], "unrecognized arguments: --jsn"),
         (["run", "quickstart", "--from"], "argument --from: expected one argument"),
@@ -115,6 +114,41 @@ def test_wrong_usage_is_exit_code_2(arguments: list[str], message: str, capsys: 
     assert captured.err.startswith("error: ")
     assert message in captured.err
     assert "Try: jp-adapt" in captured.err
+
+
+@pytest.mark.parametrize(("arguments", "named"), [([], "tokenizer"), (["corpus"], "prepare"), (["merge"], "from-mergekit")])
+def test_a_command_without_its_verb_shows_the_help(arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("usage: jp-adapt")
+    assert named in captured.err.split()
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    from importlib import metadata
+
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"jp-adapt {metadata.version('jp-adapt')}\n"
+
+
+def test_actions_of_eval_are_named_by_eval_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    assert "eval compare" not in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["eval", "--help"])
+    out = capsys.readouterr().out
+    assert all(f"  eval {action} " in out for action in EVAL_ACTIONS)
+    with pytest.raises(SystemExit):
+        main(["evl"])
+    err = capsys.readouterr().err
+    assert "(did you mean 'eval'?)" in err
+    assert "eval compare" not in err
 
 
 def test_unknown_verb_in_a_process(tmp_path: Path) -> None:

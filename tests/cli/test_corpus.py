@@ -81,7 +81,7 @@ def test_prepare_and_stats(recipe: Path, tmp_path: Path, capsys: pytest.CaptureF
 
 
 WRONG: dict[str, tuple[str, str, int, str]] = {
-    "unknown key": ("licence: CC0-1.0", "lisence: CC0-1.0", 2, "mine.yaml:5: unknown key 'lisence' (did you mean 'licence'?)"),
+    "unknown key": ("licence: CC0-1.0", "lisense: CC0-1.0", 2, "mine.yaml:5: unknown key 'lisense' (did you mean 'license'?)"),
     "no place": ('path: "texts/*.jsonl", ', "", 2, "mine.yaml:5: sources.ja: name one place: 'path' (local files) or 'dataset' (of the hub)"),
     "no revision": ('path: "texts/*.jsonl"', "dataset: a/b", 2, "a hub dataset needs 'revision'"),
     "unknown declaration": ('path: "texts/*.jsonl"', "use: wikipedia-jp", 2, "mine.yaml:5: no shipped source 'wikipedia-jp' (did you mean 'wikipedia-ja'?)"),

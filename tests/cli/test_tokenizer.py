@@ -71,7 +71,7 @@ def test_extend_writes_a_whole_folder(extended: Extended, name: str) -> None:
     lines = printed.splitlines()
     assert lines[0] == f"{FAMILIES[name]}: {SIZES[name]:,} + 600 tokens = {SIZES[name] + 600:,}; all criteria hold."
     assert lines[1].split() == ["characters", "per", "token", "base", "extended"]
-    assert re.fullmatch(rf"{re.escape(Path(JA).name)} +\d\.\d{{3}} +\d\.\d{{3}}", lines[2])
+    assert re.fullmatch(rf"{re.escape(Path(JA).name)} \(held out\) +\d\.\d{{3}} +\d\.\d{{3}}", lines[2])
     assert lines[3:] == [f"Tokenizer: {folder}", f"Report: {folder / 'report.html'}"]
     assert (folder / "chat_template.jinja").read_text(encoding="utf-8") == TEMPLATE
 
@@ -107,7 +107,8 @@ def test_the_report_says_what_was_done(extended: Extended, bases: dict[str, Path
         **{"boundaries": "none", "max_token_chars": 12, "min_count": 2, "normalisation": "none"},
     }
     assert report["corpus"][0]["source"] == Path(JA).name
-    assert report["corpus"][0]["documents"] == len(documents("ja_train.jsonl"))
+    every = len(documents("ja_train.jsonl"))
+    assert report["corpus"][0]["documents"] == every - every // 20
     for key in ("by_script", "by_length", "by_use"):
         assert sum(row["tokens"] for row in report[key]) == 600, key
     assert len(report["most_used"]) == 60
@@ -115,6 +116,7 @@ def test_the_report_says_what_was_done(extended: Extended, bases: dict[str, Path
     natives = {"small": set(), "sp": {"sentencepiece"}, "tik": {"tiktoken"}}[name]
     assert {c["runtime"] for c in report["criteria"]} == {"all", "tokenizers", "transformers"} | natives
     measure = report["measures"][0]
+    assert (measure["source"], measure["base"]["documents"]) == (f"{Path(JA).name} (held out)", every // 20)
     assert measure["extended"]["chars_per_token"] > 1.5 * measure["base"]["chars_per_token"]
     assert report["samples"]
     page = (folder / "report.html").read_text(encoding="utf-8")

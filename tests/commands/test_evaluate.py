@@ -500,3 +500,46 @@ def test_memory_that_ran_out_is_told(pico: Path, data: Path, tmp_path: Path, mon
     assert re.fullmatch(r"memory ran out [0-9]+ times while answers were written; each time half as much was taken at once, and nothing was lost", written)
     assert re.fullmatch(r"memory ran out 5 times while choices were scored; .*", scored)  # 512 tokens -> 16
     assert f"! ja/niilc: {written}" in capsys.readouterr().out
+
+
+def test_a_benchmark_without_data_is_left_out_where_that_is_said(pico: Path, tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    partly = tmp_path / "partly"
+    shutil.copytree(data / "jglue", partly / "jglue")
+    given = ["eval", str(pico), "--benchmarks", "ja/jnli,ja/jsts,ja/jcola,quickstart/ja-everyday-100", "--limit", "2", "--data", str(partly)]
+    assert main([*given, "--out", str(tmp_path / "refused")]) == 3
+    err = capsys.readouterr().err
+    assert f"ja/jcola: {partly / 'jcola'}: no such folder" in err or "ja/jcola: " in err
+    assert "3 of 4 benchmarks are whole; to measure these alone: --missing skip" in err
+    assert not (tmp_path / "refused" / "scores.json").exists()
+    assert main([*given, "--missing", "skip", "--out", str(tmp_path / "scores")]) == 0
+    assert "left out: ja/jcola: " in capsys.readouterr().err
+    assert [entry.id for entry in read_scores(tmp_path / "scores").benchmarks] == ["ja/jnli", "ja/jsts", "quickstart/ja-everyday-100"]
+
+
+def test_nothing_is_measured_where_all_data_is_missing(pico: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["eval", str(pico), "--benchmarks", "ja/jnli,ja/jcola", "--data", str(tmp_path), "--missing", "skip", "--out", str(tmp_path / "scores")]
+    assert main(given) == 3
+    err = capsys.readouterr().err
+    assert "ja/jnli: " in err
+    assert "ja/jcola: " in err
+    assert "--missing skip" not in err
+
+
+def test_a_model_that_is_not_there_is_named_before_its_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", str(tmp_path / "nothere"), "--suite", "ja-core", "--data", str(tmp_path)]) == 3
+    assert f"{tmp_path / 'nothere'}: no such folder" in capsys.readouterr().err
+
+
+def test_a_model_of_the_hub_by_its_id_and_commit(pico: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The hub's own cache, as a download leaves it: nothing is asked for."""
+    from huggingface_hub import constants
+
+    commit = "c" * 40
+    shutil.copytree(pico, tmp_path / "cache" / "models--org--pico" / "snapshots" / commit)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.chdir(tmp_path)
+    assert main(["eval", f"org/pico@{commit}", "--limit", "2", "--out", "scores"]) == 0
+    assert read_scores(tmp_path / "scores").model["name"] == "org/pico"
+    assert main(["eval", "org/pico", "--limit", "2", "--out", "again"]) == 3
+    assert "org/pico: no such folder, and as a model of the hub: org/pico@main: the hub does not say which commit" in capsys.readouterr().err

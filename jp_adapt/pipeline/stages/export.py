@@ -8,7 +8,8 @@ from typing import Any
 from jp_adapt.core.files import new_folder
 from jp_adapt.core.progress import say
 from jp_adapt.export.adapter import PROBE
-from jp_adapt.export.card import export_facts, write_card
+from jp_adapt.export.card import proof_of, write_export_card
+from jp_adapt.export.gguf_source import base_license
 from jp_adapt.inference.text_side import write_text_side
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.context import Context, Results
@@ -31,11 +32,10 @@ def run_export(stage: ExportStage, context: Context, folder: StageFolder) -> Res
         trained, quantization = resolve_precision(context.recipe.precision), context.recipe.quantization
         difference = export_model(context.base, adapter, trained, target, probe, dtype=stage.dtype, quantization=quantization)
         copy_tokenizer(tokenizer_folder, target)
-        records = context.records(stage.start)
-        write_card(target, f"{context.recipe.name}, stage {stage.id}", export_facts(context.recipe, records, difference, stage.dtype))
         if (sft := last_sft(stage, context)) is not None:
             write_chat_template(sft, context, target)
         write_text_side(target, context.document_start, context.document_end)
+        write_export_card(target, context.recipe, context.records(stage.start), proof_of(difference, stage.dtype), base_license(context.base))
         files = _write_gguf(stage, target, context.recipe.name) if "gguf" in stage.formats else []
     return {"largest_logit_difference": difference} | ({"gguf": files} if files else {})
 

@@ -16,7 +16,8 @@ from jp_adapt.core.progress import progress, say
 from jp_adapt.corpus.preferences import encode_preference, read_preferences
 from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.export.adapter import PROBE
-from jp_adapt.export.card import export_facts, write_card
+from jp_adapt.export.card import proof_of, write_export_card
+from jp_adapt.export.gguf_source import base_license
 from jp_adapt.inference.text_side import write_text_side
 from jp_adapt.model.causal import load_base, resolve_precision
 from jp_adapt.model.export import export_model
@@ -181,6 +182,5 @@ def _export(trainer: Any, stage: PreferenceStage, context: Context, folder: Stag
         difference = export_model(start, Path(adapter), dtype, target, probe)
         copy_tokenizer(start, target)
         write_text_side(target, context.document_start, context.document_end)
-        records = context.records(stage.id)
-        write_card(target, f"{context.recipe.name}, stage {stage.id}", export_facts(context.recipe, records, difference, "float32"))
+        write_export_card(target, context.recipe, context.records(stage.id), proof_of(difference, "float32"), base_license(context.base))
     return difference

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jp_adapt.commands.source_parts import SourcePart, read_chats
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json, write_json, write_text
 from jp_adapt.core.progress import say
-from jp_adapt.corpus.conversations import ConversationEncoder, ConversationPlan, Sample, fit_length, plan_conversations, read_conversations
+from jp_adapt.corpus.conversations import ConversationEncoder, ConversationPlan, Sample, fit_length, plan_conversations
 from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.inference.text_side import read_facts, text_side
 from jp_adapt.recipe.schema import Recipe, SftStage, Stage
@@ -101,7 +102,7 @@ def sft_plan(stage: SftStage, context: Context) -> tuple[ConversationPlan, float
     notes: dict[str, dict[str, int]] = {}
     chars_per_token = 0.0
     for item in stage.data:
-        samples, notes[item.source] = _samples(item.source, chat, stage, context)
+        samples, notes[item.source] = _samples(item.source, "training", chat, stage, context)
         sources[item.source] = (samples, item.weight)
         chars_per_token = chars_per_token or sum(sample.chars for sample in samples) / sum(sample.num_targets for sample in samples)
     plan = plan_conversations(
@@ -115,11 +116,11 @@ def sft_plan(stage: SftStage, context: Context) -> tuple[ConversationPlan, float
     return replace(plan, notes=notes), chars_per_token
 
 
-def _samples(source: str, chat: Chat, stage: SftStage, context: Context) -> tuple[list[Sample], dict[str, int]]:
+def _samples(source: str, part: SourcePart, chat: Chat, stage: SftStage, context: Context) -> tuple[list[Sample], dict[str, int]]:
     """Samples of a source, and how often each field of it was met that is not used; what was left out is said, never silent."""
     entry = context.recipe.sources[source]
     fields = Fields(entry.ignore)
-    conversations = read_conversations(Path(entry.path), fields)
+    conversations = read_chats(entry, part, fields)
     trained = [conversation for conversation in conversations if conversation.is_trained]
     if not trained:
         raise InputError(f"{entry.path}: every answer has weight 0, so there is nothing to train on")
@@ -140,7 +141,7 @@ def answer_measure(model: CausalModel, stage: SftStage, context: Context, source
     chat = load_chat(stage, context)
     prepared = {}
     for source in sources:
-        samples, _ = _samples(source, chat, stage, context)
+        samples, _ = _samples(source, "heldout", chat, stage, context)
         plan = plan_conversations({source: (samples, 1.0)}, length=stage.sequence_tokens, rows_per_step=1, seed=0, epochs=1)
         prepared[source] = (plan, sum(sample.chars for sample in samples))
     return lambda: {f"bits_per_char/{source}": _answer_nats(model, plan) / math.log(2) / chars for source, (plan, chars) in prepared.items()}

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tokenizers import Tokenizer
 
+from jp_adapt.commands.prepared import is_prepared, open_prepared
 from jp_adapt.commands.processes import measuring_processes
+from jp_adapt.commands.source_parts import refuse_prepared
 from jp_adapt.core.files import new_folder, read_json, read_json_lines, write_text
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import progress, say
@@ -28,7 +30,6 @@ from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import init_new_rows
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.context import Context, Results
-from jp_adapt.pipeline.stages.prepared import is_prepared, open_prepared
 from jp_adapt.pipeline.stages.sft import answer_measure, sft_plan, write_chat_template
 from jp_adapt.pipeline.stages.trackers import open_tracker
 from jp_adapt.recipe.deepspeed import read_deepspeed
@@ -207,7 +208,7 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
     dtype = resolve_precision(context.recipe.precision)
     model = prepare_model(stage, context, dtype)
     texts = [source for source in stage.heldout if context.recipe.sources[source].format == "text"]
-    heldout = {source: first_chars(context.documents(source), stage.heldout_chars) for source in texts}
+    heldout = {source: first_chars(context.documents(source, "heldout"), stage.heldout_chars) for source in texts}
     languages = {source: context.recipe.sources[source].language for source in texts}
     measures = [heldout_measure(model, encoder(tokenizer), heldout, languages, prefix, end)] if heldout else []
     if isinstance(stage, SftStage) and (chats := [source for source in stage.heldout if source not in texts]):
@@ -252,6 +253,7 @@ def _plan(stage: TrainingStage, context: Context, encode: Callable[[str], list[i
     for item in stage.data:
         path = Path(context.recipe.sources[item.source].path)
         if is_prepared(path):
+            refuse_prepared(context.recipe.sources[item.source])
             prepared = open_prepared(path, item.source, item.weight, sha256_file(context.tokenizer_folder(stage.id) / "tokenizer.json"), end)
             sources |= prepared.sources
             max_epochs |= prepared.max_epochs

@@ -1,0 +1,76 @@
+"""`jp-adapt init`: a first recipe from a base, texts and conversations of one's own."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from jp_adapt.cli.arguments import positive
+
+EPILOG = """The recipe is checked as `jp-adapt check` does before it stays. It is meant to be read and changed: it is short, and its comments say what each
+part is for."""
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "init",
+        help="write a recipe from your model, your text, your chats",
+        description="Write a recipe from your model, your Japanese text and your conversations. Nothing is asked, and nothing runs.",
+        epilog=EPILOG,
+    )
+    parser.add_argument("recipe", type=Path, metavar="FILE.yaml", help="new recipe file")
+    parser.add_argument(
+        "--base",
+        required=True,
+        help="model to adapt: a folder, a GGUF file, ORG/NAME[@REVISION] of the hub, or a shipped recipe (quickstart), whose base it is",
+    )
+    parser.add_argument("--texts", nargs="+", default=(), metavar="FILE", help="Japanese text: .jsonl, .txt, .csv, .parquet, or patterns of these")
+    parser.add_argument("--english", nargs="+", default=(), metavar="FILE", help="English text, so that the model keeps its English")
+    parser.add_argument("--chats", nargs="+", default=(), metavar="FILE", help="conversations to tune on (.jsonl; docs/sft.md)")
+    parser.add_argument("--new-tokens", type=_count, metavar="N", help="Japanese tokens to add (default: by the size of the text; 0: none)")
+    parser.add_argument("--epochs", type=_share_or_more, default=1.0, metavar="E", help="how often the text is read (default: 1)")
+    parser.add_argument("--heldout", type=_share, default=0.01, metavar="S", help="share of each source that is held out (default: 0.01)")
+    parser.set_defaults(main=main)
+
+
+def _count(text: str) -> int:
+    return 0 if text == "0" else positive(text)
+
+
+def _share(text: str) -> float:
+    number = _share_or_more(text)
+    if number >= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not above 0 and below 1")
+    return number
+
+
+def _share_or_more(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number <= 1000:
+        raise argparse.ArgumentTypeError(f"'{text}' is not above 0 and at most 1000")
+    return number
+
+
+def main(args: argparse.Namespace) -> int:
+    from jp_adapt.core.files import refuse_existing, write_text
+    from jp_adapt.core.progress import say
+    from jp_adapt.pipeline.inputs import load_checked
+    from jp_adapt.recipe.new_recipe import RecipeParts, recipe_text
+
+    refuse_existing(args.recipe, "FILE.yaml")
+    parts = RecipeParts(args.base, tuple(args.texts), tuple(args.english), tuple(args.chats), args.new_tokens, args.epochs, args.heldout)
+    write_text(args.recipe, recipe_text(parts, args.recipe))
+    try:
+        loaded, notes = load_checked(args.recipe)
+    except BaseException:
+        args.recipe.unlink()
+        raise
+    for note in notes:
+        say(f"note: {note}")
+    print(f"{args.recipe}: " + " -> ".join(f"{stage.id} ({stage.kind})" for stage in loaded.recipe.stages))
+    print(f"Next: jp-adapt plan {args.recipe} --device cpu-2core\n      jp-adapt run {args.recipe} --out runs/{loaded.recipe.name}")
+    return 0

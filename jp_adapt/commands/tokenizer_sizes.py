@@ -1,0 +1,108 @@
+"""`tokenizer extend --sweep`: how many tokens to add, by what they gain on text that none was learned from, and by how rare they stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import ClassVar, Literal
+
+from jp_adapt.core.documents import Document
+from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.progress import say
+from jp_adapt.tokenizer.bpe import BpeTokenizer
+from jp_adapt.tokenizer.extend import Boundaries, extend_tokenizer
+from jp_adapt.tokenizer.measure import measure_tokenizer
+from jp_adapt.tokenizer.words import Corpus
+
+HELD_OUT_EVERY = 20  # documents of a corpus: each last of so many is measured, and not learned from
+RARE = 10  # a token that stands less often in the corpus learns little (docs/howto/choose-a-size.md)
+
+
+@dataclass(frozen=True)
+class SizeRow:
+    """An extension by `new_tokens`: characters per token of the held-out text, how many of its tokens stand fewer than `RARE` times in the corpus, and how many
+    would, were the corpus as long as the budget of a training (`SizesReport.budget_tokens`)."""
+
+    new_tokens: int
+    chars_per_token: float
+    rare_tokens: int
+    rare_in_budget: int | None = None
+
+
+@dataclass(frozen=True)
+class SizesReport(Document):
+    """What `tokenizer extend --sweep` measured; `heldout_chars` characters of `heldout_documents` documents."""
+
+    WHAT: ClassVar[str] = "the report of a sweep over sizes"
+    WAY_OUT: ClassVar[str] = "make it again with `jp-adapt tokenizer extend --sweep`"
+
+    base_chars_per_token: float
+    heldout_documents: int
+    heldout_chars: int
+    corpus_chars: int
+    rare_below: int
+    rows: list[SizeRow]
+    budget_tokens: int | None = None
+    kind: Literal["sizes"] = "sizes"
+    format: Literal[1] = 1
+
+
+def hold_out(documents: Iterable[str], held: list[str], most_chars: int) -> Iterator[str]:
+    """Pass documents on but every twentieth, which goes into `held` instead, up to `most_chars` characters."""
+    chars = 0
+    for number, text in enumerate(documents, start=1):
+        if number % HELD_OUT_EVERY:
+            yield text
+        elif chars < most_chars:
+            held.append(text)
+            chars += len(text)
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How tokens are learned, as `extend_tokenizer` takes it."""
+
+    min_count: int = 2
+    max_token_chars: int = 12
+    boundaries: Boundaries = "none"
+    cover: bool = True
+
+
+def sweep_sizes(
+    base: BpeTokenizer,
+    corpus: Corpus,
+    heldout: Sequence[str],
+    sizes: Sequence[int],
+    learning: Learning,
+    *,
+    budget_tokens: int | None = None,
+    as_far_as_given: bool = False,
+) -> SizesReport:
+    """Extend `base` by each size and measure the held-out documents.
+
+    Args:
+        budget_tokens: tokens that a training will read of texts like the corpus, to say how often each new token will stand in it.
+        as_far_as_given: end at the first size, but the smallest, for which the corpus holds too little text, with a word.
+
+    Raises:
+        UsageError: nothing is held out. InputError: as of `extend_tokenizer`, such as a corpus that cannot give so many tokens.
+    """
+    if not heldout:
+        raise UsageError(f"nothing is held out: fewer than {HELD_OUT_EVERY} documents in each corpus; name text to measure with --heldout FILE")
+    rows: list[SizeRow] = []
+    for size in sorted(set(sizes)):
+        try:
+            extension = extend_tokenizer(base, corpus, size, **asdict(learning))
+        except InputError as error:
+            if not as_far_as_given or not rows:
+                raise
+            say(f"{size:,} new tokens are left out: {error}")
+            break
+        learned = extension.counts[len(base.missing_bytes) :]
+        gained = measure_tokenizer(extension.tokenizer, heldout).chars_per_token
+        longer = None if budget_tokens is None else budget_tokens * gained / sum(corpus.chars)  # the budget in characters, over those of the corpus
+        in_budget = None if longer is None else sum(count * longer < RARE for count in learned)
+        rows.append(SizeRow(size, gained, sum(count < RARE for count in learned), in_budget))
+        say(f"{size:,} new tokens: {rows[-1].chars_per_token:.3f} chars/token")
+    before = measure_tokenizer(base, heldout)
+    return SizesReport(before.chars_per_token, before.documents, before.chars, sum(corpus.chars), RARE, rows, budget_tokens)

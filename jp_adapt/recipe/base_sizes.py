@@ -1,0 +1,25 @@
+"""The sizes of a recipe's base, as far as they can be told without its weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.model.architectures import KNOWN, Architecture, from_folder, from_gguf
+from jp_adapt.model.sources import gguf_file
+from jp_adapt.recipe.schema import Base
+
+
+def base_architecture(base: Base, place: Path) -> Architecture:
+    """The sizes of a base: from its folder, its GGUF, or the published figures of its hub id. InputError, which names `place`, where they are not known."""
+    if base.path is not None:
+        return from_folder(Path(base.path))
+    if base.file is not None:
+        return from_gguf(gguf_file(base.package, base.file, base.version))
+    if base.model not in KNOWN:
+        raise InputError(
+            f"{place}: the sizes of {base.model} are not known here{did_you_mean(str(base.model), KNOWN)}; put its config.json into a folder and plan with "
+            "-s 'base={path: FOLDER}' (the weights are not needed)"
+        )
+    return KNOWN[base.model]

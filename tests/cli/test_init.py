@@ -1,0 +1,100 @@
+"""`jp-adapt init`: a recipe from a base, texts and conversations, which is right as it stands."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from jp_adapt.cli.main import main
+from jp_adapt.recipe.load import load_recipe
+from jp_adapt.recipe.schema import EvaluateStage, PretrainStage, SftStage, TokenizerStage
+from tests.conftest import QUICKSTART, ROOT
+
+
+@pytest.fixture
+def folder(tmp_path: Path, pico: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a base, Japanese and English text and conversations; it is the working folder."""
+    shutil.copytree(pico, tmp_path / "base")
+    for name, source in (("ja", QUICKSTART / "ja_train.jsonl"), ("en", QUICKSTART / "en_train.jsonl")):
+        shutil.copy(source, tmp_path / f"{name}.jsonl")
+    shutil.copy(ROOT / "recipes" / "data" / "sft" / "ja_instructions.jsonl", tmp_path / "chats.jsonl")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_everything_is_given(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--base", "base", "--texts", "ja.jsonl", "--english", "en.jsonl", "--chats", "chats.jsonl"]
+    assert main(["init", "mine.yaml", *given]) == 0
+    out = capsys.readouterr().out
+    assert "tok (tokenizer) -> cpt (pretrain) -> sft (sft) -> model (export) -> eval (evaluate)" in out
+    assert main(["check", "mine.yaml"]) == 0
+    recipe = load_recipe(Path("mine.yaml")).recipe
+    assert recipe.name == "mine"
+    assert {source.heldout for source in recipe.sources.values()} == {0.01}
+    tokenizer, pretrain, sft, _, evaluate = recipe.stages
+    assert isinstance(tokenizer, TokenizerStage)
+    assert (tokenizer.corpus, tokenizer.unchanged, tokenizer.new_tokens) == (["ja"], ["en"], 300)
+    assert isinstance(pretrain, PretrainStage)
+    assert [(item.source, item.weight) for item in pretrain.data] == [("ja", 0.9), ("en", 0.1)]
+    assert isinstance(sft, SftStage)
+    assert (sft.template, sft.sequence_tokens, sft.heldout) == ("alpaca-ja", 512, ["chat", "ja", "en"])  # the base has no template, and 512 positions
+    assert isinstance(evaluate, EvaluateStage)
+    assert evaluate.texts == ["ja", "en"]
+
+
+def test_a_recipe_says_paths_so_that_its_folder_can_move(folder: Path) -> None:
+    assert main(["init", "mine.yaml", "--base", "base", "--texts", "ja.jsonl", str(QUICKSTART / "ja_heldout.jsonl")]) == 0
+    text = (folder / "mine.yaml").read_text(encoding="utf-8")
+    assert "path: base}" in text
+    assert "ja: {path: ja.jsonl, " in text
+    assert f"ja_2: {{path: {QUICKSTART / 'ja_heldout.jsonl'}, " in text
+
+
+def test_chats_alone_and_no_new_tokens(folder: Path) -> None:
+    assert main(["init", "chats.yaml", "--base", "base", "--chats", "chats.jsonl"]) == 0
+    assert [(stage.kind, getattr(stage, "start", None)) for stage in load_recipe(Path("chats.yaml")).recipe.stages[:2]] == [("sft", "base"), ("export", "sft")]
+    assert main(["init", "plain.yaml", "--base", "base", "--texts", "ja.jsonl", "--new-tokens", "0"]) == 0
+    assert [stage.kind for stage in load_recipe(Path("plain.yaml")).recipe.stages] == ["pretrain", "export", "evaluate"]
+
+
+def test_names_that_yaml_reads_otherwise(folder: Path) -> None:
+    odd = folder / "a, b: {ふみ}.jsonl"
+    shutil.copy(folder / "ja.jsonl", odd)
+    assert main(["init", "yes.yaml", "--base", "base", "--texts", odd.name]) == 0
+    recipe = load_recipe(Path("yes.yaml")).recipe
+    assert (recipe.name, recipe.sources["ja"].path) == ("yes", str(odd))
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "message"),
+    [
+        (["--base", "base"], 2, "give --texts FILE (Japanese text), --chats FILE (conversations), or both"),
+        (["--base", "base", "--texts", "nothing.jsonl"], 3, "nothing.jsonl: no such file"),
+        (["--base", "nothing", "--texts", "ja.jsonl"], 3, "--base nothing: no such folder or GGUF file, no shipped recipe, and not ORG/NAME of the hub"),
+        (["--base", "org/name@main", "--texts", "ja.jsonl"], 3, "org/name@main: the hub does not say which commit that is"),
+        (["--base", "ja.jsonl", "--texts", "ja.jsonl"], 3, "not a GGUF file"),
+        (["--base", "base", "--texts", "short.jsonl"], 3, "short.jsonl: 1 distinct document, and one must stay for training"),
+    ],
+)
+def test_what_is_wrong_is_said_and_nothing_is_written(folder: Path, given: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "short.jsonl").write_text('{"text": "同じ"}\n' * 2, encoding="utf-8")
+    assert main(["init", "mine.yaml", *given]) == code
+    assert message in capsys.readouterr().err
+    assert not (folder / "mine.yaml").exists()
+
+
+def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "mine.yaml").write_text("my work", encoding="utf-8")
+    assert main(["init", "mine.yaml", "--base", "base", "--texts", "ja.jsonl"]) == 2
+    assert "mine.yaml: exists already" in capsys.readouterr().err
+    assert (folder / "mine.yaml").read_text(encoding="utf-8") == "my work"
+
+
+def test_the_base_of_a_shipped_recipe(folder: Path) -> None:
+    from jp_adapt.recipe.new_recipe import RecipeParts, recipe_text
+
+    text = recipe_text(RecipeParts("elyza-llama2-7b-fast", texts=("ja.jsonl",)), folder / "mine.yaml")
+    assert "base: {model: meta-llama/Llama-2-7b-hf, revision: " in text
+    assert "optimizer: {lr: 2.0e-4, new_rows_lr: 4.0e-4}" in text
