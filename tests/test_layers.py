@@ -198,13 +198,11 @@ TESTED_THROUGH = {
         "commands.judge evaluation.judge.run evaluation.judge.scores report.judge_tables",
     ),
     "tests/cli/test_corpus.py": ("the whole command on real files", "commands.corpus corpus.overlap"),
-    "tests/cli/test_tokenizer.py": ("the whole command for every family", "commands.tokenizer"),
     "tests/cli/test_plan.py": ("the whole command", "commands.plan"),
     "tests/cli/test_cli.py": ("commands that only print or copy", "commands.copy_recipe"),
     "tests/cli/test_arguments.py": ("the script is a matter of the arguments", "commands.slurm"),
     "tests/evaluation/judge/test_requests.py": ("published prompts are rebuilt from the declarations", "benchmarks.judge benchmarks.declaration"),
     "tests/evaluation/judge/test_client.py": ("the judge is the first client of an endpoint", "inference.endpoint inference.exchange"),
-    "tests/evaluation/judge/test_parse.py": ("odd replies are read back from the cache", "inference.reply_cache"),
     "tests/evaluation/test_scoring.py": ("metrics are known by their scores", "benchmarks.metrics"),
     "tests/evaluation/test_compare.py": ("published scores are for comparison", "benchmarks.published"),
     "tests/evaluation/test_lm_eval.py": ("a loaded model against its peer", "inference.model_folder"),
@@ -215,9 +213,7 @@ TESTED_THROUGH = {
     "tests/report/test_run_page.py": ("charts stand on the page", "report.run_charts"),
     "tests/test_end_to_end.py": ("a whole run is what they are for", "pipeline.report pipeline.summary pipeline.stages.tokenizer"),
     "tests/serving/test_llama_server.py": ("they need a server", "commands.chat commands.serve export.llama_server"),
-    "tests/export/test_hub.py": ("the command against a server", "commands.hub export.hub_card"),
-    "tests/export/test_adapter.py": ("every folder that is exported has a card", "export.card"),
-    "tests/export/test_gguf.py": ("a GGUF file is checked whole", "export.gguf_source"),
+    "tests/export/test_hub.py": ("the command against a server", "commands.hub"),
     "tests/export/test_gguf_folder.py": ("a tokenizer comes back from the file that it was written to", "tokenizer.gguf"),
     "tests/merging/test_merge_models.py": (
         "whole models are merged by the command",
@@ -232,6 +228,9 @@ TESTED_THROUGH = {
     "tests/corpus/test_language.py": ("the characters decide on a document's language", "text.hanzi text.script_counts"),
     "tests/text/test_chat_jinja.py": ("the bounds of every template", "text.template_bounds"),
     "tests/training/test_loop.py": ("a signal stops the loop", "training.stop"),
+    "tests/cli/test_init.py": ("the whole command", "recipe.new_recipe recipe.base_sizes"),
+    "tests/cli/test_preview.py": ("the whole command", "pipeline.preview"),
+    "tests/commands/test_source_parts.py": ("part of the sources of a run", "commands.prepared"),
 }
 
 
