@@ -53,6 +53,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--prompt-set", action="store_true", help="measure every wording of the prompt: mean and range")
     parser.add_argument("--overlap", type=Path, metavar="FILE", help="overlap of items with a training corpus: clean and touched items apart")
     parser.add_argument("--texts", nargs="+", default=[], metavar="FILE", help="texts to measure in bits per byte and character")
+    parser.add_argument("--field", default="text", metavar="NAME", help="field of a line, or column, that holds the text of --texts (default: text)")
     parser.add_argument("--allow-code-execution", action="store_true", help="run programs that the model writes, in a sandbox (Linux)")
     parser.add_argument(
         "--baseline", type=Path, metavar="RUN", help="results of the base model on the same benchmarks: the page compares the two, item by item"
@@ -127,6 +128,7 @@ def main(args: argparse.Namespace) -> int:
         allow_code_execution=args.allow_code_execution,
         overlap=args.overlap,
         texts=tuple(args.texts),
+        field=args.field,
         baseline=args.baseline,
         backend=args.backend,
         served=_served(args),

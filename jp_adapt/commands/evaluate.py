@@ -23,6 +23,7 @@ from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.plugins import use_plugins
 from jp_adapt.core.progress import progress, say
 from jp_adapt.corpus.overlap import read_overlap
+from jp_adapt.corpus.sources import read_documents
 from jp_adapt.evaluation.batch_check import check_batches, spread
 from jp_adapt.evaluation.prompts import Prompt, build_prompts
 from jp_adapt.evaluation.results import (
@@ -68,6 +69,7 @@ class EvalOptions:
     allow_code_execution: bool = False
     overlap: Path | None = None
     texts: tuple[str, ...] = ()
+    field: str = "text"
     baseline: Path | None = None
     backend: str = "local"
     served: Served | None = None
@@ -135,6 +137,8 @@ def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOption
     if options.baseline is not None:
         _check_baseline(options.baseline, profile, loaded, options)
     overlap = read_overlap(options.overlap) if options.overlap is not None else None
+    for text in options.texts:
+        read_documents(Path(text), options.field)  # a wrong field is found now, and not behind the benchmarks
     source = opened()
     if processes.rank > 0:
         follow(lambda name: _follow(name, loaded, profile, options, source))
@@ -155,7 +159,7 @@ def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOption
                     write_json(target / "score.json", asdict(score))
             scores = _write(out, identity, profile, [entry for entry in loaded if _part(out, entry.id).is_dir()])
         if options.texts and not (out / TEXTS).is_file():
-            write_json(out / TEXTS, source.score_texts(options.texts))
+            write_json(out / TEXTS, source.score_texts(options.texts, options.field))
             scores = _write(out, identity, profile, loaded)
         write_evaluation_page(out, baseline=options.baseline)
         return scores
@@ -229,6 +233,7 @@ def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], o
         "check_batches": options.check_batches,
         "overlap": sha256_file(options.overlap) if options.overlap is not None else None,
         "texts": {text: sha256_file(Path(text)) for text in options.texts},
+        **({"field": options.field} if options.texts and options.field != "text" else {}),
         **({"plugins": use_plugins(options.plugins)} if options.plugins else {}),
     }
 

@@ -19,7 +19,7 @@ from jp_adapt.corpus.lines import TEXT_FORMATS, OnError, iter_lines, kind_of, re
 MAX_NAMES = 200  # characters of the names of fields that an error lists
 BATCH_ROWS = 4  # rows of a .parquet in memory at a time: each may be a document of 64 MiB that lies in the file once
 BUFFER_BYTES = 2**20  # of a .parquet, for each column chunk
-WRONG_FIELD = "name the right one: 'field: NAME' in a recipe's source, --field NAME for a command that has it"
+WRONG_FIELD = "name the right one: 'field: NAME' in a recipe's source, --field NAME on the command line"
 
 
 def iter_documents(path: Path, field: str = "text") -> Iterator[str]:

@@ -37,11 +37,11 @@ class EvaluatedModel:
         side, window = self.side, min(self.side.max_tokens, TEXT_WINDOW)
         return score_texts(self.model, side.tokenizer.encode, documents, prefix=side.starts.document, end=side.document_end, max_tokens=window, advance=advance)
 
-    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
-        """Bits per byte and per character of whole text files."""
+    def score_texts(self, paths: Sequence[str], field: str = "text") -> list[dict[str, Any]]:
+        """Bits per byte and per character of whole text files; `field` holds the text of a record."""
         entries = []
         for path in paths:
-            documents = read_documents(Path(path), "text")
+            documents = read_documents(Path(path), field)
             with progress(f"bits of {path}", len(documents)) as advance:
                 score = self.score_documents(documents, advance)
             entries.append(

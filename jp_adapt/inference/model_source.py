@@ -43,7 +43,7 @@ class Source(Protocol):
     @property
     def backend(self) -> Backend: ...
 
-    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]: ...
+    def score_texts(self, paths: Sequence[str], field: str = "text") -> list[dict[str, Any]]: ...
 
     def close(self) -> None: ...
 
@@ -110,8 +110,8 @@ class FolderSource:
     def backend(self) -> Backend:
         return self.loaded.backend
 
-    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
-        return self.loaded.score_texts(paths)
+    def score_texts(self, paths: Sequence[str], field: str = "text") -> list[dict[str, Any]]:
+        return self.loaded.score_texts(paths, field)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -144,7 +144,7 @@ class EngineSource:
             self._backend = TokenBackend.of(engine, side, engine.max_tokens)
         return self._backend
 
-    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
+    def score_texts(self, paths: Sequence[str], field: str = "text") -> list[dict[str, Any]]:
         raise UsageError("texts are measured with --backend local")
 
     def close(self) -> None:
@@ -210,7 +210,7 @@ class ServedSource:
         write_json(self.out / MODEL, description)
         return backend
 
-    def score_texts(self, paths: Sequence[str]) -> list[dict[str, Any]]:
+    def score_texts(self, paths: Sequence[str], field: str = "text") -> list[dict[str, Any]]:
         raise UsageError("texts are measured on a model of this machine")
 
     def close(self) -> None:

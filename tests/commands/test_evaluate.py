@@ -340,6 +340,16 @@ def test_texts_are_measured_in_bits(pico: Path, tmp_path: Path) -> None:
     assert entry.bits_per_char == pytest.approx(3 * entry.bits_per_byte)
 
 
+def test_the_field_of_texts_can_be_named_and_a_wrong_one_is_told_before_any_work(pico: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.jsonl"
+    text.write_text('{"id": 1, "body": "日本語の文です。"}\n', encoding="utf-8")
+    options = {"benchmarks": (mine(tmp_path),), "texts": (str(text),), "dtype": "float32"}
+    with pytest.raises(InputError, match=r"text\.jsonl:1: no text in field 'text'; there are: id, body; .* --field NAME"):
+        evaluate(pico, tmp_path / "out", **options)
+    assert not (tmp_path / "out").exists()
+    assert evaluate(pico, tmp_path / "out", field="body", **options).texts[0].chars == 8
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

@@ -9,7 +9,7 @@ import pytest
 
 from jp_adapt.tokenizer.load import LoadedTokenizer, load_tokenizer
 from jp_adapt.tokenizer.runtimes import runtimes_of
-from jp_adapt.tokenizer.save import COPIED, extension_record, save_tokenizer
+from jp_adapt.tokenizer.save import COPIED, copy_tokenizer, extension_record, save_tokenizer
 from jp_adapt.tokenizer.tiktoken import write_ranks
 from tests.tokenizer.conftest import Trio
 
@@ -138,3 +138,19 @@ def test_a_base_from_a_file_alone_has_no_configuration_to_copy(small_trio: Trio,
     config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
     assert config["bos_token"] is None
+
+
+def test_a_copy_gives_a_rank_file_the_place_that_llama3_has_and_keeps_other_files(tik_trio: Trio, sp_trio: Trio, tmp_path: Path) -> None:
+    """Beside tokenizer.json llama.cpp's converter takes a rank file for a SentencePiece model (llama.cpp b11434)."""
+    for trio, name, place in ((tik_trio, "ranks", "original/tokenizer.model"), (sp_trio, "pieces", "tokenizer.model")):
+        source, target = tmp_path / name, tmp_path / f"{name}-copy"
+        source.mkdir()
+        target.mkdir()
+        base = trio.base
+        data = write_ranks(base.ranks) if base.ranks is not None else base.sentencepiece.SerializeToString()
+        (source / "tokenizer.json").write_text(json.dumps(base.tokenizer.spec), encoding="utf-8")
+        (source / "tokenizer.model").write_bytes(data)
+        (source / "chat_template.jinja").write_text("{{ messages }}", encoding="utf-8")
+        copy_tokenizer(source, target)
+        files = {path.relative_to(target).as_posix(): path.read_bytes() for path in target.rglob("*") if path.is_file()}
+        assert files == {"tokenizer.json": (source / "tokenizer.json").read_bytes(), place: data, "chat_template.jinja": b"{{ messages }}"}
