@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from jp_adapt.core.visible import escape
 from jp_adapt.report.svg import DARK, LIGHT, Mark, Series, interval_bar, line_chart, nice_ticks, thin, tick_labels
 from jp_adapt.report.written import duration_text, finite, number_text, range_text, size_text
 
@@ -177,18 +176,6 @@ def test_text_in_a_drawing_is_escaped() -> None:
     assert list(root.iter(NS + "script")) == []
     bar = ET.fromstring(interval_bar([Mark(nasty, 0.5, 0.4, 0.6)], chance=0.5, title=nasty))
     assert list(bar.iter(NS + "script")) == []
-
-
-def test_nothing_and_no_number_are_no_text() -> None:
-    assert [escape(value) for value in (None, math.nan, math.inf, 0, 1.5, "None")] == ["", "", "", "0", "1.5", "None"]
-
-
-def test_escape_makes_the_invisible_visible() -> None:
-    assert escape('<a href="x">\'&') == "&lt;a href=&quot;x&quot;&gt;&#x27;&amp;"
-    assert escape("a\r\nb\tc\rd") == "a\nb\tc\u240dd"
-    assert escape("\x00\x1b\x7f\x85\u202e") == "\u2400\u241b\u2421[U+0085][U+202E]"
-    assert escape("\ud800\ufffe\U0001ffff\ufdd0") == "\ufffd" * 4
-    assert escape("日本語 ぁ😀e\u0301") == "日本語 ぁ😀e\u0301"
 
 
 def bar(chance: float | None = 0.25) -> ET.Element:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jp_adapt.evaluation.judge.parse import VerdictError, bracketed_rating, json_grade, last_line_choice, parse_verdict
-from jp_adapt.inference.reply_cache import ReplyCache
 from tests.data import needs_data, shared_data
 from tests.properties import examples
 
@@ -167,32 +165,3 @@ def test_every_recorded_judgement_is_read_as_it_was_recorded() -> None:
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     assert len(lines) == 564
     assert [bracketed_rating(line["judgment"], (1, 10)) for line in lines] == [line["score"] for line in lines]
-
-
-def test_a_half_written_last_line_is_cut_off_and_counted(tmp_path: Path) -> None:
-    path = tmp_path / "cache.jsonl"
-    with ReplyCache(path) as cache:
-        cache.store("a", {"text": "一"})
-        cache.store("b", {"text": "二\u2028三"})
-        cache.store("a", {"text": "二"})
-    whole = path.read_bytes()
-    for length in range(whole.index(b"\n") + 2, len(whole)):
-        path.write_bytes(whole[:length])
-        with ReplyCache(path) as cache:
-            assert (cache.cut_lines, len(cache), cache.get("a"), cache.get("b")) == (1, 1, {"text": "一"}, None)
-            cache.store("c", {"text": "三"})
-        with ReplyCache(path) as cache:
-            assert (cache.cut_lines, cache.get("c")) == (0, {"text": "三"})
-    path.write_bytes(whole)
-    with ReplyCache(path) as cache:
-        assert (cache.cut_lines, cache.get("b")) == (0, {"text": "二\u2028三"})
-
-
-@pytest.mark.parametrize("broken", [b"{}\n", b"[]\n", b"\x00\n", b'{"key": "a"\n', b"\n"])
-def test_a_broken_line_in_the_middle_is_an_error(tmp_path: Path, broken: bytes) -> None:
-    from jp_adapt.core.errors import InputError
-
-    path = tmp_path / "cache.jsonl"
-    path.write_bytes(b'{"key": "a"}\n' + broken + b'{"key": "b"}\n')
-    with pytest.raises(InputError, match=r"cache\.jsonl:2: no reply that this program stored"):
-        ReplyCache(path)
