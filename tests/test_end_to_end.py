@@ -6,6 +6,7 @@ import json
 import resource
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -159,9 +160,21 @@ def test_a_folder_with_other_files_is_refused(recipe, tmp_path, capsys):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["thesis.txt"]
 
 
-def limit_file_size() -> None:
+def limit_file_size(most: int = 30_000) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+
+
+def test_a_disk_that_is_full_from_the_beginning_leaves_a_folder_that_the_run_takes_later(recipe, finished, tmp_path):
+    """There is room for run.json, and none for the recipe beside it."""
+    out = tmp_path / "full"
+    done = run("run", str(recipe), "--out", str(out), prepare=partial(limit_file_size, 1_000))
+    assert (done.returncode, "free some space" in done.stderr) == (1, True), done.stderr
+    assert (out / "run.json").is_file()
+    assert not (out / "recipe.yaml").exists()
+    (out / ".env.json.host-1-0123abcd.tmp").write_bytes(b"{")  # of a process that was killed
+    run_recipe(load_recipe(recipe), out)
+    assert weights(out) == weights(finished)
 
 
 def test_a_full_disk_leaves_nothing_half_written_and_the_run_goes_on_later(recipe, finished, tmp_path):

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from jp_adapt.core.documents import Document
 from jp_adapt.core.errors import RunFolderError
+from jp_adapt.core.files import is_unfinished
 
 MAX_TOLD = 12  # differing keys that an error lists
 MAX_VALUE = 80  # characters of a value that it shows
@@ -42,7 +43,7 @@ def refuse_folder(folder: Path, kind: type[WorkRecord], identity: Mapping[str, A
     """
     record = folder / kind.FILE
     if not record.is_file():
-        if any(path.name not in before_results for path in folder.iterdir()):
+        if any(path.name not in before_results and not is_unfinished(path) for path in folder.iterdir()):
             raise RunFolderError(f"{folder}: is not empty, and holds no {kind.WORK}; {kind.WAY_OUT}")
     elif results:
         refuse_other_work(folder, kind.read(record).identity, identity, kind.WORK)

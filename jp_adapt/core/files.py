@@ -217,6 +217,11 @@ def _temporary_prefix(path: Path) -> str:
     return f".{_short(path.name)}.{platform.node()}-"
 
 
+def is_unfinished(path: Path) -> bool:
+    """Whether `path` has the name of what is still being written here, or was when its process was killed."""
+    return re.fullmatch(r"\..+-\d+-[0-9a-f]{8}\.tmp", path.name) is not None
+
+
 def _remove_stale(path: Path) -> None:
     """Remove what processes of this machine that are gone (killed, or shut out of the folder) left half-written for `path`."""
     prefix = _temporary_prefix(path)

@@ -16,7 +16,7 @@ import yaml
 from jp_adapt.commands.prepared import hashed_file
 from jp_adapt.core.environment import environment, peak_memory_bytes
 from jp_adapt.core.errors import InputError, UsageError
-from jp_adapt.core.files import new_folder, refuse_unwritable
+from jp_adapt.core.files import is_unfinished, new_folder, refuse_unwritable, write_text
 from jp_adapt.core.launch import refuse_accelerates_own, several_processes
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import say
@@ -24,7 +24,7 @@ from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.sources import check_hash, folder_files, gguf_file, is_commit, resolve_revision
 from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer
 from jp_adapt.pipeline.inputs import check_base_chats, check_inputs, extends
-from jp_adapt.pipeline.run_folder import RUN, Identity, RunFolder, RunRecord, now, resolved_recipe
+from jp_adapt.pipeline.run_folder import RESOLVED, RUN, Identity, RunFolder, RunRecord, now, resolved_recipe
 from jp_adapt.pipeline.stages.trackers import check_trackers
 from jp_adapt.recipe.checks import named_sources
 from jp_adapt.recipe.load import LoadedRecipe, stage_benchmarks
@@ -70,6 +70,8 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
     _meet()
     with folder_lock(out):
         folder = RunFolder(out)
+        if not folder.began:
+            write_text(out / RUN, _run_record(loaded, out))  # first of all, for it makes the folder a run's
         loaded = replace(loaded, recipe=_pinned(recipe, out))
         recipe = loaded.recipe
         if redo_from is not None:
@@ -78,7 +80,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
         for stage_id, identity in identities.items():
             folder.stage(stage_id).refuse_other_work(identity)
         folder.sweep()
-        folder.record(_records(loaded, out))
+        folder.record(_records(loaded))
         done = _run_stages(recipe, folder, gguf, identities, trackers)
         from jp_adapt.pipeline.report import write_report
 
@@ -90,7 +92,7 @@ def _pinned(recipe: Recipe, out: Path) -> Recipe:
     base = recipe.base
     if base.model is None or is_commit(base.revision):
         return recipe
-    began = resolved_recipe(out)["base"] if (out / RUN).is_file() else {}
+    began = resolved_recipe(out)["base"] if (out / RESOLVED).is_file() else {}
     commit = str(began["revision"]) if began.get("model") == base.model else resolve_revision(base.model, base.revision or "main")
     say(f"{base.model}: {base.revision or 'main'} is commit {commit}; this run keeps to it")
     return recipe.model_copy(update={"base": base.model_copy(update={"revision": commit})})
@@ -98,20 +100,23 @@ def _pinned(recipe: Recipe, out: Path) -> Recipe:
 
 def _refuse_foreign_folder(out: Path) -> None:
     refuse_unwritable(out)
-    if out.is_dir() and any(path.name != ".lock" for path in out.iterdir()) and not (out / RUN).is_file():
+    if out.is_dir() and any(path.name != ".lock" and not is_unfinished(path) for path in out.iterdir()) and not (out / RUN).is_file():
         raise UsageError(f"{out}: holds other files and is not a run folder; give a new folder with --out")
 
 
-def _records(loaded: LoadedRecipe, out: Path) -> dict[str, str]:
-    """The files at the top of the run folder: the recipe as written, as resolved, and where and when it ran."""
+def _run_record(loaded: LoadedRecipe, out: Path) -> str:
+    run = RunRecord(loaded.recipe.name, now(), metadata.version("jp-adapt"), loaded.path.name, _command(loaded, out))
+    return json.dumps(run.as_dict(), ensure_ascii=False, indent=2) + "\n"
+
+
+def _records(loaded: LoadedRecipe) -> dict[str, str]:
+    """The files beside RUN at the top of the run folder: the recipe as written, as resolved, and where it ran."""
     recipe = loaded.recipe
     resolved = yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True), allow_unicode=True, sort_keys=False, width=160)
-    run = RunRecord(recipe.name, now(), metadata.version("jp-adapt"), loaded.path.name, _command(loaded, out))
     return {
         "recipe.yaml": loaded.text,
-        "resolved.yaml": resolved,
+        RESOLVED: resolved,
         "env.json": json.dumps(environment(), indent=2) + "\n",
-        RUN: json.dumps(run.as_dict(), ensure_ascii=False, indent=2) + "\n",
     }
 
 

@@ -19,6 +19,7 @@ from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.yaml_lines import load_yaml
 
 RUN, STAGE = "run.json", "stage.json"
+RESOLVED = "resolved.yaml"  # the recipe with all defaults filled in
 TAIL_BYTES = 2**14  # of metrics.jsonl: some forty steps
 
 
@@ -149,6 +150,11 @@ class RunFolder:
     def stage(self, stage_id: str) -> StageFolder:
         return StageFolder(self.path / "stages" / stage_id)
 
+    @property
+    def began(self) -> bool:
+        """Whether a stage has begun here."""
+        return any(self.path.glob(f"stages/*/{STAGE}"))
+
     def record(self, files: dict[str, str]) -> None:
         """Write the files at the top of the run folder. A recipe that was changed where nothing had begun yet takes the old one's place, which is kept."""
         for name, text in files.items():
@@ -224,7 +230,7 @@ def run_record(path: Path) -> RunRecord:
 def resolved_recipe(path: Path) -> dict[str, Any]:
     """The recipe of a run with all defaults filled in. InputError when `path` is not a run folder, or its resolved.yaml lists no stages."""
     run_record(path)
-    file = path / "resolved.yaml"
+    file = path / RESOLVED
     try:
         recipe = load_yaml(file).value
     except UsageError as error:

@@ -53,7 +53,7 @@ def run_status(path: Path) -> list[StageStatus]:
 def run_state(stages: Sequence[StageStatus]) -> State:
     """The state of a run from those of its stages; a stage that waits behind one that runs does not count."""
     states = {stage.state for stage in stages}
-    return "running" if "running" in states else "done" if states <= {"done"} else "stopped" if states & {"stopped", "done"} else "waiting"
+    return "running" if "running" in states else "done" if states == {"done"} else "stopped" if states & {"stopped", "done"} else "waiting"
 
 
 def progress_text(stage: StageStatus) -> str:

@@ -17,7 +17,7 @@ from jp_adapt.core.files import read_json
 from jp_adapt.core.lock import is_locked
 from jp_adapt.corpus.figures import REPORT, CorpusFigures
 from jp_adapt.evaluation.results import SCORES, Scores, read_scores
-from jp_adapt.pipeline.run_folder import RUN, RunRecord, run_record
+from jp_adapt.pipeline.run_folder import RESOLVED, RUN, RunRecord, run_record
 from jp_adapt.pipeline.status import StageStatus, State, run_state, run_status
 from jp_adapt.report.run_summary import SUMMARY, RunSummary
 from jp_adapt.report.tokenizer_report import ExtensionReport
@@ -159,7 +159,7 @@ def _merge(path: Path) -> FoundArtifact:
 
 
 _READERS: tuple[tuple[set[str], Callable[[Path], Found]], ...] = (
-    ({RUN, "resolved.yaml"}, _run),
+    ({RUN, RESOLVED}, _run),
     ({SCORES}, _evaluation),
     ({INDEX, REPORT}, _corpus),
     ({EXTENSION, SPEC}, _tokenizer),

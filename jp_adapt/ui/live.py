@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from jp_adapt.core.errors import JpAdaptError
 from jp_adapt.core.lock import is_locked
-from jp_adapt.pipeline.run_folder import STAGE, RunFolder
+from jp_adapt.pipeline.run_folder import RESOLVED, RUN, STAGE, RunFolder
 from jp_adapt.pipeline.status import run_status
 from jp_adapt.ui.curves import MetricsTail, columns, thinned
 
@@ -59,7 +59,7 @@ async def follow(path: Path, statuses: Statuses, ended: Callable[[], bool]) -> A
         try:
             stages, news = await run_in_threadpool(look)
         except (JpAdaptError, OSError) as error:
-            yield event({"error": str(error)})
+            yield event({"error": str(error).replace(str(path), path.name)})
             return
         quiet += 1
         if stages != before or news:
@@ -78,7 +78,7 @@ def event(value: Any) -> str:
 
 def _stamp(path: Path) -> tuple[Any, ...]:
     """What changes when a run goes on."""
-    files = [path / "run.json", path / "resolved.yaml", *(stage / name for stage in sorted(path.glob("stages/*")) for name in WATCHED)]
+    files = [path / RUN, path / RESOLVED, *(stage / name for stage in sorted(path.glob("stages/*")) for name in WATCHED)]
     return (is_locked(path), *(_written(file) for file in files))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
+import sys
 import threading
 import webbrowser
 from collections.abc import Mapping
@@ -45,7 +47,7 @@ def serve_ui(folder: Path, *, port: int = 0, models: Mapping[str, Path] | None =
     port, token = listening.getsockname()[1], secrets.token_urlsafe(24)
     address = f"http://{LOOPBACK}:{port}/{token}/"
     say(f"{address}\nOnly this machine can open it; Ctrl-C ends it.")
-    if browser:
+    if browser and _has_screen():
         webbrowser.open(address)
     app = build_app(library, token, port, lambda: server.should_exit)
     options: dict[str, Any] = {"log_level": "error", "lifespan": "off", "timeout_graceful_shutdown": 3, "server_header": False, "proxy_headers": False}
@@ -54,6 +56,11 @@ def serve_ui(folder: Path, *, port: int = 0, models: Mapping[str, Path] | None =
         server.run(sockets=[listening])
     except KeyboardInterrupt:
         say("ended")
+
+
+def _has_screen() -> bool:
+    """Whether a browser would have a window: without one Python opens a text browser in this terminal, and waits for it."""
+    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def _listen(port: int) -> socket.socket:

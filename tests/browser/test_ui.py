@@ -162,6 +162,24 @@ def test_a_curve_moves_while_a_run_trains_and_goes_back_with_a_resume(tab: Tab, 
     tab.wait("document.querySelector('h1').innerText.includes('stopped')", 2.0)
 
 
+def test_a_run_that_is_moved_away_is_told(tab: Tab, address: str, folder: Path) -> None:
+    run = write_training_run(folder / "moved", steps=3)
+    tab.open(f"{address}#/run?p=moved", "document.querySelector('.chart')")
+    run.rename(folder / "elsewhere")
+    tab.wait("document.querySelector('main .warning[role=alert]')?.innerText.includes('no run folder')")
+    assert tab.js("document.getElementById('gone').hidden")
+    tab.open(f"{address}#/run?p=moved", "document.querySelector('h1')?.innerText === 'Could not be shown'")
+    tab.complaints.clear()
+
+
+def test_a_server_that_is_gone_is_told(tab: Tab, folder: Path) -> None:
+    with served(folder) as (own, _):
+        tab.open(f"{own}#/run?p=first", "document.querySelector('.chart')")
+        assert tab.js("document.getElementById('gone').hidden")
+    tab.wait("!document.getElementById('gone').hidden")
+    tab.complaints.clear()
+
+
 def test_hostile_text_is_shown_and_nothing_runs(tab: Tab, address: str) -> None:
     tab.open(f"{address}#/run?p=evil", "document.querySelector('h1')")
     assert tab.js("document.querySelector('h1').innerText").startswith("<img src=x onerror=")

@@ -37,8 +37,9 @@ def folder(tmp_path_factory):
 def served(folder, tmp_path_factory):
     command = plan_server(folder, context=256).command
     at = command.index("--host")
-    with vllm_server([*command[:at], *command[at + 4 :]], tmp_path_factory.mktemp("log") / "vllm.log") as address:
-        yield httpx2.Client(base_url=address, timeout=300)
+    log = tmp_path_factory.mktemp("log") / "vllm.log"
+    with vllm_server([*command[:at], *command[at + 4 :]], log) as address, httpx2.Client(base_url=address, timeout=300) as client:
+        yield client
 
 
 def complete(client: httpx2.Client, ids: list[int], **options: object) -> dict:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -39,22 +38,6 @@ def test_the_table_names_everything(folder: Path) -> None:
         "eval/adapted": ("evaluation", "done"),
     }
     assert given["folder"] == folder.name
-
-
-def test_a_change_is_seen_and_what_did_not_change_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jp_adapt.ui.library.LOOK_EVERY_S", 0.0)
-    client = Client(folder)
-    client.get("entries")
-    read: list[Path] = []
-    whole = client.library._read
-    monkeypatch.setattr(client.library, "_read", lambda path, *rest: [read.append(path), whole(path, *rest)][1])
-    client.get("entries")
-    assert read == []
-    add_steps(folder / "b" / "stages" / "cpt", 5, 6, 10)
-    assert "6/10" in next(entry["headline"] for entry in client.get("entries")["entries"] if entry["path"] == "b")
-    assert read == [folder / "b"]
-    shutil.rmtree(folder / "a")
-    assert "a" not in [entry["path"] for entry in client.get("entries")["entries"]]
 
 
 def test_a_run_with_its_settings_and_samples(folder: Path) -> None:
@@ -235,13 +218,6 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
         assert answer.headers["content-type"] == "application/json"
         assert answer.content.isascii()
     assert client.get("item", e="e", i=0)["id"] == "\ufffd"
-
-
-def test_a_folder_whose_name_is_no_utf_8(tmp_path: Path) -> None:
-    name = os.fsdecode(b"\xff\xfe")
-    write_evaluation(tmp_path / name, RIGHT, model="m")
-    [entry] = Client(tmp_path).get("entries")["entries"]
-    assert (entry["path"], entry["name"]) == (name, "m")
 
 
 def events(path: Path, looks: int, between: dict[int, Any]) -> list[Any]:

@@ -12,21 +12,9 @@ from jp_adapt.core.documents import Rows
 from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation.results import Scores
 from jp_adapt.pipeline.open_run import open_run
-from jp_adapt.pipeline.run_folder import RunRecord
-from jp_adapt.report.run_summary import RunSummary
 from jp_adapt.ui.listing import entries
 from tests.evaluation.test_compare import coins, write_run
-from tests.report.test_run_page import sample_summary, summary_of
-
-
-def make_run(folder: Path, *, done: bool) -> Path:
-    (folder / "stages" / "tok").mkdir(parents=True)
-    RunRecord(folder.name, "2026-11-29", "0.1.0", "mine.yaml").write(folder / "run.json")
-    (folder / "resolved.yaml").write_text(json.dumps({"stages": [{"id": "tok", "kind": "tokenizer"}]}), encoding="utf-8")
-    if done:
-        (folder / "stages" / "tok" / "DONE").touch()
-        summary_of(sample_summary()).write(folder / "report" / "summary.json")
-    return folder
+from tests.pipeline.test_open_run import make_run
 
 
 def test_runs_and_evaluations_are_found_below_a_folder(tmp_path: Path) -> None:
@@ -50,27 +38,6 @@ def test_runs_and_evaluations_are_found_below_a_folder(tmp_path: Path) -> None:
     assert list(frame["benchmark"]) == ["ja/x", "ja/x", "ja/y"]
     with pytest.raises(InputError, match="no such folder; give one that holds runs or results"):
         jp_adapt.runs(tmp_path / "nothing")
-
-
-def test_the_summary_of_a_run_is_typed_and_a_table(tmp_path: Path) -> None:
-    run = open_run(make_run(tmp_path / "a", done=True))
-    summary = run.summary
-    assert isinstance(summary, RunSummary)
-    assert summary.headline.chars_per_token.adapted == 1.234
-    frame = summary.to_pandas()
-    assert list(frame["stage"].unique()) == ["rows", "pretrain"]
-    assert frame[frame["stage"] == "rows"]["bits_per_char_ja"].count() == 7
-    assert repr(run).startswith("<Run 'a' in ")
-    assert repr(run).endswith(": 1 of 1 stages done>")
-    with pytest.raises(InputError, match="the run has no report yet"):
-        _ = open_run(make_run(tmp_path / "b", done=False)).summary
-
-
-def test_a_summary_of_an_earlier_version_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "a", done=True)
-    (run / "report" / "summary.json").write_text('{"headline": {}}', encoding="utf-8")
-    with pytest.raises(InputError, match=r"summary.json: not the summary of a run in format 2 \(it names none\); write it again with `jp-adapt report RUN`"):
-        _ = open_run(run).summary
 
 
 def test_corpora_tokenizers_and_merges_are_found_by_their_documents(tmp_path: Path) -> None:

@@ -11,12 +11,28 @@ function query(values) {
   return new URLSearchParams(pairs).toString();
 }
 
+// Whether the server answers: where it does not, the page says so until it does again.
+function heard(answers) {
+  document.getElementById("gone").hidden = answers;
+}
+
+async function asked(address, options) {
+  try {
+    const response = await fetch(address, options);
+    heard(true);
+    return response;
+  } catch (error) {
+    if (error.name !== "AbortError") heard(false);
+    throw error;
+  }
+}
+
 export async function get(name, values = {}, signal = undefined) {
-  return answered(await fetch(`api/${name}?${query(values)}`, { signal }));
+  return answered(await asked(`api/${name}?${query(values)}`, { signal }));
 }
 
 function send(name, value, signal) {
-  return fetch(`api/${name}`, { method: "POST", body: JSON.stringify(value), headers: { "content-type": "application/json" }, signal });
+  return asked(`api/${name}`, { method: "POST", body: JSON.stringify(value), headers: { "content-type": "application/json" }, signal });
 }
 
 export async function post(name, value, signal = undefined) {
@@ -41,6 +57,8 @@ export async function* streamed(name, value, signal) {
 // Events of a run while it is watched; the function that comes back ends it.
 export function live(path, hear) {
   const source = new EventSource(`api/live?${query({ p: path })}`);
+  source.onopen = () => heard(true);
+  source.onerror = () => heard(source.readyState === EventSource.CLOSED); // closed: it answered, and refused
   source.onmessage = (event) => hear(JSON.parse(event.data));
   return () => source.close();
 }

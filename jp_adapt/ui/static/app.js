@@ -27,6 +27,7 @@ function frame(name) {
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   fill(document.getElementById("theme"), t(dark ? "Light" : "Dark"));
   fill(document.getElementById("lang"), otherLanguage()).lang = document.documentElement.lang === "ja" ? "en" : "ja";
+  fill(document.getElementById("gone"), t("The connection is gone; is jp-adapt ui still running?"));
   fill(document.querySelector(".skip"), t("Skip to the content"));
 }
 

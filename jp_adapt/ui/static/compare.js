@@ -20,7 +20,7 @@ export async function compareView(place, query, onleave) {
     place.append(panel.node);
     panel.draw();
   }
-  if (scores) place.append(scoreTable(scores), ...(chosen.e.length > 1 ? [tests(chosen.e)] : []));
+  if (scores) place.append(scoreTable(scores, chosen.e), ...(chosen.e.length > 1 ? [tests(chosen.e)] : []));
   if (runs && chosen.p.length > 1) place.append(differences(runs));
 }
 
@@ -74,11 +74,12 @@ function interval(score, chance) {
   return h("span", { class: "interval", vars: { low, high, value: score.value, chance: chance ?? -1 }, title: `${number(low)} … ${number(high)}` }, h("i", {}), h("b", {}), chance !== null && h("u", {}));
 }
 
-function scoreTable(scores) {
+function scoreTable(scores, paths) {
   const best = (row) => Math.max(...row.values.map((one) => one?.value ?? -Infinity));
   const cell = (row) => (one) => h("td", { class: "score" }, one ? [h("span", { class: one.value === best(row) && row.values.filter(Boolean).length > 1 ? "number best" : "number" }, number(one.value)), interval(one, row.chance),
     one.warnings.length > 0 && h("span", { class: "alarm", title: one.warnings.join("\n"), "aria-label": one.warnings.join("; ") }, "!")] : "–");
-  return h("section", {}, h("h2", {}, t("Scores")), h("div", { class: "scroll" }, h("table", { class: "scores" },
+  const items = `#/items?${paths.slice(0, 2).map((path) => `e=${encodeURIComponent(path)}`).join("&")}`;
+  return h("section", {}, h("h2", {}, t("Scores")), h("p", {}, h("a", { class: "button", href: items }, t("Show items"))), h("div", { class: "scroll" }, h("table", { class: "scores" },
     h("thead", {}, h("tr", {}, h("td", {}), scores.names.map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, scores.rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.title || row.id, h("small", {}, `${row.name}${row.chance !== null ? ` · ${t("chance")} ${number(row.chance, 2)}` : ""} · ${count(row.values.find(Boolean)?.items)} ${t("items")}`)), row.values.map(cell(row)))),
       scores.texts.map((text) => h("tr", {}, h("th", { scope: "row" }, text.id, h("small", {}, t("Bits per character"))), text.values.map((value) => h("td", { class: "score" }, h("span", { class: "number" }, number(value))))))))));

@@ -15,7 +15,7 @@ export async function runView(place, query, onleave) {
   const state = h("span");
   const drawStages = (given) => {
     fill(stages, h("ol", { class: "stages" }, given.map(stageStep)));
-    fill(state, pill(given.some((stage) => stage.state === "running") ? "running" : given.every((stage) => stage.state === "done") ? "done" : "stopped"));
+    fill(state, pill(stateOf(given)));
   };
   drawStages(run.stages);
   const panel = curvePanel(run, onleave);
@@ -30,7 +30,11 @@ export async function runView(place, query, onleave) {
     stages, panel.node, rest);
   let finished = run.stages.filter((stage) => stage.state === "done").length;
   const end = live(path, (news) => {
-    if (news.error) return;
+    if (news.error) {
+      place.querySelector(".head").after(h("p", { class: "warning", role: "alert" }, news.error));
+      end();
+      return;
+    }
     drawStages(news.stages);
     panel.hear(news.metrics);
     const heldout = Object.values(news.metrics).some(({ reset, columns }) => !reset && Object.keys(columns).some((name) => name.includes("/")));
@@ -39,6 +43,14 @@ export async function runView(place, query, onleave) {
     finished = done;
   });
   onleave(end);
+}
+
+// As `run_state` of the package has it.
+function stateOf(stages) {
+  const states = new Set(stages.map((stage) => stage.state));
+  if (states.has("running")) return "running";
+  if (states.size === 1 && states.has("done")) return "done";
+  return states.has("stopped") || states.has("done") ? "stopped" : "waiting";
 }
 
 function stageStep(stage) {
