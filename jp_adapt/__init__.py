@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jp_adapt.tokenizer.learn import learn_tokens as learn_tokens
     from jp_adapt.tokenizer.load import load_tokenizer as load_tokenizer
     from jp_adapt.tokenizer.measure import measure_tokenizer as measure_tokenizer
+    from jp_adapt.tokenizer.prefix import prefix_tokenizer as prefix_tokenizer
     from jp_adapt.tokenizer.repair import repair_tokenizer as repair_tokenizer
     from jp_adapt.tokenizer.save import save_tokenizer as save_tokenizer
     from jp_adapt.tokenizer.verify import verify_tokenizer as verify_tokenizer
@@ -52,6 +53,7 @@ _HOMES = {
     "verify_tokenizer": "tokenizer.verify",
     "load_tokenizer": "tokenizer.load",
     "save_tokenizer": "tokenizer.save",
+    "prefix_tokenizer": "tokenizer.prefix",
     "repair_tokenizer": "tokenizer.repair",
     "measure_tokenizer": "tokenizer.measure",
     "init_new_rows": "model.rows",

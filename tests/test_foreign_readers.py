@@ -15,7 +15,6 @@ OWN_TEXTS = {
     "corpus/json_lines.py": "asks only whether a refused line would be JSON",
     "evaluation/sandbox_child.py": "the order of `sandbox`, which has no package to import from",
     "export/llama_server.py": "an argument of its own command",
-    "tokenizer/learn.py": "what `tokenizers` has just made",
 }
 
 

@@ -35,6 +35,11 @@ def processes(text: str) -> int:
     return number
 
 
+def positive_or_auto(text: str) -> int | str:
+    """A whole number from 1 to `LARGEST`, or "auto"."""
+    return text if text == "auto" else positive(text)
+
+
 def sizes(text: str) -> tuple[int, ...]:
     """Whole numbers with commas between them."""
     return tuple(positive(part) for part in names(text))

@@ -1,4 +1,4 @@
-"""`jp-adapt tokenizer`: extend a vocabulary, verify an extension, compare tokenizers, repair a tokenizer's folder."""
+"""`jp-adapt tokenizer`: extend a vocabulary, shorten an extension, verify an extension, compare tokenizers, repair a tokenizer's folder."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.cli.arguments import positive, sizes
+from jp_adapt.cli.arguments import positive, positive_or_auto, sizes
 from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 from jp_adapt.corpus.lines import TEXT_FORMATS
@@ -22,7 +22,10 @@ from {TEXT_FORMATS}, from patterns of these, or from hub:NAME@REVISION."""
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
-        "tokenizer", help="extend, verify, compare and repair tokenizers", description="Extend, verify, compare and repair tokenizers.", epilog=EPILOG
+        "tokenizer",
+        help="extend, shorten, verify, compare and repair tokenizers",
+        description="Extend, shorten, verify, compare and repair tokenizers.",
+        epilog=EPILOG,
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_extend(actions)
@@ -38,6 +41,7 @@ def add_parser(verbs: Any) -> None:
         action.add_argument("--out", type=Path, help="new folder for report.json and report.html")
     for action in actions.choices.values():
         action.add_argument("--field", default="text", help="field of a line, or column, that holds the text (default: text)")
+    _add_prefix(actions)
     _add_repair(actions)
     for action in actions.choices.values():
         action.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -47,18 +51,30 @@ def _add_extend(actions: Any) -> None:
     extend = actions.add_parser("extend", help="add Japanese tokens to a tokenizer", epilog=EPILOG)
     extend.add_argument("--base", required=True, help="the tokenizer to extend")
     extend.add_argument("--corpus", nargs="+", required=True, metavar="FILE", help="Japanese text to learn from; each file is a source")
-    extend.add_argument("--new-tokens", type=positive, metavar="N", help="how many tokens to add")
+    extend.add_argument("--new-tokens", type=positive_or_auto, metavar="N", help="how many tokens to add; auto: as many as the texts can teach")
     extend.add_argument("--out", type=Path, help="new folder for the extended tokenizer")
     extend.add_argument("--heldout", nargs="+", default=[], metavar="FILE", help="text to measure the gain on (default: every 20th document, not learned from)")
     extend.add_argument("--sweep", type=sizes, metavar="N,N,N", help="in place of --new-tokens and --out: the gain of each of these numbers, and no tokenizer")
     extend.add_argument("--weights", nargs="+", type=_weight, default=[], metavar="W", help="one factor for each corpus, on its counts")
     extend.add_argument("--boundaries", choices=("none", "phrase", "word"), default="none", help="UniDic boundaries that no token may cross while learning")
     extend.add_argument("--max-token-chars", type=positive, default=12, metavar="K", help="longest token in characters (default: 12)")
-    extend.add_argument("--min-count", type=positive, default=2, metavar="K", help="a token stands in the corpus at least so often (default: 2)")
-    extend.add_argument("--no-cover", dest="cover", action="store_false", help="add no everyday character that the corpus lacks")
+    extend.add_argument("--min-count", type=positive, metavar="K", help="a new token occurs in the texts at least this often (default: 2; auto: 20)")
+    extend.add_argument("--no-cover", dest="cover", action="store_false", help="let everyday characters compete by their use alone")
     extend.add_argument("--pad-to", type=positive, default=1, metavar="M", help="report the number of embedding rows as a multiple of M")
     extend.add_argument("--unchanged", nargs="+", default=[], metavar="FILE", help="texts (English, code) no line of which may change its ids")
     extend.set_defaults(main=_extend)
+
+
+def _add_prefix(actions: Any) -> None:
+    prefix = actions.add_parser(
+        "prefix",
+        help="cut a shorter extension from a longer one",
+        description="Keep the first new tokens of an extended tokenizer, which are the most useful ones, and check every criterion on the result.",
+    )
+    prefix.add_argument("folder", type=Path, metavar="DIR", help="what `tokenizer extend` wrote, or a tokenizer stage: RUN/stages/ID/final")
+    prefix.add_argument("--new-tokens", type=positive, required=True, metavar="N", help="how many of its new tokens to keep")
+    prefix.add_argument("--out", type=Path, required=True, help="new folder for the shorter tokenizer")
+    prefix.set_defaults(main=_prefix)
 
 
 def _add_repair(actions: Any) -> None:
@@ -121,7 +137,7 @@ def _extend(args: argparse.Namespace) -> int:
         return _sweep(args, options)
     if args.new_tokens is None or args.out is None:
         raise UsageError("give --new-tokens N and --out DIR, or --sweep N,N,N to see what each number gains")
-    report = extend(args.base, args.corpus, args.new_tokens, args.out, options)
+    report = extend(args.base, args.corpus, None if args.new_tokens == "auto" else args.new_tokens, args.out, options)
     if args.json:
         print_json(report.as_dict())
         return 0
@@ -132,6 +148,18 @@ def _extend(args: argparse.Namespace) -> int:
     if base.unused_rows:
         print(f"{base.unused_rows:,} embedding rows of the base belong to none of its tokens: the first new tokens have their ids.")
     print(f"Tokenizer: {args.out}\nReport: {args.out / 'report.html'}")
+    return 0
+
+
+def _prefix(args: argparse.Namespace) -> int:
+    from jp_adapt.tokenizer.prefix import prefix_tokenizer
+
+    extension, criteria = prefix_tokenizer(args.folder, args.new_tokens, args.out)
+    if args.json:
+        facts = {"first_new_id": extension.first_new_id, "new_tokens": args.new_tokens, "vocab_size": extension.vocab_size}
+        print_json({"format": 1, **facts, "criteria": [asdict(criterion) for criterion in criteria]})
+        return 0
+    print(f"{extension.first_new_id:,} + {args.new_tokens:,} tokens = {extension.vocab_size:,}; all criteria hold.\nTokenizer: {args.out}")
     return 0
 
 

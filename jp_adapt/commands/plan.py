@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.core.errors import UsageError
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.architectures import Architecture
 from jp_adapt.model.plan import DEVICES, Device, Workload, flops_per_token, hours, memory_by_part, remedies, total
@@ -132,7 +132,14 @@ def _line_of(stage: TrainingStage, recipe: Recipe) -> list[Any]:
 
 
 def _new_tokens(stage: TrainingStage, recipe: Recipe) -> int:
-    return sum(entry.new_tokens for entry in _line_of(stage, recipe) if isinstance(entry, TokenizerStage))
+    """InputError where a stage is to find the number out by itself."""
+    stages = [entry for entry in _line_of(stage, recipe) if isinstance(entry, TokenizerStage)]
+    numbers = [entry.new_tokens for entry in stages if entry.new_tokens is not None]
+    if len(numbers) < len(stages):
+        raise InputError(
+            f"stage '{stages[0].id}': new_tokens is auto, and nobody knows how many that are before it ran; plan with -s stages.{stages[0].id}.new_tokens=N"
+        )
+    return sum(numbers)
 
 
 def _lora_rank(stage: TrainingStage, recipe: Recipe) -> int | None:

@@ -40,7 +40,7 @@ from jp_adapt.report.tokenizer_report import (
 )
 from jp_adapt.text.scripts import script_of
 from jp_adapt.tokenizer.bpe import text_of
-from jp_adapt.tokenizer.extend import Boundaries, Extension, check_extendable, extend_tokenizer
+from jp_adapt.tokenizer.extend import Boundaries, Extension, check_extendable, extend_tokenizer, least_count
 from jp_adapt.tokenizer.load import SPEC, LoadedTokenizer, load_tokenizer
 from jp_adapt.tokenizer.measure import Measure, measure_tokenizer, segment, token_script
 from jp_adapt.tokenizer.save import extended_config, save_tokenizer
@@ -64,7 +64,7 @@ class ExtendOptions:
     weights: tuple[float, ...] = ()
     boundaries: Boundaries = "none"
     max_token_chars: int = 12
-    min_count: int = 2
+    min_count: int | None = None
     cover: bool = True
     pad_to: int = 1
     field: str = "text"
@@ -81,12 +81,13 @@ def load_base(base: str) -> tuple[LoadedTokenizer, Path]:
     return load_tokenizer(path), path
 
 
-def extend(base: str, corpora: Sequence[str], num_tokens: int, out: Path, options: ExtendOptions) -> ExtensionReport:
+def extend(base: str, corpora: Sequence[str], num_tokens: int | None, out: Path, options: ExtendOptions) -> ExtensionReport:
     """Extend a tokenizer, check every criterion, and write the folder `out`; GateError, and no folder, where one does not hold."""
     refuse_existing(out)
+    options = replace(options, min_count=least_count(num_tokens, options.min_count))
     loaded, path = load_base(base)
     base_folder = loaded.folder or (path.parent if path.name == SPEC else None)
-    check_extendable(loaded.tokenizer, str(path), num_tokens)
+    check_extendable(loaded.tokenizer, str(path), num_tokens or 1)
     for change in extended_config(loaded, base_folder).changes:  # what is wrong with it is an error before the work
         say(f"tokenizer_config.json: {change}")
     unused_rows = 0 if base_folder is None else check_embedding_rows(base_folder, loaded.tokenizer.vocab_size)
@@ -264,7 +265,7 @@ def _extension_report(
             padded_vocab_size=-(-rows // options.pad_to) * options.pad_to,
             boundaries=options.boundaries,
             max_token_chars=options.max_token_chars,
-            min_count=options.min_count,
+            min_count=options.min_count or 0,
         ),
         corpus=[CorpusFacts(names[name], documents, chars, repeated, weight) for name, documents, chars, repeated, weight in sources],
         criteria=list(criteria),

@@ -10,8 +10,10 @@ from jp_adapt.core.documents import Document
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.progress import say
 from jp_adapt.tokenizer.bpe import BpeTokenizer
-from jp_adapt.tokenizer.extend import Boundaries, extend_tokenizer
+from jp_adapt.tokenizer.extend import Boundaries, Extension, extend_tokenizer
 from jp_adapt.tokenizer.measure import measure_tokenizer
+from jp_adapt.tokenizer.prefix import shorten
+from jp_adapt.tokenizer.save import extension_record
 from jp_adapt.tokenizer.words import Corpus
 
 HELD_OUT_EVERY = 20  # documents of a corpus: each last of so many is measured, and not learned from
@@ -62,7 +64,7 @@ def hold_out(documents: Iterable[str], held: list[str], most_chars: int) -> Iter
 class Learning:
     """How tokens are learned, as `extend_tokenizer` takes it."""
 
-    min_count: int = 2
+    min_count: int | None = None
     max_token_chars: int = 12
     boundaries: Boundaries = "none"
     cover: bool = True
@@ -78,26 +80,21 @@ def sweep_sizes(
     budget_tokens: int | None = None,
     as_far_as_given: bool = False,
 ) -> SizesReport:
-    """Extend `base` by each size and measure the held-out documents.
+    """Extend `base` by the largest size, of which the others are beginnings, and measure the held-out documents with each.
 
     Args:
         budget_tokens: tokens that a training will read of texts like the corpus, to say how often each new token will stand in it.
-        as_far_as_given: end at the first size, but the smallest, for which the corpus holds too little text, with a word.
+        as_far_as_given: leave out sizes, but the smallest, for which the corpus holds too little text, with a word.
 
     Raises:
         UsageError: nothing is held out. InputError: as of `extend_tokenizer`, such as a corpus that cannot give so many tokens.
     """
     if not heldout:
         raise UsageError(f"nothing is held out: fewer than {HELD_OUT_EVERY} documents in each corpus; name text to measure with --heldout FILE")
-    rows: list[SizeRow] = []
-    for size in sorted(set(sizes)):
-        try:
-            extension = extend_tokenizer(base, corpus, size, **asdict(learning))
-        except InputError as error:
-            if not as_far_as_given or not rows:
-                raise
-            say(f"{size:,} new tokens are left out: {error}")
-            break
+    longest, kept = _longest(base, corpus, sorted(set(sizes)), learning, as_far_as_given=as_far_as_given)
+    record, rows = extension_record(longest), []
+    for size in kept:
+        extension = shorten(base, record, size)
         learned = extension.counts[len(base.missing_bytes) :]
         gained = measure_tokenizer(extension.tokenizer, heldout).chars_per_token
         longer = None if budget_tokens is None else budget_tokens * gained / sum(corpus.chars)  # the budget in characters, over those of the corpus
@@ -106,3 +103,15 @@ def sweep_sizes(
         say(f"{size:,} new tokens: {rows[-1].chars_per_token:.3f} chars/token")
     before = measure_tokenizer(base, heldout)
     return SizesReport(before.chars_per_token, before.documents, before.chars, sum(corpus.chars), RARE, rows, budget_tokens)
+
+
+def _longest(base: BpeTokenizer, corpus: Corpus, sizes: list[int], learning: Learning, *, as_far_as_given: bool) -> tuple[Extension, list[int]]:
+    """The extension by the largest size, of which the smaller ones are beginnings, and the sizes that it has."""
+    while True:
+        try:
+            return extend_tokenizer(base, corpus, sizes[-1], **asdict(learning)), sizes
+        except InputError as error:
+            if not as_far_as_given or len(sizes) == 1:
+                raise
+            say(f"{sizes[-1]:,} new tokens are left out: {error}")
+            sizes = sizes[:-1]

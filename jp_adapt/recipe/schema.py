@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from jp_adapt.benchmarks.part import Count, Licensed, Name, NotNegative, Part, Positive, Seed
 from jp_adapt.core.yaml_lines import Key
@@ -17,6 +17,9 @@ MAX_TOKEN_CHARS = 1_000
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
+NewTokens = Annotated[
+    int | None, Field(gt=0, le=MAX_NEW_TOKENS), BeforeValidator(lambda value: None if value == "auto" else value, json_schema_input_type=int | Literal["auto"])
+]  # None: auto
 Rate = Annotated[float, Field(gt=0, le=100)]  # of learning
 
 
@@ -206,11 +209,11 @@ class TokenizerStage(_Stage):
     start: Literal["base"] = Field("base", description="the tokenizer of the base; there is no other")
     corpus: list[Name] = Field(min_length=1, description="sources of Japanese text that the tokens are learned from")
     unchanged: list[Name] = Field(default_factory=list, description="sources no line of which may change its ids, checked by the gate")
-    new_tokens: int = Field(gt=0, le=MAX_NEW_TOKENS, description="tokens to add behind the base's own")
-    min_count: Count = Field(2, description="a token stands in the corpus at least so often")
+    new_tokens: NewTokens = Field(description="tokens to add behind the base's own; auto: as many as `corpus` can teach")
+    min_count: Count | None = Field(None, description="a new token occurs in `corpus` at least this often; by default 2, and 20 with new_tokens: auto")
     max_token_chars: int = Field(12, gt=0, le=MAX_TOKEN_CHARS, description="longest token, in characters")
     boundaries: Literal["none", "phrase", "word"] = Field("none", description="UniDic boundaries that no token may cross, while learning")
-    cover: bool = Field(True, description="add everyday characters that the base spells with three tokens or more, even where the corpus lacks them")
+    cover: bool = Field(True, description="count everyday characters more often than they occur: they come in even where the corpus lacks them")
 
 
 class TrainingSamples(Part):
@@ -263,7 +266,8 @@ class _Tuning(_Training):
         return (self.embeddings or ("full" if self.parameters == "full" else "new_rows")) == "full"
 
 
-RowInit = Literal["mean", "norm_matched", "position_weighted"]
+FIRST_VALUES = "first values of the new rows; calibrated: the mean of their pieces, and the probability that their tokens have in the training text"
+RowInit = Literal["calibrated", "mean", "norm_matched", "position_weighted"]
 
 
 class RowsStage(_Training):
@@ -272,7 +276,7 @@ class RowsStage(_Training):
     starts_from: ClassVar[tuple[str, ...]] = ("tokenizer",)
 
     kind: Literal["rows"]
-    init: RowInit = Field("mean", description="first values of the new rows, before they train")
+    init: RowInit = Field("calibrated", description=FIRST_VALUES)
 
 
 class PretrainStage(_Tuning):
@@ -281,7 +285,7 @@ class PretrainStage(_Tuning):
     starts_from: ClassVar[tuple[str, ...]] = ("base", "tokenizer", "rows")
 
     kind: Literal["pretrain"]
-    init: RowInit = Field("mean", description="first values of the new rows, where the stage starts from a tokenizer")
+    init: RowInit = Field("calibrated", description=f"{FIRST_VALUES}; where the stage starts from a tokenizer")
     lora: Lora = Field(Lora(), description="LoRA of the stage; a start that has LoRA continues with its own")
 
 

@@ -14,6 +14,7 @@ from jp_adapt.tokenizer.learn import learn_tokens
 from jp_adapt.tokenizer.merges import append_merges
 from jp_adapt.tokenizer.words import Corpus, count_words
 
+TAUGHT = 20  # uses in the corpus that teach a new row; of tokens seen more rarely comes most of an extended model's loss (docs/log.md, 2026-11-29)
 Boundaries = Literal["none", "phrase", "word"]
 _CUTS = {"none": None, "phrase": phrases, "word": words}
 # Ordinary text of which a tokenizer that normalises, strips or drops gives something else back: half and full width, marks, composed and decomposed kana.
@@ -38,14 +39,14 @@ class Extension:
 def extend_tokenizer(
     base: BpeTokenizer,
     corpus: Corpus | Iterable[str],
-    num_tokens: int,
+    num_tokens: int | None,
     *,
-    min_count: int = 2,
+    min_count: int | None = None,
     max_token_chars: int = 12,
     boundaries: Boundaries = "none",
     cover: bool = True,
 ) -> Extension:
-    """Learn `num_tokens` Japanese tokens from `corpus` and append them to `base`.
+    """Learn `num_tokens` Japanese tokens from `corpus` and append them to `base`, the most useful first.
 
     Base ids, base merges and the encoding of every text without Japanese characters stay as they are: new merges come after all base merges,
     and none of them can apply to a text that holds no Japanese (nor one of the few neighbours that share all bytes but the last with a Japanese
@@ -54,17 +55,18 @@ def extend_tokenizer(
     Args:
         base: a tokenizer of any of the three families (`BpeTokenizer`).
         corpus: texts, or a `Corpus` of several sources with weights.
-        num_tokens: how many tokens to add.
-        min_count: what becomes a candidate must stand in the corpus at least this often.
+        num_tokens: how many tokens to add; None for all that the corpus can teach, those that occur `min_count` times.
+        min_count: a new token must occur in the corpus at least this often; by default 2, and `TAUGHT` where no number is given.
         max_token_chars: longest token in characters.
         boundaries: where a token may not cross, while learning: nowhere, at UniDic phrases (bunsetsu), or at UniDic words.
-        cover: add everyday characters that the base spells with three tokens or more even where the corpus lacks them.
+        cover: count everyday characters more often than they occur (`learn_tokens`): they come in even where the corpus lacks them. Not without a number.
 
     Raises:
         InputError: the base changes its text or loses some of it; `num_tokens` is more than a vocabulary holds; the corpus is empty, holds no Japanese, or
             cannot give `num_tokens` tokens.
     """
-    check_extendable(base, "the base tokenizer", num_tokens)
+    check_extendable(base, "the base tokenizer", num_tokens or 1)
+    min_count = least_count(num_tokens, min_count)
     if not isinstance(corpus, Corpus):
         texts, corpus = corpus, Corpus()
         corpus.add("corpus", texts)
@@ -74,6 +76,8 @@ def extend_tokenizer(
     if not counted.texts:
         raise InputError(f"the corpus ({sum(corpus.chars):,} characters) holds no Japanese character; give Japanese text to learn tokens from")
     learned, uses = learn_tokens(base, counted, num_tokens, min_count=min_count, max_token_chars=max_token_chars, cover=cover)
+    if not learned:
+        raise InputError(f"the corpus holds no Japanese string {min_count} times that is no token yet; give more Japanese text, or lower min_count")
     missing = [bytes([byte]) for byte in base.missing_bytes]
     tokens = missing + learned
     return Extension(
@@ -83,6 +87,11 @@ def extend_tokenizer(
         sources=base.split([base.to_text(token) for token in tokens]),
         counts=[0] * len(missing) + [round(use) for use in uses.tolist()],
     )
+
+
+def least_count(num_tokens: int | None, min_count: int | None) -> int:
+    """How often a new token must occur in the corpus."""
+    return min_count or (2 if num_tokens else TAUGHT)
 
 
 def check_extendable(base: BpeTokenizer, place: str, num_tokens: int = 1) -> None:

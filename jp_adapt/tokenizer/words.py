@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,7 @@ from jp_adapt.text.scripts import JAPANESE_CLASS
 
 _RUN = re.compile(f" ?[{JAPANESE_CLASS}]+")
 MAX_WEIGHT = 1000.0  # counts are repeated so often for the trainer
+MAX_SOURCES = 64  # counted apart
 MAX_RUN_CHARS = 1000  # a longer run is cut: a megabyte without a space teaches nothing that its parts do not
 
 
@@ -77,18 +78,10 @@ class Words:
         """[len(texts)] weighted count of each word over all sources."""
         return np.bincount(self.word, weights=self.count, minlength=len(self.texts)).astype(np.float64)
 
-    def usage(self, ids: Sequence[Sequence[int]], vocab_size: int) -> NDArray[np.float64]:
-        """[num_sources, vocab_size] how often each id occurs when the words are encoded as `ids`."""
-        lengths = np.fromiter(map(len, ids), np.int64, len(ids))
-        flat = np.fromiter((token_id for word in ids for token_id in word), np.int64, int(lengths.sum()))
-        starts = np.concatenate([[0], np.cumsum(lengths)])
-        table = np.zeros((self.num_sources, vocab_size))
-        for source in range(self.num_sources):
-            chosen = np.flatnonzero(self.source == source)
-            words, counts = self.word[chosen], self.count[chosen]
-            spans = lengths[words]
-            offsets = np.arange(int(spans.sum())) - np.repeat(np.cumsum(spans) - spans, spans)
-            table[source] = np.bincount(flat[np.repeat(starts[words], spans) + offsets], weights=np.repeat(counts, spans), minlength=vocab_size)
+    def by_source(self) -> NDArray[np.float64]:
+        """[len(texts), sources] weighted count of each word in each source; more than MAX_SOURCES are put together into so many."""
+        table = np.zeros((len(self.texts), min(self.num_sources, MAX_SOURCES)))
+        np.add.at(table, (self.word, self.source % MAX_SOURCES), self.count)
         return table
 
 

@@ -32,6 +32,7 @@ PUBLIC = [
     "merge_adapter",
     "merge_models",
     "open_run",
+    "prefix_tokenizer",
     "read_judge_summary",
     "read_scores",
     "repair_tokenizer",

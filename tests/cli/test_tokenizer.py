@@ -124,6 +124,29 @@ def test_the_report_says_what_was_done(extended: Extended, bases: dict[str, Path
     assert FAMILIES[name] in page
 
 
+@every_family
+def test_prefix_keeps_the_first_new_tokens(extended: Extended, bases: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    out = tmp_path / "out"
+    assert main(["tokenizer", "prefix", str(extended[name][0]), "--new-tokens", "250", "--out", str(out), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["first_new_id"], printed["new_tokens"], printed["vocab_size"]) == (SIZES[name], 250, SIZES[name] + 250)
+    assert {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()} == (FILES - {"report.json", "report.html"}) | NATIVE[name]
+    longer, shorter = (json.loads((folder / "extension.json").read_text(encoding="utf-8"))["tokens"] for folder in (extended[name][0], out))
+    assert [token["bytes"] for token in shorter] == [token["bytes"] for token in longer[:250]]
+    assert main(["tokenizer", "verify", str(bases[name]), str(out), "--texts", JA_HELDOUT, EN]) == 0
+
+
+def test_auto_takes_what_the_text_can_teach(bases: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["tokenizer", "extend", "--base", str(bases["sp"]), "--corpus", JA_HELDOUT, "--new-tokens", "auto"]
+    sizes = {}
+    for more in ([], ["--min-count", "40"]):
+        assert main([*command, *more, "--out", str(tmp_path / f"out{len(more)}"), "--json"]) == 0
+        extension = json.loads(capsys.readouterr().out)["extension"]
+        sizes[extension["min_count"]] = extension["new_tokens"]
+    assert sizes.keys() == {20, 40}
+    assert sizes[20] > sizes[40] > 10
+
+
 def test_extend_prints_its_report_as_json(bases: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     command = ["tokenizer", "extend", "--base", str(bases["sp"]), "--corpus", JA, JA_HELDOUT, "--weights", "1", "0.5", "--new-tokens", "40", "--out", str(out)]

@@ -42,7 +42,7 @@ def test_a_sweep_measures_each_number_and_writes_nothing(
 def test_named_text_is_measured_and_the_corpus_learned_whole(pico: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     assert main(["tokenizer", "extend", "--base", str(pico), "--corpus", JA, "--new-tokens", "60", "--heldout", JA_HELDOUT, "--out", str(out)]) == 0
-    assert "ja_heldout.jsonl (held out)" in capsys.readouterr().out
+    assert "\nja_heldout.jsonl (held out)" in capsys.readouterr().out
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["corpus"][0]["documents"] == len(documents("ja_train.jsonl"))
     assert [entry["source"] for entry in report["measures"]] == ["ja_heldout.jsonl (held out)"]

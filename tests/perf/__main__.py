@@ -23,6 +23,7 @@ BENCHMARKS = (
     "tokenizer_criteria",
     "tokenizer_rows",
     "tokenizer_rivals",
+    "tokenizer_sizes",
     "number_reader",
     "corpus_defects",
     "corpus_minhash",

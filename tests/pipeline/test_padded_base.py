@@ -36,7 +36,7 @@ def short(recipe: Path, new_tokens: int) -> list[str]:
     text = recipe.read_text(encoding="utf-8")
     text = text[: text.index("  - id: eval")].replace("new_tokens: 60", f"new_tokens: {new_tokens}, cover: false")
     recipe.write_text(text, encoding="utf-8")
-    return ["stages.rows.budget.tokens=500", "stages.cpt.budget.tokens=500"]
+    return ["stages.rows.budget.tokens=500", "stages.rows.init=mean", "stages.cpt.budget.tokens=500"]
 
 
 @pytest.mark.parametrize(("new_tokens", "tied"), [(60, True), (60, False), (8, True)])

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from jp_adapt.core.errors import InputError
 from jp_adapt.text.morphology import words as unidic_words
 from jp_adapt.text.scripts import is_japanese
+from jp_adapt.tokenizer.admission import is_admissible
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.extend import Extension, append_tokens, extend_tokenizer
-from jp_adapt.tokenizer.learn import is_admissible
 from jp_adapt.tokenizer.load import LoadedTokenizer, load_tokenizer
 from jp_adapt.tokenizer.runtimes import Runtime, runtimes_of
 from jp_adapt.tokenizer.verify import verify_tokenizer

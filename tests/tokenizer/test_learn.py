@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.text.scripts import EVERYDAY_CHARS, is_japanese, script_of
-from jp_adapt.tokenizer.bpe import BpeTokenizer
+from jp_adapt.tokenizer.admission import begins_japanese, is_admissible
+from jp_adapt.tokenizer.bpe import BpeTokenizer, text_of
 from jp_adapt.tokenizer.extend import append_tokens
-from jp_adapt.tokenizer.learn import begins_japanese, is_admissible, learn_tokens
+from jp_adapt.tokenizer.learn import learn_tokens
 from jp_adapt.tokenizer.load import LoadedTokenizer
 from jp_adapt.tokenizer.words import Corpus, Words, count_words
 from tests.conftest import ROOT
@@ -166,19 +167,32 @@ def test_few_new_tokens_are_not_spent_on_characters_that_the_corpus_lacks(sp: Lo
     assert all(set(token.decode().replace(" ", "▁")) <= here for token in tokens)
 
 
-def test_cover_adds_everyday_characters_that_the_corpus_lacks(small: BpeTokenizer, japanese: list[str]) -> None:
-    """A base that spells only a few everyday characters with three tokens: those come in, whether or not the corpus has them."""
-    most = [char.encode() for char in EVERYDAY_CHARS if char not in "龍虎"]
-    steps = list(dict.fromkeys(char[:2] for char in most))
-    base = append_tokens(small, [], [*(step for step in steps if step not in small.ids), *most])
-    texts = [text.replace("龍", "").replace("虎", "") for text in japanese[:10]]
-    words = words_of(base, texts)
-    rare = [char.encode() for char in "龍虎" if len(base.spell(char.encode())) >= 3]
-    for cover in (True, False):
-        tokens, counts = learn_tokens(base, words, 40, cover=cover)
-        results = [token for token in rare if token in tokens]
-        assert results == (rare if cover else [])
-        assert all(counts[tokens.index(token)] == 0 for token in results)
+def test_cover_adds_everyday_characters_that_the_corpus_lacks(trio: Trio, japanese: list[str]) -> None:
+    base = trio.base.tokenizer
+    words = words_of(base, [text.replace("竜", "").replace("虎", "") for text in japanese[:3]])
+    every, _ = learn_tokens(base, words, None)
+    assert len(base.spell("竜".encode())) > 1
+    with pytest.raises(InputError, match=rf"the corpus gives {len(every)} Japanese strings"):
+        learn_tokens(base, words, len(every) + 1, cover=False)
+    tokens, counts = learn_tokens(base, words, len(every) + 2_900)
+    absent = [tokens.index("竜".encode()), tokens.index("虎".encode())]
+    assert [counts[place] for place in absent] == [0.0, 0.0]
+    assert sum(text_of(token) is not None and token.decode() in EVERYDAY_CHARS for token in tokens) > 2_000
+
+
+def test_where_few_tokens_are_asked_for_everyday_characters_change_nothing(trio: Trio, japanese: list[str]) -> None:
+    base = trio.base.tokenizer
+    words = words_of(base, japanese[:60])
+    with_them, without = (learn_tokens(base, words, 200, cover=cover)[0] for cover in (True, False))
+    assert len(set(with_them) & set(without)) > 190
+
+
+def test_everyday_characters_come_before_what_stands_less_often_than_is_expected_of_them(smollm2: BpeTokenizer, japanese: list[str]) -> None:
+    words = words_of(smollm2, japanese[:30])
+    characters = [
+        sum(token.decode(errors="replace") in EVERYDAY_CHARS for token in learn_tokens(smollm2, words, 1_700, cover=cover)[0]) for cover in (True, False)
+    ]
+    assert characters[0] > characters[1] + 10
 
 
 def test_min_count_is_kept_by_candidates(sp: LoadedTokenizer) -> None:
@@ -267,3 +281,28 @@ def test_tokens_are_japanese_with_at_most_one_space(trio: Trio) -> None:
     for token in trio.extension.tokens[len(trio.base.tokenizer.missing_bytes) :]:
         text = token.decode("utf-8", errors="replace")
         assert "\ufffd" in text or is_japanese(text.removeprefix(" "))
+
+
+@pytest.mark.parametrize("cover", [True, False])
+def test_fewer_tokens_are_the_beginning_of_more(trio: Trio, japanese: list[str], cover: bool) -> None:
+    base = trio.base.tokenizer
+    words = words_of(base, japanese[:30], japanese[30:50])
+    most, _ = learn_tokens(base, words, 700, cover=cover)
+    for number in (1, 50, 333):
+        assert learn_tokens(base, words, number, cover=cover)[0] == most[:number]
+
+
+def test_every_beginning_of_the_list_reaches_all_of_its_tokens(trio: Trio, japanese: list[str]) -> None:
+    base = trio.base.tokenizer
+    tokens, _ = learn_tokens(base, words_of(base, japanese[:30]), 300)
+    for number in (1, 2, 3, 20, 111, 250):
+        runtime = append_tokens(base, [], tokens[:number])
+        assert runtime.split([base.to_text(token) for token in tokens[:number]]) == [[base.vocab_size + place] for place in range(number)]
+
+
+def test_all_that_stand_often_enough_come_in_where_no_number_is_given(sp: LoadedTokenizer) -> None:
+    base = sp.tokenizer
+    words = words_of(base, [lines("猫", 4), lines("犬", 3)])
+    tokens, counts = learn_tokens(base, words, None, min_count=4)
+    assert [token.decode() for token in tokens] == ["猫", " 猫"]
+    assert counts.tolist() == [0.0, 4.0]

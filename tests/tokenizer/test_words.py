@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from jp_adapt.text.scripts import is_japanese
 from jp_adapt.tokenizer.bpe import BpeTokenizer
-from jp_adapt.tokenizer.words import MAX_RUN_CHARS, Corpus, Words, count_words
+from jp_adapt.tokenizer.words import MAX_RUN_CHARS, MAX_SOURCES, Corpus, count_words
 from tests.properties import examples
 
 
@@ -112,27 +112,14 @@ def test_counts_are_those_of_a_naive_count(first: list[str], second: list[str]) 
         assert results == {word: count * weight for word, count in expected.items()}
 
 
-@st.composite
-def tables(draw: st.DrawFn) -> tuple[Words, list[list[int]], int]:
-    num_words, num_sources, vocab_size = draw(st.integers(1, 5)), draw(st.integers(1, 3)), draw(st.integers(1, 6))
-    ids = [draw(st.lists(st.integers(0, vocab_size - 1), max_size=5)) for _ in range(num_words)]
-    entries = draw(st.lists(st.tuples(st.integers(0, num_sources - 1), st.integers(0, num_words - 1), st.integers(1, 9)), max_size=8))
-    source, word, count = (np.array([entry[at] for entry in entries], np.int64) for at in range(3))
-    return Words([str(number) for number in range(num_words)], source, word, count.astype(np.float64), num_sources), ids, vocab_size
-
-
-@examples(200)
-@given(tables())
-def test_usage_is_the_naive_count(table: tuple[Words, list[list[int]], int]) -> None:
-    words, ids, vocab_size = table
-    expected = np.zeros((words.num_sources, vocab_size))
-    for source, word, count in zip(words.source.tolist(), words.word.tolist(), words.count.tolist(), strict=True):
-        for token_id in ids[word]:
-            expected[source, token_id] += count
-    np.testing.assert_allclose(words.usage(ids, vocab_size), expected)
-
-
 @pytest.mark.parametrize("weight", [0.5, 2.0])
-def test_weights_multiply_usage(weight: float) -> None:
-    words = count_words(corpus_of(["猫 a 猫"], weights=(weight,)), whole)
-    assert words.usage([[0, 1], [1]], 3).tolist() == [[weight, 2 * weight, 0.0]]
+def test_words_are_counted_by_source(weight: float) -> None:
+    words = count_words(corpus_of(["猫 a 猫"], ["犬 a 猫"], weights=(weight, 1.0)), whole)
+    assert words.texts == ["猫", " 猫", "犬"]
+    assert words.by_source().tolist() == [[weight, 0.0], [weight, 1.0], [0.0, 1.0]]
+
+
+def test_more_sources_than_are_counted_apart_are_put_together() -> None:
+    words = count_words(corpus_of(*([f"{number}猫"] for number in range(MAX_SOURCES + 3)), weights=(1.0,) * (MAX_SOURCES + 3)), whole)
+    assert words.by_source().sum() == MAX_SOURCES + 3
+    assert words.by_source().tolist() == [[2.0] * 3 + [1.0] * (MAX_SOURCES - 3)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import torch
 from tokenizers import Tokenizer
@@ -27,17 +27,18 @@ from jp_adapt.inference.samples import greedy_ids
 from jp_adapt.inference.text_side import write_text_side
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, load_causal
 from jp_adapt.model.lora import LoraSettings
-from jp_adapt.model.rows import init_new_rows
+from jp_adapt.model.rows import InitMethod, init_new_rows
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.context import Context, Results
 from jp_adapt.pipeline.stages.sft import answer_measure, sft_plan, write_chat_template
 from jp_adapt.pipeline.stages.trackers import open_tracker
 from jp_adapt.recipe.deepspeed import read_deepspeed
-from jp_adapt.recipe.schema import Lora, PretrainStage, RowInit, RowsStage, SftStage, TokenizerStage, TrainingSamples, TrainingStage
+from jp_adapt.recipe.schema import Lora, PretrainStage, RowsStage, SftStage, TokenizerStage, TrainingSamples, TrainingStage
 from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
 from jp_adapt.tokenizer.save import copy_tokenizer
 from jp_adapt.training import ranks
 from jp_adapt.training.checkpoint import last_whole_checkpoint
+from jp_adapt.training.first_rows import calibrate_rows
 from jp_adapt.training.loop import Distributed, Metrics, TrainSettings
 
 if TYPE_CHECKING:
@@ -49,6 +50,11 @@ def lora_of(lora: Lora) -> LoraSettings:
     return LoraSettings(lora.rank, lora.alpha, lora.rslora, lora.dora, tuple(lora.targets) if lora.targets else None)
 
 
+def makes_new_rows(stage: TrainingStage, context: Context) -> TypeGuard[RowsStage | PretrainStage]:
+    """Whether a stage starts from a tokenizer, so that its model has no rows for the new tokens yet."""
+    return isinstance(stage, RowsStage | PretrainStage) and stage.start != "base" and isinstance(context.stage(stage.start), TokenizerStage)
+
+
 def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) -> CausalModel:
     """The model as the stage finds it: with new rows just made where it starts from a tokenizer, else with those of its start; and with LoRA, fresh or its own.
 
@@ -56,10 +62,11 @@ def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) ->
     """
     empty = context.recipe.distributed == "fsdp" and ranks.rank() > 0
     quantization, start = context.recipe.quantization, stage.start
-    if isinstance(stage, RowsStage | PretrainStage) and start != "base" and isinstance(context.stage(start), TokenizerStage):
+    if makes_new_rows(stage, context):
         extension = read_json(context.stage_folder(start).final / "extension.json")
         sources, first = [token["sources"] for token in extension["tokens"]], int(extension["first_new_id"])
-        model = _with_new_rows(load_base(context.base, dtype, quantization=quantization, empty=empty), sources, first, stage.init)
+        method: InitMethod = "mean" if stage.init == "calibrated" else stage.init
+        model = _with_new_rows(load_base(context.base, dtype, quantization=quantization, empty=empty), sources, first, method)
     else:
         adapter = None if start == "base" else context.stage_folder(start).final
         model = load_causal(context.base, dtype, adapter, quantization=quantization, empty=empty)
@@ -72,7 +79,7 @@ def prepare_model(stage: TrainingStage, context: Context, dtype: torch.dtype) ->
     return model
 
 
-def _with_new_rows(base: Any, sources: list[list[int]], first: int, init: RowInit) -> CausalModel:
+def _with_new_rows(base: Any, sources: list[list[int]], first: int, init: InitMethod) -> CausalModel:
     def rows(old: torch.Tensor) -> torch.Tensor:
         return torch.empty(len(sources), old.shape[1]) if old.is_meta else init_new_rows(old[:first].detach(), sources, init)
 
@@ -207,6 +214,8 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
     plan, chars_per_token = sft_plan(stage, context) if isinstance(stage, SftStage) else _plan(stage, context, encoder(tokenizer), prefix, end)
     dtype = resolve_precision(context.recipe.precision)
     model = prepare_model(stage, context, dtype)
+    if makes_new_rows(stage, context) and stage.init == "calibrated" and last_whole_checkpoint(folder.checkpoints) is None:
+        calibrate_rows(model, plan, sharded=context.recipe.distributed == "fsdp" and ranks.world_size() > 1)
     texts = [source for source in stage.heldout if context.recipe.sources[source].format == "text"]
     heldout = {source: first_chars(context.documents(source, "heldout"), stage.heldout_chars) for source in texts}
     languages = {source: context.recipe.sources[source].language for source in texts}

@@ -1,0 +1,53 @@
+"""First values of new rows that depend on the training text."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from jp_adapt.corpus.pack import IGNORED, StepPlan
+from jp_adapt.model.calibration import row_calibration
+from jp_adapt.model.causal import CausalModel
+from jp_adapt.training import ranks
+
+COUNTED_TOKENS = 2_000_000  # of the training text
+STATE_TOKENS = 2_048  # whose hidden states are looked at
+
+
+def calibrate_rows(model: CausalModel, plan: StepPlan, *, sharded: bool) -> None:
+    """Let the new rows begin with the probability that their tokens have in the training text (`model/calibration.py`).
+
+    Rank 0 computes, on the GPU where there is one and the model is not to be sharded; the others add the same.
+    """
+    added = ranks.share(_added(model, plan, sharded=sharded) if ranks.rank() == 0 else None)
+    output = model.new_output
+    if output is not None and not output.is_meta:
+        output.data += added.to(output)
+
+
+def _added(model: CausalModel, plan: StepPlan, *, sharded: bool) -> torch.Tensor:
+    if torch.cuda.is_available() and not sharded:
+        model.to(torch.device("cuda"))
+    counts, total = _counts(model, plan)
+    rows: list[tuple[list[int], list[int], list[int]]] = []
+    for step in range(plan.num_steps):
+        batch = plan.batch(step)
+        rows += zip(batch.ids, batch.positions, batch.targets, strict=True)
+        if len(rows) * len(rows[0][0]) >= STATE_TOKENS:
+            break
+    ids, positions, targets = torch.tensor(rows, device=model.base_head.device).unbind(dim=1)
+    return row_calibration(model, ids, positions, targets != IGNORED, torch.from_numpy(counts), total).cpu()
+
+
+def _counts(model: CausalModel, plan: StepPlan) -> tuple[np.ndarray, int]:
+    """[W] how often each new token stands in the text that will be trained on, and how many tokens were counted."""
+    counts, total = np.zeros(model.order.count, np.int64), 0
+    for step in range(plan.num_steps):
+        targets = np.concatenate([np.asarray(row) for row in plan.batch(step).targets])
+        targets = targets[targets != IGNORED]
+        total += len(targets)
+        new = targets[(targets >= model.order.first) & (targets < model.order.first + model.order.count)]
+        counts += np.bincount(new - model.order.first, minlength=model.order.count)
+        if total >= COUNTED_TOKENS:
+            break
+    return counts, total
