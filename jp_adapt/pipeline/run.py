@@ -70,10 +70,10 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
     _meet()
     with folder_lock(out):
         folder = RunFolder(out)
-        if not folder.began:
-            write_text(out / RUN, _run_record(loaded, out))  # first of all, for it makes the folder a run's
         loaded = replace(loaded, recipe=_pinned(recipe, out))
         recipe = loaded.recipe
+        if not folder.began:
+            write_text(out / RUN, _run_record(loaded, out))  # first of all, for it makes the folder a run's
         if redo_from is not None:
             folder.set_aside(stage_ids[stage_ids.index(redo_from) :])
         gguf, identities = _identities(recipe, folder)

@@ -18,7 +18,7 @@ from jp_adapt.core.errors import InputError, JpAdaptError, Problems, UsageError
 from jp_adapt.core.files import is_file, read_text
 from jp_adapt.core.plugins import use_plugins
 from jp_adapt.core.schema_words import LIST, MAPPING, what_is_needed
-from jp_adapt.core.shipped import shipped_recipes
+from jp_adapt.core.shipped import shipped_corpora, shipped_recipes
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import Document, Key, load_yaml, parse_scalar
 from jp_adapt.recipe import schema
@@ -88,6 +88,8 @@ def find_recipe(name_or_path: str | Path, shipped: dict[str, Path] | None = None
         return path
     if text not in shipped and Path(text).is_dir():
         raise InputError(f"{text}: {_no_recipe(Path(text))}")
+    if text not in shipped and text in shipped_corpora():
+        raise UsageError(f"'{text}' is a corpus recipe; give it to: jp-adapt corpus prepare {text}")
     if text not in shipped:
         raise UsageError(
             f"no recipe '{text}'{did_you_mean(text, shipped)}; shipped recipes: {', '.join(shipped) or 'none'} (a file is given as a path: ./{text}.yaml)"

@@ -90,11 +90,3 @@ def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]
     assert main(["init", "mine.yaml", "--base", "base", "--texts", "ja.jsonl"]) == 2
     assert "mine.yaml: exists already" in capsys.readouterr().err
     assert (folder / "mine.yaml").read_text(encoding="utf-8") == "my work"
-
-
-def test_the_base_of_a_shipped_recipe(folder: Path) -> None:
-    from jp_adapt.recipe.new_recipe import RecipeParts, recipe_text
-
-    text = recipe_text(RecipeParts("elyza-llama2-7b-fast", texts=("ja.jsonl",)), folder / "mine.yaml")
-    assert "base: {model: meta-llama/Llama-2-7b-hf, revision: " in text
-    assert "optimizer: {lr: 2.0e-4, new_rows_lr: 4.0e-4}" in text

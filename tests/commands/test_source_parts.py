@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from jp_adapt.commands.prepared import is_prepared
 from jp_adapt.commands.source_parts import read_chats, read_texts
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.record_fields import Fields
@@ -62,6 +63,7 @@ def test_a_share_that_changes_is_another_stage_and_none_leaves_old_runs_as_they_
 def test_a_prepared_corpus_holds_nothing_out(tmp_path: Path) -> None:
     (tmp_path / "index.json").write_text("{}", encoding="utf-8")
     (tmp_path / "texts.jsonl").write_text('{"text": "日本"}\n', encoding="utf-8")
+    assert is_prepared(tmp_path)
     source = Source(path=str(tmp_path), language="ja", heldout=0.1)
     with pytest.raises(InputError, match="a prepared corpus is trained on whole"):
         read_texts(source, "training")

@@ -15,7 +15,8 @@ from huggingface_hub.utils import close_session
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.model.sources import resolve_revision
-from jp_adapt.pipeline.run import _pinned, _records
+from jp_adapt.pipeline.run import _pinned, _records, _run_record
+from jp_adapt.pipeline.run_folder import RUN
 from jp_adapt.recipe.load import LoadedRecipe
 from jp_adapt.recipe.schema import Recipe
 
@@ -87,7 +88,8 @@ def test_a_run_keeps_to_the_commit_that_it_began_with(hub: Hub, base: dict[str, 
     pinned = _pinned(recipe(**base), tmp_path)
     assert pinned.base.revision == FIRST
     assert f"org/llama: main is commit {FIRST}; this run keeps to it" in capsys.readouterr().err
-    for name, text in _records(LoadedRecipe(pinned, "", tmp_path / "mine.yaml"), tmp_path).items():
+    loaded = LoadedRecipe(pinned, "", tmp_path / "mine.yaml")
+    for name, text in (_records(loaded) | {RUN: _run_record(loaded, tmp_path)}).items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     hub.commits["main"] = SECOND
     assert _pinned(recipe(**base), tmp_path).base.revision == FIRST

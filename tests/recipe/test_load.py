@@ -416,6 +416,9 @@ def test_both_spellings_of_a_license_and_none(folder: Path) -> None:
     assert load_recipe(child).recipe.sources["ja"].license == "MIT"
     assert load_recipe(child, ["sources.ja.licence=Apache-2.0"]).recipe.sources["ja"].license == "Apache-2.0"
     assert load_recipe(child, ["sources.ja.license=Apache-2.0"]).recipe.sources["ja"].license == "Apache-2.0"
+    grandchild = folder / "grandchild.yaml"
+    grandchild.write_text("extends: child.yaml\nname: grandchild\nsources: {ja: {licence: CC0-1.0}}\n", encoding="utf-8")
+    assert load_recipe(grandchild).recipe.sources["ja"].license == "CC0-1.0"
 
 
 def test_data_may_be_names_alone(folder: Path) -> None:
