@@ -198,7 +198,6 @@ TESTED_THROUGH = {
         "commands.judge evaluation.judge.run evaluation.judge.scores report.judge_tables",
     ),
     "tests/cli/test_corpus.py": ("the whole command on real files", "commands.corpus corpus.overlap"),
-    "tests/cli/test_preview.py": ("the whole command", "pipeline.preview"),
     "tests/cli/test_plan.py": ("the whole command", "commands.plan"),
     "tests/cli/test_cli.py": ("commands that only print or copy", "commands.copy_recipe"),
     "tests/cli/test_arguments.py": ("the script is a matter of the arguments", "commands.slurm"),
@@ -229,6 +228,9 @@ TESTED_THROUGH = {
     "tests/corpus/test_language.py": ("the characters decide on a document's language", "text.hanzi text.script_counts"),
     "tests/text/test_chat_jinja.py": ("the bounds of every template", "text.template_bounds"),
     "tests/training/test_loop.py": ("a signal stops the loop", "training.stop"),
+    "tests/cli/test_init.py": ("the whole command", "recipe.new_recipe recipe.base_sizes"),
+    "tests/cli/test_preview.py": ("the whole command", "pipeline.preview"),
+    "tests/commands/test_source_parts.py": ("part of the sources of a run", "commands.prepared"),
 }
 
 

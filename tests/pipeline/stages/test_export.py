@@ -41,7 +41,7 @@ def test_gguf_files_lie_in_the_exported_folder(pico, tmp_path, monkeypatch, caps
     [
         ("formats: [onnx]", "'gguf'"),
         ("formats: [gguf], gguf_types: [Q4_K]", "gguf_types.0 is 'Q4_K': 'auto', 'F32', "),
-        ("formats: [gguf], gguf_types: []", "at least 1 item"),
+        ("formats: [gguf], gguf_types: []", "at least one entry is needed"),
         ("gguf_types: [F16]", r"gguf_types is of no use without formats: \[gguf\]"),
     ],
 )
