@@ -228,9 +228,7 @@ TESTED_THROUGH = {
     "tests/corpus/test_language.py": ("the characters decide on a document's language", "text.hanzi text.script_counts"),
     "tests/text/test_chat_jinja.py": ("the bounds of every template", "text.template_bounds"),
     "tests/training/test_loop.py": ("a signal stops the loop", "training.stop"),
-    "tests/cli/test_init.py": ("the whole command", "recipe.new_recipe recipe.base_sizes"),
     "tests/cli/test_preview.py": ("the whole command", "pipeline.preview"),
-    "tests/commands/test_source_parts.py": ("part of the sources of a run", "commands.prepared"),
 }
 
 
