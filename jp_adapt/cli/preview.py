@@ -37,6 +37,7 @@ def add_parser(verbs: Any) -> None:
 def main(args: argparse.Namespace) -> int:
     from jp_adapt.pipeline.preview import preview_chats
     from jp_adapt.recipe.load import load_recipe
+    from jp_adapt.report.terminal import table
 
     previews = preview_chats(load_recipe(args.recipe, args.set).recipe, args.stage, args.examples)
     if args.json:
@@ -46,7 +47,8 @@ def main(args: argparse.Namespace) -> int:
     for number, preview in enumerate(previews):
         print("\n" * (number > 0) + _head(preview))
         if args.tokens:
-            print("\n".join(f"{token.id:>8}  {'trained' if token.trained else '-':<7}  {token.text!r}" for token in preview.tokens))
+            rows = [(repr(token.text), "trained" if token.trained else "-", str(token.id)) for token in preview.tokens]
+            print("\n".join(table(("token", "", "id"), rows, words=2)))
         else:
             print("".join(_marked(text, trained, in_color) for text, trained in preview.runs))
     return 0

@@ -17,9 +17,9 @@ MAX_TOKEN_CHARS = 1_000
 
 Share = Annotated[float, Field(gt=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
-NewTokens = Annotated[
-    int | None, Field(gt=0, le=MAX_NEW_TOKENS), BeforeValidator(lambda value: None if value == "auto" else value, json_schema_input_type=int | Literal["auto"])
-]  # None: auto
+_NumberOfTokens = Annotated[int, Field(gt=0, le=MAX_NEW_TOKENS)]
+_AUTO = BeforeValidator(lambda value: None if value == "auto" else value, json_schema_input_type=_NumberOfTokens | Literal["auto"])
+NewTokens = Annotated[_NumberOfTokens | None, _AUTO]  # None: auto
 Rate = Annotated[float, Field(gt=0, le=100)]  # of learning
 
 

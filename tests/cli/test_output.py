@@ -108,7 +108,7 @@ def test_a_closed_folder_among_the_inputs_is_one_line(tmp_path: Path, arguments:
         ["run", "quickstart", "--out", "closed/run"],
         ["copy", "quickstart", "closed/mine"],
         ["corpus", "prepare", "quickstart-corpus", "--out", "closed/corpus"],
-        ["eval", "nothing", "--benchmarks", "ja/mini-jnli", "--out", "closed/eval"],
+        ["eval", "model", "--benchmarks", "ja/mini-jnli", "--out", "closed/eval"],
         ["export", "adapter", "nothing", "--base", "nothing", "--out", "closed/model"],
         ["merge", "models", "nothing.yaml", "--out", "closed/model"],
         ["tokenizer", "extend", "--base", "nothing", "--corpus", "nothing", "--new-tokens", "9", "--out", "closed/tokenizer"],
@@ -117,6 +117,8 @@ def test_a_closed_folder_among_the_inputs_is_one_line(tmp_path: Path, arguments:
 )
 def test_a_closed_place_for_the_output_is_one_line_before_the_work(tmp_path: Path, arguments: list[str], mode: int) -> None:
     (tmp_path / "closed").mkdir()
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}", encoding="utf-8")
     with closed(tmp_path / "closed", mode):
         done = run_unprivileged(["-m", "jp_adapt", *arguments], tmp_path)
     assert done.returncode in ((2,) if mode == 0o555 else (2, 3)), done.stderr

@@ -481,7 +481,6 @@ def test_a_flag_that_is_missing(bases: dict[str, Path], tmp_path: Path, refuse: 
 @pytest.mark.parametrize(
     "arguments",
     [
-        [],
         ["exten"],
         ["extend"],
         ["verify"],

@@ -61,7 +61,7 @@ def test_messages_sharegpt_and_alpaca_fields_are_read(tmp_path):
         ('{"messages": [', "not valid JSON"),
         ([1], "a list, and an object is needed"),
         ({"text": "本文"}, r"no conversation; a line has 'messages'.*and this one has 'text'"),
-        ({"messages": "はい"}, "no list of objects"),
+        ({"messages": "はい"}, "the messages are not a list of objects"),
         ({"messages": []}, "the last message is not an answer"),
         ({"messages": [{"role": "user", "content": "U"}]}, "the last message is not an answer"),
         ({"messages": [{"role": "wizard", "content": "U"}]}, "message 1: role is 'wizard'; one of system"),

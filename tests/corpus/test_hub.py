@@ -67,7 +67,7 @@ class TestHub:
 
     def test_no_such_column(self, tmp_path: Path) -> None:
         write(tmp_path / "train.jsonl", b'{"body": "a", "id": 1}\n')
-        with pytest.raises(InputError, match=r":row 1: no column 'text'; there are: body, id; name the right one with 'field:'"):
+        with pytest.raises(InputError, match=r":row 1: no column 'text'; there are: body, id; name the right one: 'field: NAME' in a recipe's source"):
             list(iter_hub_documents(str(tmp_path), "any"))
 
     @pytest.mark.parametrize(("value", "found"), [("null", "null"), ("1", "of type int")])

@@ -35,7 +35,7 @@ def test_another_column(tmp_path: Path) -> None:
 def test_a_parquet_without_the_column_names_those_there_are(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     pq.write_table(pa.table({"body": ["a"], "id": [1]}), path)
-    with pytest.raises(InputError, match=r"x\.parquet: no column 'text'; there are: body, id; name the right one with 'field:'"):
+    with pytest.raises(InputError, match=r"x\.parquet: no column 'text'; there are: body, id; name the right one: 'field: NAME' in a recipe's source"):
         list(iter_documents(path))
 
 
@@ -54,7 +54,10 @@ def test_a_column_of_another_type_is_refused(tmp_path: Path, values: list[object
     pq.write_table(pa.table({"text": values}), path)
     with pytest.raises(InputError) as caught:
         list(iter_documents(path))
-    assert str(caught.value) == f"{path}: column 'text' holds {kind} and not string; name the right one with 'field:' in the source, or convert the column"
+    assert (
+        str(caught.value)
+        == f"{path}: column 'text' holds {kind} and not string; name the right one: 'field: NAME' in a recipe's source, --field NAME on the command line, or convert the column"
+    )
 
 
 @pytest.mark.parametrize(("wrong", "message"), [(None, "is null, and text is needed; take the row out"), (" \n", "is empty; take the row out")])

@@ -108,7 +108,7 @@ WRONG = [
     ("nesting without end", b'{"a": ' + b"[" * 200_000, "1: JSON nested deeper than 100 levels; mend the line"),
     ("a number of 5000 digits", b'{"n": ' + b"1" * 5000 + b"}", "1: a number of 5,000 digits; at most 300 are read; mend the line"),
     ("binary", LINE + b"a\0b\n", "2: holds a NUL byte, so this is no UTF-8 text but a binary file or UTF-16; convert it"),
-    ("no such field", LINE + b'\n{"txt": "a"}\n', "3: no text in field 'text'; name the right one with 'field:' in the source"),
+    ("no such field", LINE + b'\n{"txt": "a"}\n', "3: no text in field 'text'; there are: txt; name the right one: 'field: NAME' in a recipe's source"),
     ("text that is a number", b'{"text": 1}\n', "1: no text in field 'text'"),
     ("text that is null", b'{"text": null}\n', "1: no text in field 'text'"),
     ("a line that is a list", LINE + b'["a"]\n', "2: a list, and an object is needed; mend the line"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from tests.conftest import make_pico
 from tests.perf.options import option
 from tests.recipes import write_small_recipe
-from tests.training.test_ranks import command, weights
+from tests.training.test_ranks import arguments, weights
 
 
 def main() -> None:
@@ -28,19 +29,23 @@ def main() -> None:
         path.write_text(text[: text.index("  - {id: model")].replace("tokens: 2500", "tokens: 25000"), encoding="utf-8")
         for processes in (1, 2):
             straight, killed = folder / f"straight-{processes}", folder / f"killed-{processes}"
-            subprocess.run(command(path, straight, processes), check=True, capture_output=True)
+            subprocess.run(_command(path, straight, processes), check=True, capture_output=True)
             steps = []
             for _ in range(option("kills", 10)):
-                steps.append(_kill(command(path, killed, processes), killed, generator))
-            subprocess.run(command(path, killed, processes), check=True, capture_output=True)
+                steps.append(_kill(_command(path, killed, processes), killed, generator))
+            subprocess.run(_command(path, killed, processes), check=True, capture_output=True)
             same = all(torch.equal(value, weights(killed, stage)[key]) for stage in ("rows", "cpt") for key, value in weights(straight, stage).items())
             print(f"  {processes} process(es), killed after {steps}: weights {'equal bit for bit' if same else 'DIFFER'}", flush=True)
 
 
-def _kill(arguments: list[str], out: Path, generator: random.Random) -> str:
+def _command(recipe: Path, out: Path, processes: int) -> list[str]:
+    return [sys.executable, "-m", "jp_adapt", *arguments(recipe, out), "--processes", str(processes)]
+
+
+def _kill(command: list[str], out: Path, generator: random.Random) -> str:
     """Start the run, wait until it trains, then a random moment more, and kill it; where it stood comes back."""
     before = _where(out)
-    process = subprocess.Popen(arguments, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while _where(out) == before and process.poll() is None:
         time.sleep(0.002)
     time.sleep(generator.random() * 0.25)
