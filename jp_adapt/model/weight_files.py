@@ -52,11 +52,12 @@ def _offsets(path: Path, name: str, tensor: Any) -> tuple[int, int]:
     """Where the bytes of a tensor begin and end, as many as its shape and type take."""
     try:
         first, last = tensor["data_offsets"]
+        if not all(type(number) is int and number >= 0 for number in (first, last, *tensor["shape"])):
+            raise ValueError("not whole numbers")
         bits = math.prod(tensor["shape"]) * BITS[tensor["dtype"]]
-        whole = all(type(number) is int and number >= 0 for number in (first, last, *tensor["shape"]))
     except (TypeError, KeyError, ValueError) as error:
         raise _damaged(path, f"'{name[:80]}' has no dtype, shape and data_offsets that can be read") from error
-    if not whole or 8 * (last - first) != bits:
+    if 8 * (last - first) != bits:
         raise _damaged(path, f"'{name[:80]}' has {last - first} bytes, and its shape takes {bits // 8}")
     return first, last
 

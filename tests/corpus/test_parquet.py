@@ -54,10 +54,8 @@ def test_a_column_of_another_type_is_refused(tmp_path: Path, values: list[object
     pq.write_table(pa.table({"text": values}), path)
     with pytest.raises(InputError) as caught:
         list(iter_documents(path))
-    assert (
-        str(caught.value)
-        == f"{path}: column 'text' holds {kind} and not string; name the right one: 'field: NAME' in a recipe's source, --field NAME on the command line, or convert the column"
-    )
+    way_out = "name the right one: 'field: NAME' in a recipe's source, --field NAME on the command line, or convert the column"
+    assert str(caught.value) == f"{path}: column 'text' holds {kind} and not string; {way_out}"
 
 
 @pytest.mark.parametrize(("wrong", "message"), [(None, "is null, and text is needed; take the row out"), (" \n", "is empty; take the row out")])
