@@ -136,6 +136,7 @@ def _csv(path: Path, field: str, on_error: OnError) -> Iterator[tuple[str, str]]
         if header is None:
             return
         if header.count(field) != 1:
+            _refuse_escaped(f"{path}:1", ",".join(header))
             number = "more than one" if field in header else "no"
             raise InputError(f"{path}:1: {number} column '{field}'; there are: {', '.join(header)}; {WRONG_FIELD}")
         column, start = header.index(field), rows.line_num + 1

@@ -143,6 +143,12 @@ def test_a_csv_without_the_column_names_those_there_are(tmp_path: Path) -> None:
         list(iter_documents(tmp_path / "x.csv"))
 
 
+def test_a_csv_whose_names_are_no_utf8_says_so(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_bytes("番号,本文\n1,a\n".encode("cp932"))
+    with pytest.raises(InputError, match=r"x\.csv:1: byte 0x94 is not UTF-8; convert the file \(for example: iconv -f CP932 -t UTF-8\)"):
+        list(iter_documents(tmp_path / "x.csv"))
+
+
 def test_json_lines_under_the_name_json(tmp_path: Path) -> None:
     (tmp_path / "c4-ja.json.gz").write_bytes(gzip.compress(GOOD * 2))
     assert list(iter_documents(tmp_path / "c4-ja.json.gz")) == ["日本", "日本"]
