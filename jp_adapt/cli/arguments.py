@@ -40,6 +40,14 @@ def positive_or_auto(text: str) -> int | str:
     return text if text == "auto" else positive(text)
 
 
+def port(text: str) -> int:
+    """A TCP port from 1 to 65535."""
+    number = positive(text)
+    if number > 65_535:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port (1 to 65535)")
+    return number
+
+
 def sizes(text: str) -> tuple[int, ...]:
     """Whole numbers with commas between them."""
     return tuple(positive(part) for part in names(text))

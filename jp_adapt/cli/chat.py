@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.cli.arguments import positive
+from jp_adapt.core.errors import InputError
 
 
 def add_parser(verbs: Any) -> None:
@@ -56,8 +57,11 @@ def _lines() -> Iterator[str]:
     while True:
         try:
             line = input("> ") if interactive else input()
+            line.encode("utf-8")  # some locales hand other bytes on as surrogates
         except EOFError:
             return
+        except UnicodeError as error:
+            raise InputError("stdin: a line is not UTF-8; convert the text (for example: iconv -f CP932 -t UTF-8)") from error
         if line.strip():
             yield line.strip()
 

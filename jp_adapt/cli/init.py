@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,14 @@ def _share_or_more(text: str) -> float:
 
 
 def main(args: argparse.Namespace) -> int:
+    from jp_adapt.core.errors import UsageError
     from jp_adapt.core.files import refuse_existing, write_text
     from jp_adapt.core.progress import say
     from jp_adapt.pipeline.inputs import load_checked
     from jp_adapt.recipe.new_recipe import RecipeParts, recipe_text
 
+    if args.recipe.suffix not in (".yaml", ".yml"):
+        raise UsageError(f"{args.recipe}: a recipe is a file that ends in .yaml; give {args.recipe.name}.yaml")
     refuse_existing(args.recipe, "FILE.yaml")
     parts = RecipeParts(args.base, tuple(args.texts), tuple(args.english), tuple(args.chats), args.new_tokens, args.epochs, args.heldout)
     write_text(args.recipe, recipe_text(parts, args.recipe))
@@ -72,5 +76,6 @@ def main(args: argparse.Namespace) -> int:
     for note in notes:
         say(f"note: {note}")
     print(f"{args.recipe}: " + " -> ".join(f"{stage.id} ({stage.kind})" for stage in loaded.recipe.stages))
-    print(f"Next: jp-adapt plan {args.recipe} --device cpu-2core\n      jp-adapt run {args.recipe} --out runs/{loaded.recipe.name}")
+    recipe = shlex.quote(str(args.recipe))
+    print(f"Next: jp-adapt plan {recipe} --device cpu-2core\n      jp-adapt run {recipe} --out runs/{loaded.recipe.name}")
     return 0

@@ -50,6 +50,8 @@ def main(args: argparse.Namespace) -> int:
 
     if bool(args.answers) == bool(args.recorded):
         raise UsageError("give ANSWERS to be judged, or --recorded with judgements to be summarised")
+    if args.recorded and args.out is not None:
+        raise UsageError("--out: recorded judgements are summarised on stdout, and nothing is written; leave it out (--json prints all of it)")
     if args.recorded:
         recorded = summarise_recorded(args.recorded, args.benchmark, args.calibrate)
         _print(args, asdict(recorded), recorded_lines(recorded))

@@ -11,7 +11,8 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from jp_adapt.cli.output import StdoutError, drop_stdout, prepare_streams, tell_error
-from jp_adapt.core.errors import InputError, JpAdaptError
+from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
+from jp_adapt.core.signals import sigterm_as_interrupt
 from jp_adapt.core.suggest import did_you_mean
 
 VERBS = (
@@ -98,7 +99,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = joined(list(sys.argv[1:] if arguments is None else arguments))
     try:
         prepare_streams()
-        code = _command(given)
+        _refuse_other_bytes(given)
+        with sigterm_as_interrupt():
+            code = _command(given)
         sys.stdout.flush()
         return code
     except JpAdaptError as error:
@@ -117,6 +120,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         tell_error(": ".join(str(part) for part in (error.filename, error.strerror or error) if part is not None))
         return InputError.exit_code if error.errno in NO_INPUT else JpAdaptError.exit_code
+
+
+def _refuse_other_bytes(given: Sequence[str]) -> None:
+    """UsageError for an argument whose bytes are not UTF-8: names go into JSON, YAML and pages."""
+    for argument in given:
+        try:
+            argument.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise UsageError(f"{argument!a}: byte 0x{ord(argument[error.start]) & 0xFF:02X} is not UTF-8; give the file or folder another name") from error
 
 
 def _command(given: list[str]) -> int:

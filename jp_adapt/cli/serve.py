@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.arguments import port, positive
 
 
 def add_parser(verbs: Any) -> None:
@@ -20,7 +20,7 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument("model", type=Path, help="model folder or GGUF file")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1, this machine alone)")
-    parser.add_argument("--port", type=positive, default=8000, help="default: 8000")
+    parser.add_argument("--port", type=port, default=8000, help="default: 8000")
     parser.add_argument("--context", type=positive, metavar="N", help="tokens of a conversation (default: the model's length)")
     parser.add_argument("--name", help="name that clients ask for (default: the model's)")
     parser.add_argument("--print", action="store_true", dest="print_only", help="print the command and start nothing")

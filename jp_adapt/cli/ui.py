@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.arguments import port
 
 EPILOG = """The page needs jp-adapt[ui], fetches nothing from elsewhere and answers this machine alone, under an address with a random token.
 It reads nothing outside of FOLDER, and writes nothing."""
@@ -21,7 +21,7 @@ def add_parser(verbs: Any) -> None:
         epilog=EPILOG,
     )
     parser.add_argument("folder", type=Path, nargs="?", default=Path("runs"), help="default: runs")
-    parser.add_argument("--port", type=positive, default=0, help="default: one that is free")
+    parser.add_argument("--port", type=port, default=0, help="default: one that is free")
     parser.add_argument("--no-browser", action="store_true", help="print the address and open nothing")
     parser.add_argument(
         "--model", type=Path, action="append", default=[], metavar="PATH", help="a model folder, tokenizer or GGUF file elsewhere that the playgrounds may use"

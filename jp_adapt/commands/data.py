@@ -16,7 +16,7 @@ import httpx2
 from jp_adapt.benchmarks.benchmark import Benchmark, Split
 from jp_adapt.benchmarks.items import digest, load_declaration, named_benchmarks
 from jp_adapt.core.errors import InputError, UsageError
-from jp_adapt.core.files import refuse_unwritable
+from jp_adapt.core.files import refuse_unwritable, set_aside
 from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import progress, say
@@ -280,9 +280,7 @@ def _fetch(part: Wanted, to: Path, source: _GitHub | _Address | _Folder) -> list
     for name in names:
         path = folder / name
         if path.exists() and sha256_file(path) != hashes[name]:
-            kept = path.with_name(f"{path.name}.old")
-            path.rename(kept)
-            say(f"{path}: was another file; it is kept as {kept.name}")
+            say(f"{path}: was another file; it is kept as {set_aside(path).name}")
         (folder / f"{name}.part").replace(path)
     return [f"{part.folder}/{name}" for name in names]
 

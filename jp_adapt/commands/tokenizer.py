@@ -9,7 +9,7 @@ from pathlib import Path
 
 from jp_adapt.commands.tokenizer_sizes import Learning, SizesReport, hold_out, sweep_sizes
 from jp_adapt.core.documents import Document
-from jp_adapt.core.errors import UsageError
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import new_folder, refuse_existing, write_text
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.names import distinct_tails
@@ -154,8 +154,15 @@ def _read_corpora(sources: Sequence[str], weights: Sequence[float], options: Ext
         measured |= {f"{name}{HELD_OUT}": held} if held else {name: head}
     if options.heldout:
         files = expand_corpora(options.heldout)
+        if learned := {Path(file).resolve() for file in files} & {Path(source).resolve() for source in sources}:
+            raise UsageError(
+                f"--heldout {min(learned)}: is learned from as well; give text of its own, or leave --heldout out: every 20th document is held out"
+            )
         names = _source_names(files)
         measured = {f"{name}{HELD_OUT}": first_chars(read_source(file, options.field), CHECKED_CHARS) for file, name in zip(files, names, strict=True)}
+        for file, texts in zip(files, measured.values(), strict=True):
+            if not any(script_of(char) for text in texts for char in text):
+                raise InputError(f"{file}: holds no Japanese character; --heldout takes Japanese text, to measure what the new tokens gain")
     return corpus, kept, measured
 
 

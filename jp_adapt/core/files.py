@@ -234,6 +234,15 @@ def _remove_stale(path: Path) -> None:
                 stale.unlink(missing_ok=True)
 
 
+def set_aside(path: Path) -> Path:
+    """Give `path` the first free name of NAME.old-1, NAME.old-2, ...; that name."""
+    number = 1
+    while (kept := path.with_name(f"{path.name}.old-{number}")).exists():
+        number += 1
+    path.rename(kept)
+    return kept
+
+
 def move_file(path: Path, target: Path) -> None:
     """Rename a file within its file system; the new folder is made if it does not exist."""
     with _disk_errors(target, target):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,8 +14,11 @@ Advance = Callable[[int, str], None]
 
 
 def say(message: str) -> None:
-    """One line on stderr."""
-    print(message, file=sys.stderr, flush=True)
+    """One line on stderr. Where nobody reads it any more (`... 2>&1 | head`), the work goes on without it."""
+    try:
+        print(message, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 @contextmanager
@@ -40,12 +44,13 @@ def _bar(title: str, total: int) -> Iterator[Advance]:
 
 def _lines(title: str, total: int) -> Advance:
     started = last = time.monotonic()
+    ended = False
 
     def advance(done: int, note: str) -> None:
-        nonlocal last
+        nonlocal last, ended
         now = time.monotonic()
-        if done and (done >= total or now - last >= LINE_EVERY_S):
-            last = now
+        if done and not ended and (done >= total or now - last >= LINE_EVERY_S):
+            last, ended = now, done >= total
             left = (now - started) / done * (total - done)
             say(f"  {title} {done}/{total}  {note}" + (f"  about {left:.0f} s left" if done < total else ""))
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 from jp_adapt.core.claim import refuse_other_work
 from jp_adapt.core.documents import Document
 from jp_adapt.core.errors import InputError, UsageError
-from jp_adapt.core.files import read_json, write_json, write_text
+from jp_adapt.core.files import read_json, set_aside, write_json, write_text
 from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.yaml_lines import load_yaml
@@ -160,7 +160,7 @@ class RunFolder:
         for name, text in files.items():
             path = self.path / name
             if name.endswith(".yaml") and path.is_file() and path.read_text(encoding="utf-8") != text:
-                _set_aside(path)
+                set_aside(path)
             if not path.exists():
                 write_text(path, text)
 
@@ -182,7 +182,7 @@ class RunFolder:
         for stage_id in stage_ids:
             path = self.stage(stage_id).path
             if path.exists():
-                _set_aside(path)
+                set_aside(path)
 
     def hash_inputs(self, paths: list[Path]) -> dict[Path, str]:
         """SHA-256 of input files. inputs.json remembers them by size and modification time, so that a finished run answers at once."""
@@ -205,14 +205,6 @@ def _metrics(line: bytes, place: str) -> dict[str, Any]:
     if not isinstance(value, dict) or type(value.get("step")) is not int:
         raise InputError(f"{place}: not the metrics of a step; every line of this file is an object with a whole number under 'step'")
     return value
-
-
-def _set_aside(path: Path) -> None:
-    """Give `path` the first free name of NAME.old-1, NAME.old-2, ..."""
-    number = 1
-    while (kept := path.with_name(f"{path.name}.old-{number}")).exists():
-        number += 1
-    path.rename(kept)
 
 
 def now() -> str:

@@ -125,7 +125,11 @@ def _place(file: str, recipe: Path) -> str:
 
 def _scalar(text: str) -> str:
     """A text as YAML reads it back, also within { }."""
-    return text if re.fullmatch(r"[A-Za-z_./][\w./-]*", text) and text.lower() not in ("true", "false", "null", "yes", "no", "on", "off") else json.dumps(text)
+    return (
+        text
+        if re.fullmatch(r"[A-Za-z_./][\w./-]*", text) and text.lower() not in ("true", "false", "null", "yes", "no", "on", "off")
+        else json.dumps(text, ensure_ascii=False)
+    )
 
 
 def _new_tokens(chars: int) -> int:

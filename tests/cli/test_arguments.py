@@ -7,13 +7,20 @@ from collections.abc import Callable
 
 import pytest
 
-from jp_adapt.cli.arguments import LARGEST, MOST_PROCESSES, amount, positive, processes
+from jp_adapt.cli.arguments import LARGEST, MOST_PROCESSES, amount, port, positive, processes
 from jp_adapt.cli.main import main
 
 
 @pytest.mark.parametrize(
     ("kind", "text", "value"),
-    [(positive, "1", 1), (positive, str(LARGEST), LARGEST), (processes, str(MOST_PROCESSES), MOST_PROCESSES), (amount, "0", 0.0), (amount, "1e-3", 0.001)],
+    [
+        (positive, "1", 1),
+        (port, "65535", 65_535),
+        (positive, str(LARGEST), LARGEST),
+        (processes, str(MOST_PROCESSES), MOST_PROCESSES),
+        (amount, "0", 0.0),
+        (amount, "1e-3", 0.001),
+    ],
 )
 def test_what_is_a_number(kind: Callable[[str], float], text: str, value: float) -> None:
     assert kind(text) == value
@@ -21,7 +28,7 @@ def test_what_is_a_number(kind: Callable[[str], float], text: str, value: float)
 
 @pytest.mark.parametrize("text", ["0", "-1", "", "x", "²", "1.5", "9" * 20, "9" * 5_000, "inf", "nan", "1_0" * 9, str(LARGEST + 1)])
 def test_what_is_none(text: str) -> None:
-    for kind in (positive, processes):
+    for kind in (positive, processes, port):
         with pytest.raises(argparse.ArgumentTypeError):
             kind(text)
 
@@ -51,3 +58,16 @@ def test_a_number_far_too_large_is_wrong_usage(arguments: list[str], capsys: pyt
         main(arguments)
     assert stop.value.code == 2
     assert capsys.readouterr().err.startswith("error: argument --")
+
+
+def test_an_argument_that_is_no_utf8_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "b\udcff.yaml"]) == 2
+    assert capsys.readouterr().err == "error: 'b\\udcff.yaml': byte 0xFF is not UTF-8; give the file or folder another name\n"
+
+
+@pytest.mark.parametrize("verb", [["ui", "--no-browser"], ["serve", "model", "--print"]])
+def test_a_port_that_is_none_is_told(verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([*verb, "--port", "99999"])
+    assert stopped.value.code == 2
+    assert "'99999' is not a port (1 to 65535)" in capsys.readouterr().err

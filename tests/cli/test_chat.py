@@ -30,6 +30,13 @@ def test_lines_are_answered_and_written_down(model, tmp_path, monkeypatch, capsy
     assert all(line["answer"] in shown for line in lines)
 
 
+def test_a_line_that_is_no_utf8_is_told(model, monkeypatch, capsys):
+    stdin = io.TextIOWrapper(io.BytesIO("こんにちは\n".encode("cp932")), encoding="utf-8", errors="surrogateescape")
+    monkeypatch.setattr("sys.stdin", stdin)
+    assert main(["chat", str(model), "--max-tokens", "2", "--dtype", "float32"]) == 3
+    assert "stdin: a line is not UTF-8; convert the text (for example: iconv -f CP932 -t UTF-8)" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [

@@ -65,6 +65,14 @@ def test_names_that_yaml_reads_otherwise(folder: Path) -> None:
     assert main(["init", "yes.yaml", "--base", "base", "--texts", odd.name]) == 0
     recipe = load_recipe(Path("yes.yaml")).recipe
     assert (recipe.name, recipe.sources["ja"].path) == ("yes", str(odd))
+    assert "ふみ" in Path("yes.yaml").read_text(encoding="utf-8")
+
+
+def test_a_recipe_ends_in_yaml_and_commands_are_quoted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init", "mine.txt", "--base", "base", "--texts", "ja.jsonl"]) == 2
+    assert "mine.txt: a recipe is a file that ends in .yaml; give mine.txt.yaml" in capsys.readouterr().err
+    assert main(["init", "my own.yaml", "--base", "base", "--texts", "ja.jsonl"]) == 0
+    assert "jp-adapt plan 'my own.yaml' " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

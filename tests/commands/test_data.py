@@ -191,7 +191,9 @@ def test_a_users_own_file_in_the_way_is_kept(toy: str, server: Server, tmp_path:
     (tmp_path / "data" / "toy" / "items.jsonl").write_text("mine\n", encoding="utf-8")
     assert [row.data for row in list_data(tmp_path / "data", [toy])] == ["missing"]
     fetch_data([toy], tmp_path / "data", mirror=server.address)
-    assert files_in(tmp_path / "data") == WHOLE | {"toy/items.jsonl.old": b"mine\n"}
+    (tmp_path / "data" / "toy" / "items.jsonl").write_text("changed again\n", encoding="utf-8")
+    fetch_data([toy], tmp_path / "data", mirror=server.address)
+    assert files_in(tmp_path / "data") == WHOLE | {"toy/items.jsonl.old-1": b"mine\n", "toy/items.jsonl.old-2": b"changed again\n"}
 
 
 def test_refusals_say_what_to_do(toy: str, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -62,3 +62,12 @@ def test_what_does_not_go_together(pico: Path, tmp_path: Path, given: list[str],
     few.write_text("".join(Path(JA).read_text(encoding="utf-8").splitlines(keepends=True)[:19]), encoding="utf-8")
     assert main(["tokenizer", "extend", "--base", str(pico), "--corpus", str(few), *given]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_heldout_text_is_japanese_and_not_learned_from(pico: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["tokenizer", "extend", "--base", str(pico), "--corpus", JA, "--new-tokens", "60", "--out", str(tmp_path / "out")]
+    assert main([*command, "--heldout", JA]) == 2
+    assert "is learned from as well; give text of its own" in capsys.readouterr().err
+    assert main([*command, "--heldout", JA.replace("ja_train", "en_heldout")]) == 3
+    assert "en_heldout.jsonl: holds no Japanese character; --heldout takes Japanese text" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from jp_adapt.core import progress as module
@@ -15,6 +19,17 @@ def test_lines_are_few_and_the_last_one_always_comes(capsys: pytest.CaptureFixtu
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err == "  cpt 100/100  loss 100\n"
+    with progress("bits", 2) as advance:
+        for _ in range(4):
+            advance(2, "")
+    assert capsys.readouterr().err.count("bits 2/2") == 1, "the end comes once"
+
+
+def test_a_reader_of_stderr_that_left_stops_nothing(tmp_path: Path) -> None:
+    code = "from jp_adapt.core.progress import say\nfor number in range(3000): say('x' * 100)\nopen('done', 'w').write('done')"
+    shell = f"'{sys.executable}' -c \"{code}\" 2>&1 | true"
+    subprocess.run(["bash", "-c", shell], cwd=tmp_path, timeout=60, check=True)
+    assert (tmp_path / "done").read_text() == "done"
 
 
 def test_a_slow_run_says_how_long_it_will_take(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
