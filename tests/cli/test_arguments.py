@@ -60,6 +60,10 @@ def test_a_number_far_too_large_is_wrong_usage(arguments: list[str], capsys: pyt
     assert capsys.readouterr().err.startswith("error: argument --")
 
 
+def test_the_last_port() -> None:
+    assert port("65535") == 65_535
+
+
 def test_an_argument_that_is_no_utf8_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "b\udcff.yaml"]) == 2
     assert capsys.readouterr().err == "error: 'b\\udcff.yaml': byte 0xFF is not UTF-8; give the file or folder another name\n"

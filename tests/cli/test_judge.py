@@ -428,6 +428,7 @@ def test_another_judge_or_other_answers_need_another_folder(tmp_path: Path, caps
     ("arguments", "code", "message"),
     [
         ([], 2, "give ANSWERS to be judged, or --recorded"),
+        (["--recorded", "{answers}", "--out", "{out}"], 2, "--out: recorded judgements are summarised on stdout, and nothing is written"),
         (["{answers}", "--data", "{data}"], 2, "--out is needed"),
         (["{answers}", "--data", "{data}", "--out", "{out}"], 2, "--endpoint and --judge-model are needed, or --judge-model with the folder"),
         (["{answers}", "--out", "{out}"], 2, "--data is needed: the folder in which elyza_tasks_100/"),
