@@ -31,6 +31,7 @@ _MARKS = frozenset({"記号", "補助記号"})  # -〇 is one of them to UniDic
 _INDEFINITE = frozenset("数何幾")
 # Behind a numeral: 々 repeats it (三々五々), and 十数人 are some ten people.
 _INDEFINITE_AFTER = re.compile("々|数(?=[人個本枚匹回日年名件台冊円歳倍分点%％]|$|[^\\w])")
+_OF_A_FRACTION = re.compile(f"の[{DIGITS}{SMALL_UNITS}]")  # 十二分 ("more than enough") is twelfths in 十二分の五
 # What UniDic cuts into a numeral and a counter, although it counts nothing.
 _IDIOMS = re.compile(
     rf"(?<![\d点・コンマ{''.join(sorted(_NUMERALS))}])(?:"
@@ -69,6 +70,7 @@ def _words(text: str) -> list[tuple[int, int]]:
         else:
             behind_digit = text[token.start - 1 : token.start].isdecimal()
             counts = token.pos2 == "数詞" or token.pos1 in _MARKS or _is_count(word, behind_digit) or _goes_on(text, token.start)
+            counts |= word.endswith("分") and _OF_A_FRACTION.match(text, token.end) is not None
         if not counts:
             spans.append((token.start, token.end))
     return spans
