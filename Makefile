@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 OUT ?= runs/quickstart
 
-.PHONY: install quickstart test test-launchers test-serving check format perf faults reference docs build clean
+.PHONY: install quickstart test test-programs test-serving check format perf faults reference docs build clean
 .DEFAULT_GOAL := quickstart
 
 install: $(INSTALLED)
@@ -24,11 +24,11 @@ quickstart: $(INSTALLED)
 
 # Two workers, each with its own files and one thread: most of the time goes to processes that start, which one worker would wait for.
 test: $(INSTALLED)
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not launchers"
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not programs"
 
-# The same training through torchrun and accelerate launch.
-test-launchers: $(INSTALLED)
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m launchers
+# Tests that start other programs: torchrun, accelerate, lm-eval, and Chromium where there is one.
+test-programs: $(INSTALLED)
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m programs
 
 # vLLM runs in an environment of its own, because it needs another transformers.
 SERVING := .venv-serving

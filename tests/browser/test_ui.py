@@ -15,7 +15,7 @@ from tests.browser.serving import served
 from tests.export.models import TEMPLATE
 from tests.ui.pages import add_steps, write_corpus, write_evaluation, write_training_run
 
-pytestmark = pytest.mark.skipif(chromium() is None, reason="no Chromium here; apt-get install chromium brings one")
+pytestmark = [pytest.mark.programs, pytest.mark.skipif(chromium() is None, reason="no Chromium here; apt-get install chromium brings one")]
 
 EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>\u202eevil\u0000"
 RIGHT = [n % 3 > 0 for n in range(300)]

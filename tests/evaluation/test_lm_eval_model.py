@@ -123,6 +123,7 @@ def test_chats_are_those_of_the_folders_own_template_on_its_own_day(models: tupl
         chat.chat_template("tool_use")
 
 
+@pytest.mark.programs
 def test_lm_evals_command_knows_the_model(pico: Path, tmp_path: Path) -> None:
     """A task folder, lm-eval's command with the module imported first, and lm-eval's file of results."""
     rows = [{"q": f"{n} and", "options": [" one", " two"], "gold": n % 2} for n in range(4)]

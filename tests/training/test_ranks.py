@@ -152,7 +152,7 @@ def launched(command: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.launchers
+@pytest.mark.programs
 def test_accelerate_launch_does_the_same(recipe, two_processes, tmp_path):
     out = tmp_path / "accelerate"
     # --multi_gpu is accelerate's word for several processes; with --cpu it starts one.
@@ -173,7 +173,7 @@ def test_accelerate_launch_does_the_same(recipe, two_processes, tmp_path):
     assert all(torch.equal(value, weights(out)[name]) for name, value in weights(two_processes).items())
 
 
-@pytest.mark.parametrize("launcher", ["--processes", pytest.param("torchrun", marks=pytest.mark.launchers)])
+@pytest.mark.parametrize("launcher", ["--processes", pytest.param("torchrun", marks=pytest.mark.programs)])
 def test_a_sharded_model_trains_what_one_process_trains(recipe, one_process, tmp_path, launcher):
     out = tmp_path / "sharded"
     command = [*arguments(recipe, out), "-s", "distributed=fsdp"]
