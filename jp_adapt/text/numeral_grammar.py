@@ -65,6 +65,11 @@ def magnitude(text: str, start: int) -> tuple[Fraction, int]:
     return min(value, LARGEST), end
 
 
+def continues_digits(text: str) -> bool:
+    """Whether `text` would continue the number of Arabic digits in front of it: .5, ,500, 点5."""
+    return re.match(r"[.．,，]\d", text) is not None or _ARABIC_PART.match(text) is not None
+
+
 def _apart(text: str, at: int) -> _Part | None:
     """The part after a big unit and a space, provided that it has a unit of its own: 1億 2000万."""
     part = _section(text, at + 1) if re.match(r" \d", text[at : at + 2]) else None

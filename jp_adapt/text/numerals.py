@@ -7,8 +7,9 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
-from jp_adapt.text.numeral_grammar import ARABIC, MAX_DIGITS, START, magnitude
+from jp_adapt.text.numeral_grammar import ARABIC, MAX_DIGITS, START, continues_digits, magnitude
 from jp_adapt.text.numeral_words import without_words
 
 _ENCLOSED = "\u00bc-\u00be\u2150-\u215e\u2460-\u249b\u24ea-\u24ff\u2776-\u2793\u3220-\u3229\u3251-\u325f\u3280-\u3289\u32b1-\u32bf"  # ½ ① ⑴ ⒈ ❶ ㈠ ㉑ ㊀
@@ -88,12 +89,22 @@ def number_text(value: Fraction) -> str:
 
 
 def replace_numerals(text: str) -> str:
-    """Numbers with kanji in them as digits: 三百二十個 becomes 320個, 1.5万 15000. Two that touch (二三千) stay, for digits would make one of them."""
+    """Numbers with kanji in them as digits: 三百二十個 becomes 320個, 1.5万 15000. Two that digits would make one of stay: 二三千, 1点三."""
+    while (replaced := _replaced_once(text)) != text:  # 三 万 is 3 万, and that is 30000; each pass leaves fewer numerals
+        text = replaced
+    return text
+
+
+def _replaced_once(text: str) -> str:
     readable = without_words(text)
     spans = list(_magnitudes(readable))
+    joined = [
+        before == start or continues_digits(readable[before:start] + number_text(value) + readable[end:])
+        for (_, before, _), (start, end, value) in pairwise(spans)
+    ]
     parts, done = [], 0
     for index, (start, end, value) in enumerate(spans):
-        touches = (index and spans[index - 1][1] == start) or (index + 1 < len(spans) and spans[index + 1][0] == end)
+        touches = any(joined[max(0, index - 1) : index + 1])
         if not touches and re.search(r"[^\d.．,，{}]", readable[start:end]):
             parts += [text[done:start], number_text(value)]
             done = end
