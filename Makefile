@@ -26,7 +26,7 @@ quickstart: $(INSTALLED)
 test: $(INSTALLED)
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not programs"
 
-# Tests that start other programs: torchrun, accelerate, lm-eval, and Chromium where there is one.
+# Tests that start other programs: torchrun, accelerate, lm-eval, mypy, and Chromium where there is one.
 test-programs: $(INSTALLED)
 	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m programs
 

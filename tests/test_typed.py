@@ -42,6 +42,7 @@ def mypy(program: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.programs
 def test_a_users_program_is_checked(tmp_path: Path) -> None:
     pytest.importorskip("mypy", reason="mypy is not installed")
     assert (ROOT / "jp_adapt" / "py.typed").is_file()
