@@ -108,7 +108,7 @@ class _Forks:
     class Popen:
         def __init__(self, command: Sequence[str], *, env: dict[str, str], **_: Any) -> None:
             reading, writing = os.pipe()
-            self.pid, self.returncode = os.fork(), None
+            self.pid = os.fork()
             if self.pid == 0:
                 os.close(writing)
                 os.dup2(reading, 0)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from jp_adapt.commands.prepared import is_prepared, prepared_texts
 from jp_adapt.core.errors import InputError
@@ -14,6 +16,7 @@ from jp_adapt.corpus.sources import read_documents
 from jp_adapt.recipe.schema import Source
 
 SourcePart = Literal["training", "heldout"]
+Item = TypeVar("Item")
 
 
 def read_texts(source: Source, part: SourcePart) -> list[str]:
@@ -21,25 +24,22 @@ def read_texts(source: Source, part: SourcePart) -> list[str]:
     refuse_prepared(source)
     path = Path(source.path)
     documents = list(prepared_texts(path)) if is_prepared(path) else read_documents(path, source.field)
-    if source.heldout is None:
-        return documents
-    try:
-        training, heldout = split_documents(documents, source.heldout)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
-    return heldout if part == "heldout" else training
+    return _part(source, part, documents, split_documents)
 
 
 def read_chats(source: Source, part: SourcePart, fields: Fields) -> list[Conversation]:
     """Conversations of a source; `fields` counts what else stands in them. InputError as of `read_texts`."""
-    path = Path(source.path)
-    conversations = read_conversations(path, fields)
+    conversations = read_conversations(Path(source.path), fields)
+    return _part(source, part, conversations, partial(split_heldout, key=lambda conversation: str(conversation.messages)))
+
+
+def _part(source: Source, part: SourcePart, items: list[Item], split: Callable[[list[Item], float], tuple[list[Item], list[Item]]]) -> list[Item]:
     if source.heldout is None:
-        return conversations
+        return items
     try:
-        training, heldout = split_heldout(conversations, source.heldout, lambda conversation: str(conversation.messages))
+        training, heldout = split(items, source.heldout)
     except InputError as error:
-        raise InputError(f"{path}: {error}") from error
+        raise InputError(f"{Path(source.path)}: {error}") from error
     return heldout if part == "heldout" else training
 
 

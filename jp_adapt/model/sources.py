@@ -103,8 +103,9 @@ def resolve_revision(model: str, revision: str) -> str:
     try:
         commit = HfApi().model_info(model, revision=revision).sha
     except Exception as error:  # the hub client raises errors of a dozen kinds
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{model}@{revision}: the hub does not say which commit that is ({first}); give one, as {model}@<40 hex digits>") from error
+        raise InputError(
+            f"{model}@{revision}: the hub does not say which commit that is ({_first_line(error)}); give one, as {model}@<40 hex digits>"
+        ) from error
     if commit is None:
         raise InputError(f"{model}@{revision}: the hub names no commit; give one, as {model}@<40 hex digits>")
     return str(commit)
@@ -117,5 +118,11 @@ def download(model: str, revision: str, files: Sequence[str] = MODEL_FILES) -> P
     try:
         return Path(snapshot_download(model, revision=revision, allow_patterns=list(files)))
     except Exception as error:  # the hub client raises errors of a dozen kinds
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"{model}@{revision}: the hub does not give it ({first}); check name, revision and access, or give a local folder") from error
+        raise InputError(
+            f"{model}@{revision}: the hub does not give it ({_first_line(error)}); check name, revision and access, or give a local folder"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    """What an error of the hub's client says first; its name if it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
