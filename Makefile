@@ -46,6 +46,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m pytest tests/test_readme.py
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .

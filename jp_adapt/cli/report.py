@@ -16,6 +16,7 @@ def add_parser(verbs: Any) -> None:
         description="Build the report of a run from what its stages wrote; of one that is not finished it shows what there is.",
     )
     parser.add_argument("run", type=Path, help="run folder")
+    parser.add_argument("--control", type=Path, metavar="RUN", help="another run whose figures stand beside (default: the recipe's `control`)")
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(main=main)
 
@@ -24,7 +25,7 @@ def main(args: argparse.Namespace) -> int:
     from jp_adapt.pipeline.report import rebuild_report
     from jp_adapt.report.tables import headline_table
 
-    summary = rebuild_report(args.run)
+    summary = rebuild_report(args.run, args.control)
     if args.json:
         print_json(summary.as_dict())
     else:

@@ -8,8 +8,9 @@ from pydantic import ValidationError
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import write_text
+from jp_adapt.core.progress import say
 from jp_adapt.pipeline.run_folder import RunFolder, resolved_recipe
-from jp_adapt.pipeline.summary import build_summary
+from jp_adapt.pipeline.summary import build_summary, read_control
 from jp_adapt.recipe.schema import Recipe
 from jp_adapt.report.run_charts import charts
 from jp_adapt.report.run_page import render
@@ -27,7 +28,7 @@ def write_report(folder: RunFolder, recipe: Recipe, *, fresh: bool) -> RunSummar
             summary = None
         if summary is not None and not summary.waiting:
             return summary
-    summary = build_summary(folder, recipe)
+    summary = build_summary(folder, recipe, None if recipe.control is None else read_control(Path(recipe.control)))
     for name, svg in charts(summary).items():
         write_text(report / f"{name}.svg", svg)
     write_text(report / "index.html", render(summary))
@@ -35,11 +36,16 @@ def write_report(folder: RunFolder, recipe: Recipe, *, fresh: bool) -> RunSummar
     return summary
 
 
-def rebuild_report(path: Path) -> RunSummary:
-    """Write the report of a run again, of what is finished. InputError when `path` is not a run folder."""
+def rebuild_report(path: Path, control: Path | None = None) -> RunSummary:
+    """Write the report of a run again, of what is finished, beside the run `control` (by default the recipe's). InputError when `path` is not a run folder."""
     try:
         recipe = Recipe.model_validate(resolved_recipe(path))
     except ValidationError as error:
         keys = ", ".join(".".join(map(str, detail["loc"])) for detail in error.errors()[:3])
         raise InputError(f"{path / 'resolved.yaml'}: not a recipe of this version of jp-adapt ({keys}); run the recipe again with another --out") from error
+    if control is not None:
+        recipe = recipe.model_copy(update={"control": str(control)})
+    elif recipe.control is not None and not Path(recipe.control).exists():
+        say(f"note: the recipe's control is no longer there ({recipe.control}); the report goes without it")
+        recipe = recipe.model_copy(update={"control": None})
     return write_report(RunFolder(path), recipe, fresh=True)

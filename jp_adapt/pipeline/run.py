@@ -65,6 +65,10 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
     _refuse_foreign_folder(out)
     for note in check_inputs(loaded):
         say(f"note: {note}")
+    if recipe.control is not None:
+        from jp_adapt.pipeline.summary import read_control
+
+        read_control(Path(recipe.control))  # now, and not when the training is over
     if recipe.untested:
         say(f"{recipe.name}: nobody has run this recipe at its size yet; look at the first figures before you let it run for long")
     _meet()

@@ -15,7 +15,9 @@ from jp_adapt.recipe.schema import EvaluateStage, Recipe, TokenizerStage, Traini
 from jp_adapt.report.run_summary import (
     EVALUATION,
     ROLES,
+    SUMMARY,
     AddedTokens,
+    Control,
     Figures,
     Headline,
     HeldOutFigures,
@@ -35,7 +37,7 @@ from jp_adapt.tokenizer.measure import token_script
 MOST_USED = 40
 
 
-def build_summary(folder: RunFolder, recipe: Recipe) -> RunSummary:
+def build_summary(folder: RunFolder, recipe: Recipe, control: Control | None = None) -> RunSummary:
     """The content of summary.json, of every stage that is finished or has begun."""
     run = run_record(folder.path)
     records = _records(folder, recipe)
@@ -48,7 +50,19 @@ def build_summary(folder: RunFolder, recipe: Recipe) -> RunSummary:
         tokenizer=_tokenizer(folder, recipe),
         provenance=_provenance(folder, recipe, records, run.command),
         waiting=[stage.id for stage in recipe.stages if not folder.stage(stage.id).done],
+        control=control,
     )
+
+
+def read_control(path: Path) -> Control:
+    """The figures of another run, by its folder or its summary.json. InputError where it has none, or measured none of the headline's."""
+    file = path / "report" / SUMMARY if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(f"{file}: no such file; the control is a run's folder, or its report/summary.json (`jp-adapt report RUN` writes one)")
+    summary = RunSummary.read(file)
+    if summary.headline == Headline():
+        raise InputError(f"{file}: this run measured none of the headline's figures; give one with an evaluate stage that has 'texts'")
+    return Control(summary.run.name, summary.run.title, summary.run.created, summary.headline, summary.training_s)
 
 
 def _records(folder: RunFolder, recipe: Recipe) -> list[StageRecord]:

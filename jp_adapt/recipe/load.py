@@ -167,8 +167,9 @@ def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
     for step in steps if isinstance(steps, list) else ():  # of a corpus recipe
         for name in STEP_PATHS if isinstance(step, dict) else ():
             step |= {name: _absolute(step[name], folder)} if name in step else {}
-    if isinstance(value.get("deepspeed"), str):
-        value["deepspeed"] = str(folder / value["deepspeed"])
+    for key in ("deepspeed", "control"):
+        if isinstance(value.get(key), str):
+            value[key] = str(folder / value[key])
     base = value.get("base")
     if isinstance(base, dict):
         for key in ("path",) if "package" in base else ("path", "file"):
@@ -462,6 +463,8 @@ def _check_files(recipe: schema.Recipe, document: Document) -> None:
         missing.append(f"{where(document, ('base', 'path'))}: base: {wrong}")
     if base.file is not None and base.package is None and (wrong := _missing(Path(base.file))):
         missing.append(f"{where(document, ('base', 'file'))}: base: {wrong}")
+    if recipe.control is not None and (wrong := _missing(Path(recipe.control)) and _missing(Path(recipe.control), folder=True)):
+        missing.append(f"{where(document, ('control',))}: control: {wrong} (a run's folder, or its summary.json)")
     for index, stage in enumerate(recipe.stages):
         for place, folder in stage.outside.items():
             if wrong := _missing(Path(folder), folder=True):

@@ -461,4 +461,9 @@ class Recipe(Part):
     )
     deepspeed: str | None = Field(None, description="DeepSpeed's JSON, for distributed: deepspeed; needs it installed: pip install 'jp-adapt[deepspeed]'")
     sources: dict[Name, Source] = Field(default_factory=dict, description="name -> text, conversations or preferences that stages read")
+    control: str | None = Field(
+        None,
+        description="another run, its folder or its report/summary.json, whose figures stand beside this run's in the report: such as one that trained as long "
+        "with the base's own tokenizer",
+    )
     stages: list[Stage] = Field(min_length=1, description="what is done, in this order")

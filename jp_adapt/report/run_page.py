@@ -13,6 +13,7 @@ from jp_adapt.report.pages import render as render_page
 from jp_adapt.report.run_charts import stage_charts
 from jp_adapt.report.run_summary import BenchmarkResult, BenchmarkSide, Figures, HeldOutText, RunSummary
 from jp_adapt.report.svg import Mark, interval_bar
+from jp_adapt.report.tables import control_line
 from jp_adapt.report.written import DASH, duration_text, number_text, range_text
 
 SECTIONS = {
@@ -68,6 +69,7 @@ def render(summary: RunSummary) -> str:
         sentence=_sentence(summary),
         run_facts=_run_facts(summary),
         cards=_cards(summary),
+        control=control_line(summary, summary.control).removeprefix("control: ") if summary.control else "",
         drawn={stage: [drawing(svg) for svg in drawings.values()] for stage, drawings in stage_charts(summary).items()},
         results=[_result(entry) for entry in summary.evaluation.benchmarks],
         cut=_cut(summary),
@@ -122,9 +124,9 @@ def _cards(summary: RunSummary) -> list[dict[str, Any]]:
             continue
         percent = (figures.adapted / figures.base - 1) * 100 if figures.base and figures.adapted is not None else None
         better = percent is not None and (percent > 0) == more_is_better
-        cards.append(
-            {"name": name, "unit": unit, "digits": digits, "aim": aim, "before": figures.base, "after": figures.adapted, "percent": percent, "better": better}
-        )
+        control = getattr(summary.control.headline, key).adapted if summary.control else None
+        card = {"name": name, "unit": unit, "digits": digits, "aim": aim, "before": figures.base, "after": figures.adapted, "control": control}
+        cards.append(card | {"percent": percent, "better": better})
     return cards
 
 

@@ -154,6 +154,17 @@ class RunFacts:
 
 
 @dataclass(frozen=True)
+class Control:
+    """Another run beside this one, with its own figures; `training_s` of the one and of the other say how long each trained, held-out measures included."""
+
+    name: str
+    title: str
+    created: str
+    headline: Headline
+    training_s: float
+
+
+@dataclass(frozen=True)
 class StepFigures:
     """One step of a training stage; None for a figure that was not measured, or is not a number."""
 
@@ -256,7 +267,14 @@ class RunSummary(Document, Tabular):
     tokenizer: AddedTokens | None
     provenance: Provenance
     waiting: list[str] = field(default_factory=list)
+    control: Control | None = None
     format: Literal[2] = 2
+
+    @property
+    def training_s(self) -> float:
+        """Seconds that the finished training stages took."""
+        trained = {curve.stage for curve in self.training}
+        return sum(stage.elapsed_s or 0.0 for stage in self.provenance.stages if stage.id in trained)
 
     def rows(self) -> list[dict[str, Any]]:
         """One row for each step of each training stage: its losses, and the held-out figures where they were measured."""

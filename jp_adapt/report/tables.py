@@ -7,7 +7,8 @@ from jp_adapt.evaluation.compare import BenchmarkComparison, Comparison, notes
 from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Scores
 from jp_adapt.report import terminal
 from jp_adapt.report.corpus_report import CorpusReport
-from jp_adapt.report.run_summary import Figures, RunSummary
+from jp_adapt.report.run_summary import Control, Figures, RunSummary
+from jp_adapt.report.written import duration_text
 
 
 def comparison_lines(report: Comparison) -> list[str]:
@@ -123,11 +124,12 @@ HEADLINE = {
 
 def headline_table(summary: RunSummary) -> str:
     """The three figures and the benchmarks as lines of text."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for key, title in HEADLINE.items():
         figures: Figures = getattr(summary.headline, key)
         if figures.base is not None and figures.adapted is not None:
-            rows.append((title, f"{figures.base:.3f}", f"{figures.adapted:.3f}", f"{(figures.adapted / figures.base - 1) * 100:+.1f} %"))
+            beside = () if summary.control is None else (_share(getattr(summary.control.headline, key).adapted),)
+            rows.append((title, f"{figures.base:.3f}", f"{figures.adapted:.3f}", f"{(figures.adapted / figures.base - 1) * 100:+.1f} %", *beside))
     for entry in summary.evaluation.benchmarks:
         compared = entry.comparison
         if entry.base is not None and entry.adapted is not None and compared is not None and compared.interval and compared.difference is not None:
@@ -135,7 +137,16 @@ def headline_table(summary: RunSummary) -> str:
             chance = f", chance {entry.chance:.2f}" if entry.chance is not None else ""
             change = f"{compared.difference / entry.perfect:+.3f} [{low:+.3f}, {high:+.3f}]{chance}"
             rows.append((f"{entry.id} {entry.metric}", _share(entry.base.value), _share(entry.adapted.value), change))
-    return "\n".join(terminal.table(("", "base", "adapted", "change"), rows))
+    if summary.control is None:
+        return "\n".join(terminal.table(("", "base", "adapted", "change"), rows))
+    lines = terminal.table(("", "base", "adapted", "change", "control"), [(*row, "–") if len(row) < 5 else row for row in rows])
+    return "\n".join([*lines, control_line(summary, summary.control)])
+
+
+def control_line(summary: RunSummary, control: Control) -> str:
+    """Which run the control is, and how long both trained."""
+    lasted = f"trained {duration_text(control.training_s)}, this run {duration_text(summary.training_s)}"
+    return f"control: run {control.name} of {control.created[:10]} ({control.title}), {lasted}"
 
 
 def _share(value: float | None) -> str:

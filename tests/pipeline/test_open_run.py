@@ -10,6 +10,7 @@ import pytest
 from jp_adapt.core.errors import InputError
 from jp_adapt.pipeline.open_run import open_run
 from jp_adapt.pipeline.run_folder import RunRecord
+from jp_adapt.pipeline.summary import read_control
 from jp_adapt.report.run_summary import RunSummary
 from tests.report.test_run_page import sample_summary, summary_of
 
@@ -43,3 +44,20 @@ def test_a_summary_of_an_earlier_version_is_refused_with_the_way_out(tmp_path: P
     (run / "report" / "summary.json").write_text('{"headline": {}}', encoding="utf-8")
     with pytest.raises(InputError, match=r"summary.json: not the summary of a run in format 2 \(it names none\); write it again with `jp-adapt report RUN`"):
         _ = open_run(run).summary
+
+
+def test_the_figures_of_another_run_are_read_by_its_folder_or_its_file(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "a", done=True)
+    value = sample_summary()
+    value["provenance"]["stages"][1]["id"] = "pretrain"  # as the second curve
+    summary_of(value).write(run / "report" / "summary.json")
+    control = read_control(run)
+    assert control == read_control(run / "report" / "summary.json")
+    assert control.headline.chars_per_token.adapted == 1.234
+    assert control.training_s == 3725.0, "of the stages that trained, and of no other"
+    with pytest.raises(InputError, match=r"a/nothing: no such file; the control is a run's folder, or its report/summary.json"):
+        read_control(run / "nothing")
+    value["headline"] = {}
+    summary_of(value).write(run / "report" / "summary.json")
+    with pytest.raises(InputError, match="this run measured none of the headline's figures"):
+        read_control(run)

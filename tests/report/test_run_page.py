@@ -18,6 +18,7 @@ from jp_adapt.core.documents import record_from
 from jp_adapt.core.errors import InputError
 from jp_adapt.report.run_page import render as render_page
 from jp_adapt.report.run_summary import RunSummary
+from jp_adapt.report.tables import headline_table
 from tests.pages import BalancedPage
 
 CRITERIA = ("unreachable_new_tokens", "changed_english_lines", "longer_inputs", "base_ids_changed", "round_trip_failures")
@@ -445,3 +446,17 @@ def test_the_page_does_not_change_the_summary_and_is_repeatable() -> None:
     before = json.dumps(summary)
     assert render(summary) == render(summary)
     assert json.dumps(summary) == before
+
+
+def test_a_control_stands_beside_the_three_numbers() -> None:
+    headline = {"chars_per_token": {"adapted": 0.568}, "bits_per_char_ja": {"adapted": 4.66}, "bits_per_byte_en": {}}
+    control = {"name": "plain", "title": "With the <base> tokenizer", "created": "2026-11-24T10:00:00+00:00", "headline": headline, "training_s": 331.0}
+    summary = sample_summary() | {"control": control}
+    said = render(summary)
+    assert [part in said for part in ("Control: 0.57 chars/token", "Control: 4.66 bits/char", "With the &lt;base&gt; tokenizer")] == [True] * 3
+    assert said.count("Control: ") == 3, "the English figure is missing, and the third says which run it is"
+    lines = headline_table(summary_of(summary)).splitlines()
+    assert lines[0].split() == ["base", "adapted", "change", "control"]
+    assert [line.split()[-1] for line in lines[1:4]] == ["0.568", "4.660", "–"]
+    assert lines[-1].startswith("control: run plain of 2026-11-24 (With the <base> tokenizer), trained 5 min 31 s, this run ")
+    assert "Control" not in render(sample_summary())
