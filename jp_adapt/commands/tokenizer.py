@@ -42,6 +42,7 @@ from jp_adapt.text.scripts import script_of
 from jp_adapt.tokenizer.bpe import text_of
 from jp_adapt.tokenizer.extend import Boundaries, Extension, check_extendable, extend_tokenizer, least_count
 from jp_adapt.tokenizer.load import SPEC, LoadedTokenizer, load_tokenizer
+from jp_adapt.tokenizer.measurable import load_measurable
 from jp_adapt.tokenizer.measure import Measure, measure_tokenizer, segment, token_script
 from jp_adapt.tokenizer.save import extended_config, save_tokenizer
 from jp_adapt.tokenizer.verify import Criterion, check_criteria, verify_tokenizer
@@ -74,11 +75,16 @@ class ExtendOptions:
 
 def load_base(base: str) -> tuple[LoadedTokenizer, Path]:
     """A tokenizer of a local folder or file, or of a hub repository pinned as ORG/NAME@REVISION; with the path that it was read from."""
-    path = Path(base)
-    if "@" in base and not path.exists():
-        name, _, revision = base.partition("@")
-        path = download(name, revision, TOKENIZER_FILES)
+    path = _local(base)
     return load_tokenizer(path), path
+
+
+def _local(name: str) -> Path:
+    path = Path(name)
+    if "@" in name and not path.exists():
+        name, _, revision = name.partition("@")
+        path = download(name, revision, TOKENIZER_FILES)
+    return path
 
 
 def extend(base: str, corpora: Sequence[str], num_tokens: int | None, out: Path, options: ExtendOptions) -> ExtensionReport:
@@ -178,18 +184,19 @@ def verify(base: str, extended: str, texts: Sequence[str], field: str = "text") 
 
 
 def compare(tokenizers: Sequence[str], texts: Sequence[str], field: str = "text") -> ComparisonReport:
-    """Measure tokenizers side by side on each text source."""
-    loaded = [load_base(name) for name in tokenizers]
+    """Measure tokenizers of any family side by side on each text source."""
+    loaded = [load_measurable(_local(name)) for name in tokenizers]
     names, sources = distinct_tails(tokenizers), expand_corpora(texts)
     rows = []
     for source, source_name in zip(sources, _source_names(sources), strict=True):
         documents = first_chars(read_source(source, field), CHECKED_CHARS)
         words: int | None = None  # the same for every tokenizer
-        for name, (tokenizer, _) in zip(names, loaded, strict=True):
-            measure = measure_tokenizer(tokenizer.tokenizer, documents, words=words)
+        for name, tokenizer in zip(names, loaded, strict=True):
+            measure = measure_tokenizer(tokenizer, documents, words=words)
             words = measure.words
             rows.append(ComparedSource(name, source_name, _figures(measure)))
-    return ComparisonReport([_facts(tokenizer, name) for name, (tokenizer, _) in zip(names, loaded, strict=True)], _source_names(sources), rows)
+    facts = [TokenizerFacts(name, tokenizer.family, tokenizer.vocab_size) for name, tokenizer in zip(names, loaded, strict=True)]
+    return ComparisonReport(facts, _source_names(sources), rows)
 
 
 def write_page(report: VerificationReport | ComparisonReport, out: Path) -> None:

@@ -6,10 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from math import log
+from typing import TYPE_CHECKING
 
 from jp_adapt.text.morphology import count_words
 from jp_adapt.text.scripts import script_of
 from jp_adapt.tokenizer.bpe import BpeTokenizer, text_of
+
+if TYPE_CHECKING:
+    from jp_adapt.tokenizer.measurable import Measurable
 
 RENYI_ORDER = 2.5  # the order that Zouhar et al. (2306.16842) found closest to translation quality
 
@@ -47,7 +51,7 @@ class Measure:
         }
 
 
-def measure_tokenizer(tokenizer: BpeTokenizer, texts: Sequence[str], *, words: int | None = None) -> Measure:
+def measure_tokenizer(tokenizer: Measurable, texts: Sequence[str], *, words: int | None = None) -> Measure:
     """Count characters, UTF-8 bytes, tokens and UniDic words of `texts`. ValueError if they give no token.
 
     `words` is the number of UniDic words where it is known from another measure of the same texts.
