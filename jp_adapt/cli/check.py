@@ -9,6 +9,7 @@ from typing import Any
 
 from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
+from jp_adapt.report.written import plural
 
 UNTESTED = "Nobody has run this recipe at its size yet."
 
@@ -65,7 +66,7 @@ def _suite(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:
     suite = load_declaration(path, Suite)
     for name in suite.benchmarks:
         load_benchmark_declaration(name)
-    return path, suite.model_dump(mode="json"), f"suite: {suite.title}; {len(suite.benchmarks)} benchmarks"
+    return path, suite.model_dump(mode="json"), f"suite: {suite.title}; {plural(len(suite.benchmarks), 'benchmark')}"
 
 
 def _judge(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:
@@ -73,7 +74,7 @@ def _judge(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:
 
     _no_settings(args)
     task, path = load_judge_task(args.recipe)
-    return path, task.model_dump(mode="json"), f"judge: {task.title}; {len(task.prompts)} prompts"
+    return path, task.model_dump(mode="json"), f"judge: {task.title}; {plural(len(task.prompts), 'prompt')}"
 
 
 def _merge(args: argparse.Namespace) -> tuple[Path, dict[str, Any], str]:

@@ -77,5 +77,5 @@ def main(args: argparse.Namespace) -> int:
         say(f"note: {note}")
     print(f"{args.recipe}: " + " -> ".join(f"{stage.id} ({stage.kind})" for stage in loaded.recipe.stages))
     recipe = shlex.quote(str(args.recipe))
-    print(f"Next: jp-adapt plan {recipe} --device cpu-2core\n      jp-adapt run {recipe} --out runs/{loaded.recipe.name}")
+    print(f"Next: jp-adapt plan {recipe}\n      jp-adapt run {recipe} --out runs/{loaded.recipe.name}")
     return 0

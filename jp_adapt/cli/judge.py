@@ -47,6 +47,7 @@ def main(args: argparse.Namespace) -> int:
     from jp_adapt.commands.judge import estimate_line, judge, plan_judging, summarise_recorded
     from jp_adapt.core.errors import UsageError
     from jp_adapt.report.judge_tables import judging_lines, recorded_lines
+    from jp_adapt.report.written import plural
 
     if bool(args.answers) == bool(args.recorded):
         raise UsageError("give ANSWERS to be judged, or --recorded with judgements to be summarised")
@@ -58,7 +59,7 @@ def main(args: argparse.Namespace) -> int:
         return 0
     if args.dry_run:
         plan = plan_judging(args.answers, args.benchmark, _options(args))
-        _print(args, asdict(plan), [f"{plan.benchmark}, {len(plan.models)} models: {estimate_line(plan.estimate)}"])
+        _print(args, asdict(plan), [f"{plan.benchmark}, {plural(len(plan.models), 'model')}: {estimate_line(plan.estimate)}"])
         return 0
     summary = judge(args.answers, args.benchmark, args.out, _options(args))
     _print(args, summary.as_dict(), judging_lines(summary))

@@ -8,6 +8,7 @@ from typing import Any
 from jp_adapt.cli.arguments import amount, positive
 from jp_adapt.cli.output import print_json
 from jp_adapt.report.terminal import table
+from jp_adapt.report.written import plural
 
 EPILOG = """Memory is that of one device at the peak of a step. Hours assume a share of the peak that is printed with them, and count neither communication nor
 evaluation nor saving. The texts of the recipe need not be here, and the base's weights neither."""
@@ -18,12 +19,13 @@ def add_parser(verbs: Any) -> None:
         "plan", help="memory, time and cost of a recipe on a device", description="Say what a recipe needs on a device; nothing runs.", epilog=EPILOG
     )
     parser.add_argument("recipe", help="name of a shipped recipe, or path of a recipe file")
-    parser.add_argument("--device", default="h100-80g", help="h100-80g (default), a100-40g, rtx4090-24g, cpu-2core, ...; a wrong name lists all")
+    parser.add_argument("--device", help="h100-80g, a100-40g, rtx4090-24g, cpu-2core, ...; a wrong name lists all (default: the machine at hand)")
     parser.add_argument("--devices", type=positive, default=1, metavar="N", help="how many of them (default: 1)")
     parser.add_argument(
-        "--micro-rows", type=positive, metavar="N", help="rows that go through a device at once (default: the stage's micro_batch_rows, or as many as fit)"
+        "--micro-rows", type=positive, metavar="N", help="sequences that go through a device at once (default: the stage's micro_batch_rows, or as many as fit)"
     )
     parser.add_argument("--price", type=amount, metavar="P", help="of one device for one hour, to get the cost")
+    parser.add_argument("--currency", default="USD", metavar="C", help="of the price (default: USD)")
     parser.add_argument("-s", "--set", action="append", default=[], metavar="KEY=VALUE", help="override a setting")
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     parser.set_defaults(main=main)
@@ -33,31 +35,36 @@ def main(args: argparse.Namespace) -> int:
     from jp_adapt.commands.plan import plan_recipe
     from jp_adapt.recipe.load import load_recipe
 
-    plan = plan_recipe(load_recipe(args.recipe, args.set, need_files=False), args.device, args.devices, micro_rows=args.micro_rows, price=args.price)
+    loaded = load_recipe(args.recipe, args.set, need_files=False)
+    plan = plan_recipe(loaded, args.device, args.devices, micro_rows=args.micro_rows, price=args.price, currency=args.currency)
     if args.json:
         print_json(plan)
         return 0
     device = plan["device"]
-    print(f"{plan['recipe']} on {device['devices']} x {device['name']} ({_gb(device['memory_bytes'])}; {device['source']})")
+    which = device["name"] if device["devices"] == 1 else f"{device['devices']} x {device['name']}"
+    print(f"{plan['recipe']} on {which} ({_gb(device['memory_bytes'])}; {device['source']})")
     print(
         f"base: {_millions(plan['base']['parameters'])} parameters, {plan['base']['vocab_size']:,} tokens, head {'tied' if plan['base']['tied'] else 'untied'}"
     )
     for stage in plan["stages"]:
         _print_stage(stage, device)
-    cost = "" if plan["cost"] is None else f", cost {plan['cost']:,.0f}"
-    print(f"\nin all: {_hours(plan['hours'])}, {plan['device_hours']:,.1f} device-hours{cost}, at {plan['assumed']['mfu']:.0%} of the peak (assumed)")
+    cost = "" if plan["cost"] is None else f", cost {plan['cost']:,.2f} {plan['currency']}"
+    together = f", {plan['device_hours']:,.1f} device-hours" if device["devices"] > 1 else ""
+    speed = "at the speed that was measured" if plan["assumed"]["mfu"] == 1 else f"at {plan['assumed']['mfu']:.0%} of the peak (assumed)"
+    print(f"\nin all: {_hours(plan['hours'])}{together}{cost}, {speed}")
     return 0
 
 
 def _print_stage(stage: dict[str, Any], device: dict[str, Any]) -> None:
     print(f"\n{stage['id']} ({stage['kind']}): {_millions(stage['trainable'])} trainable ({stage['trainable_share']:.1%})", end="")
-    print(f", {stage['new_tokens']:,} new tokens" if stage["new_tokens"] else "")
+    print(f", {plural(stage['new_tokens'], 'new token')}" if stage["new_tokens"] else "")
     estimated = "" if stage["tokens_known"] else " (estimated from the text's size, or assumed where it is not here)"
-    print(f"  {stage['tokens']:,} tokens{estimated}, {stage['steps']:,} steps, {stage['flops']:.2e} FLOP, {_hours(stage['hours'])}")
+    print(f"  {plural(stage['tokens'], 'token')}{estimated}, {plural(stage['steps'], 'step')}, {stage['flops']:.2e} FLOP, {_hours(stage['hours'])}")
     memory = [*stage["memory"].items(), ("one device", stage["bytes"])]
     print("\n".join(table(("memory", "size"), [(part, _gb(size)) for part, size in memory], indent=2)))
     verdict = "fits" if stage["fits"] else "does not fit"
-    print(f"  {verdict} in {_gb(device['memory_bytes'])} with {stage['micro_rows']} of its {stage['rows_of_a_step']} rows at once")
+    at_once = f"{stage['micro_rows']} of its {plural(stage['rows_of_a_step'], 'sequence')}"
+    print(f"  {verdict} in {_gb(device['memory_bytes'])} with {at_once} at once")
     if stage["micro_rows"] < stage["rows_of_a_step"] and stage["fits"]:
         print(f"  so run it with stages.{stage['id']}.micro_batch_rows={stage['micro_rows']} (same result)")
     if stage["would_fit_with"]:

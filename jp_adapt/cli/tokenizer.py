@@ -34,7 +34,9 @@ def add_parser(verbs: Any) -> None:
     verify.add_argument("extended", help="its extension")
     verify.set_defaults(main=_verify)
     compare = actions.add_parser("compare", help="measure tokenizers of any family side by side", epilog=EPILOG)
-    compare.add_argument("tokenizers", nargs="+", metavar="TOKENIZER", help="tokenizers to measure: whatever AutoTokenizer loads from a folder, and single files")
+    compare.add_argument(
+        "tokenizers", nargs="+", metavar="TOKENIZER", help="tokenizers to measure: whatever AutoTokenizer loads from a folder, and single files"
+    )
     compare.set_defaults(main=_compare)
     for action in (verify, compare):
         action.add_argument("--texts", nargs="+", required=True, metavar="FILE", help="texts to measure or to check with")

@@ -25,6 +25,7 @@ from jp_adapt.evaluation.judge.results import EARLIER_SUMMARY, SUMMARY, Estimate
 from jp_adapt.evaluation.judge.run import Asking, Price, Usage, Verdict, as_record, judge_all
 from jp_adapt.evaluation.judge.scores import calibrate_ranking, calibrate_takes, grades_of, ranking_of, summarise_takes, takes_of, write_model_scores
 from jp_adapt.inference.reply_cache import ReplyCache
+from jp_adapt.report.written import plural
 
 CACHE, JUDGEMENTS = "cache.jsonl", "judgements.jsonl"
 BEFORE_RESULTS = frozenset({CACHE, ".lock"})
@@ -217,8 +218,8 @@ def _estimate(work: _Work, options: JudgeOptions) -> Estimate:
 
 def estimate_line(estimate: Estimate) -> str:
     """The estimate in words."""
-    cost = "cost unknown (give --price-in and --price-out)" if estimate.cost is None else f"about {estimate.cost:.2f}"
-    return f"up to {estimate.requests:,} requests, about {estimate.tokens_in:,} tokens in and {estimate.tokens_out:,} out: {cost}"
+    cost = "cost unknown (give --price-in and --price-out)" if estimate.cost is None else f"about {estimate.cost:.2f}, in the currency of the prices"
+    return f"up to {plural(estimate.requests, 'request')}, about {estimate.tokens_in:,} tokens in and {estimate.tokens_out:,} out: {cost}"
 
 
 def _check_cost(estimate: Estimate, options: JudgeOptions) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.core.errors import InputError, UsageError
-from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.architectures import Architecture
-from jp_adapt.model.plan import DEVICES, Device, Workload, flops_per_token, hours, memory_by_part, remedies, total
+from jp_adapt.model.plan import Device, Workload, flops_per_token, hours, memory_by_part, remedies, total
+from jp_adapt.model.this_machine import find_device
 from jp_adapt.recipe.base_sizes import base_architecture
 from jp_adapt.recipe.load import LoadedRecipe
 from jp_adapt.recipe.schema import Lora, PretrainStage, Recipe, RowsStage, SftStage, TokenizerStage, TrainingStage
@@ -19,19 +19,27 @@ ASSUMED_ANSWER_SHARE = 0.5  # of the tokens of a conversation, those that carry 
 ASSUMED_UNKNOWN_TOKENS = 10_000_000  # where the text is not here to be measured
 
 
-def plan_recipe(loaded: LoadedRecipe, device_name: str, devices: int, *, micro_rows: int | None = None, price: float | None = None) -> dict[str, Any]:
+def plan_recipe(
+    loaded: LoadedRecipe,
+    device_name: str | None = None,
+    devices: int = 1,
+    *,
+    micro_rows: int | None = None,
+    price: float | None = None,
+    currency: str = "USD",
+) -> dict[str, Any]:
     """A JSON value: the architecture, and for every training stage parameters, memory, steps, tokens, FLOPs, hours, whether it fits and what would help.
 
     Args:
+        device_name: one of `model.plan.DEVICES`; None is the machine at hand.
         micro_rows: rows that go through a device at once; by default `micro_batch_rows` of the stage, or its share of a step, halved until it fits.
-        price: of one device for one hour, in any currency.
+        price: of one device for one hour, in `currency`, which is only said.
 
     Raises:
         UsageError: unknown device. InputError: the sizes of the base are not known here.
     """
-    if device_name not in DEVICES:
-        raise UsageError(f"--device {device_name}: unknown{did_you_mean(device_name, DEVICES)}; devices: {', '.join(DEVICES)}")
-    device, recipe = DEVICES[device_name], loaded.recipe
+    device_name, device = find_device(device_name)
+    recipe = loaded.recipe
     architecture = base_architecture(recipe.base, loaded.path)
     stages = [_stage_plan(stage, recipe, architecture, device, devices, micro_rows) for stage in recipe.stages if isinstance(stage, TrainingStage)]
     if not stages:
@@ -46,6 +54,7 @@ def plan_recipe(loaded: LoadedRecipe, device_name: str, devices: int, *, micro_r
         "hours": device_hours / devices,
         "device_hours": device_hours,
         "cost": None if price is None else device_hours * price,
+        "currency": None if price is None else currency,
         "fits": all(stage["fits"] for stage in stages),
     }
 

@@ -14,11 +14,11 @@ from jp_adapt.evaluation.compare import Comparison, Pair, Run, notes
 from jp_adapt.evaluation.published import BesidePublished, PublishedComparison, PublishedRow
 from jp_adapt.evaluation.results import BenchmarkScore, MetricScore
 from jp_adapt.report.eval_items import browser_data
-from jp_adapt.report.pages import drawing, plural, render
+from jp_adapt.report.pages import drawing, render
 from jp_adapt.report.svg import Bar, Mark, bar_chart, interval_bar
 from jp_adapt.report.svg_radar import LEAST_AXES, Polygon, radar
 from jp_adapt.report.tables import sample_line
-from jp_adapt.report.written import number_text
+from jp_adapt.report.written import number_text, plural
 
 MOST_POLYGONS = 4  # on one radar: as many as the palette has colours beside the grey of published bars
 
@@ -60,7 +60,8 @@ def comparison_page(report: Comparison, runs: Sequence[Run], published: Sequence
 
 def _comparison_lead(report: Comparison) -> str:
     outcomes = Counter(entry.outcome for pair in report.pairs for entry in pair.benchmarks)
-    lead = f"{sum(outcomes.values())} comparisons on the same items: {outcomes['better'] + outcomes['worse']} differ, "
+    differ = outcomes["better"] + outcomes["worse"]
+    lead = f"{plural(sum(outcomes.values()), 'comparison')} on the same items: {differ} {'differs' if differ == 1 else 'differ'}, "
     lead += f"{outcomes['no difference']} cannot be told apart{f', {without} without a verdict' if (without := outcomes['no verdict']) else ''}."
     return lead + (f" Level {report.level:g}, corrected for {report.tests} tests (Holm)." if report.tests > 1 else "")
 

@@ -20,7 +20,7 @@ from markupsafe import Markup
 
 from jp_adapt.core.visible import plain, visible
 from jp_adapt.report.token_parts import criterion_name, runtime_name, script_name
-from jp_adapt.report.written import DASH, duration_text, finite, number_text, range_text, size_text, value_text
+from jp_adapt.report.written import DASH, duration_text, finite, number_text, plural, range_text, size_text, value_text
 from jp_adapt.text.scripts import script_of
 
 
@@ -51,11 +51,6 @@ def json_text(value: Any) -> str:
 def lang(text: object) -> Markup:
     """The language attribute for a text with a Japanese character in it: it picks the Japanese glyphs and the Japanese voice."""
     return Markup(' lang="ja"') if any(script_of(char) for char in plain(text)) else Markup("")
-
-
-def plural(count: Any, noun: str) -> str:
-    """A number with its noun."""
-    return f"{number_text(count, 0)} {noun}{'' if count == 1 else 's'}"
 
 
 def _shown(value: Any) -> Any:

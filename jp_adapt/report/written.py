@@ -22,6 +22,11 @@ def number_text(value: Any, digits: int, *, times: float = 1, sign: bool = False
     return _minus(f"{rounded:{'+' if sign and rounded else ''},.{digits}f}")
 
 
+def plural(count: Any, noun: str) -> str:
+    """A number with its noun."""
+    return f"{number_text(count, 0)} {noun}{'' if count == 1 else 's'}"
+
+
 def range_text(bounds: tuple[float, float] | None, digits: int, *, times: float = 1, sign: bool = False) -> str:
     """An interval as two numbers; nothing for no interval."""
     return " to ".join(number_text(bound, digits, times=times, sign=sign) for bound in bounds) if bounds else ""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 
+import psutil
 import pytest
 
 from jp_adapt.cli.main import main
@@ -40,15 +43,15 @@ def test_people_read_the_same(recipe, capsys):
     assert main(["plan", str(recipe), "--device", "cpu-2core", "--micro-rows", "1"]) == 0
     out = capsys.readouterr().out
     for words in (
-        "small on 1 x cpu-2core",
+        "small on cpu-2core (",
         "rows (rows)",
         "cpt (pretrain)",
         "optimizer",
         "  memory                size\n  weights            0.00 GB\n",
         "\n  one device         0.6",
-        "\n  fits in 16.00 GB with 1 of its 2 rows at once",
+        "\n  fits in 16.00 GB with 1 of its 2 sequences at once",
         "in all:",
-        "(assumed)",
+        "at the speed that was measured",
     ):
         assert words in out
 
@@ -63,7 +66,7 @@ def test_texts_and_weights_need_not_be_here(recipe, pico, tmp_path, capsys):
 
 def test_a_hub_model_that_is_known_and_one_that_is_not(recipe, capsys):
     hub = "base={model: %s, revision: " + "a" * 40 + "}"
-    big = plan(capsys, recipe, "-s", hub % "meta-llama/Llama-3.1-70B-Instruct")
+    big = plan(capsys, recipe, "--device", "h100-80g", "-s", hub % "meta-llama/Llama-3.1-70B-Instruct")
     assert big["base"]["parameters"] == 70_553_706_496
     assert not big["fits"]
     assert big["stages"][1]["would_fit_with"][-1]["fits"]
@@ -84,3 +87,20 @@ def test_it_imports_no_torch(recipe):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     assert "in all:" in done.stdout
+
+
+def test_the_cost_names_its_currency_and_the_speed_is_said(recipe, capsys):
+    assert main(["plan", str(recipe), "--device", "a100-40g", "--devices", "8", "--price", "3000000", "--currency", "JPY"]) == 0
+    out = capsys.readouterr().out
+    assert "small on 8 x a100-40g (" in out
+    assert re.search(r"in all: .* min, 0.0 device-hours, cost [\d.,]+ JPY, at 35% of the peak \(assumed\)", out)
+    assert plan(capsys, recipe, "--device", "a100-40g", "--price", 2)["currency"] == "USD"
+    assert plan(capsys, recipe, "--device", "a100-40g")["currency"] is None
+
+
+def test_the_machine_at_hand_is_the_default(recipe, capsys, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")  # no nvidia-smi
+    device = plan(capsys, recipe)["device"]
+    assert device["name"] == f"cpu-{len(os.sched_getaffinity(0))}core"
+    assert device["memory_bytes"] <= psutil.virtual_memory().total
+    assert device["source"].startswith("this machine, at what a core reached for this project in ")
