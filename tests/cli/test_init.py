@@ -72,7 +72,7 @@ def test_a_recipe_ends_in_yaml_and_commands_are_quoted(folder: Path, capsys: pyt
     assert main(["init", "mine.txt", "--base", "base", "--texts", "ja.jsonl"]) == 2
     assert "mine.txt: a recipe is a file that ends in .yaml; give mine.txt.yaml" in capsys.readouterr().err
     assert main(["init", "my own.yaml", "--base", "base", "--texts", "ja.jsonl"]) == 0
-    assert "jp-adapt plan 'my own.yaml' " in capsys.readouterr().out
+    assert "jp-adapt plan 'my own.yaml'\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
