@@ -13,7 +13,7 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.extras import missing_extra
 from jp_adapt.core.files import refuse_existing
 from jp_adapt.core.progress import say
-from jp_adapt.inference.speaker import FolderSpeaker, Sampling, ServerSpeaker, Speaker
+from jp_adapt.inference.speaker import FolderSpeaker, Reply, Sampling, ServerSpeaker, Speaker
 
 Show = Callable[[str], object]
 NEW, END = "/new", "/end"  # what a user may say instead of a message
@@ -59,7 +59,7 @@ def chat(
         models: names for the eye and folders or GGUF files.
         said: messages of the user; `/new` begins a new conversation, `/end` ends.
         show: gets pieces of text as they come, names and line ends too.
-        transcript: new file of JSON lines, one for each answer: model, messages, answer, sampling.
+        transcript: new file of JSON lines, one for each answer: model, messages, answer, whether it was cut, sampling.
 
     Raises:
         UsageError: the transcript exists. InputError: no such model.
@@ -82,21 +82,30 @@ def chat(
                 if len(speakers) > 1:
                     show(f"{name}: ")
                 try:
-                    answer = _told(speaker.reply(messages, sampling), show)
+                    answer, cut = _told(speaker.reply(messages, sampling), show)
                 except InputError as error:
                     show(f"\n[{error}; {NEW} begins a new conversation]\n")
                     continue
+                if cut:
+                    show(f"[cut: {sampling.max_tokens:,} tokens, or the end of the model's context; --max-tokens allows more, {NEW} makes room]\n")
                 talks[name] = [*messages, {"role": "assistant", "content": answer}]
                 if file is not None:
-                    line = {"model": name, "messages": messages, "answer": answer, "sampling": asdict(sampling)}
+                    line = {"model": name, "messages": messages, "answer": answer, "cut": cut, "sampling": asdict(sampling)}
                     file.write(json.dumps(line, ensure_ascii=False) + "\n")
                     file.flush()
 
 
-def _told(pieces: Iterable[str], show: Show) -> str:
+def _told(reply: Reply, show: Show) -> tuple[str, bool]:
+    """The whole answer and whether it was cut; each piece is shown as it comes."""
+    cut = False
+
+    def pieces() -> Iterator[str]:
+        nonlocal cut
+        cut = yield from reply
+
     answer = ""
-    for piece in pieces:
+    for piece in pieces():
         show(piece)
         answer += piece
     show("\n")
-    return answer.strip()
+    return answer.strip(), cut

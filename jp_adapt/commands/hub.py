@@ -12,9 +12,9 @@ from jp_adapt.core.files import read_json
 from jp_adapt.core.yaml_lines import load_yaml
 from jp_adapt.evaluation.results import SCORES, read_scores
 from jp_adapt.export.gguf_source import card_fields, texts_of
-from jp_adapt.export.hub import files_to_send, upload
+from jp_adapt.export.hub import check_repo, files_to_send, upload
 from jp_adapt.export.hub_card import Card, CardScore, facts_of, render_card
-from jp_adapt.export.licences import check_name, llama_licence, settled_licence
+from jp_adapt.export.licences import check_name, llama_licence, settled_licence, settled_name
 from jp_adapt.report.run_summary import ROLES
 
 
@@ -38,17 +38,17 @@ def plan_upload(model: Path, repo: str, *, scores: Sequence[Path] = (), licence:
     Raises:
         UsageError: a repository name that is none, an unknown or wrong licence, or a name that the licence does not allow. InputError: no whole model folder.
     """
-    owner, _, name = repo.partition("/")
-    if not owner or not name or "/" in name:
-        raise UsageError(f"--repo {repo}: a repository's name is OWNER/NAME")
+    check_repo(repo)
     files = files_to_send(model)
     fields = card_fields(model)
     base_model = base_model or next(iter(texts_of(fields.get("base_model"))), None) or _recipe_base(model)
     settled = settled_licence(licence, fields.get("license"), base_model)
     check_name(repo, settled)
+    name = settled_name(settled, fields.get("license_name"), model)
     card = Card(
         repo,
         settled,
+        name,
         base_model,
         facts_of(model),
         [score for folder in scores or _own_scores(model) for score in _scores(folder)],

@@ -33,6 +33,7 @@ class Card:
     """What the card is made of.
 
     Attributes:
+        licence: its identifier on the hub. licence_name: what it is called, where the identifier is `other`; else the identifier.
         facts: what is known of how the model was made, as lines of Markdown (the body of the folder's own README.md).
         criteria: of the tokenizer: criterion -> how often it is broken.
         ggufs: names of the GGUF files that go along.
@@ -40,6 +41,7 @@ class Card:
 
     repo: str
     licence: str
+    licence_name: str
     base_model: str | None
     facts: str
     scores: Sequence[CardScore]
@@ -66,6 +68,7 @@ def render_card(card: Card) -> str:
         language=["ja", "en"],
         library_name="transformers",
         license=card.licence,
+        license_name=card.licence_name if card.licence == "other" else None,
         model_name=name if results else None,
         pipeline_tag="text-generation",
         tags=["jp-adapt"],
@@ -91,7 +94,7 @@ def _result(score: CardScore) -> EvalResult:
 
 def _english(card: Card) -> list[str]:
     llama = llama_licence(card.licence)
-    licence = f"This model is under the licence of its base: {card.licence}." + (f" {llama.built_with}." if llama and llama.built_with else "")
+    licence = f"This model is under the licence of its base: {card.licence_name}." + (f" {llama.built_with}." if llama and llama.built_with else "")
     return [
         f"**{llama.built_with}**" if llama and llama.built_with else "",
         "## How it was made",
@@ -109,7 +112,7 @@ def _english(card: Card) -> list[str]:
 
 def _japanese(card: Card) -> list[str]:
     llama = llama_licence(card.licence)
-    licence = f"本モデルには、ベースモデルと同じライセンス（{card.licence}）が適用されます。" + (f"{llama.built_with}." if llama and llama.built_with else "")
+    licence = f"本モデルには、ベースモデルと同じライセンス（{card.licence_name}）が適用されます。" + (f"{llama.built_with}." if llama and llama.built_with else "")
     return [
         "# 日本語",
         "学習に使った段階・データ・ライセンスの記録は、上の「How it was made」のとおりです。" if card.facts else "作成方法の記録はありません。",

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from jp_adapt.core.errors import UsageError
+from jp_adapt.core.suggest import did_you_mean
+
+# Identifiers that the hub takes on a card (huggingface.co/docs/hub/repositories-licenses); it refuses a card that names another.
+IDENTIFIERS = frozenset(
+    """
+    apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0 bigcode-openrail-m afl-3.0 artistic-2.0 bsl-1.0
+    bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda cc cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0
+    cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0
+    cdla-sharing-1.0 cdla-permissive-1.0 cdla-permissive-2.0 wtfpl ecl-2.0 epl-1.0 epl-2.0 etalab-2.0 eupl-1.1 eupl-1.2 agpl-3.0 gfdl
+    gpl gpl-2.0 gpl-3.0 lgpl lgpl-2.1 lgpl-3.0 isc h-research intel-research lppl-1.3c ms-pl apple-ascl apple-amlr mpl-2.0 odc-by odbl
+    openmdw-1.0 openmdw-1.1 openrail++ osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib pddl lgpl-lr deepfloyd-if-license
+    fair-noncommercial-research-license llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 grok2-community gemma unknown other
+    """.split()
+)
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,7 @@ def llama_licence(licence: str) -> LlamaLicence | None:
 def settled_licence(given: str | None, card: str | None, base_model: str | None) -> str:
     """The licence of a model: the one that is given, else its card's, else that of its base.
 
-    UsageError where none is known, or where it is not the one that the base's own licence demands.
+    UsageError where none is known, where it is not the one that the base's own licence demands, or where the hub knows no such identifier.
     """
     demanded = next((entry.hub for entry in LLAMA if base_model is not None and entry.pattern.match(base_model)), None)
     licence = given or card or demanded
@@ -73,7 +88,19 @@ def settled_licence(given: str | None, card: str | None, base_model: str | None)
         raise UsageError("no licence is known of this model: the base's holds for it too, so say which with --licence (apache-2.0, llama3.1, ...)")
     if demanded is not None and licence != demanded:
         raise UsageError(f"--licence {licence}: a model made from {base_model} is under {demanded}, whatever its own authors choose")
+    if licence not in IDENTIFIERS:
+        near = did_you_mean(licence.lower(), sorted(IDENTIFIERS))
+        raise UsageError(f"--licence {licence}: no identifier that the hub knows{near}; see huggingface.co/docs/hub/repositories-licenses, or take 'other'")
     return licence
+
+
+def settled_name(licence: str, name: object, folder: Path) -> str:
+    """What the licence is called: of `other` the name that the model's card gives, else its identifier. UsageError where `other` has none."""
+    if licence != "other":
+        return licence
+    if not isinstance(name, str) or not name.strip():
+        raise UsageError(f"--licence other: the hub asks for its name; write 'license_name: NAME' into the front matter of {folder / 'README.md'}")
+    return name
 
 
 def check_name(repo: str, licence: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,11 +17,15 @@ from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.inference.text_side import TextSide, text_side
 
 Messages = Sequence[dict[str, str]]
+Reply = Generator[str, None, bool]  # pieces of an answer; what it ends with says whether the answer was cut
 
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the next token is drawn. A temperature of 0 takes the most likely one; `top_k` 0 and `top_p` 1 leave all tokens in."""
+    """How the next token is drawn. A temperature of 0 takes the most likely one; `top_k` 0 and `top_p` 1 leave all tokens in.
+
+    An answer is cut after `max_tokens`, or where the model's context is full.
+    """
 
     temperature: float = 0.7
     top_p: float = 0.95
@@ -34,8 +38,8 @@ class Sampling:
 class Speaker(Protocol):
     """Answers conversations."""
 
-    def reply(self, messages: Messages, sampling: Sampling) -> Iterator[str]:
-        """The answer to the last message in pieces. InputError for a conversation that the model cannot take."""
+    def reply(self, messages: Messages, sampling: Sampling) -> Reply:
+        """The answer to the last message in pieces, and whether it was cut. InputError for a conversation that the model cannot take."""
         ...
 
 
@@ -55,13 +59,13 @@ class FolderSpeaker:
             raise InputError(f"{folder}: no model that transformers can load ({error})") from error
         self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
 
-    def reply(self, messages: Messages, sampling: Sampling) -> Iterator[str]:
+    def reply(self, messages: Messages, sampling: Sampling) -> Reply:
         import torch
 
         tokenizer = self.side.tokenizer.runtime
-        ids = self._prompt(messages, sampling)
+        ids = self._prompt(messages)
         settings: dict[str, Any] = {
-            "max_new_tokens": sampling.max_tokens,
+            "max_new_tokens": sampling.max_tokens if self.side.positions is None else min(sampling.max_tokens, self.side.positions - len(ids)),
             "repetition_penalty": sampling.repetition_penalty,
             "do_sample": sampling.temperature > 0,
         }
@@ -70,7 +74,7 @@ class FolderSpeaker:
         if sampling.seed is not None:
             torch.manual_seed(sampling.seed)
         stops = list(self.side.stop_ids)
-        streamer = _Streamer()
+        streamer, ended = _Streamer(), False
 
         def work() -> None:
             try:
@@ -79,21 +83,28 @@ class FolderSpeaker:
             except BaseException as error:  # told where the answer is read
                 streamer.put_error(error)
 
+        def answered() -> Iterator[int]:
+            nonlocal ended
+            for token in streamer:
+                ended = token in stops
+                if not ended:
+                    yield token
+
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
         try:
-            yield from decoded_pieces((token for token in streamer if token not in self.side.stop_ids), lambda new: str(tokenizer.decode(new)))
+            yield from decoded_pieces(answered(), lambda new: str(tokenizer.decode(new)))
+            return not ended
         finally:  # whoever listens may leave before the end
             streamer.stopped = True
             thread.join()
 
-    def _prompt(self, messages: Messages, sampling: Sampling) -> list[int]:
+    def _prompt(self, messages: Messages) -> list[int]:
         text = self.side.chat.render_messages(messages, prompt=True)
         ids = list(self.side.tokenizer.runtime.encode(text, add_special_tokens=False).ids)
         positions = self.side.positions
-        if positions is not None and len(ids) + sampling.max_tokens > positions:
-            with_answer = f"and with {sampling.max_tokens:,} of the answer it is longer than the model's {positions:,}"
-            raise InputError(f"the conversation has {len(ids):,} tokens, {with_answer}")
+        if positions is not None and len(ids) >= positions:
+            raise InputError(f"the conversation has {len(ids):,} tokens, which leaves no room for an answer in the model's {positions:,}")
         return ids
 
 
@@ -150,7 +161,7 @@ class ServerSpeaker:
     def __init__(self, address: str) -> None:
         self.address = address
 
-    def reply(self, messages: Messages, sampling: Sampling) -> Iterator[str]:
+    def reply(self, messages: Messages, sampling: Sampling) -> Reply:
         body: dict[str, Any] = {
             "messages": list(messages),
             "stream": True,
@@ -163,22 +174,27 @@ class ServerSpeaker:
         }
         if sampling.seed is not None:
             body["seed"] = sampling.seed
+        cut = False
         try:
             with httpx2.stream("POST", f"{self.address}/v1/chat/completions", json=body, timeout=600) as answer:
                 if answer.is_error:
                     raise InputError(f"the server refuses the conversation ({_reason(answer.read())})")
                 for line in answer.iter_lines():
                     if line.startswith("data: ") and line != "data: [DONE]":
-                        yield _delta(parse_json(line.removeprefix("data: "), "the server's answer"))
+                        piece, at_the_end = _delta(parse_json(line.removeprefix("data: "), "the server's answer"))
+                        cut |= at_the_end
+                        yield piece
         except httpx2.HTTPError as error:
             raise JpAdaptError(f"the server stopped answering ({type(error).__name__})") from error
+        return cut
 
 
-def _delta(event: dict[str, Any]) -> str:
+def _delta(event: dict[str, Any]) -> tuple[str, bool]:
+    """The piece of text that an event brings, and whether it says that the answer is cut."""
     if "error" in event:
         raise JpAdaptError(f"the server stopped answering ({_reason(json.dumps(event).encode())})")
-    choices = event.get("choices") or [{}]
-    return str(choices[0].get("delta", {}).get("content") or "")
+    choice = (event.get("choices") or [{}])[0]
+    return str(choice.get("delta", {}).get("content") or ""), choice.get("finish_reason") == "length"
 
 
 def _reason(body: bytes) -> str:

@@ -15,13 +15,14 @@ TOKEN = "hf_" + "s3cr3t" * 4
 
 
 class HubServer(ThreadingHTTPServer):
-    """`repos`: name -> {"private": ..., "files": {path: bytes}}; `refuse`: a path (its end) -> status with which it is refused."""
+    """`repos`: name -> {"private": ..., "files": {path: bytes}}; `refuse`: a path (its end) -> status with which it is refused; `card_error`: why no card is taken."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repos: dict[str, dict[str, Any]] = {}
         self.blobs: dict[str, bytes] = {}
         self.refuse: dict[str, int] = {}
+        self.card_error: str | None = None
         self.asked: list[str] = []
 
     @property
@@ -58,7 +59,8 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/repos/create":
             self._create(json.loads(body))
         elif path == "/api/validate-yaml":
-            self._send(200, {"errors": [], "warnings": []})
+            error = self.server.card_error
+            self._send(*((200, {"errors": [], "warnings": []}) if error is None else (400, {"errors": [{"message": error}], "warnings": []})))
         elif path.endswith("/preupload/main"):
             paths = [entry["path"] for entry in json.loads(body)["files"]]
             modes = {path: "lfs" if path.endswith((".safetensors", ".gguf")) else "regular" for path in paths}

@@ -61,7 +61,7 @@ def scores(tmp_path) -> Path:
 
 def run(server: HubServer, *arguments: str, token: str | None = TOKEN) -> Ended:
     """The command in a process of its own, where the hub's client has the settings that it reads when it is imported."""
-    env: dict[str, str | None] = dict.fromkeys(name for name in os.environ if name.startswith("HF_"))
+    env: dict[str, str | None] = dict.fromkeys(name for name in os.environ if name.startswith(("HF_", "TRANSFORMERS_")))
     settings = {"HF_ENDPOINT": server.address, "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_HOME": str(Path(arguments[0]).parent / "hf")}
     return run_command("export", "hub", *arguments, env=env | settings | {"HF_TOKEN": token}, prepare=forget_the_hub)
 
@@ -174,6 +174,8 @@ def test_which_licence(given, card, base, expected):
         (None, None, "org/other", "no licence is known of this model"),
         ("apache-2.0", None, "meta-llama/Llama-3.1-8B", r"--licence apache-2\.0: a model made from meta-llama/Llama-3\.1-8B is under llama3\.1"),
         (None, "mit", "meta-llama/Meta-Llama-3-8B", "is under llama3, whatever its own authors choose"),
+        ("Apache-2.0", None, None, r"--licence Apache-2\.0: no identifier that the hub knows \(did you mean 'apache-2\.0'\?\); see huggingface\.co/"),
+        (None, "my own", "org/other", r"--licence my own: no identifier that the hub knows; see .*, or take 'other'"),
     ],
 )
 def test_a_licence_that_cannot_be(given, card, base, message):
@@ -208,9 +210,37 @@ def test_built_with_llama_is_displayed(model):
     assert card.split("---")[2].lstrip().startswith("# Llama-3.1-ja\n\n**Built with Llama**\n")
 
 
-def test_what_is_no_model_or_no_name(model, tmp_path, capsys):
+@pytest.mark.parametrize("repo", ["small-ja", "me/", "/small-ja", "a/b/c"])
+def test_what_is_no_name(model, repo):
     with pytest.raises(UsageError, match="a repository's name is OWNER/NAME"):
-        plan_upload(model, "small-ja")
+        plan_upload(model, repo)
+
+
+@pytest.mark.parametrize("repo", ["me/small ja", "me/日本語", "me/small--ja", "me/small..ja", "me/.small", "me/small-", "me/small.git", f"me/{'x' * 97}"])
+def test_a_name_that_the_hub_refuses_is_refused_before_anything_is_asked(model, repo):
+    with pytest.raises(UsageError, match="the hub takes no such name; it has letters A to Z, digits and single - _"):
+        plan_upload(model, repo)
+
+
+def test_a_licence_of_another_name_is_called_by_it(model):
+    with pytest.raises(UsageError, match=r"--licence other: the hub asks for its name; write 'license_name: NAME' into the front matter of .*README\.md"):
+        plan_upload(model, "me/small-ja", licence="other")
+    path = model / "README.md"
+    path.write_text(path.read_text(encoding="utf-8").replace("license: apache-2.0", "license: other\nlicense_name: house-1.0"), encoding="utf-8")
+    card = plan_upload(model, "me/small-ja").texts["README.md"]
+    assert (ModelCard(card).data.license, ModelCard(card).data.license_name) == ("other", "house-1.0")
+    assert "This model is under the licence of its base: house-1.0." in card
+
+
+def test_a_card_that_the_hub_refuses_says_why(model):
+    with hub_server() as server:
+        server.card_error = '"base_model" must be an id'
+        done = run(server, str(model), "--repo", "me/small-ja")
+    assert done.returncode == 1
+    assert 'me/small-ja: cannot be sent (Invalid metadata in README.md. "base_model" must be an id)' in done.stderr
+
+
+def test_what_is_no_model(model, tmp_path, capsys):
     with pytest.raises(InputError, match=r"no config\.json here"):
         plan_upload(tmp_path, "me/small-ja")
     assert main(["export", "hub", str(tmp_path), "--repo", "me/x", "--dry-run"]) == 3

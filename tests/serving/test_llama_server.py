@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import shlex
+from dataclasses import replace
 
 import httpx2
 import pytest
@@ -16,7 +17,9 @@ from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
 from jp_adapt.export import llama_cpp
 from jp_adapt.export.gguf import export_gguf
 from jp_adapt.export.llama_server import llama_server
+from jp_adapt.inference import speaker
 from jp_adapt.inference.speaker import FolderSpeaker, Sampling, ServerSpeaker
+from jp_adapt.inference.text_side import text_side
 from tests.conftest import make_pico
 from tests.export.models import TEMPLATE
 
@@ -72,8 +75,35 @@ def test_a_conversation_that_is_too_long_is_told_and_not_kept(folder):
     shown: list[str] = []
     chat({"one": folder}, ["long " * 600, "short"], shown.append, sampling=GREEDY, dtype="float32")
     text = "".join(shown)
-    assert "it is longer than the model's 512; /new begins a new conversation]" in text
+    assert "which leaves no room for an answer in the model's 512; /new begins a new conversation]" in text
     assert text.count("/new begins") == 1  # the next message stands alone again
+
+
+def test_the_default_of_512_tokens_of_an_answer_fits_a_model_of_512_positions(folder, file, tmp_path, monkeypatch):
+    """The answer may have what the conversation leaves of the model's context, and is told to be cut there."""
+    monkeypatch.setattr(speaker, "decoded_pieces", lambda ids, decode: (f"{token} " for token in ids))
+    shown: list[str] = []
+    chat({"folder": folder, "file": file}, ["It rains. " * 80], shown.append, sampling=Sampling(temperature=0), transcript=tmp_path / "talk.jsonl", dtype="float32")
+    lines = [json.loads(line) for line in (tmp_path / "talk.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["cut"] for line in lines] == [True, True]
+    assert "".join(shown).count("[cut: 512 tokens, or the end of the model's context; --max-tokens allows more, /new makes room]\n") == 2
+    side = text_side(folder)
+    prompt = side.tokenizer.runtime.encode(side.chat.render_messages(lines[0]["messages"], prompt=True), add_special_tokens=False).ids
+    assert len(prompt) + len(lines[0]["answer"].split()) == 512
+
+
+def test_an_answer_that_ends_by_itself_is_not_cut(folder, monkeypatch):
+    monkeypatch.setattr(speaker, "decoded_pieces", lambda ids, decode: (f"{token} " for token in ids))
+    model = FolderSpeaker(folder, "float32")
+    ids = "".join(model.reply(TALK, GREEDY)).split()
+    model.side = replace(model.side, stop_ids=(*model.side.stop_ids, int(ids[3])))
+    shown: list[str] = []
+    reply = model.reply(TALK, GREEDY)
+    with pytest.raises(StopIteration) as ended:
+        while True:
+            shown.append(next(reply))
+    assert ended.value.value is False
+    assert "".join(shown).split() == ids[: ids.index(ids[3])]
 
 
 def test_a_seed_repeats_what_is_drawn(folder):
