@@ -112,7 +112,8 @@ def _english(card: Card) -> list[str]:
 
 def _japanese(card: Card) -> list[str]:
     llama = llama_licence(card.licence)
-    licence = f"本モデルには、ベースモデルと同じライセンス（{card.licence_name}）が適用されます。" + (f"{llama.built_with}." if llama and llama.built_with else "")
+    licence = f"本モデルには、ベースモデルと同じライセンス（{card.licence_name}）が適用されます。"
+    licence += f"{llama.built_with}." if llama and llama.built_with else ""
     return [
         "# 日本語",
         "学習に使った段階・データ・ライセンスの記録は、上の「How it was made」のとおりです。" if card.facts else "作成方法の記録はありません。",

@@ -10,8 +10,7 @@ from jp_adapt.core.errors import UsageError
 from jp_adapt.core.suggest import did_you_mean
 
 # Identifiers that the hub takes on a card (huggingface.co/docs/hub/repositories-licenses); it refuses a card that names another.
-IDENTIFIERS = frozenset(
-    """
+_IDENTIFIERS = """
     apache-2.0 mit openrail bigscience-openrail-m creativeml-openrail-m bigscience-bloom-rail-1.0 bigcode-openrail-m afl-3.0 artistic-2.0 bsl-1.0
     bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear c-uda cc cc0-1.0 cc-by-2.0 cc-by-2.5 cc-by-3.0 cc-by-4.0 cc-by-sa-3.0 cc-by-sa-4.0
     cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nd-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0 cc-by-nc-sa-3.0 cc-by-nc-sa-4.0
@@ -19,8 +18,8 @@ IDENTIFIERS = frozenset(
     gpl gpl-2.0 gpl-3.0 lgpl lgpl-2.1 lgpl-3.0 isc h-research intel-research lppl-1.3c ms-pl apple-ascl apple-amlr mpl-2.0 odc-by odbl
     openmdw-1.0 openmdw-1.1 openrail++ osl-3.0 postgresql ofl-1.1 ncsa unlicense zlib pddl lgpl-lr deepfloyd-if-license
     fair-noncommercial-research-license llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 grok2-community gemma unknown other
-    """.split()
-)
+"""
+IDENTIFIERS = frozenset(_IDENTIFIERS.split())
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,10 @@ TOKEN = "hf_" + "s3cr3t" * 4
 
 
 class HubServer(ThreadingHTTPServer):
-    """`repos`: name -> {"private": ..., "files": {path: bytes}}; `refuse`: a path (its end) -> status with which it is refused; `card_error`: why no card is taken."""
+    """`repos`: name -> {"private": ..., "files": {path: bytes}}; `refuse`: a path (its end) -> status with which it is refused.
+
+    `card_error`: why no card is taken.
+    """
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)

@@ -1,30 +1,34 @@
 """Peak memory and time of writing a large model: a random bfloat16 one of the shape of Llama-2-7B, or of --layers of its blocks.
 
-`python -m tests.perf export_memory --work=DIR [--layers=32] [--types=BF16,Q8_0,Q4_K_M]`. The model takes 13.5 GB of disk, a file as much again. Each type is
-written in a process of its own, without llama.cpp; the copy of the weights' files beside it says what the disk can do.
+`python -m tests.perf export_memory --work=DIR [--layers=32] [--types=BF16,Q8_0,Q4_K_M] [--llama-lib=DIR]`. The model takes 13.5 GB of disk, a file as much
+again, and with --llama-lib (see `llama_lib`) what it writes beside them. Each is written in a process of its own on as many threads as there are cores. A copy
+of the weights' files says what the disk can do, `llama_model_quantize` of the BF16 file what llama.cpp does. Times end when all lies on the disk.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
 
 from jp_adapt.merging.checkpoint import TensorInfo, write_weights
+from jp_adapt.model.gguf_file import GgufFile
 from jp_adapt.model.gguf_tensors import llama_tensors
 from tests.perf.export_models import work_folder
+from tests.perf.export_parity import compared
 from tests.perf.options import option
 from tests.perf.tokenizer_data import DATA, has_data
 
 SHAPE = {"hidden_size": 4096, "intermediate_size": 11008, "num_attention_heads": 32, "num_key_value_heads": 32, "vocab_size": 32_000}
 WRITE = """
-import resource, sys, time
+import os, resource, sys, time
 from pathlib import Path
 from jp_adapt.export import gguf
 from jp_adapt.export.gguf_source import read_source
@@ -32,9 +36,19 @@ from jp_adapt.export.gguf_types import FILE_TYPES
 started = time.perf_counter()
 source = read_source(Path(sys.argv[1]))
 gguf.write_files(source, {FILE_TYPES[sys.argv[3]]: Path(sys.argv[2])})
-written = time.perf_counter()
+os.sync()
+written, cpu = time.perf_counter() - started, time.process_time()
 gguf.check_file(source, Path(sys.argv[2]))
-print(written - started, time.perf_counter() - written, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+print(written, cpu, time.perf_counter() - started - written, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+"""
+QUANTISE = """
+import os, resource, sys, time
+from pathlib import Path
+from tests.perf.llama_lib import quantise
+started = time.perf_counter()
+quantise(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], os.cpu_count())
+os.sync()
+print(time.perf_counter() - started, time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
 """
 
 
@@ -42,24 +56,39 @@ def main() -> None:
     if not has_data():
         return
     folder = make_model(option("layers", 32))
-    files = sorted(folder.glob("*.safetensors"))
-    size = sum(path.stat().st_size for path in files)
-    copy = folder.parent / "copy"
-    copy.mkdir(exist_ok=True)
+    work, library = folder.parent, option("llama-lib", "")
+    _copy(sorted(folder.glob("*.safetensors")), work / "copy")
+    full = work / "large-BF16.gguf"
+    for kind in option("types", "BF16,Q8_0,Q4_K_M").split(","):
+        out = work / f"large-{kind}.gguf"
+        written_s, cpu_s, checked_s, peak_gb = _run(WRITE, folder, out, kind)
+        size = f"{out.stat().st_size / 1e9:.1f} GB"
+        print(f"  {kind:<7} written in {written_s:.1f} s ({cpu_s:.0f} s CPU), compared in {checked_s:.1f} s, peak {peak_gb:.2f} GB, {size}", flush=True)
+        if library and kind != "BF16" and full.is_file():
+            theirs = work / "theirs.gguf"
+            written_s, cpu_s, peak_gb = _run(QUANTISE, library, full, theirs, kind)
+            same = compared(GgufFile(out), GgufFile(theirs))
+            print(f"  {kind:<7} llama_model_quantize: {written_s:.1f} s ({cpu_s:.0f} s CPU), peak {peak_gb:.2f} GB; {same}", flush=True)
+            theirs.unlink()
+        if not (library and out == full):
+            out.unlink()
+    full.unlink(missing_ok=True)
+
+
+def _copy(files: Sequence[Path], out: Path) -> None:
+    out.mkdir(exist_ok=True)
     started = time.perf_counter()
     for path in files:
-        shutil.copyfile(path, copy / path.name)
-    print(f"  a copy of the {size / 1e9:.1f} GB: {time.perf_counter() - started:.1f} s", flush=True)
-    shutil.rmtree(copy)
-    for kind in option("types", "BF16,Q8_0,Q4_K_M").split(","):
-        out = folder.parent / f"large-{kind}.gguf"
-        done = subprocess.run([sys.executable, "-c", WRITE, str(folder), str(out), kind], stdout=subprocess.PIPE, text=True, check=True)
-        write_s, check_s, peak_gb = map(float, done.stdout.split())
-        print(
-            f"  {kind:<7} written in {write_s:.1f} s, read back and compared in {check_s:.1f} s, peak {peak_gb:.2f} GB, {out.stat().st_size / 1e9:.1f} GB",
-            flush=True,
-        )
-        out.unlink()
+        shutil.copyfile(path, out / path.name)
+    os.sync()
+    print(f"  a copy of the {sum(path.stat().st_size for path in files) / 1e9:.1f} GB: {time.perf_counter() - started:.1f} s", flush=True)
+    shutil.rmtree(out)
+
+
+def _run(program: str, *arguments: object) -> list[float]:
+    """The numbers that a program prints in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], stdout=subprocess.PIPE, text=True, check=True)
+    return [float(number) for number in done.stdout.split()]
 
 
 def make_model(layers: int) -> Path:

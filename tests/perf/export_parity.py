@@ -6,23 +6,21 @@ llama.cpp; DIR holds libllama and libggml (the npm package @node-llama-cpp/linux
 
 from __future__ import annotations
 
-import ctypes
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from jp_adapt.export.gguf import export_gguf
-from jp_adapt.export.gguf_types import FILE_TYPES
 from jp_adapt.model.gguf_file import GgufFile
 from tests.perf.export_models import NAMES, small_model, smollm2
+from tests.perf.llama_lib import quantise
 from tests.perf.options import option
 
 CONVERTED, QUANTISED = ("F32", "F16", "BF16", "Q8_0"), ("Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0")
@@ -99,42 +97,12 @@ def _equal(one: Any, other: Any) -> bool:
     )
 
 
-class _QuantizeParams(ctypes.Structure):
-    """llama_model_quantize_params of llama.h; of what stands behind the fields used here only the room."""
-
-    _fields_ = [
-        ("nthread", ctypes.c_int32),
-        ("ftype", ctypes.c_int32),
-        ("types", ctypes.c_int32 * 2),
-        ("flags", ctypes.c_bool * 8),
-        ("rest", ctypes.c_void_p * 8),
-    ]
-
-
-_SILENT = ctypes.CFUNCTYPE(None, ctypes.c_int, ctypes.c_char_p, ctypes.c_void_p)(lambda level, text, data: None)
-
-
-@cache
-def _libllama(library: Path) -> Any:
-    for part in ("libggml-base", "libggml.", "libllama."):
-        loaded = ctypes.CDLL(str(next(path for path in library.iterdir() if path.name.startswith(part))), mode=ctypes.RTLD_GLOBAL)
-    ctypes.CDLL(None).ggml_backend_load_all_from_path(str(library).encode())
-    loaded.llama_log_set(_SILENT, None)
-    loaded.llama_model_quantize_default_params.restype = _QuantizeParams
-    loaded.llama_model_quantize.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.POINTER(_QuantizeParams)]
-    return loaded
-
-
 def _against_quantize(name: str, folder: Path, library: Path, temporary: Path) -> None:
-    loaded = _libllama(library)
     full, theirs = temporary / "full.gguf", temporary / "quantised.gguf"
     export_gguf(folder, full, ["F32"])
     for kind in QUANTISED:
-        params = loaded.llama_model_quantize_default_params()
-        params.ftype = int(FILE_TYPES[kind].number)
         started = time.perf_counter()
-        code = loaded.llama_model_quantize(str(full).encode(), str(theirs).encode(), ctypes.byref(params))
-        assert code == 0, code
+        quantise(library, full, theirs, kind)
         seconds = time.perf_counter() - started
         ours = temporary / "ours.gguf"
         export_gguf(folder, ours, [kind])

@@ -18,7 +18,7 @@ from jp_adapt.export import llama_cpp
 from jp_adapt.export.gguf import export_gguf
 from jp_adapt.export.llama_server import llama_server
 from jp_adapt.inference import speaker
-from jp_adapt.inference.speaker import FolderSpeaker, Sampling, ServerSpeaker
+from jp_adapt.inference.speaker import FolderSpeaker, Reply, Sampling, ServerSpeaker
 from jp_adapt.inference.text_side import text_side
 from tests.conftest import make_pico
 from tests.export.models import TEMPLATE
@@ -83,8 +83,9 @@ def test_the_default_of_512_tokens_of_an_answer_fits_a_model_of_512_positions(fo
     """The answer may have what the conversation leaves of the model's context, and is told to be cut there."""
     monkeypatch.setattr(speaker, "decoded_pieces", lambda ids, decode: (f"{token} " for token in ids))
     shown: list[str] = []
-    chat({"folder": folder, "file": file}, ["It rains. " * 80], shown.append, sampling=Sampling(temperature=0), transcript=tmp_path / "talk.jsonl", dtype="float32")
-    lines = [json.loads(line) for line in (tmp_path / "talk.jsonl").read_text(encoding="utf-8").splitlines()]
+    transcript = tmp_path / "talk.jsonl"
+    chat({"folder": folder, "file": file}, ["It rains. " * 80], shown.append, sampling=Sampling(temperature=0), transcript=transcript, dtype="float32")
+    lines = [json.loads(line) for line in transcript.read_text(encoding="utf-8").splitlines()]
     assert [line["cut"] for line in lines] == [True, True]
     assert "".join(shown).count("[cut: 512 tokens, or the end of the model's context; --max-tokens allows more, /new makes room]\n") == 2
     side = text_side(folder)
@@ -92,18 +93,23 @@ def test_the_default_of_512_tokens_of_an_answer_fits_a_model_of_512_positions(fo
     assert len(prompt) + len(lines[0]["answer"].split()) == 512
 
 
+def told(reply: Reply) -> tuple[list[str], bool]:
+    """The pieces of an answer, and whether it was cut."""
+    pieces = []
+    while True:
+        try:
+            pieces.append(next(reply).strip())
+        except StopIteration as end:
+            return pieces, end.value
+
+
 def test_an_answer_that_ends_by_itself_is_not_cut(folder, monkeypatch):
     monkeypatch.setattr(speaker, "decoded_pieces", lambda ids, decode: (f"{token} " for token in ids))
     model = FolderSpeaker(folder, "float32")
-    ids = "".join(model.reply(TALK, GREEDY)).split()
+    ids, cut = told(model.reply(TALK, GREEDY))
+    assert (len(ids), cut) == (GREEDY.max_tokens, True)
     model.side = replace(model.side, stop_ids=(*model.side.stop_ids, int(ids[3])))
-    shown: list[str] = []
-    reply = model.reply(TALK, GREEDY)
-    with pytest.raises(StopIteration) as ended:
-        while True:
-            shown.append(next(reply))
-    assert ended.value.value is False
-    assert "".join(shown).split() == ids[: ids.index(ids[3])]
+    assert told(model.reply(TALK, GREEDY)) == (ids[: ids.index(ids[3])], False)
 
 
 def test_a_seed_repeats_what_is_drawn(folder):
