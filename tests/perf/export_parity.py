@@ -19,7 +19,7 @@ import numpy as np
 
 from jp_adapt.export.gguf import export_gguf
 from jp_adapt.model.gguf_file import GgufFile
-from tests.perf.export_models import NAMES, small_model, smollm2
+from tests.perf.export_models import NAMES, SMOLLM2, model_folder
 from tests.perf.llama_lib import quantise
 from tests.perf.options import option
 
@@ -30,8 +30,8 @@ def main() -> None:
     converter, library = option("converter", ""), option("llama-lib", "")
     if not converter and not library:
         print("  skipped: neither --converter nor --llama-lib is given")
-    for name in option("models", ",".join((*NAMES, "SmolLM2-135M-Instruct"))).split(","):
-        folder = smollm2() if name == "SmolLM2-135M-Instruct" else small_model(name)
+    for name in option("models", ",".join((*NAMES, SMOLLM2))).split(","):
+        folder = model_folder(name)
         with tempfile.TemporaryDirectory() as temporary:
             if converter:
                 for kind in CONVERTED:

@@ -19,12 +19,12 @@ START_S = 600
 
 
 @contextmanager
-def vllm_server(command: list[str], log: Path) -> Iterator[str]:
-    """The address of a server started by `command` (vllm serve ...), which listens on a free port here."""
+def vllm_server(command: list[str], log: Path, dtype: str = "float32") -> Iterator[str]:
+    """The address of a server started by `command` (vllm serve ...), which listens on a free port here and computes in `dtype`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = ["--host", "127.0.0.1", "--port", str(port), "--dtype", "float32", "--enforce-eager", "--max-num-seqs", "4"]
+    options = ["--host", "127.0.0.1", "--port", str(port), "--dtype", dtype, "--enforce-eager", "--max-num-seqs", "4"]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen([PROGRAM, *command[1:], *options], stdout=output, stderr=subprocess.STDOUT, env=env, start_new_session=True)
