@@ -53,6 +53,8 @@ def _write_tokenizer(base: LoadedTokenizer, base_name: str, folder: Path, *, ext
         return base.tokenizer.vocab_size
     extension = extend_tokenizer(base.tokenizer, corpus_of(read_corpora("ja")), BASES[base_name])
     config = path.read_bytes()
+    if base.ranks is not None:
+        (folder / "tokenizer.model").unlink()  # the base's; the extension's goes into original/
     save_tokenizer(base, extension, None, folder)
     path.write_bytes(config)
     return extension.vocab_size

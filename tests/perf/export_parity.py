@@ -46,7 +46,7 @@ def _against_converter(name: str, folder: Path, kind: str, converter: Path, temp
     if not copy.exists():
         shutil.copytree(folder, copy)
         if name.startswith("Llama-3"):
-            (copy / "tokenizer.model").unlink()
+            (copy / "tokenizer.model").unlink(missing_ok=True)
             _begin_with_bos(copy / "tokenizer.json")
     theirs, ours = temporary / f"theirs-{kind}.gguf", temporary / f"ours-{kind}.gguf"
     command = [sys.executable, str(converter), str(copy), "--outtype", kind.lower(), "--outfile", str(theirs)]
