@@ -70,8 +70,8 @@ class Endpoint:
     def __init__(
         self, address: str, *, key_variable: str | None = None, timeout_s: float = 120.0, tries: int = 8, stopped: threading.Event | None = None
     ) -> None:
-        self.base = _checked(address).rstrip("/").removesuffix(CHAT)
-        self._key = _key_of(key_variable) if key_variable else ""
+        self.base = checked_address(address).rstrip("/").removesuffix(CHAT)
+        self._key = api_key(key_variable) if key_variable else ""
         self._tries, self._stopped, self._answered = tries, threading.Event() if stopped is None else stopped, False
         self._exchanges = Exchanges(headers={"Authorization": f"Bearer {self._key}"} if self._key else {}, timeout_s=timeout_s)
         self._budget = "max_tokens"
@@ -152,7 +152,7 @@ class Endpoint:
         return {self._without_key(name): self._struck_out(entry) for name, entry in value.items()} if isinstance(value, dict) else value
 
 
-def _checked(address: str) -> str:
+def checked_address(address: str) -> str:
     """The address. UsageError if it is not valid, or has a part that can hold a secret; a secret is not shown."""
     if not re.match(r"https?://[^/\s]+", address):
         raise UsageError(f"'{address}' is not an address of an endpoint; it looks like https://HOST/v1")
@@ -169,7 +169,7 @@ def _checked(address: str) -> str:
     return address
 
 
-def _key_of(variable: str) -> str:
+def api_key(variable: str) -> str:
     key = os.environ.get(variable, "").strip()
     if not key:
         raise UsageError(f"the environment variable {variable} is not set; put the API key of the endpoint there")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ import httpx2
 
 from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.core.foreign_json import parse_json
+from jp_adapt.inference.endpoint import CHAT, api_key, checked_address
 from jp_adapt.inference.text_side import TextSide, text_side
 
 Messages = Sequence[dict[str, str]]
@@ -156,45 +157,87 @@ def decoded_pieces(ids: Iterator[int], decode: Any) -> Iterator[str]:
 
 
 class ServerSpeaker:
-    """A server with OpenAI's chat interface at `address` (http://host:port), which has the model's template."""
+    """A llama.cpp server with OpenAI's chat interface at `address` (http://host:port), which has the model's template."""
 
     def __init__(self, address: str) -> None:
         self.address = address
 
     def reply(self, messages: Messages, sampling: Sampling) -> Reply:
-        body: dict[str, Any] = {
-            "messages": list(messages),
-            "stream": True,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "max_tokens": sampling.max_tokens,
-            "top_k": sampling.top_k,
-            "min_p": 0.0,
-            "repeat_penalty": sampling.repetition_penalty,
-        }
-        if sampling.seed is not None:
-            body["seed"] = sampling.seed
-        cut = False
+        own = {"top_k": sampling.top_k, "min_p": 0.0, "repeat_penalty": sampling.repetition_penalty}
+        return _streamed(f"{self.address}/v1{CHAT}", _body(messages, sampling) | own)
+
+
+class EndpointSpeaker:
+    """The model `name` of any OpenAI-compatible endpoint. What is not in OpenAI's interface is asked for only where it is set.
+
+    Args:
+        address: ends in /v1.
+        key_variable: environment variable with the API key, which is sent there, and never shown.
+
+    Raises:
+        UsageError: the address is not valid or holds a password, or `key_variable` is not set.
+    """
+
+    def __init__(self, name: str, address: str, key_variable: str | None = None) -> None:
+        self.name, self.address = name, checked_address(address).rstrip("/").removesuffix(CHAT)
+        self._key = api_key(key_variable) if key_variable else ""
+        self._budget = "max_tokens"
+
+    def reply(self, messages: Messages, sampling: Sampling) -> Reply:
+        body = _body(messages, sampling) | {"model": self.name}
+        body |= {"top_k": sampling.top_k} if sampling.top_k else {}
+        body |= {"repetition_penalty": sampling.repetition_penalty} if sampling.repetition_penalty != 1 else {}
         try:
-            with httpx2.stream("POST", f"{self.address}/v1/chat/completions", json=body, timeout=600) as answer:
-                if answer.is_error:
-                    raise InputError(f"the server refuses the conversation ({_reason(answer.read())})")
-                for line in answer.iter_lines():
-                    if line.startswith("data: ") and line != "data: [DONE]":
-                        piece, at_the_end = _delta(parse_json(line.removeprefix("data: "), "the server's answer"))
-                        cut |= at_the_end
-                        yield piece
-        except httpx2.HTTPError as error:
-            raise JpAdaptError(f"the server stopped answering ({type(error).__name__})") from error
-        return cut
+            return (yield from self._answer(body))
+        except InputError as error:
+            if "max_completion_tokens" not in str(error) or self._budget != "max_tokens":
+                raise
+            self._budget = "max_completion_tokens"  # newer models of OpenAI know no other
+            return (yield from self._answer(body))
+
+    def _answer(self, body: dict[str, Any]) -> Reply:
+        asked = {self._budget if name == "max_tokens" else name: value for name, value in body.items()}
+        try:
+            return (yield from _streamed(f"{self.address}{CHAT}", asked, {"Authorization": f"Bearer {self._key}"} if self._key else {}))
+        except JpAdaptError as error:
+            raise type(error)(f"{self.name}: {str(error).replace(self._key, '***') if self._key else error}") from error
 
 
-def _delta(event: dict[str, Any]) -> tuple[str, bool]:
+def _body(messages: Messages, sampling: Sampling) -> dict[str, Any]:
+    """A request in OpenAI's interface."""
+    body: dict[str, Any] = {"messages": list(messages), "stream": True, "temperature": sampling.temperature, "top_p": sampling.top_p}
+    return body | {"max_tokens": sampling.max_tokens} | ({} if sampling.seed is None else {"seed": sampling.seed})
+
+
+def _streamed(address: str, body: dict[str, Any], headers: Mapping[str, str] | None = None) -> Reply:
+    """The pieces of an answer. InputError where the server refuses the conversation, JpAdaptError where it cannot be reached or stops."""
+    begun = cut = False
+    try:
+        with httpx2.stream("POST", address, json=body, headers=headers, timeout=httpx2.Timeout(600, connect=10)) as answer:
+            begun = True
+            if answer.status_code != 200:
+                raise InputError(f"the server refuses the conversation (HTTP {answer.status_code}: {_reason(answer.read())})")
+            for line in answer.iter_lines():
+                if line.startswith("data:") and line.removeprefix("data:").strip() != "[DONE]":
+                    piece, at_the_end = _delta(parse_json(line.removeprefix("data:"), "the server's answer"))
+                    cut |= at_the_end
+                    yield piece
+    except httpx2.HTTPError as error:
+        raise JpAdaptError(f"the server {'stopped answering' if begun else 'does not answer'} ({type(error).__name__})") from error
+    return cut
+
+
+def _delta(event: Any) -> tuple[str, bool]:
     """The piece of text that an event brings, and whether it says that the answer is cut."""
-    if "error" in event:
+    if not isinstance(event, dict):
+        raise JpAdaptError("the server's answer is none of a chat")
+    if event.get("error"):
         raise JpAdaptError(f"the server stopped answering ({_reason(json.dumps(event).encode())})")
-    choice = (event.get("choices") or [{}])[0]
-    return str(choice.get("delta", {}).get("content") or ""), choice.get("finish_reason") == "length"
+    try:
+        choice = (event.get("choices") or [{}])[0]
+        return str(choice.get("delta", {}).get("content") or ""), choice.get("finish_reason") == "length"
+    except (AttributeError, KeyError, TypeError) as error:
+        raise JpAdaptError("the server's answer is none of a chat") from error
 
 
 def _reason(body: bytes) -> str:

@@ -12,19 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
-from starlette.concurrency import iterate_in_threadpool, run_in_threadpool
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from jp_adapt.core.errors import InputError, JpAdaptError
 from jp_adapt.core.foreign_json import parse_json
+from jp_adapt.inference.speaker import EndpointSpeaker
 from jp_adapt.ui.compare_view import runs_view, scores_view, tests_view
 from jp_adapt.ui.corpus_view import corpus_view
 from jp_adapt.ui.guard import Guard
 from jp_adapt.ui.items_view import MOST_ROWS, MOST_TOGETHER, ItemTable
 from jp_adapt.ui.library import Library
 from jp_adapt.ui.live import Statuses, event, follow
-from jp_adapt.ui.playgrounds import Kept, Speakers, Tokenizers
+from jp_adapt.ui.pieces import said_elsewhere
+from jp_adapt.ui.playgrounds import Kept, Speakers, Thing, Tokenizers
 from jp_adapt.ui.run_view import run_view
 
 if TYPE_CHECKING:
@@ -49,8 +51,8 @@ class Json(Response):
 class Page:
     """The answers of the page, each a function of the query."""
 
-    def __init__(self, library: Library, ended: Callable[[], bool]) -> None:
-        self.library, self.ended = library, ended
+    def __init__(self, library: Library, ended: Callable[[], bool], endpoints: Mapping[str, EndpointSpeaker]) -> None:
+        self.library, self.ended, self.endpoints = library, ended, endpoints
         self.tables: Kept[ItemTable] = Kept(MOST_TABLES)
         self.tokenizers, self.speakers, self.statuses = Tokenizers(), Speakers(), Statuses()
 
@@ -85,11 +87,17 @@ class Page:
         return corpus_view(self.library.corpus(_one(query, "p")))
 
     def playground(self, query: Mapping[str, list[str]]) -> Any:
-        return {"tokenizers": [*self.library.playground(tokenizers=True)], "models": [*self.library.playground(tokenizers=False)]}
+        models = [*self.library.playground(tokenizers=False), *self.endpoints]
+        endpoints = {name: speaker.address for name, speaker in self.endpoints.items()}
+        return {"tokenizers": [*self.library.playground(tokenizers=True)], "models": models, "endpoints": endpoints}
 
     def cut(self, asked: Mapping[str, Any]) -> Any:
         """The text of a POST, cut by one tokenizer."""
         return self.tokenizers.cut(_named(self.library.playground(tokenizers=True), asked.get("tokenizer"), "tokenizer"), str(asked.get("text", "")))
+
+    def model(self, name: object) -> Path | EndpointSpeaker:
+        """What answers under a name of `playground`."""
+        return _named({**self.library.playground(tokenizers=False), **self.endpoints}, name, "model")
 
     def _table(self, query: Mapping[str, list[str]]) -> ItemTable:
         folders = [self.library.evaluation(path) for path in _some(query, "e", MOST_TOGETHER)]
@@ -97,9 +105,16 @@ class Page:
         return self.tables.get(stamps, lambda: ItemTable(folders))
 
 
-def build_app(library: Library, token: str, port: int, ended: Callable[[], bool] = lambda: False) -> Guard:
-    """The page for what a library holds, behind its guard. `ended` says that the server stops: what still streams ends by itself."""
-    page = Page(library, ended)
+def build_app(
+    library: Library, token: str, port: int, ended: Callable[[], bool] = lambda: False, endpoints: Mapping[str, EndpointSpeaker] | None = None
+) -> Guard:
+    """The page for what a library holds, behind its guard.
+
+    Args:
+        ended: says that the server stops: what still streams ends by itself.
+        endpoints: models elsewhere that the chat may ask, by the names that the page has for them.
+    """
+    page = Page(library, ended, endpoints or {})
     answers = {
         "entries": page.entries,
         "run": page.run,
@@ -141,13 +156,11 @@ async def _live(page: Page, request: Request) -> Response:
 async def _chat(page: Page, request: Request) -> Response:
     """The answer of a model as server-sent events: pieces of text, then the end, or an error in words."""
     asked = await _body(request)
-    path = _named(await run_in_threadpool(page.library.playground, tokenizers=False), asked.get("model"), "model")
+    model = await run_in_threadpool(page.model, asked.get("model"))
 
     async def pieces() -> AsyncIterator[str]:
         try:
-            async for piece in iterate_in_threadpool(page.speakers.reply(path, asked)):
-                if page.ended():
-                    return
+            async for piece in said_elsewhere(page.speakers.reply(model, asked), page.ended):
                 yield event({"piece": piece})
         except Exception as error:  # of torch or of a broken model folder: told in the conversation, where it belongs
             yield event({"error": str(error) if isinstance(error, JpAdaptError) else f"{type(error).__name__}: {error}"})
@@ -202,7 +215,7 @@ def _numbers(text: str) -> list[int]:
     return [int(part) for part in parts]
 
 
-def _named(known: Mapping[str, Path], name: object, what: str) -> Path:
+def _named(known: Mapping[str, Thing], name: object, what: str) -> Thing:
     if not isinstance(name, str) or name not in known:
         raise InputError(f"no such {what} in this folder; --model PATH adds one from elsewhere")
     return known[name]

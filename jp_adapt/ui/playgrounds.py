@@ -73,12 +73,12 @@ class _Held:
 
 
 class Speakers:
-    """Models of the folder that answer, as `jp-adapt chat` asks them."""
+    """Models that answer, as `jp-adapt chat` asks them: those of the folder, and the endpoints that were named on the command line."""
 
     def __init__(self) -> None:
         self._kept: Kept[_Held] = Kept(MOST_SPEAKERS, _Held.close)
 
-    def reply(self, path: Path, asked: Mapping[str, Any]) -> Iterator[str]:
+    def reply(self, model: Path | Speaker, asked: Mapping[str, Any]) -> Iterator[str]:
         """The answer to `messages` in pieces. InputError for a conversation or a setting that is none."""
         messages, sampling = asked.get("messages"), asked.get("sampling") or {}
         shaped = isinstance(messages, list) and all(isinstance(one, dict) and {*one} == {"role", "content"} for one in messages)
@@ -87,7 +87,10 @@ class Speakers:
         drawn = record_from(Sampling, sampling, "sampling")
         if not (0 <= drawn.temperature <= 10 and 0 < drawn.top_p <= 1 and 0 < drawn.max_tokens <= 8192 and drawn.top_k >= 0 and drawn.repetition_penalty > 0):
             raise InputError("sampling: temperature 0 to 10, top_p above 0 and at most 1, max_tokens 1 to 8,192, top_k and repetition_penalty not negative")
-        held = self._kept.get((path, path.stat().st_mtime_ns), lambda: _Held(path))
+        if not isinstance(model, Path):
+            yield from model.reply(messages, drawn)
+            return
+        held = self._kept.get((model, model.stat().st_mtime_ns), lambda: _Held(model))
         with held.lock:
             yield from held.speaker.reply(messages, drawn)
 

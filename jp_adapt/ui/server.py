@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -10,21 +12,27 @@ import threading
 import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.extras import require_extra
 from jp_adapt.core.progress import say
 
+if TYPE_CHECKING:
+    from jp_adapt.inference.speaker import EndpointSpeaker
+
 LOOPBACK = "127.0.0.1"
 
 
-def serve_ui(folder: Path, *, port: int = 0, models: Mapping[str, Path] | None = None, browser: bool = True) -> None:
+def serve_ui(
+    folder: Path, *, port: int = 0, models: Mapping[str, Path] | None = None, endpoints: Mapping[str, EndpointSpeaker] | None = None, browser: bool = True
+) -> None:
     """Serve the page of a folder until Ctrl-C.
 
     Args:
         port: 0 takes one that is free.
         models: folders or files elsewhere that the playgrounds may use, by their names.
+        endpoints: models behind endpoints that the chat may ask.
         browser: open the page there.
 
     Raises:
@@ -49,13 +57,20 @@ def serve_ui(folder: Path, *, port: int = 0, models: Mapping[str, Path] | None =
     say(f"{address}\nOnly this machine can open it; Ctrl-C ends it.")
     if browser and _has_screen():
         webbrowser.open(address)
-    app = build_app(library, token, port, lambda: server.should_exit)
+    app = build_app(library, token, port, lambda: server.should_exit, endpoints)
     options: dict[str, Any] = {"log_level": "error", "lifespan": "off", "timeout_graceful_shutdown": 3, "server_header": False, "proxy_headers": False}
     server = uvicorn.Server(uvicorn.Config(app, **options))
+    logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
     try:
         server.run(sockets=[listening])
     except KeyboardInterrupt:
         say("ended")
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Whether a message of uvicorn says more than that it broke off an answer because it was told to end."""
+    cancelled = record.exc_info is not None and isinstance(record.exc_info[1], asyncio.CancelledError)
+    return not cancelled and not str(record.msg).startswith("Cancel %s running task")
 
 
 def _has_screen() -> bool:

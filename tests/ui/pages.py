@@ -9,6 +9,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from jp_adapt.evaluation.results import Output, Scores, TextScore, write_outputs, write_scores
+from jp_adapt.inference.speaker import EndpointSpeaker
 from jp_adapt.pipeline.run_folder import RunRecord
 from jp_adapt.ui.app import build_app
 from jp_adapt.ui.library import Library
@@ -22,9 +23,9 @@ SHOTS = "次の質問に答えてください。\n" * 20  # what the prompts of 
 class Client:
     """`get("entries")` as JSON, with the token."""
 
-    def __init__(self, folder: Path, models: dict[str, Path] | None = None) -> None:
+    def __init__(self, folder: Path, models: dict[str, Path] | None = None, endpoints: dict[str, EndpointSpeaker] | None = None) -> None:
         self.library = Library(folder, models)
-        self.http = TestClient(build_app(self.library, TOKEN, PORT), base_url=ADDRESS, raise_server_exceptions=True)
+        self.http = TestClient(build_app(self.library, TOKEN, PORT, endpoints=endpoints), base_url=ADDRESS, raise_server_exceptions=True)
 
     def get(self, name: str, status: int = 200, **query: Any) -> Any:
         answer = self.http.get(f"/{TOKEN}/api/{name}", params=query)

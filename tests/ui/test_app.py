@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from jp_adapt.core.lock import folder_lock
+from jp_adapt.inference.speaker import EndpointSpeaker
 from jp_adapt.ui.live import Statuses, follow
+from tests.chat_server import chat_server, said
 from tests.export.models import TEMPLATE
 from tests.ui.pages import ADDRESS, TOKEN, Client, add_steps, write_corpus, write_evaluation, write_training_run
 
@@ -282,7 +284,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
 
 def test_the_tokenizer_playground(model: Path) -> None:
     client = Client(model.parent.parent)
-    assert client.get("playground") == {"tokenizers": ["models/pico"], "models": ["models/pico"]}
+    assert client.get("playground") == {"tokenizers": ["models/pico"], "models": ["models/pico"], "endpoints": {}}
     cut = client.post("cut", {"tokenizer": "models/pico", "text": "It rains 雨"})
     assert "".join(text for _, text, _, partial in cut["tokens"] if not partial) == "It rains "
     assert [text for _, text, _, partial in cut["tokens"] if partial] == ["E9", "9B", "A8"]
@@ -318,3 +320,18 @@ def test_a_chat_answers_as_the_command_does(model: Path) -> None:
         assert message in client.post("chat", asked | changes)
     assert "no such model" in client.post("chat", asked | {"model": "/etc"}, status=404)["error"]
     assert "is no JSON object" in client.post("chat", [], status=404)["error"]
+
+
+def test_only_endpoints_of_the_command_line_are_asked(tmp_path: Path) -> None:
+    with chat_server(said("雨"), said("です。")) as server:
+        client = Client(tmp_path, endpoints={"mine": EndpointSpeaker("gpt", server.url)})
+        assert client.get("playground") == {"tokenizers": [], "models": ["mine"], "endpoints": {"mine": server.url}}
+        asked = {"model": "mine", "messages": [{"role": "user", "content": "今日は？"}], "sampling": {"temperature": 0.0}}
+        given = [json.loads(event.removeprefix("data: ")) for event in client.post("chat", asked).strip().split("\n\n")]
+        assert given == [{"piece": "雨"}, {"piece": "です。"}, {"end": True}]
+        assert server.bodies[0]["model"] == "gpt"
+        for other in (server.url, "gpt", {"address": server.url}):
+            assert "no such model" in client.post("chat", asked | {"model": other}, status=404)["error"]
+        assert len(server.bodies) == 1
+        server.script.append("{}")
+        assert "gpt: the server refuses the conversation" in client.post("chat", asked)

@@ -5,9 +5,9 @@ import { fill, h, select } from "./dom.js";
 import { t } from "./words.js";
 
 export async function chatView(place, query, onleave) {
-  const { models } = await get("playground");
+  const { models, endpoints } = await get("playground");
   if (!models.length) {
-    fill(place, h("h1", {}, t("Chat")), h("p", { class: "empty" }, t("There is no model in this folder; --model PATH adds one.")));
+    fill(place, h("h1", {}, t("Chat")), h("p", { class: "empty" }, t("There is no model in this folder; --model PATH or --endpoint NAME=URL adds one.")));
     return;
   }
   const names = query.getAll("m").filter((name) => models.includes(name));
@@ -86,7 +86,7 @@ export async function chatView(place, query, onleave) {
       h("button", { type: "button", onclick: () => talks.forEach((talk) => { talk.messages = []; fill(talk.pane); }) }, t("New conversation")),
       h("button", { type: "button", onclick: () => save(transcript) }, t("Save the transcript"))),
     h("details", { class: "choose" }, h("summary", {}, t("Sampling"), " · ", t("System prompt")), h("div", { class: "controls" }, heat, share, length, draw), system),
-    h("div", { class: "talks" }, talks.map((talk) => h("section", {}, h("h2", {}, talk.name), talk.pane))), form);
+    h("div", { class: "talks" }, talks.map((talk) => h("section", {}, h("h2", {}, talk.name), endpoints[talk.name] && h("p", { class: "warning" }, t("What you say here is sent to"), " ", h("code", {}, endpoints[talk.name])), talk.pane))), form);
   input.focus();
 }
 
