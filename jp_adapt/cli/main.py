@@ -43,7 +43,7 @@ VERBS = (
     "env",
 )
 
-EVAL_ACTIONS = ("compare", "published", "page", "export-lm-eval")  # verbs of their own beneath `eval`, each in the module of its name
+ACTIONS = {"eval": ("compare", "published", "page", "export-lm-eval"), "runs": ("tag",)}  # verbs of their own beneath another, each in the module of its name
 
 RESUMED = (["run"], ["eval"], ["data", "fetch"], ["judge"], ["corpus", "prepare"])  # what continues where it was stopped
 
@@ -59,7 +59,7 @@ class _Parser(argparse.ArgumentParser):
         if re.fullmatch(r"the following arguments are required: (VERB|ACTION)", message):  # nothing but `jp-adapt` or `jp-adapt corpus`
             self.print_help(sys.stderr)
             self.exit(2)
-        message = re.sub(r"'eval [a-z-]+'(, )?", "", message)  # actions of `eval` are verbs only inside of this parser
+        message = re.sub(rf"(, )?'({'|'.join(ACTIONS)}) [a-z-]+'", "", message)  # `eval compare` is a verb only inside of this parser
         wrong = re.search(r"invalid choice: '([^']*)'", message)
         near = did_you_mean(wrong.group(1), VERBS) if wrong else ""
         tell_error(f"{message}{near}\nTry: {self.prog} --help")
@@ -79,17 +79,17 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="jp-adapt", description="Make a Llama-family model speak Japanese.", epilog=EXIT_CODES)
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
-    for name in (*VERBS, *EVAL_ACTIONS):
+    for name in (*VERBS, *(action for actions in ACTIONS.values() for action in actions)):
         import_module(f"jp_adapt.cli.{name.replace('-', '_')}").add_parser(verbs)
     return parser
 
 
 def joined(arguments: list[str]) -> list[str]:
-    """`eval compare` and the like as one verb: `eval MODEL` has a name where they have theirs. `merge ADAPTER` is the old name of `export adapter`."""
+    """`eval compare` and the like as one verb: `eval MODEL` and `runs FOLDER` have a name there. `merge ADAPTER` is the old name of `export adapter`."""
     if arguments[:1] == ["merge"] and arguments[1:2] != ["explain"] and any(argument.split("=")[0] == "--base" for argument in arguments):
         print("jp-adapt merge ADAPTER is now: jp-adapt export adapter ADAPTER", file=sys.stderr)
         return ["export", "adapter", *arguments[1:]]
-    if arguments[:1] == ["eval"] and arguments[1:2] and arguments[1] in EVAL_ACTIONS:
+    if len(arguments) > 1 and arguments[1] in ACTIONS.get(arguments[0], ()):
         return [" ".join(arguments[:2]), *arguments[2:]]
     return arguments
 

@@ -16,12 +16,13 @@ import numpy.typing as npt
 from jp_adapt.corpus.deduplicate import Fetch, Indices
 from jp_adapt.corpus.parts import Work, unpacked
 from jp_adapt.corpus.shards import ShardWriter
-from jp_adapt.corpus.steps import Counts, Document, Outcome
+from jp_adapt.corpus.steps import Counts, Document, Outcome, pair_of
 from jp_adapt.text.script_counts import SCRIPTS
 
 # (exact hashes [N], signatures [N, K], access to texts) -> ([N] the earlier document that each repeats, or -1; [N] whether it repeats it exactly)
 FindDuplicates = Callable[[npt.NDArray[np.uint64], npt.NDArray[np.uint32], Fetch], tuple[Indices, npt.NDArray[np.bool_]]]
 DEDUPLICATE = "deduplicate"
+EXACT, NEAR = "exact duplicate", "near duplicate"  # why it drops a document
 
 
 @dataclass
@@ -84,7 +85,7 @@ def assemble(parts: Sequence[Path], target: Path, work: Work, output: Output) ->
     with ExitStack() as stack:
         stack.callback(writer.close)
         text_file = stack.enter_context((target / "texts.jsonl.zst").open("wb")) if output.texts else None
-        first = 0
+        first, sampled = 0, dict[tuple[str, str], int]()
         for part in _parts(parts):
             counts.merge(Counts.from_json(json.loads(part["counts"].tobytes())))
             of, chars, sizes, scripts = (part[name] for name in ("sources", "chars", "sizes", "scripts"))
@@ -92,7 +93,7 @@ def assemble(parts: Sequence[Path], target: Path, work: Work, output: Output) ->
             if repeats is not None and exact is not None:
                 span = slice(first, first + len(of))
                 kept = repeats[span] < 0
-                _count_duplicates(counts, sources, part, kept, exact[span])
+                sampled |= {key: first + index for key, index in _count_duplicates(counts, sources, part, kept, exact[span]).items()}
             first += len(of)
             for number, name in enumerate(sources):
                 own = kept & (of == number)
@@ -102,6 +103,8 @@ def assemble(parts: Sequence[Path], target: Path, work: Work, output: Output) ->
                 writer.add(part["tokens"][np.repeat(kept, sizes)], sizes[kept], of[kept], chars[kept])
             if text_file is not None:
                 text_file.write(_frame(part, kept))
+    if repeats is not None:
+        _add_pairs(counts, parts, repeats, sampled)
     return Assembled(writer.records, stats, counts)
 
 
@@ -146,8 +149,10 @@ def _fetch(parts: Sequence[Path], ends: Indices, documents: Indices, file: Binar
     return text_of
 
 
-def _count_duplicates(counts: Counts, sources: tuple[str, ...], part: Any, kept: npt.NDArray[np.bool_], exact: npt.NDArray[np.bool_]) -> None:
-    """Count what is kept by numbers, and what is dropped with its text, for the samples."""
+def _count_duplicates(
+    counts: Counts, sources: tuple[str, ...], part: Any, kept: npt.NDArray[np.bool_], exact: npt.NDArray[np.bool_]
+) -> dict[tuple[str, str], int]:
+    """Count what is kept by numbers, and what is dropped with its text, for the samples. (Source, place) -> index of the near duplicates that became such."""
     of, chars = part["sources"], part["chars"]
     for number in np.unique(of[kept]).tolist():
         own = kept & (of == number)
@@ -156,13 +161,39 @@ def _count_duplicates(counts: Counts, sources: tuple[str, ...], part: Any, kept:
         added.documents_kept += int(own.sum())
         added.characters_in += int(chars[own].sum())
         added.characters_kept += int(chars[own].sum())
+    sampled: dict[tuple[str, str], int] = {}
     if kept.all():
-        return
+        return sampled
     lines = unpacked(part["texts"])
     for index in np.flatnonzero(~kept).tolist():
-        record = json.loads(lines[index])
-        outcome = Outcome(None, "exact duplicate" if exact[index] else "near duplicate")
-        counts.record(DEDUPLICATE, Document(record["text"], record["source"], record["place"]), outcome)
+        document = Document(**json.loads(lines[index]))
+        counts.record(DEDUPLICATE, document, Outcome(None, EXACT if exact[index] else NEAR))
+        if not exact[index] and document.place in (sample.place for sample in counts.of(DEDUPLICATE, document.source).samples[NEAR]):
+            sampled[document.source, document.place] = index
+    return sampled
+
+
+def _add_pairs(counts: Counts, parts: Sequence[Path], repeats: Indices, sampled: dict[tuple[str, str], int]) -> None:
+    """Put beside each sample of a near duplicate what it repeats."""
+    by_source = counts.steps.get(DEDUPLICATE, {})
+    left = {(source, sample.place) for source, step in by_source.items() for sample in step.samples.get(NEAR, ())}
+    pairs = {key: (index, int(repeats[index])) for key, index in sampled.items() if key in left}
+    documents = _documents(parts, {index for pair in pairs.values() for index in pair})
+    for source, step in by_source.items():
+        own = [pairs[source, sample.place] for sample in step.samples.get(NEAR, ())]
+        step.pairs = [pair_of(documents[dropped], documents[kept]) for dropped, kept in own]
+
+
+def _documents(parts: Sequence[Path], wanted: set[int]) -> dict[int, Document]:
+    """A few documents by their index in the corpus; only the parts that hold them are unpacked."""
+    results: dict[int, Document] = {}
+    first = 0
+    for part in _parts(parts) if wanted else ():
+        own = [index for index in wanted if first <= index < first + len(part["sources"])]
+        lines = unpacked(part["texts"]) if own else []
+        results |= {index: Document(**json.loads(lines[index - first])) for index in own}
+        first += len(part["sources"])
+    return results
 
 
 def _frame(part: Any, kept: npt.NDArray[np.bool_]) -> bytes:

@@ -14,6 +14,8 @@ from typing import Any, Protocol
 
 SAMPLES = 5  # of dropped documents, for each step, source and reason
 SAMPLE_CHARS = 200
+PAIR_CHARS = 1000
+BEFORE_CHARS = 100  # of a pair, before the first difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,16 @@ class Sample:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A near duplicate that was dropped, beside the document that was kept: at most PAIR_CHARS characters of each, from before where they begin to differ."""
+
+    place: str
+    text: str
+    kept_place: str
+    kept: str
+
+
 @dataclass
 class StepCounts:
     """What one step did to one source; characters are Unicode code points.
@@ -85,6 +97,7 @@ class StepCounts:
         changes: kind of change -> occurrences.
         matches: benchmark item -> [documents that overlap with it, largest share of its n-grams in one document].
         samples: reason -> dropped documents.
+        pairs: of near duplicates, those among the samples.
     """
 
     documents_in: int = 0
@@ -96,6 +109,7 @@ class StepCounts:
     changes: dict[str, int] = field(default_factory=dict)
     matches: dict[str, tuple[int, float]] = field(default_factory=dict)
     samples: dict[str, list[Sample]] = field(default_factory=dict)
+    pairs: list[Pair] = field(default_factory=list)
 
     def add(self, document: Document, outcome: Outcome) -> None:
         self.documents_in += 1
@@ -189,6 +203,13 @@ def run_steps(documents: Iterable[Document], steps: Sequence[Step], counts: Coun
                 document = Document(outcome.text, source, document.place)
         else:
             yield document
+
+
+def pair_of(dropped: Document, kept: Document) -> Pair:
+    """Two documents that are alike, cut to where they differ."""
+    same = next((at for at, (a, b) in enumerate(zip(dropped.text, kept.text, strict=False)) if a != b), min(len(dropped.text), len(kept.text)))
+    shown = slice(max(0, same - BEFORE_CHARS) if same > PAIR_CHARS // 2 else 0, None)
+    return Pair(dropped.place, dropped.text[shown][:PAIR_CHARS], kept.place, kept.text[shown][:PAIR_CHARS])
 
 
 def _sample(document: Document) -> Sample:

@@ -97,7 +97,8 @@ class Page:
 
     def model(self, name: object) -> Path | EndpointSpeaker:
         """What answers under a name of `playground`."""
-        return _named({**self.library.playground(tokenizers=False), **self.endpoints}, name, "model")
+        known: dict[str, Path | EndpointSpeaker] = {**self.library.playground(tokenizers=False), **self.endpoints}
+        return _named(known, name, "model")
 
     def _table(self, query: Mapping[str, list[str]]) -> ItemTable:
         folders = [self.library.evaluation(path) for path in _some(query, "e", MOST_TOGETHER)]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Literal
 
+from jp_adapt.core.errors import InputError
 from jp_adapt.core.names import model_name
 from jp_adapt.evaluation.results import SCORES
 from jp_adapt.pipeline.status import State, progress_text
 from jp_adapt.report.run_summary import Figures
 from jp_adapt.report.written import number_text
 from jp_adapt.ui.catalogue import Catalogue, Found, FoundArtifact, FoundEvaluation, FoundRun
+from jp_adapt.ui.tags import read_tags
 
 Kind = Literal["run", "evaluation", "judgement", "corpus", "tokenizer", "merge", "unreadable"]
 MOST_SCORES = 3  # of an evaluation, in its headline
@@ -33,6 +35,7 @@ class Entry:
         figures: the same as numbers, for sorting.
         bytes: on the disk, everything below its folder.
         date: ISO 8601, UTC.
+        tags: see `ui/tags`.
     """
 
     kind: Kind
@@ -43,6 +46,7 @@ class Entry:
     figures: dict[str, float]
     bytes: int
     date: str
+    tags: list[str] = field(default_factory=list)
 
 
 def entries(catalogue: Catalogue) -> list[Entry]:
@@ -54,7 +58,15 @@ def entries(catalogue: Catalogue) -> list[Entry]:
 
 
 def entry_of(found: Found, folder: Path) -> Entry:
-    """The line of one thing."""
+    """The line of one thing. Tags that cannot be read are told behind its figures."""
+    entry = _entry_of(found, folder)
+    try:
+        return replace(entry, tags=read_tags(found.path))
+    except InputError as error:
+        return replace(entry, headline="; ".join(filter(None, (entry.headline, _within(found.path, error)))))
+
+
+def _entry_of(found: Found, folder: Path) -> Entry:
     path = found.path.relative_to(folder).as_posix()
     size = folder_bytes(found.path)
     if isinstance(found, FoundRun):
@@ -71,8 +83,13 @@ def entry_of(found: Found, folder: Path) -> Entry:
 
 def unreadable(path: Path, error: str, folder: Path) -> Entry:
     """The line of what cannot be read: the error is its headline, without the folder's own path."""
-    said = error.replace(f"{path}{os.sep}", "").replace(str(path), path.name)
-    return Entry("unreadable", path.relative_to(folder).as_posix(), path.name, "unreadable", said[:LONGEST_HEADLINE], {}, folder_bytes(path), _written(path))
+    said = _within(path, error)
+    return Entry("unreadable", path.relative_to(folder).as_posix(), path.name, "unreadable", said, {}, folder_bytes(path), _written(path))
+
+
+def _within(path: Path, error: object) -> str:
+    """What an error says, its places being told from `path` on."""
+    return str(error).replace(f"{path}{os.sep}", "").replace(str(path), path.name)[:LONGEST_HEADLINE]
 
 
 def folder_bytes(folder: Path) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import jp_adapt
-from jp_adapt.cli.main import EVAL_ACTIONS, EXIT_CODES, VERBS, build_parser, main
+from jp_adapt.cli.main import ACTIONS, EXIT_CODES, VERBS, build_parser, main
 from jp_adapt.core.lock import folder_lock
 
 PUBLIC = [
@@ -144,7 +144,7 @@ def test_actions_of_eval_are_named_by_eval_alone(capsys: pytest.CaptureFixture[s
     with pytest.raises(SystemExit):
         main(["eval", "--help"])
     out = capsys.readouterr().out
-    assert all(f"  eval {action} " in out for action in EVAL_ACTIONS)
+    assert all(f"  eval {action} " in out for action in ACTIONS["eval"])
     with pytest.raises(SystemExit):
         main(["evl"])
     err = capsys.readouterr().err
@@ -399,4 +399,4 @@ def test_names_that_need_torch_are_where_the_package_says() -> None:
 
 def test_parser_has_exactly_the_verbs() -> None:
     actions = [action for action in build_parser()._actions if action.dest == "verb"]
-    assert list(actions[0].choices or ()) == [*VERBS, *(f"eval {action}" for action in EVAL_ACTIONS)]
+    assert list(actions[0].choices or ()) == [*VERBS, *(f"{verb} {action}" for verb, actions in ACTIONS.items() for action in actions)]

@@ -29,7 +29,7 @@ from jp_adapt.corpus.parts import Work
 from jp_adapt.corpus.prepare import SourceReader, prepare_corpus
 from jp_adapt.corpus.shards import TokenShards, token_dtype
 from jp_adapt.corpus.sources import iter_documents
-from jp_adapt.corpus.steps import Outcome
+from jp_adapt.corpus.steps import Document, Outcome, Pair, pair_of
 
 IDENTITY = {"recipe": "test"}
 
@@ -161,6 +161,18 @@ def test_near_duplicates_are_looked_for_across_parts_and_sources(tmp_path: Path)
         {"exact duplicate": 1, "near duplicate": 7},
         {"near duplicate": 4},
     ]
+    for step in report.steps["deduplicate"].values():
+        assert [pair.place for pair in step.pairs] == [sample.place for sample in step.samples["near duplicate"]]
+        for pair in step.pairs:
+            dropped, kept = ((source == "en") * len(texts["ja"]) + int(line) - 1 for source, line in (pair.place.split(":"), pair.kept_place.split(":")))
+            assert (of[dropped], pair.text, pair.kept) == (kept, flat[dropped], flat[kept])
+
+
+def test_a_pair_is_cut_to_where_it_differs() -> None:
+    long = "あ" * 3000
+    pair = pair_of(Document(f"{long}雨{long}", "ja", "a:1"), Document(f"{long}雪", "ja", "a:2"))
+    assert pair == Pair("a:1", f"{'あ' * 100}雨{'あ' * 899}", "a:2", f"{'あ' * 100}雪")
+    assert pair_of(Document("同じ", "ja", "a:1"), Document("同じ。", "ja", "a:2")) == Pair("a:1", "同じ", "a:2", "同じ。")
 
 
 def test_any_number_of_processes_writes_the_same_bytes(tmp_path: Path) -> None:

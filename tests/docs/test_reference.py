@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 import jp_adapt
-from jp_adapt.cli.main import EVAL_ACTIONS, VERBS
+from jp_adapt.cli.main import ACTIONS, VERBS
 from jp_adapt.commands.corpus_steps import STEPS
 from jp_adapt.commands.json_schema import KINDS
 from jp_adapt.core.errors import JpAdaptError
@@ -69,7 +69,7 @@ def test_every_command_and_option_is_there_and_says_something() -> None:
     page = PAGES["commands.md"]
     headings = re.findall(r"^## jp-adapt (.+)$", page, flags=re.MULTILINE)
     assert {heading.split()[0] for heading in headings} == set(VERBS)
-    assert {f"eval {action}" for action in EVAL_ACTIONS} <= set(headings)
+    assert {f"{verb} {action}" for verb, actions in ACTIONS.items() for action in actions} <= set(headings)
     for parser in commands():
         own = section(page, parser.prog)
         for action in parser._actions:

@@ -11,7 +11,7 @@ import pytest
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.figures import CorpusFigures, Problems
-from jp_adapt.corpus.steps import Sample, StepCounts
+from jp_adapt.corpus.steps import Pair, Sample, StepCounts
 from jp_adapt.report.corpus_page import corpus_page
 from jp_adapt.report.corpus_report import CorpusReport, SourceReport
 from jp_adapt.report.tables import corpus_table
@@ -21,7 +21,18 @@ ATTACK = "</script><script>alert(1)</script><img src=http://evil.example/x onerr
 
 
 def sample(tokens: int = 30_000) -> CorpusReport:
-    counts = StepCounts(400, 120_000, 390, 118_000, 12, {"too short": [10, 2000]}, {"entities": 44}, {}, {"too short": [Sample("ab", "ja.jsonl:3", "短い文")]})
+    counts = StepCounts(
+        400,
+        120_000,
+        390,
+        118_000,
+        12,
+        {"too short": [10, 2000]},
+        {"entities": 44},
+        {},
+        {"too short": [Sample("ab", "ja.jsonl:3", "短い文")]},
+        [Pair("ja.jsonl:9", "今日は雨です。", "ja.jsonl:2", "今日は雪です。")],
+    )
     scripts = {"hiragana": 60_000, "kanji": 30_000, "latin": 20_000, "space": 8000}
     lengths = [0, 0, 10, 100, 280]
     ratio, share = (118_000 / tokens, 1.0) if tokens else (None, None)
@@ -55,6 +66,10 @@ def test_the_page_says_its_figures() -> None:
     assert [attrs["href"] for attrs in page.all("a")] == [f"#{attrs['id']}" for attrs in page.all("section")]
     assert len(page.all("caption")) == len(page.all("table")) == 3
     assert len(page.all("svg")) == 2
+    assert "4 – 7: 2.56 %; ウェブ, 8 – 15: 25.64 %" in str([attrs.get("aria-label") for attrs in page.all("svg")])
+    assert "Dropped ja.jsonl:9今日は雨です。" in words
+    assert "Kept ja.jsonl:2今日は雪です。" in words
+    assert len(page.all("mark")) == 2
 
 
 def test_no_text_of_a_report_can_become_markup() -> None:

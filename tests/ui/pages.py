@@ -63,13 +63,22 @@ def add_steps(stage: Path, first: int, last: int, of: int) -> None:
 
 def write_corpus(folder: Path) -> Path:
     folder.mkdir(parents=True)
-    source = {"name": "ja", "documents": 2, "characters": 90, "tokens": 60, "scripts": {}, "lengths": [0, 2], "problems": {"count": 1, "first": ["ja.jsonl:3"]}}
+    source = {
+        "name": "ja",
+        "documents": 2,
+        "characters": 90,
+        "tokens": 60,
+        "scripts": {"kana_mark": 4},
+        "lengths": [0, 2],
+        "problems": {"count": 1, "first": ["ja.jsonl:3"]},
+    }
     step = {
         "documents_in": 5,
         "characters_in": 200,
         "documents_changed": 1,
         "dropped": {"short": [3, 110]},
         "samples": {"short": [{"hash": "0", "place": "ja.jsonl:1", "text": "短い"}]},
+        "pairs": [{"place": "ja.jsonl:4", "text": "今日は雨", "kept_place": "ja.jsonl:2", "kept": "今日は雪"}],
     }
     report = {"format": 1, "sources": [source], "steps": {"length": {"ja": step}}}
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")

@@ -79,7 +79,15 @@ def test_a_corpus_says_what_each_step_dropped(folder: Path) -> None:
     assert corpus["sources"][0]["chars_per_token"] == 1.5
     assert corpus["sources"][0]["first_unread"] == ["ja.jsonl:3"]
     sample = {"source": "ja", "reason": "short", "place": "ja.jsonl:1", "text": "短い"}
-    assert corpus["steps"] == [{"name": "length", "documents": 5, "changed": 1, "dropped": {"short": 3}, "samples": [sample]}]
+    pair = {
+        "source": "ja",
+        "place": "ja.jsonl:4",
+        "text": [["今日は", True], ["雨", False]],
+        "kept_place": "ja.jsonl:2",
+        "kept": [["今日は", True], ["雪", False]],
+    }
+    assert corpus["sources"][0]["scripts"] == {"kana marks": 4}
+    assert corpus["steps"] == [{"name": "length", "documents": 5, "changed": 1, "dropped": {"short": 3}, "samples": [sample], "pairs": [pair]}]
 
 
 def test_items_side_by_side(folder: Path) -> None:

@@ -1,4 +1,4 @@
-// A prepared corpus: its sources, and what each step dropped and why, with samples.
+// A prepared corpus: its sources, how long its documents are and what they are written in, and what each step dropped and why, with samples.
 
 import { get } from "./api.js";
 import { fill, h } from "./dom.js";
@@ -13,7 +13,35 @@ export async function corpusView(place, query) {
   const most = Math.max(1, ...corpus.steps.map((step) => step.documents));
   fill(place, h("div", { class: "head" }, h("p", { class: "crumb" }, h("a", { href: "#/runs" }, `← ${t("Runs")}`)), h("h1", {}, corpus.name), corpus.document_end && h("p", { class: "note" }, h("code", {}, corpus.document_end))),
     h("section", {}, h("h2", {}, t("Sources")), h("div", { class: "scroll" }, sources)),
+    bars("Lengths of the documents", t(corpus.sources.some((source) => source.tokens) ? "tokens" : "characters"), corpus.sources, lengths(corpus.sources)),
+    bars("Scripts", t("of the characters"), corpus.sources, scripts(corpus.sources)),
     h("section", {}, h("h2", {}, t("What each step did")), corpus.steps.length ? h("ol", { class: "funnel" }, corpus.steps.map((step) => stepCard(step, most))) : h("p", { class: "note" }, "–")));
+}
+
+// [name of a row, its share of each source]: powers of two, from the shortest documents to the longest that there are.
+function lengths(sources) {
+  const used = sources.flatMap((source) => source.lengths.flatMap((documents, power) => (documents ? [power] : [])));
+  const rows = used.length ? Array.from({ length: Math.max(...used) - Math.min(...used) + 1 }, (_, at) => Math.min(...used) + at) : [];
+  return rows.map((power) => [power ? `${count(2 ** power)} – ${count(2 ** (power + 1) - 1)}` : "1", sources.map((source) => (source.lengths[power] ?? 0) / Math.max(1, source.documents))]);
+}
+
+function scripts(sources) {
+  const names = [...new Set(sources.flatMap((source) => Object.keys(source.scripts)))];
+  const rows = names.map((name) => [t(name), sources.map((source) => (source.scripts[name] ?? 0) / Math.max(1, source.characters))]);
+  return rows.filter(([, shares]) => shares.some(Boolean)).sort((a, b) => Math.max(...b[1]) - Math.max(...a[1]));
+}
+
+// A table in which every share is a bar, too; all bars of a table have one scale.
+function bars(title, unit, sources, rows) {
+  const most = Math.max(...rows.flatMap(([, shares]) => shares), 0.01);
+  return rows.length > 0 && h("section", {}, h("h2", {}, t(title)), h("div", { class: "scroll" }, h("table", { class: "bars" },
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, unit), sources.map((source) => h("th", { scope: "col" }, source.name)))),
+    h("tbody", {}, rows.map(([name, shares]) => h("tr", {}, h("th", { scope: "row" }, name), shares.map((share) => h("td", {}, h("span", { class: "bar-of", vars: { share: share / most } }), h("span", { class: "number" }, share ? `${number(100 * share, 1)} %` : "–")))))))));
+}
+
+function pairBlock(pair) {
+  const side = (name, place, pieces) => h("div", {}, h("h4", {}, name, " ", h("small", {}, place)), h("pre", { class: "sample" }, pieces.map(([text, same]) => (same ? h("span", {}, text) : h("mark", {}, text)))));
+  return h("div", { class: "pair" }, side(t("dropped"), pair.place, pair.text), side(t("kept"), pair.kept_place, pair.kept));
 }
 
 function stepCard(step, most) {
@@ -22,5 +50,6 @@ function stepCard(step, most) {
   return h("li", {}, h("h3", {}, step.name, h("small", {}, word)),
     h("div", { class: "flow", vars: { share: step.documents / most, kept: step.documents ? (step.documents - dropped) / step.documents : 0 } }, h("i", {})),
     dropped > 0 && h("p", { class: "note" }, Object.entries(step.dropped).map(([reason, documents]) => `${reason}: ${count(documents)}`).join(", ")),
+    step.pairs.length > 0 && h("details", {}, h("summary", {}, `${t("Near duplicates beside what was kept")} (${step.pairs.length})`), step.pairs.map(pairBlock)),
     step.samples.length > 0 && h("details", {}, h("summary", {}, `${t("Samples of what was dropped")} (${step.samples.length})`), step.samples.map((sample) => h("div", {}, h("p", { class: "note" }, `${sample.source} · ${sample.reason} · ${sample.place}`), h("pre", { class: "sample" }, sample.text)))));
 }

@@ -7,6 +7,7 @@ const ja = {
   "done": "完了", "running": "実行中", "stopped": "停止", "waiting": "待機",
   "Search name, path, figures": "名前・パス・数値で絞り込み", "Name": "名前", "Kind": "種類", "State": "状態", "Figures": "主な数値", "Size": "サイズ", "Date": "日時",
   "Nothing of jp-adapt lies in this folder yet.": "このフォルダーには jp-adapt の結果がまだありません。", "Nothing matches.": "該当なし",
+  "Tag": "タグ", "Folder": "フォルダー", "Grouped by": "グループ化", "no tag": "タグなし", "Only this tag": "このタグだけ",
   "Compare the chosen": "選択を比較", "Show items": "設問を見る", "Clear": "選択解除", "chosen": "件を選択", "Choose": "選択",
   "on the disk": "使用中", "shown": "件を表示", "Show all": "すべて表示",
   "Loading": "読み込み中", "Could not be shown": "表示できません",
@@ -32,6 +33,8 @@ const ja = {
   "part of a character": "文字の一部", "new token": "追加トークン", "vocabulary": "語彙",
   "Message": "メッセージ", "Send": "送信", "Stop": "中止", "New conversation": "新しい会話", "Save the transcript": "記録を保存", "System prompt": "システムプロンプト", "Temperature": "温度", "Longest answer": "最大トークン数", "Sampling": "サンプリング", "Seed": "シード",
   "Sources": "ソース", "Source": "ソース", "Documents": "文書", "documents": "文書", "Characters": "文字", "Tokens": "トークン", "Unread": "読めない文書", "What each step did": "各処理の結果", "dropped": "除去", "changed": "変更",
+  "Near duplicates beside what was kept": "近似重複と残した文書の対照", "kept": "採用", "Lengths of the documents": "文書の長さ", "Scripts": "文字種", "of the characters": "文字の割合",
+  "kanji": "漢字", "hiragana": "ひらがな", "katakana": "カタカナ", "kana_mark": "かな記号", "latin": "ラテン文字", "digit": "数字", "space": "空白", "punctuation": "句読点", "other": "その他の文字",
   "Samples of what was dropped": "除去された文書の例", "The connection is gone; is jp-adapt ui still running?": "接続が切れました。jp-adapt ui は動いていますか。",
 };
 

@@ -1,0 +1,27 @@
+"""`jp-adapt runs tag`: words by which runs are found and grouped."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add_parser(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "runs tag",
+        description="Give a run, an evaluation, a corpus, a tokenizer or a merge tags, by which jp-adapt runs and the page of jp-adapt ui filter and group. "
+        "They lie in its folder, in the file TAGS, and move with it. Without a tag, those that it has are printed.",
+    )
+    parser.add_argument("path", type=Path, metavar="RUN", help="folder of the run, evaluation, corpus, tokenizer or merge")
+    parser.add_argument("tags", nargs="*", metavar="TAG", help="letters, digits and . _ - : + /")
+    parser.add_argument("--remove", action="append", default=[], metavar="TAG", help="take a tag away; may be given several times")
+    parser.set_defaults(main=main)
+
+
+def main(args: argparse.Namespace) -> int:
+    from jp_adapt.ui.tags import change_tags
+
+    tags = change_tags(args.path, add=args.tags, remove=args.remove)
+    print(f"{args.path}: {', '.join(tags) or 'no tags'}")
+    return 0
