@@ -1,21 +1,218 @@
-"""`advise`: does an extension pay, and how large should it be? What is measured, and a rule whose evidence is in docs/log.md."""
+"""`advise`: does an extension pay, and how large should it be? What is measured, what it costs, and what may be expected (docs/does-it-pay.md)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from jp_adapt.commands.expected_bits import SCALE, Expected, expected_gap, expected_own, tokens_to_meet
+from jp_adapt.commands.tokenizer import ExtendOptions, local_tokenizer, measured_alone, sweep
 from jp_adapt.commands.tokenizer_sizes import SizeRow, SizesReport
+from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.names import distinct_tails
+from jp_adapt.model.architectures import KNOWN, Architecture, from_folder
+from jp_adapt.model.plan import Device, Workload, flops_per_token, hours
+from jp_adapt.model.this_machine import find_device
+from jp_adapt.report.advice import AdviceReport, AdviceRow, Bits
+from jp_adapt.report.written import plural
+from jp_adapt.tokenizer.bpe import BpeTokenizer
+from jp_adapt.tokenizer.extend import check_extendable
+from jp_adapt.tokenizer.measurable import load_measurable
 
 SIZES = (500, 1_000, 2_000, 4_000, 8_000, 16_000)
 JAPANESE_ENOUGH = 1.5  # characters per token of the base, from which on there is little to gain
-MOST_RARE = 0.1  # of the new tokens: share that may stand rarely in the budget
+MOST_RARE = 0.1  # of the new tokens: share that may stand rarely in the training
 LEAST_GAIN = 1.03  # characters per token over the next smaller extension
-BEHIND_CHARS = 1_600_000  # characters read, after which an extended SmolLM2-135M was still behind at equal time (docs/log.md, 2026-11-26)
-EVEN_CHARS = 6_000_000  # where the two were estimated to meet: an extrapolation, said as such
+LORA_RANK = 32
+SEQUENCE_TOKENS = 1024
+SEQUENCES = 16  # of a step
+
+
+@dataclass(frozen=True)
+class AdviceOptions:
+    """What `advise` may be told besides base and corpora.
+
+    Attributes:
+        budget_tokens: that the training will read, over all epochs; or budget_hours: that it will last, on `devices` devices `device`.
+        model: folder with a config.json, or hub id of known sizes, whose tokenizer the base is; by default the base's own folder.
+        device: one of `model.plan.DEVICES`; None is the machine at hand.
+        price: of one device for one hour, in `currency`.
+        serve_chars_per_day: Japanese characters that the model will read and write a day.
+        base_bits: bits per character that the base has on text like the corpus, so that expected bits are no shares.
+        sizes: numbers of new tokens; by default `SIZES`, as far as the corpus gives them.
+    """
+
+    budget_tokens: int | None = None
+    budget_hours: float | None = None
+    model: str | None = None
+    device: str | None = None
+    devices: int = 1
+    price: float | None = None
+    currency: str = "USD"
+    serve_chars_per_day: int | None = None
+    base_bits: float | None = None
+    sizes: tuple[int, ...] | None = None
+    field: str = "text"
+    heldout: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """The model and the devices that it trains and serves on."""
+
+    architecture: Architecture
+    name: str
+    device: Device
+    devices: int
+
+    def work(self, new_tokens: int, tokens: int) -> Workload:
+        return Workload(self.architecture, new_tokens, LORA_RANK, SEQUENCE_TOKENS, SEQUENCES, tokens, devices=self.devices)
+
+    def tokens(self, new_tokens: int, lasting_hours: float) -> int:
+        """Tokens that go through the training in that time."""
+        speed = self.devices * self.device.peak_flops * self.device.mfu / flops_per_token(self.work(new_tokens, 1))
+        return int(lasting_hours * 3600 * speed)
+
+    def training_hours(self, new_tokens: int, tokens: int) -> float:
+        return self.devices * hours(self.work(new_tokens, tokens), self.device)
+
+    def serving_hours(self, new_tokens: int, tokens: float) -> float:
+        """Of one device, for `tokens`: a forward pass each."""
+        model = self.architecture
+        operations = 2 * (model.linear_parameters + (model.vocab_size + new_tokens) * model.hidden_size)
+        return tokens * operations / (self.device.peak_flops * self.device.mfu) / 3600
+
+
+def advise(base: str, corpora: Sequence[str], options: AdviceOptions) -> AdviceReport:
+    """Measure extensions of several sizes, and say which one pays, or that none does. Nothing is written.
+
+    Args:
+        base: folder or file of a tokenizer, or ORG/NAME@REVISION of the hub; of one that cannot be extended that is the advice.
+        corpora: files of Japanese text like that of the training.
+
+    Raises:
+        UsageError: not one budget, or one in hours without the sizes of the model. InputError: as of `tokenizer.extend`.
+    """
+    costs = _costs(base, options)
+    if (options.budget_tokens is None) == (options.budget_hours is None):
+        raise UsageError("give one of --budget-tokens N and --budget-hours H")
+    if options.budget_hours is not None and costs is None:
+        raise UsageError("--budget-hours needs the sizes of the model: give --model FOLDER (its config.json is read) or a known hub id: " + ", ".join(KNOWN))
+    budget = _Budget(options, costs)
+    reason = _not_extendable(base)
+    learning = ExtendOptions(field=options.field, heldout=options.heldout)
+    if reason is not None:
+        measured = measured_alone(base, corpora, learning)
+    else:
+        measured = sweep(base, corpora, options.sizes or SIZES, learning, budget=budget.tokens, as_far_as_given=options.sizes is None)
+    rows = list(_rows(measured, budget, costs, options))
+    chosen = recommended(measured) if reason is None else None
+    report = AdviceReport(
+        base=distinct_tails([base])[0],
+        heldout_documents=measured.heldout_documents,
+        heldout_chars=measured.heldout_chars,
+        corpus_chars=measured.corpus_chars,
+        rare_below=measured.rare_below,
+        rows=rows,
+        recommended=chosen.new_tokens if chosen else 0,
+        advice=[],
+        fitted_to=SCALE,
+        device=costs.name if costs else None,
+        devices=options.devices,
+        currency=options.currency if options.price is not None and costs else None,
+        serve_chars_per_day=options.serve_chars_per_day,
+        base_bits=options.base_bits,
+    )
+    return replace(report, advice=list(advice(report, reason)))
+
+
+@dataclass(frozen=True)
+class _Budget:
+    options: AdviceOptions
+    costs: _Costs | None
+
+    def tokens(self, new_tokens: int) -> int:
+        """Tokens that a training with so many new ones reads."""
+        if self.options.budget_tokens is not None:
+            return self.options.budget_tokens
+        assert self.costs is not None
+        assert self.options.budget_hours is not None
+        return self.costs.tokens(new_tokens, self.options.budget_hours)
+
+
+def _costs(base: str, options: AdviceOptions) -> _Costs | None:
+    """None where the sizes of the model are not known, and nothing was asked that needs them."""
+    named = options.model or base
+    folder = Path(named)
+    if (folder / "config.json").is_file():
+        architecture: Architecture | None = from_folder(folder)
+    else:
+        architecture = KNOWN.get(named.partition("@")[0])
+    if architecture is None:
+        if options.model is not None:
+            raise InputError(f"--model {options.model}: no folder with a config.json, and no hub id whose sizes are known: {', '.join(KNOWN)}")
+        return None
+    name, device = find_device(options.device)
+    return _Costs(architecture, name, device, options.devices)
+
+
+def _not_extendable(base: str) -> str | None:
+    """Why a tokenizer cannot be extended; None where it can."""
+    path = local_tokenizer(base)
+    tokenizer = load_measurable(path)
+    if not isinstance(tokenizer, BpeTokenizer):
+        return f"{tokenizer.family} cannot be extended"
+    try:
+        check_extendable(tokenizer, str(path))
+    except InputError as error:
+        return str(error).removeprefix(f"{path}: ")
+    return None
+
+
+def _rows(measured: SizesReport, budget: _Budget, costs: _Costs | None, options: AdviceOptions) -> Iterator[AdviceRow]:
+    base = _row(SizeRow(0, measured.base_chars_per_token, 0, 0), budget, costs, options)
+    yield base
+    for size in measured.rows:
+        row = _row(size, budget, costs, options)
+        saved = (base.serving_hours or 0.0) - (row.serving_hours or 0.0)
+        days = row.training_hours / saved if row.training_hours is not None and saved > 0 else None
+        yield replace(row, pays_after_days=days)
+
+
+def _row(size: SizeRow, budget: _Budget, costs: _Costs | None, options: AdviceOptions) -> AdviceRow:
+    tokens = budget.tokens(size.new_tokens)
+    training = costs.training_hours(size.new_tokens, tokens) if costs else None
+    served = options.serve_chars_per_day
+    serving = costs.serving_hours(size.new_tokens, served / size.chars_per_token) if costs and served else None
+    price = options.price
+    return AdviceRow(
+        new_tokens=size.new_tokens,
+        chars_per_token=size.chars_per_token,
+        rare_in_training=size.rare_in_budget or 0,
+        training_tokens=tokens,
+        training_chars=int(tokens * size.chars_per_token),
+        training_hours=training,
+        training_cost=None if price is None or training is None else price * training,
+        serving_hours=serving,
+        serving_cost=None if price is None or serving is None else price * serving,
+        bits=_bits(size.new_tokens, tokens, budget.tokens(0), options.base_bits),
+    )
+
+
+def _bits(new_tokens: int, tokens: int, own_tokens: int, base_bits: float | None) -> Bits | None:
+    """Expected bits per character after the training, of those before or as they are; None where either line ends."""
+    own = expected_own(own_tokens)
+    gap = expected_gap(tokens, new_tokens) if new_tokens else Expected(0.0, 0.0, 0.0, False)
+    if own is None or gap is None:
+        return None
+    scaled = own.times(base_bits or 1.0)
+    low, high = scaled.low * (1 + gap.low), scaled.high * (1 + gap.high)
+    return Bits(scaled.value * (1 + gap.value), low, high, own.extrapolated or gap.extrapolated)
 
 
 def recommended(report: SizesReport) -> SizeRow | None:
-    """The largest extension with few rare tokens in the budget and a gain over the one before; None where there is none, or the base needs none."""
+    """The largest extension with few rare tokens in the training and a gain over the one before; None where there is none, or the base needs none."""
     chosen = None
     if report.base_chars_per_token >= JAPANESE_ENOUGH:
         return None
@@ -27,25 +224,44 @@ def recommended(report: SizesReport) -> SizeRow | None:
     return chosen
 
 
-def advice(report: SizesReport) -> Iterator[str]:
-    """The recommendation in words, a sentence or two at a time."""
-    base, budget = report.base_chars_per_token, report.budget_tokens or 0
-    if base >= JAPANESE_ENOUGH:
-        yield f"Do not extend: the base reads {base:.2f} characters per token already."
+def advice(report: AdviceReport, reason: str | None = None) -> Iterator[str]:
+    """The recommendation in words, a sentence or two at a time; `reason`: why the base cannot be extended."""
+    base = report.rows[0]
+    if reason is not None:
+        yield f"Do not extend: {reason}. It reads {base.chars_per_token:.2f} characters per token."
         return
-    row = recommended(report)
+    if base.chars_per_token >= JAPANESE_ENOUGH:
+        yield f"Do not extend: the base reads {base.chars_per_token:.2f} characters per token already."
+        return
+    row = next((row for row in report.rows if row.new_tokens and row.new_tokens == report.recommended), None)
     if row is None:
-        yield f"Do not extend: {budget:,} tokens of training hold too few of even the {report.rows[0].new_tokens:,} best new tokens."
+        smallest = report.rows[1]
+        yield f"Do not extend: {plural(smallest.training_tokens, 'token')} of training hold too few of even the {smallest.new_tokens:,} best new tokens."
         return
-    gain = row.chars_per_token / base
-    yield f"{row.new_tokens:,} new tokens: {base:.2f} -> {row.chars_per_token:.2f} characters per token, so a text takes {1 - 1 / gain:.0%} fewer tokens."
+    gain = row.chars_per_token / base.chars_per_token
+    yield (
+        f"{row.new_tokens:,} new tokens: {base.chars_per_token:.2f} -> {row.chars_per_token:.2f} characters per token, "
+        f"so a text takes {1 - 1 / gain:.0%} fewer tokens."
+    )
     if row == report.rows[-1]:
         yield "This is the largest number that was measured; try larger ones with --sizes."
-    chars = budget * row.chars_per_token
-    if chars < BEHIND_CHARS:
-        yield f"But {chars:,.0f} characters of training are few: at equal time the base's own tokenizer will predict Japanese better. Extend for speed alone."
-    elif chars < EVEN_CHARS:
-        yield f"{chars:,.0f} characters of training may not be enough to predict Japanese better than the base's own tokenizer at equal time: measure both."
-    else:
-        yield "After such a training the extension may be ahead in quality too; this was not measured here at such a length, so measure both."
-    yield "Evidence: SmolLM2-135M on a CPU (docs/log.md, 2026-11-26, quality at equal time). Other models and sizes were not measured."
+    yield _expectation(row)
+    if row.pays_after_days is not None:
+        yield f"Serving pays for the whole training after {row.pays_after_days:,.1f} days."
+    yield f"Evidence: {report.fitted_to} (docs/does-it-pay.md). Other models and longer trainings were not measured: measure both."
+
+
+def _expectation(row: AdviceRow) -> str:
+    """How the extension is expected to predict Japanese beside the base's own tokenizer after the same time."""
+    gap = expected_gap(row.training_tokens, row.new_tokens)
+    meet = f"level after some {tokens_to_meet(row.new_tokens):,.0f} tokens, by extrapolation"
+    if gap is None:
+        long = row.training_tokens > tokens_to_meet(row.new_tokens)
+        which = "may be ahead in quality too" if long else "will predict Japanese worse than the base's own tokenizer"
+        return f"After such a training the extension {which}; no training like it was measured, so no figure is given ({meet})."
+    shown = f"{100 * gap.value:+.0f} % bits per character beside the base's own tokenizer after the same time, [{100 * gap.low:+.0f}, {100 * gap.high:+.0f}]"
+    if gap.low > 0:
+        return f"It will predict Japanese worse than the base's own tokenizer: {shown} ({meet}). Extend for speed alone."
+    if gap.high < 0:
+        return f"It will predict Japanese better: {shown} ({meet})."
+    return f"Which of the two will predict Japanese better cannot be told: {shown} ({meet})."

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jp_adapt.commands.tokenizer_sizes import Learning, SizesReport, hold_out, sweep_sizes
+from jp_adapt.commands.tokenizer_sizes import Learning, SizesReport, hold_out, sizes_report, sweep_sizes
 from jp_adapt.core.documents import Document
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import new_folder, refuse_existing, write_text
@@ -75,11 +75,12 @@ class ExtendOptions:
 
 def load_base(base: str) -> tuple[LoadedTokenizer, Path]:
     """A tokenizer of a local folder or file, or of a hub repository pinned as ORG/NAME@REVISION; with the path that it was read from."""
-    path = _local(base)
+    path = local_tokenizer(base)
     return load_tokenizer(path), path
 
 
-def _local(name: str) -> Path:
+def local_tokenizer(name: str) -> Path:
+    """Where a tokenizer lies: a local path as it is, ORG/NAME@REVISION of the hub after its download."""
     path = Path(name)
     if "@" in name and not path.exists():
         name, _, revision = name.partition("@")
@@ -122,21 +123,37 @@ def extend(base: str, corpora: Sequence[str], num_tokens: int | None, out: Path,
 
 
 def sweep(
-    base: str, corpora: Sequence[str], sizes: Sequence[int], options: ExtendOptions, *, budget_tokens: int | None = None, as_far_as_given: bool = False
+    base: str,
+    corpora: Sequence[str],
+    sizes: Sequence[int],
+    options: ExtendOptions,
+    *,
+    budget: Callable[[int], int] | None = None,
+    as_far_as_given: bool = False,
 ) -> SizesReport:
     """Extend a tokenizer by each of `sizes`, write nothing, and say what each gains on held-out text. Errors as of `extend`.
 
     Args:
-        budget_tokens: tokens that a training will read of texts like the corpora.
+        budget: tokens that a training with so many new ones will read of texts like the corpora.
         as_far_as_given: leave out sizes for which the corpora hold too little text, all but the smallest.
     """
     loaded, path = load_base(base)
     check_extendable(loaded.tokenizer, str(path), max(sizes))
     sources = expand_corpora(corpora)
-    corpus, _, measured = _read_corpora(sources, _weights(options, sources), options)
-    heldout = [text for name, texts in measured.items() if name.endswith(HELD_OUT) for text in texts]
+    corpus, heldout = _corpus_and_heldout(sources, options)
     learning = Learning(options.min_count, options.max_token_chars, options.boundaries, options.cover)
-    return sweep_sizes(loaded.tokenizer, corpus, heldout, sizes, learning, budget_tokens=budget_tokens, as_far_as_given=as_far_as_given)
+    return sweep_sizes(loaded.tokenizer, corpus, heldout, sizes, learning, budget=budget, as_far_as_given=as_far_as_given)
+
+
+def measured_alone(base: str, corpora: Sequence[str], options: ExtendOptions) -> SizesReport:
+    """What `sweep` says of a tokenizer without an extension, of whatever family."""
+    corpus, heldout = _corpus_and_heldout(expand_corpora(corpora), options)
+    return sizes_report(load_measurable(local_tokenizer(base)), corpus, heldout, [])
+
+
+def _corpus_and_heldout(sources: Sequence[str], options: ExtendOptions) -> tuple[Corpus, list[str]]:
+    corpus, _, measured = _read_corpora(sources, _weights(options, sources), options)
+    return corpus, [text for name, texts in measured.items() if name.endswith(HELD_OUT) for text in texts]
 
 
 def _weights(options: ExtendOptions, sources: Sequence[str]) -> tuple[float, ...]:
@@ -185,7 +202,7 @@ def verify(base: str, extended: str, texts: Sequence[str], field: str = "text") 
 
 def compare(tokenizers: Sequence[str], texts: Sequence[str], field: str = "text") -> ComparisonReport:
     """Measure tokenizers of any family side by side on each text source."""
-    loaded = [load_measurable(_local(name)) for name in tokenizers]
+    loaded = [load_measurable(local_tokenizer(name)) for name in tokenizers]
     names, sources = distinct_tails(tokenizers), expand_corpora(texts)
     rows = []
     for source, source_name in zip(sources, _source_names(sources), strict=True):

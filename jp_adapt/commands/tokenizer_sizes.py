@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal
 
@@ -11,6 +11,7 @@ from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.progress import say
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.extend import Boundaries, Extension, extend_tokenizer
+from jp_adapt.tokenizer.measurable import Measurable
 from jp_adapt.tokenizer.measure import measure_tokenizer
 from jp_adapt.tokenizer.prefix import shorten
 from jp_adapt.tokenizer.save import extension_record
@@ -23,7 +24,7 @@ RARE = 10  # a token that stands less often in the corpus learns little (docs/ho
 @dataclass(frozen=True)
 class SizeRow:
     """An extension by `new_tokens`: characters per token of the held-out text, how many of its tokens stand fewer than `RARE` times in the corpus, and how many
-    would, were the corpus as long as the budget of a training (`SizesReport.budget_tokens`)."""
+    would, were the corpus as long as the budget of a training."""
 
     new_tokens: int
     chars_per_token: float
@@ -44,7 +45,6 @@ class SizesReport(Document):
     corpus_chars: int
     rare_below: int
     rows: list[SizeRow]
-    budget_tokens: int | None = None
     kind: Literal["sizes"] = "sizes"
     format: Literal[1] = 1
 
@@ -77,32 +77,42 @@ def sweep_sizes(
     sizes: Sequence[int],
     learning: Learning,
     *,
-    budget_tokens: int | None = None,
+    budget: Callable[[int], int] | None = None,
     as_far_as_given: bool = False,
 ) -> SizesReport:
     """Extend `base` by the largest size, of which the others are beginnings, and measure the held-out documents with each.
 
     Args:
-        budget_tokens: tokens that a training will read of texts like the corpus, to say how often each new token will stand in it.
+        budget: tokens that a training with so many new ones will read of texts like the corpus, to say how often each will stand in it.
         as_far_as_given: leave out sizes, but the smallest, for which the corpus holds too little text, with a word.
 
     Raises:
         UsageError: nothing is held out. InputError: as of `extend_tokenizer`, such as a corpus that cannot give so many tokens.
     """
-    if not heldout:
-        raise UsageError(f"nothing is held out: fewer than {HELD_OUT_EVERY} documents in each corpus; name text to measure with --heldout FILE")
+    _refuse_nothing(heldout)
     longest, kept = _longest(base, corpus, sorted(set(sizes)), learning, as_far_as_given=as_far_as_given)
     record, rows = extension_record(longest), []
     for size in kept:
         extension = shorten(base, record, size)
         learned = extension.counts[len(base.missing_bytes) :]
-        gained = measure_tokenizer(extension.tokenizer, heldout).chars_per_token
-        longer = None if budget_tokens is None else budget_tokens * gained / sum(corpus.chars)  # the budget in characters, over those of the corpus
+        gained = measure_tokenizer(extension.tokenizer, heldout, words=0).chars_per_token  # words are not asked for
+        longer = None if budget is None else budget(size) * gained / sum(corpus.chars)  # the budget in characters, over those of the corpus
         in_budget = None if longer is None else sum(count * longer < RARE for count in learned)
         rows.append(SizeRow(size, gained, sum(count < RARE for count in learned), in_budget))
         say(f"{size:,} new tokens: {rows[-1].chars_per_token:.3f} chars/token")
-    before = measure_tokenizer(base, heldout)
-    return SizesReport(before.chars_per_token, before.documents, before.chars, sum(corpus.chars), RARE, rows, budget_tokens)
+    return sizes_report(base, corpus, heldout, rows)
+
+
+def sizes_report(base: Measurable, corpus: Corpus, heldout: Sequence[str], rows: list[SizeRow]) -> SizesReport:
+    """The report of `rows`, with what the base does. UsageError where nothing is held out."""
+    _refuse_nothing(heldout)
+    before = measure_tokenizer(base, heldout, words=0)
+    return SizesReport(before.chars_per_token, before.documents, before.chars, sum(corpus.chars), RARE, rows)
+
+
+def _refuse_nothing(heldout: Sequence[str]) -> None:
+    if not heldout:
+        raise UsageError(f"nothing is held out: fewer than {HELD_OUT_EVERY} documents in each corpus; name text to measure with --heldout FILE")
 
 
 def _longest(base: BpeTokenizer, corpus: Corpus, sizes: list[int], learning: Learning, *, as_far_as_given: bool) -> tuple[Extension, list[int]]:
