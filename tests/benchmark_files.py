@@ -12,6 +12,7 @@ import pyarrow
 import pyarrow.parquet
 
 NUM = 12
+MANY = 40  # where llm-jp-eval keeps 32 records for its examples
 WORDS = ["犬", "猫", "鳥", "魚", "馬", "牛", "羊", "豚", "鹿", "熊", "狐", "狸"]
 
 
@@ -99,20 +100,23 @@ def _questions(root: Path) -> None:
 
 
 def _sentences(root: Path) -> None:
-    for name in ("in_domain_train", "in_domain_valid", "out_of_domain_valid"):
-        shift = 1000 * len(name)
-        _jsonl(
-            root / "jcola/data/jcola-v1.0" / f"{name}-v1.0.json", [{"uid": shift + n, "label": n % 2, "sentence": f"{WORDS[n]}が走る。"} for n in range(NUM)]
-        )
-    header = "pair_ID\tsentence_A_Ja\tsentence_B_Ja\tentailment_label_Ja\n"
+    for name, count in (("in_domain_train", NUM), ("in_domain_valid", NUM), ("out_of_domain_valid", MANY)):
+        sentences = [{"uid": 1000 * len(name) + n, "label": n % 2, "sentence": f"{WORDS[n % 12]}が{n}匹走る。"} for n in range(count)]
+        _jsonl(root / "jcola/data/jcola-v1.0" / f"{name}-v1.0.json", sentences)
+    english = [
+        f"{name}_En" for name in ("sentence_A", "sentence_B", "entailment_label", "relatedness_score", "corr_entailment_labelAB", "corr_entailment_labelBA")
+    ]
+    header = "\t".join(["pair_ID", "data", *english, "sentence_A_Ja", "sentence_B_Ja", "entailment_label_Ja", "relatedness_score_Ja"]) + "\n"
     labels = ["entailment", "contradiction", "neutral"]
     for split in ("train", "test"):
-        _text(root / "jsick/jsick" / f"{split}.tsv", header + "".join(f'{n}\t{WORDS[n]}が"いる\t{WORDS[-n]}がいる\t{labels[n % 3]}\n' for n in range(NUM)))
+        lines = [f'{n}\t-\t-\t-\t-\t-\t-\t-\t{WORDS[n]}が"いる\t{WORDS[-n]}がいる\t{labels[n % 3]}\t3.5\n' for n in range(NUM)]
+        _text(root / "jsick/jsick" / f"{split}.tsv", header + "".join(lines))
+    columns = ["id", "sentence_A_Ja", "sentence_B_Ja", "entailment_label_Ja", "heuristics", "number_of_NPs", "semtag", "split"]
     rows = [
-        f"{n}\t{WORDS[n % 12]}が走る\t{WORDS[n % 12]}が走った\t{['entailment', 'non-entailment'][n % 2]}\t{'train' if n < NUM else 'test'}\tfull-overlap"
+        f"{n}\t{WORDS[n % 12]}が走る\t{WORDS[n % 12]}が走った\t{['entailment', 'non-entailment'][n % 2]}\tfull-overlap\t1\t-\t{'train' if n < NUM else 'test'}"
         for n in range(2 * NUM)
     ]
-    _text(root / "janli/janli.tsv", "id\tsentence_A_Ja\tsentence_B_Ja\tentailment_label_Ja\tsplit\theuristics\n" + "".join(row + "\n" for row in rows))
+    _text(root / "janli/janli.tsv", "\n".join(["\t".join(columns), *rows, ""]))
     tokens = json.dumps(["犬", "は", "猫", "を見た。", "彼", "は逃げた。"])
     options = json.dumps([["犬", [0, 1], ["犬"], False], ["猫", [2, 3], ["猫"], True]])
     row = ["jp", "test", "x", "犬は猫を見た。彼は逃げた。", tokens, json.dumps(["彼", [4, 5], ["彼"]]), options]
@@ -121,7 +125,7 @@ def _sentences(root: Path) -> None:
 
 def _others(root: Path) -> None:
     for subject in ("anatomy", "world_history"):
-        rows = "".join(f'"{n}番は、\n何？",{WORDS[n]}, {n},c{n},d{n}, {"ABCD"[n % 4]}\n' for n in range(NUM))
+        rows = "".join(f'"{n}番は、\n何？",{WORDS[n % 12]}, {n},c{n},d{n}, {"ABCD"[n % 4]}\n' for n in range(MANY))
         _text(root / "jmmlu/JMMLU" / f"{subject}.csv", "\ufeff" + rows)
     for split in ("train", "test"):
         _jsonl(

@@ -207,7 +207,7 @@ TESTED_THROUGH = {
     "tests/evaluation/test_compare.py": ("published scores are for comparison", "benchmarks.published"),
     "tests/evaluation/test_lm_eval.py": ("a loaded model against its peer", "inference.model_folder"),
     "tests/evaluation/test_sandbox.py": ("it runs in a process of its own, and is never imported", "evaluation.sandbox_child"),
-    "tests/inference/test_token_backend.py": ("rules of a profile are known by the requests that they make", "benchmarks.profiles evaluation.run"),
+    "tests/inference/test_token_backend.py": ("rules of a profile are known by the requests that they make", "evaluation.run"),
     "tests/commands/test_evaluate.py": ("part of an evaluation", "evaluation.batch_check inference.local_engine"),
     "tests/report/test_eval_page.py": ("the command writes the page", "commands.compare"),
     "tests/report/test_run_page.py": ("charts stand on the page", "report.run_charts"),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from jp_adapt.benchmarks.metrics import METRICS, MetricName
 from jp_adapt.benchmarks.part import Count, Licensed, Name, Part
+from jp_adapt.benchmarks.profiles import PROFILES, RETIRED, ProfileRules
 from jp_adapt.benchmarks.templates import checked_expression, checked_template
+from jp_adapt.core.suggest import did_you_mean
 
 Kind = Literal["multiple_choice", "generate", "similarity", "acceptability", "code", "judge"]
-Profile = Literal["jp-adapt", "stability-0.2.1", "stability-0.3", "stability-0.6", "lm-eval-ja", "llm-jp-eval"]
 Reader = Literal["jsonl", "json", "csv", "tsv", "parquet", "xml", "lines", "python"]
 Normaliser = Literal["nfkc", "width", "dashes", "brackets", "quotes", "spaces", "case", "punctuation", "units", "number_commas", "kanji_numerals"]
-Extract = Literal["strip", "first_line", "first_paragraph", "first_number", "last_number", "llm_jp_number"]
+Extract = Literal["strip", "first_line", "up_to_newline", "first_paragraph", "first_number", "last_number", "llm_jp_number"]
+Division = Literal["llm-jp-eval", "llm-jp-eval-jcola-out-of-domain", "llm-jp-eval-jmmlu"]
 
 Template = Annotated[str, AfterValidator(checked_template), Field(description="Jinja template over the item's fields")]
 Expression = Annotated[str, AfterValidator(checked_expression), Field(description="Jinja expression (no braces) over the record")]
@@ -75,7 +77,11 @@ class Protocol(Part):
     kind: Kind | None = Field(None, description="the benchmark's kind by default")
     shots: int = Field(0, ge=0, le=64, description="examples before each item")
     shots_by_group: bool = Field(False, description="examples come from the item's own group")
-    description: Template = Field("", description="stands once before everything")
+    examples: list[dict[str, JsonValue]] = Field(default_factory=list, description="records that are shown as examples, in place of drawn ones")
+    division: Division | None = Field(None, description="how a peer divides the data into items and examples, where it does not take the data's own splits")
+    stratified: bool = Field(False, description="the fork's `stratified`: examples drawn in the shares of their right answers")
+    macro: bool | None = Field(None, description="the value is the mean of the groups, where that differs from the benchmark's `macro`")
+    description: Template = Field("", description="stands once before everything; sees the number of examples as `_shots`")
     prompt: Template
     target: Template | None = Field(None, description="the answer of an example; by default the right choice, or the first right answer")
     delimiter: str = Field("", description="between prompt and answer, and part of the answer: scored with a choice, left to the model where it writes")
@@ -126,7 +132,23 @@ class Benchmark(Licensed):
     turns: Expression | None = Field(None, description="what the user says, turn by turn, in a benchmark for judges")
     test_program: Template | None = Field(None, description="program that runs a generated answer (`generation`) and fails where it is wrong")
     question: Template = Field("{{ question }}", description="the text that tells the item from others: what overlap with a corpus is looked for")
-    protocols: dict[Profile, Protocol] = Field(min_length=1, description="profile -> how it asks and scores; jp-adapt is the default")
+    profiles: dict[Name, ProfileRules] = Field(default_factory=dict, description="profiles of your own -> what they do the same way in every benchmark")
+    protocols: dict[Name, Protocol] = Field(min_length=1, description="profile -> how it asks and scores; jp-adapt is the default")
+
+    @model_validator(mode="after")
+    def _known_profiles(self) -> Benchmark:
+        for profile in self.profiles:
+            if profile in PROFILES or profile in RETIRED:
+                raise ValueError(f"profiles.{profile}: this name is taken; give yours another one")
+        for profile in self.protocols:
+            if profile in RETIRED:
+                raise ValueError(f"protocols.{profile}: {RETIRED[profile]}")
+            if profile not in PROFILES and profile not in self.profiles:
+                known = [*PROFILES, *self.profiles]
+                raise ValueError(
+                    f"protocols.{profile}: no profile '{profile}'{did_you_mean(profile, known)}; declare it in 'profiles', or take one of {', '.join(known)}"
+                )
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> Benchmark:
@@ -144,9 +166,17 @@ class Benchmark(Licensed):
                 raise ValueError(f"protocols.{profile}: {kind} is scored by other metrics than {', '.join(protocol.metrics)}")
             if not chosen and protocol.max_chars is None and protocol.max_tokens is None:
                 raise ValueError(f"protocols.{profile}: a generated answer needs 'max_chars'")
-            if protocol.shots and self.data.shots is None:
+            if protocol.shots and self.data.shots is None and not protocol.examples:
                 raise ValueError(f"protocols.{profile}: shots is {protocol.shots}, and data has no 'shots' to draw examples from")
         return self
+
+    def rules(self, profile: str) -> ProfileRules:
+        """What a profile that this benchmark has does the same way in every benchmark."""
+        return self.profiles.get(profile) or PROFILES[profile]
+
+    def averages_groups(self, protocol: Protocol) -> bool:
+        """Whether a protocol's value is the mean of the groups."""
+        return self.macro if protocol.macro is None else protocol.macro
 
 
 class Suite(Part):
@@ -154,5 +184,5 @@ class Suite(Part):
 
     format: Literal[1] = Field(description="of the suite; there is one")
     title: str = Field(description="what it is, in a line")
-    profile: Profile = Field("jp-adapt", description="whose prompts and scorers")
+    profile: Name = Field("jp-adapt", description="whose prompts and scorers")
     benchmarks: list[str] = Field(min_length=1, description="names of benchmarks")

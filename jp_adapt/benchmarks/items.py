@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from jp_adapt.benchmarks.benchmark import Benchmark, Protocol, Split, Suite
 from jp_adapt.benchmarks.files import Record, read_split
 from jp_adapt.benchmarks.part import Part
+from jp_adapt.benchmarks.profiles import PROFILES, RETIRED
 from jp_adapt.benchmarks.templates import render, value_of
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import is_file
@@ -107,11 +108,27 @@ def digest(hashes: dict[str, str]) -> str:
 
 
 def named_benchmarks(suite: str | None, benchmarks: Sequence[str], profile: str | None) -> tuple[list[str], str]:
-    """Names of the benchmarks, those of the suite where one is named, each once; and the profile: the given one, the suite's, or our own."""
-    if suite is None:
-        return list(dict.fromkeys(benchmarks)), profile or "jp-adapt"
-    named = load_suite(suite)
-    return list(dict.fromkeys(named.benchmarks)), profile or named.profile
+    """Names of the benchmarks, those of the suite where one is named, each once; and the profile: the given one, the suite's, or our own.
+
+    UsageError for a profile that is neither one of ours nor declared by one of the benchmarks.
+    """
+    if suite is not None:
+        named = load_suite(suite)
+        benchmarks, profile = named.benchmarks, profile or named.profile
+    profile = profile or "jp-adapt"
+    check_profile(profile, benchmarks)
+    return list(dict.fromkeys(benchmarks)), profile
+
+
+def check_profile(profile: str, benchmarks: Sequence[str]) -> None:
+    """UsageError for a profile that is neither one of ours nor declared by one of the benchmarks."""
+    if profile in RETIRED:
+        raise UsageError(f"profile '{profile}': {RETIRED[profile]}")
+    if profile in PROFILES:
+        return
+    known = [*PROFILES, *(own for name in benchmarks for own in load_declaration(name)[0].profiles)]
+    if profile not in known:
+        raise UsageError(f"no profile '{profile}'{did_you_mean(profile, known)}; profiles: {', '.join(known)}")
 
 
 def protocol_of(loaded_id: str, benchmark: Benchmark, profile: str) -> Protocol:
@@ -120,6 +137,27 @@ def protocol_of(loaded_id: str, benchmark: Benchmark, profile: str) -> Protocol:
         if known == profile:
             return protocol
     raise UsageError(f"{loaded_id}: no protocol of profile '{profile}'; it has: {', '.join(benchmark.protocols)}")
+
+
+def reads_shots(loaded_id: str, benchmark: Benchmark, protocol: Protocol, shots: int) -> bool:
+    """Whether `shots` examples come from the data's split of them. UsageError where there is nothing to show."""
+    if not shots or protocol.examples:
+        return False
+    if benchmark.data.shots is None:
+        raise UsageError(f"{loaded_id}: shots is {shots}, and the benchmark has no examples to show")
+    return True
+
+
+def chosen_examples(loaded: LoadedBenchmark, protocol: Protocol) -> list[Item]:
+    """The records that a protocol shows as examples, as items. InputError for one that cannot be one."""
+    items = []
+    for number, record in enumerate(protocol.examples, start=1):
+        try:
+            fields, choices, answer, answers = _filled(loaded.benchmark, record | {"_file": "examples", "_line": number, "_index": number - 1})
+        except (UsageError, ValueError) as error:
+            raise InputError(f"{loaded.path}: example {number}: {error}") from error
+        items.append(Item(f"example {number}", "", fields, choices, answer, answers))
+    return items
 
 
 def _validated(kind: type[Declaration], path: Path) -> Declaration:
@@ -169,6 +207,14 @@ def _items(benchmark: Benchmark, split: Split, folder: Path) -> tuple[list[Item]
 
 def _item(benchmark: Benchmark, record: Record) -> Item:
     """One record as an item. ValueError or UsageError where it cannot be one."""
+    fields, choices, answer, answers = _filled(benchmark, record)
+    if not render(benchmark.question, fields).strip():
+        raise ValueError("the question is empty")
+    return Item(render(benchmark.id, fields), render(benchmark.group, fields), fields, choices, answer, answers)
+
+
+def _filled(benchmark: Benchmark, record: Record) -> tuple[Record, list[str], int | None, list[str]]:
+    """What templates see of a record; its choices, the index of the right one, and its right answers."""
     fields = dict(record)
     for name, template in benchmark.fields.items():
         fields[name] = render(template, fields)
@@ -184,10 +230,7 @@ def _item(benchmark: Benchmark, record: Record) -> Item:
         answers = answers or [choices[answer]]
     if benchmark.answers is not None and not answers:
         raise ValueError("no right answer")
-    fields |= {"choices": choices, "answers": answers, "answer_index": answer}
-    if not render(benchmark.question, fields).strip():
-        raise ValueError("the question is empty")
-    return Item(render(benchmark.id, fields), render(benchmark.group, fields), fields, choices, answer, answers)
+    return fields | {"choices": choices, "answers": answers, "answer_index": answer}, choices, answer, answers
 
 
 def _texts(declared: list[str] | str | None, fields: Record) -> list[str]:

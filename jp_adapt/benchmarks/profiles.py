@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
-from jp_adapt.benchmarks.benchmark import Profile
+from pydantic import Field
+
+from jp_adapt.benchmarks.part import Part
 
 Boundary = Literal["safe", "apart", "cut"]
 ShotRule = Literal["balanced", "harness", "lm-eval", "first"]
 Start = Literal["document", "tokenizer", "nothing"]
 
 
-@dataclass(frozen=True)
-class ProfileRules:
+class ProfileRules(Part):
     """What a profile does the same way in every benchmark.
 
     `boundary`: "safe" encodes prompt and choice together and scores from the first token at which two choices differ; "apart" encodes them one by one
@@ -26,30 +26,49 @@ class ProfileRules:
     (the default of transformers' text-generation pipeline up to 4.38.2, which its releases 1.1.1 and 1.3.0 pin).
     """
 
-    title: str
-    source: str
-    boundary: Boundary
-    shots: ShotRule
-    start: Start
+    title: str = Field("", description="whose rules, in a line")
+    source: str = Field("", description="address of the harness whose rules they are")
+    boundary: Boundary = Field("safe", description="how tokens are taken where prompt and choice meet")
+    shots: ShotRule = Field("balanced", description="which examples stand before an item")
+    start: Start = Field("document", description="what stands before a text")
 
 
-STABILITY = "https://github.com/Stability-AI/lm-evaluation-harness/tree/jp-stable/lm_eval/tasks/ja"
-PROFILES: dict[Profile, ProfileRules] = {
-    "jp-adapt": ProfileRules("boundary-safe, all right answers, budgets in characters, fixed balanced examples", "", "safe", "balanced", "document"),
-    "stability-0.2.1": ProfileRules(
-        "Stability's fork of lm-evaluation-harness, prompts 0.2 (0.2.1 for JCommonsenseQA)", STABILITY, "apart", "harness", "nothing"
-    ),
-    "stability-0.3": ProfileRules("Stability's fork of lm-evaluation-harness, prompts 0.3 (Japanese Alpaca)", STABILITY, "apart", "harness", "nothing"),
-    "stability-0.6": ProfileRules("Stability's fork of lm-evaluation-harness, prompts 0.6 (Llama-2 chat)", STABILITY, "apart", "harness", "nothing"),
+def _stability(prompts: str) -> ProfileRules:
+    return ProfileRules(
+        title=f"Stability's fork of lm-evaluation-harness, {prompts}",
+        source="https://github.com/Stability-AI/lm-evaluation-harness/tree/jp-stable/lm_eval/tasks/ja",
+        boundary="apart",
+        shots="harness",
+        start="nothing",
+    )
+
+
+def _llm_jp_eval(release: str) -> ProfileRules:
+    return ProfileRules(
+        title=f"llm-jp-eval {release}, answers generated",
+        source=f"https://github.com/llm-jp/llm-jp-eval/tree/v{release}",
+        shots="first",
+        start="nothing",
+    )
+
+
+PROFILES: dict[str, ProfileRules] = {
+    "jp-adapt": ProfileRules(title="boundary-safe, all right answers, budgets in characters, fixed balanced examples"),
+    "stability-0.2.1": _stability("prompts 0.2 (0.2.1 for JCommonsenseQA)"),
+    "stability-0.3": _stability("prompts 0.3 (Japanese Alpaca)"),
+    "stability-0.6": _stability("prompts 0.6 (Llama-2 chat)"),
     "lm-eval-ja": ProfileRules(
-        "japanese_leaderboard of lm-evaluation-harness",
-        "https://github.com/EleutherAI/lm-evaluation-harness/tree/main/lm_eval/tasks/japanese_leaderboard",
-        "cut",
-        "lm-eval",
-        "tokenizer",
+        title="japanese_leaderboard of lm-evaluation-harness",
+        source="https://github.com/EleutherAI/lm-evaluation-harness/tree/main/lm_eval/tasks/japanese_leaderboard",
+        boundary="cut",
+        shots="lm-eval",
+        start="tokenizer",
     ),
-    "llm-jp-eval": ProfileRules("llm-jp-eval 1, answers generated", "https://github.com/llm-jp/llm-jp-eval/tree/v1.0.0", "safe", "first", "nothing"),
+    "llm-jp-eval-1.1": _llm_jp_eval("1.1.1"),
+    "llm-jp-eval-1.3": _llm_jp_eval("1.3.0"),
 }
+# Names that scores were recorded under and that nothing is measured under any more -> what to take instead.
+RETIRED = {"llm-jp-eval": "it followed no release to the letter; llm-jp-eval-1.1 follows 1.1.1, and llm-jp-eval-1.3 follows 1.3.0"}
 
 
 def score_name(benchmark: str, profile: str, shots: int, metric: str) -> str:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from jp_adapt.benchmarks.benchmark import Protocol
-from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of
-from jp_adapt.benchmarks.profiles import PROFILES, score_name
+from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of, reads_shots
+from jp_adapt.benchmarks.profiles import score_name
 from jp_adapt.commands.compare import write_evaluation_page
 from jp_adapt.commands.processes import follow, led
 from jp_adapt.core.claim import WorkRecord, refuse_folder
@@ -25,6 +25,7 @@ from jp_adapt.core.progress import progress, say
 from jp_adapt.corpus.overlap import read_overlap
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.evaluation.batch_check import check_batches, spread
+from jp_adapt.evaluation.divisions import divided
 from jp_adapt.evaluation.prompts import Prompt, build_prompts
 from jp_adapt.evaluation.results import (
     OUTPUTS,
@@ -170,10 +171,7 @@ def _benchmarks(options: EvalOptions) -> tuple[list[str], str]:
     if options.suite is not None and options.benchmarks:
         raise UsageError("--suite and --benchmarks both say what to measure; give one of them")
     suite = None if options.benchmarks else options.suite or DEFAULT_SUITE
-    names, profile = named_benchmarks(suite, options.benchmarks, options.profile)
-    if profile not in PROFILES:
-        raise UsageError(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
-    return names, profile
+    return named_benchmarks(suite, options.benchmarks, options.profile)
 
 
 def _load_all(names: Sequence[str], profile: str, options: EvalOptions) -> list[LoadedBenchmark]:
@@ -201,9 +199,7 @@ def _load(name: str, profile: str, options: EvalOptions) -> LoadedBenchmark:
             raise UsageError(f"{name}: its score comes from running programs that the model wrote; say --allow-code-execution to run them in a sandbox")
         check_isolation()
     shots = protocol.shots if options.shots is None else options.shots
-    if shots and benchmark.data.shots is None:
-        raise UsageError(f"{name}: --shots {shots}, and the benchmark has no examples to show")
-    return load_benchmark(name, options.data, shots=shots > 0)
+    return load_benchmark(name, options.data, shots=reads_shots(name, benchmark, protocol, shots))
 
 
 def _check_baseline(baseline: Path, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> None:
@@ -265,7 +261,8 @@ def _ask(
 ) -> tuple[list[Output], BenchmarkScore]:
     protocol, outputs, check = _answers(loaded, profile, options, source, variant)
     score = score_benchmark(loaded, profile, protocol, outputs, touched)
-    sample = Sample(options.seed, len(loaded.items)) if options.limit is not None and options.limit < len(loaded.items) else None
+    measured = len(divided(loaded.items, loaded.shots, protocol.division)[0])
+    sample = Sample(options.seed, measured) if options.limit is not None and options.limit < measured else None
     return outputs, replace(score, warnings=[*score.warnings, *source.backend.take_warnings()], batch_check=check, sample=sample)
 
 
@@ -274,7 +271,7 @@ def _answers(
 ) -> tuple[Protocol, list[Output], BatchCheck | None]:
     """The answers under one wording, and what asking some again gave. A process that `follows` computes its share, says nothing and runs no program."""
     protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, seed=options.seed, variant=variant)
-    rules = next(rules for known, rules in PROFILES.items() if known == profile)
+    rules = loaded.benchmark.rules(profile)
     title = f"{loaded.id}@{profile}" + (f" ({variant})" if variant else "")
 
     def ask(backend: Backend, prompts: Sequence[Prompt], title: str, runner: Callable[[str], bool] | None) -> list[Output]:

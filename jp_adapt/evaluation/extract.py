@@ -34,6 +34,7 @@ def llm_jp_number(text: str) -> str:
 STEPS: dict[str, Callable[[str], str]] = {
     "strip": str.strip,
     "first_line": lambda text: text.lstrip("\n").split("\n", 1)[0],
+    "up_to_newline": lambda text: text.split("\n", 1)[0],
     "first_paragraph": lambda text: text.split("\n\n", 1)[0],
     "first_number": first_number,
     "last_number": last_number,

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.benchmarks.benchmark import Kind, Protocol
-from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration
+from jp_adapt.benchmarks.items import LoadedBenchmark, check_profile, load_benchmark, load_declaration, reads_shots
 from jp_adapt.benchmarks.metrics import METRICS
-from jp_adapt.benchmarks.profiles import PROFILES, Boundary, Start
+from jp_adapt.benchmarks.profiles import Boundary, Start
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import new_folder, write_text
 from jp_adapt.core.shipped import shipped_benchmarks
@@ -49,10 +49,8 @@ def export_lm_eval(out: Path, *, profile: str = "jp-adapt", benchmarks: Sequence
         UsageError: an unknown benchmark or profile, a folder that exists, or nothing that can be exported.
         InputError: data of a named benchmark is missing or wrong (of those that were not named, such are left out).
     """
-    if profile not in PROFILES:
-        raise UsageError(f"no profile '{profile}'; profiles: {', '.join(PROFILES)}")
-    rules = next(rules for known, rules in PROFILES.items() if known == profile)
-    export = Export(not_carried=[text for text in (STARTS.get(rules.start), BOUNDARIES.get(rules.boundary)) if text])
+    check_profile(profile, benchmarks)
+    export = Export()
     with new_folder(out) as target:
         for name in benchmarks or shipped_benchmarks():
             try:
@@ -78,16 +76,19 @@ def _export(name: str, profile: str, data: Path | None, target: Path, final: Pat
     if reason is not None:
         export.left_out.append((name, reason))
         return
-    loaded = load_benchmark(name, data, shots=protocol.shots > 0)
+    loaded = load_benchmark(name, data, shots=reads_shots(name, benchmark, protocol, protocol.shots))
     _, prompts = build_prompts(loaded, profile)
     task = f"{re.sub(r'[^A-Za-z0-9.-]+', '_', name if name in shipped_benchmarks() else Path(name).stem).strip('_')}_{profile}"
     lines = [_choice_line(prompt) if chosen else _text_line(prompt, protocol) for prompt in prompts]
     write_text(target / f"{task}.jsonl", "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
-    write_text(target / f"{task}.yaml", _yaml(task, loaded, profile, protocol, metrics, final, export.not_carried))
+    rules = benchmark.rules(profile)
+    not_carried = [text for text in (STARTS.get(rules.start), BOUNDARIES.get(rules.boundary)) if text]
+    write_text(target / f"{task}.yaml", _yaml(task, loaded, profile, protocol, metrics, final, not_carried))
     export.tasks.append(task)
+    export.not_carried += [text for text in not_carried if text not in export.not_carried]
     if missing:
         export.limits.append((name, f"without {', '.join(missing)}, which lm-eval does not have"))
-    if benchmark.macro:
+    if benchmark.averages_groups(protocol):
         export.limits.append((name, "the mean of its items, not of its groups"))
 
 

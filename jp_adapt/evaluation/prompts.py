@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from jp_adapt.benchmarks.benchmark import Protocol
-from jp_adapt.benchmarks.items import Item, LoadedBenchmark, protocol_of
-from jp_adapt.benchmarks.profiles import PROFILES
+from jp_adapt.benchmarks.items import Item, LoadedBenchmark, chosen_examples, protocol_of
 from jp_adapt.benchmarks.templates import Fields, render
+from jp_adapt.evaluation.divisions import divided
 from jp_adapt.evaluation.sampling import draw_items
 from jp_adapt.evaluation.shots import with_shots
 
@@ -36,15 +36,17 @@ def build_prompts(
         protocol = protocol.model_copy(update=changes)
     if shots is not None:
         protocol = protocol.model_copy(update={"shots": shots})
-    sample = None if limit is None else {item.id for item in draw_items(loaded.items, limit, seed, equal_groups=loaded.benchmark.macro)}
-    rule = next(rules.shots for known, rules in PROFILES.items() if known == profile)
-    chosen = with_shots(loaded.items, loaded.shots, protocol.shots, rule, by_group=protocol.shots_by_group)
+    items, pool = divided(loaded.items, loaded.shots, protocol.division)
+    sample = None if limit is None else {item.id for item in draw_items(items, limit, seed, equal_groups=loaded.benchmark.averages_groups(protocol))}
+    rule = "first" if protocol.examples else loaded.benchmark.rules(profile).shots
+    pool = chosen_examples(loaded, protocol) or pool
+    chosen = with_shots(items, pool, protocol.shots, rule, by_group=protocol.shots_by_group, stratified=protocol.stratified)
     return protocol, [_prompt(protocol, item, examples) for item, examples in chosen if sample is None or item.id in sample]
 
 
 def _prompt(protocol: Protocol, item: Item, examples: list[Item]) -> Prompt:
     fields = fields_of(protocol, item)
-    text = render(protocol.description, fields)
+    text = render(protocol.description, fields | {"_shots": len(examples)})
     for example in examples:
         seen = fields_of(protocol, example)
         text += render(protocol.shot_prompt or protocol.prompt, seen) + protocol.delimiter + target_of(protocol, example, seen) + protocol.separator

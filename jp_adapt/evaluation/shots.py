@@ -14,7 +14,9 @@ HARNESS_SEED = 42  # EleutherAI's harness 0.3 and its forks: one generator shuff
 LM_EVAL_SEED = 1234  # lm-eval 0.4: one generator draws the examples of each item in order
 
 
-def with_shots(items: Sequence[Item], pool: Sequence[Item], count: int, rule: ShotRule, *, by_group: bool = False) -> list[tuple[Item, list[Item]]]:
+def with_shots(
+    items: Sequence[Item], pool: Sequence[Item], count: int, rule: ShotRule, *, by_group: bool = False, stratified: bool = False
+) -> list[tuple[Item, list[Item]]]:
     """All items, each with its `count` examples, in the order in which the rule takes them.
 
     By our own rule ("balanced") an item is never among its examples, nor one of them there twice, by what they ask. The rules of the peers draw as these do:
@@ -26,7 +28,8 @@ def with_shots(items: Sequence[Item], pool: Sequence[Item], count: int, rule: Sh
         generator = random.Random(HARNESS_SEED)
         order = list(items)
         generator.shuffle(order)
-        return [(item, _drawn(generator, pool, count)) for item in order]
+        draw = _stratified if stratified else _drawn
+        return [(item, draw(generator, pool, count)) for item in order]
     if rule == "lm-eval":
         generator = random.Random(LM_EVAL_SEED)
         return [(item, _drawn(generator, pool, count)) for item in items]
@@ -72,6 +75,19 @@ def _drawn(generator: random.Random, pool: Sequence[Item], count: int) -> list[I
     if count > len(pool):
         raise InputError(f"{count} examples are asked for, and there are {len(pool)}")
     return generator.sample(list(pool), count) if count else []
+
+
+def _stratified(generator: random.Random, pool: Sequence[Item], count: int) -> list[Item]:
+    """As the fork's `_stratified_fewshot_examples`: of each label its share, rounded down; the rest goes, one by one, to the label that has fewest."""
+    labels: dict[int | None, list[Item]] = {}
+    for item in pool:
+        labels.setdefault(item.answer, []).append(item)
+    numbers = {label: int(len(members) / len(pool) * count) for label, members in labels.items()}
+    for _ in range(count - sum(numbers.values())):
+        numbers[min(numbers, key=numbers.__getitem__)] += 1
+    examples = [entry for label, number in numbers.items() for entry in _drawn(generator, labels[label], number)]
+    generator.shuffle(examples)
+    return examples
 
 
 def _record(item: Item) -> tuple[Any, ...]:

@@ -18,7 +18,7 @@ def score_benchmark(
 ) -> BenchmarkScore:
     """Every metric of a benchmark. `overlap` says for each item how much of its text stands in a training corpus, 0 to 1."""
     benchmark, primary = loaded.benchmark, protocol.primary_metric
-    metrics: dict[str, MetricScore] = {metric: metric_score(metric, outputs, protocol, benchmark.macro) for metric in protocol.metrics}
+    metrics: dict[str, MetricScore] = {metric: metric_score(metric, outputs, protocol, benchmark.averages_groups(protocol)) for metric in protocol.metrics}
     groups: dict[str, list[Output]] = {}
     for output in outputs:
         groups.setdefault(output.group, []).append(output)

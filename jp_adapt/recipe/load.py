@@ -12,7 +12,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of
+from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of, reads_shots
 from jp_adapt.benchmarks.part import Part
 from jp_adapt.core.errors import InputError, JpAdaptError, Problems, UsageError
 from jp_adapt.core.files import is_file, read_text
@@ -496,10 +496,9 @@ def stage_benchmarks(stage: EvaluateStage, *, items: bool = True) -> list[Loaded
                 f"{name}: its score comes from running programs that the model wrote, which a recipe never does; give the exported model to: jp-adapt eval"
             )
         shots = protocol.shots if stage.shots is None else stage.shots
-        if shots and benchmark.data.shots is None:
-            raise UsageError(f"{name}: 'shots' is {shots}, and the benchmark has no examples to show")
+        reads = reads_shots(name, benchmark, protocol, shots)
         if items or benchmark.data.folder is None:
-            loaded.append(load_benchmark(name, Path(stage.data) if stage.data is not None else None, shots=shots > 0))
+            loaded.append(load_benchmark(name, Path(stage.data) if stage.data is not None else None, shots=reads))
         else:
             loaded.append(LoadedBenchmark(name, benchmark, path, [], [], {}))
     return loaded

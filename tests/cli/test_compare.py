@@ -52,6 +52,6 @@ def test_wrong_use(runs: tuple[str, str], tmp_path: Path, capsys: pytest.Capture
     assert "nothing: no such file; give the folder that `jp-adapt eval`" in capsys.readouterr().err
     assert main(["eval", "compare", runs[0], str(tmp_path)]) == 3
     assert f"{tmp_path}/scores.json: no such file; give the folder that `jp-adapt eval` or `jp-adapt judge` wrote" in capsys.readouterr().err
-    other = write_run(tmp_path / "other", {"ja/x": [1.0, 0.0]}, name="ja/x@llm-jp-eval/4-shot/accuracy")
+    other = write_run(tmp_path / "other", {"ja/x": [1.0, 0.0]}, name="ja/x@llm-jp-eval-1.3/4-shot/accuracy")
     assert main(["eval", "compare", runs[0], str(other)]) == 3
     assert "these scores measure different things and are not compared" in capsys.readouterr().err

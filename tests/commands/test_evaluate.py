@@ -407,14 +407,14 @@ def test_a_context_that_is_too_long_is_counted(pico: Path, tmp_path: Path) -> No
     [
         (["--suite", "ja-cor"], 2, "no suite 'ja-cor' (did you mean 'ja-core'?)"),
         (["--benchmarks", "ja/jnl"], 2, "no benchmark 'ja/jnl' (did you mean 'ja/jnli'?)"),
-        (["--profile", "stability"], 2, "no profile 'stability'; profiles: jp-adapt, stability-0.2.1"),
+        (["--profile", "stability"], 2, "no profile 'stability' (did you mean 'stability-0.6'?); profiles: jp-adapt, stability-0.2.1"),
         (["--benchmarks", "ja/jnli"], 3, "ja/jnli: its data is not shipped; run `jp-adapt data fetch ja/jnli --to DIR` and give --data DIR"),
         (
             ["--benchmarks", "ja/jnli", "--data", "nowhere"],
             3,
             "nowhere/jglue: no such folder; run `jp-adapt data fetch ja/jnli --to nowhere`, or bring https://github.com/yahoojapan/JGLUE there",
         ),
-        (["--benchmarks", "quickstart/ja-everyday-100", "--shots", "2"], 2, "--shots 2, and the benchmark has no examples to show"),
+        (["--benchmarks", "quickstart/ja-everyday-100", "--shots", "2"], 2, "shots is 2, and the benchmark has no examples to show"),
         (["--overlap", "nothing.jsonl"], 3, "nothing.jsonl: no such file"),
     ],
 )

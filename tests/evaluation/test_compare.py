@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import jp_adapt
+from jp_adapt.benchmarks.profiles import PROFILES
 from jp_adapt.benchmarks.published import PublishedTable, load_published
 from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation import statistics
@@ -231,13 +232,11 @@ def test_a_part_of_the_items_is_not_compared_with_all_of_them() -> None:
 def test_the_shipped_tables_are_those_of_their_sources() -> None:
     tables = {entry.title: entry for entry in load_published()}
     assert len(tables) == 4
-    swallow = tables["Pages of the Swallow project, llm-jp-eval"]
-    assert (
-        dict(zip([column.name for column in swallow.columns], swallow.models["ELYZA-japanese-Llama-2-7b"], strict=True))[
-            "ja/jcommonsenseqa@llm-jp-eval/4-shot/exact_match"
-        ]
-        == 0.579
-    )
+    swallow = tables["Pages of the Swallow project, 2023"]
+    names = [column.name for column in swallow.columns]
+    scores = dict(zip(names, swallow.models["ELYZA-japanese-Llama-2-7b"], strict=True))
+    assert scores["ja/jcommonsenseqa@swallow-2023/4-shot/exact_match"] == 0.579
+    assert not any(column.profile in PROFILES for column in swallow.columns), "their release cannot be placed"
     for entry in tables.values():
         assert all(
             0 <= value / column.scale <= 1 for scores in entry.models.values() for value, column in zip(scores, entry.columns, strict=True) if value is not None

@@ -52,7 +52,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_benchmark_files(tmp_path_factory.mktemp("benchmarks"))
 
 
-@pytest.mark.parametrize("profile", ["jp-adapt", "stability-0.3", "lm-eval-ja", "llm-jp-eval"])
+@pytest.mark.parametrize("profile", ["jp-adapt", "stability-0.3", "lm-eval-ja", "llm-jp-eval-1.1", "llm-jp-eval-1.3"])
 def test_every_exported_task_loads(profile: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from lm_eval.tasks import TaskManager
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from jp_adapt.benchmarks.items import load_benchmark, load_declaration
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.shipped import shipped_benchmarks
+from jp_adapt.evaluation.divisions import divided
 from jp_adapt.evaluation.prompts import build_prompts
 
 PAIRS = [(name, profile) for name in shipped_benchmarks() for profile in load_declaration(name)[0].protocols]
@@ -20,7 +22,7 @@ PAIRS = [(name, profile) for name in shipped_benchmarks() for profile in load_de
 def test_every_declaration_asks_under_every_profile(benchmark_data: Path, name: str, profile: str) -> None:
     loaded = load_benchmark(name, benchmark_data)
     protocol, prompts = build_prompts(loaded, profile)
-    assert len(prompts) == len(loaded.items)
+    assert len(prompts) == len(divided(loaded.items, loaded.shots, protocol.division)[0]) > 0
     kind = protocol.kind or loaded.benchmark.kind
     for prompt in prompts:
         if kind in ("multiple_choice", "acceptability"):
@@ -131,13 +133,30 @@ def test_stabilitys_other_tasks(benchmark_data: Path) -> None:
     assert "文脈：答えは" in shown, "an example shows the first passage that holds the answer"
 
 
-def test_llm_jp_evals_prompt(benchmark_data: Path) -> None:
-    _, prompts = build_prompts(load_benchmark("ja/jemhopqa", benchmark_data), "llm-jp-eval", shots=2)
-    assert prompts[0].text == (
+def test_the_prompts_of_llm_jp_eval(benchmark_data: Path) -> None:
+    loaded = load_benchmark("ja/jemhopqa", benchmark_data)
+    head = (
         "以下はタスクを説明する指示と、追加の背景情報を提供する入力の組み合わせです。要求を適切に満たす回答を書いてください。\n### 指示\n"
         "質問を入力とし、回答を出力してください。回答の他には何も含めないことを厳守してください。\n\n"
-        "### 入力：\n質問：0は偶数？\n### 回答：\nYES\n\n### 入力：\n質問：1は偶数？\n### 回答：\nNO\n\n### 入力：\n質問：0は偶数？\n### 回答：\n"
     )
+    _, prompts = build_prompts(loaded, "llm-jp-eval-1.1", shots=2)
+    chosen = (
+        "### 入力：\n質問：『仮面ライダー電王』と『あまちゃん』、放送回数が多いのはどちらでしょう？\n### 回答：\nあまちゃん\n\n"
+        "### 入力：\n質問：清原果耶と森田成一で活動開始が早かったのはどちらですか？\n### 回答：\n森田成一\n\n"
+    )
+    assert prompts[0].text == f"{head}{chosen}### 入力：\n質問：0は偶数？\n### 回答：\n"
+    assert build_prompts(loaded, "llm-jp-eval-1.1", shots=0)[1][0].text == f"{head}\n### 入力：\n質問：0は偶数？\n### 回答：\n", "one newline more, as there"
+    order = list(range(12))
+    random.Random(42).shuffle(order)
+    _, prompts = build_prompts(loaded, "llm-jp-eval-1.3", shots=1)
+    assert prompts[0].text.endswith(
+        f"\n\n### 入力:\n質問：{order[0]}は偶数？\n\n### 応答:\n{['YES', 'NO'][order[0] % 2]}\n\n### 入力:\n質問：0は偶数？\n\n### 応答:\n"
+    )
+
+
+def test_more_examples_than_llm_jp_eval_chose(benchmark_data: Path) -> None:
+    with pytest.raises(InputError, match="5 examples are asked for, and there are 4"):
+        build_prompts(load_benchmark("ja/jemhopqa", benchmark_data), "llm-jp-eval-1.1", shots=5)
 
 
 def _records(name: str, split: str, data: Path) -> list[dict[str, Any]]:

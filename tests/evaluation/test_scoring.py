@@ -132,10 +132,21 @@ def test_jsts_takes_the_first_number_that_was_written(text: str, number: float) 
     assert both_ways("ja/jsts", "jp-adapt", text, "3.0") == {"pearson": number, "spearman": number}
 
 
+@pytest.mark.parametrize("profile", ["llm-jp-eval-1.1", "llm-jp-eval-1.3"])
 @pytest.mark.parametrize(("text", "number"), [("３．５", 3.5), ("-1", 1.0), ("三", -2.0), ("4、5", 45.0), ("1.2.3", -2.0), ("3\n\n4", 3.0)])
-def test_llm_jp_eval_takes_numbers_as_it_does(text: str, number: float) -> None:
-    """llm-jp-eval 1.1.1 and 1.3.0, src/llm_jp_eval/utils.py: the first paragraph, stripped, after NFKC, without all but digits and dots."""
-    assert both_ways("ja/jsts", "llm-jp-eval", text, "3.0") == {"pearson": number, "spearman": number}
+def test_llm_jp_eval_takes_numbers_as_it_does(profile: str, text: str, number: float) -> None:
+    """llm-jp-eval 1.1.1 and 1.3.0, src/llm_jp_eval/utils.py: what is kept of the answer, after NFKC, without all but digits and dots."""
+    assert both_ways("ja/jsts", profile, text, "3.0") == {"pearson": number, "spearman": number}
+
+
+@pytest.mark.parametrize(
+    ("text", "first_line", "first_paragraph"),
+    [("neutral", 1, 1), ("neutral\nか", 1, 0), ("neutral\n\nか", 1, 1), ("\nneutral", 0, 0), (" neutral", 0, 0), ("neutral\n", 1, 0), ("ｎｅｕｔｒａｌ", 1, 1)],
+)
+def test_what_llm_jp_eval_takes_for_the_answer(text: str, first_line: int, first_paragraph: int) -> None:
+    """1.1.1, evaluate_llm.py: `normalize(output).split("\\n")[0]`; 1.3.0, utils.py: `normalize(output.split("\\n\\n")[0])`; none strips."""
+    assert both_ways("ja/jnli", "llm-jp-eval-1.1", text, "neutral") == {"exact_match": first_line}
+    assert both_ways("ja/jnli", "llm-jp-eval-1.3", text, "neutral") == {"exact_match": first_paragraph}
 
 
 @pytest.mark.parametrize("profile", ["stability-0.3", "lm-eval-ja"])

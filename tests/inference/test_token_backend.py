@@ -81,14 +81,22 @@ def test_what_is_too_long_is_cut_from_the_left(start: Start, ids: list[int], cut
 
 @pytest.mark.parametrize(
     ("profile", "first"),
-    [("jp-adapt", DOCUMENT), ("lm-eval-ja", OWN), ("stability-0.2.1", None), ("stability-0.3", None), ("stability-0.6", None), ("llm-jp-eval", None)],
+    [
+        ("jp-adapt", DOCUMENT),
+        ("lm-eval-ja", OWN),
+        ("stability-0.2.1", None),
+        ("stability-0.3", None),
+        ("stability-0.6", None),
+        ("llm-jp-eval-1.1", None),
+        ("llm-jp-eval-1.3", None),
+    ],
 )
 def test_each_profile_puts_before_a_text_what_its_owner_does(benchmark_data: Path, profile: str, first: int | None) -> None:
     assert profile in PROFILES
     loaded = load_benchmark("ja/jsquad", benchmark_data)
     protocol, prompts = build_prompts(loaded, profile, limit=1)
     engine = Recording()
-    run_benchmark(loaded, protocol, prompts, backend(engine), PROFILES[profile], quiet)  # type: ignore[index]
+    run_benchmark(loaded, protocol, prompts, backend(engine), PROFILES[profile], quiet)
     assert engine.asked[0].ids[:2] == ([] if first is None else [first]) + [ord(letter) % 800 for letter in prompts[0].text][: 2 if first is None else 1]
 
 

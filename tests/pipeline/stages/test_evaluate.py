@@ -122,7 +122,7 @@ def test_a_stopped_stage_goes_on_behind_what_is_finished(pico: Path, here: Path,
         ("benchmarks: [ja/jnli]", InputError, r":10: ja/jnli: its data is not shipped"),
         ("benchmarks: [ja/jnli], data: nowhere", InputError, r"nowhere/jglue: no such folder"),
         ("benchmarks: [ja/jhumaneval], data: upstream", UsageError, r"ja/jhumaneval: its score comes from running programs .* which a recipe never does"),
-        ("benchmarks: [quickstart/ja-everyday-100], shots: 2", UsageError, "'shots' is 2, and the benchmark has no examples to show"),
+        ("benchmarks: [quickstart/ja-everyday-100], shots: 2", UsageError, "shots is 2, and the benchmark has no examples to show"),
     ],
 )
 def test_what_is_wrong_is_told_before_any_work(pico: Path, here: Path, what: str, kind: type[Exception], message: str) -> None:
