@@ -7,6 +7,7 @@ docs/log.md.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ DOCUMENT_ATTENTION = "jp_adapt_documents"  # the name by which transformers know
 TILE = 128  # queries at once: 64 is as fast in float32, 256 slower in both types
 
 Document = tuple[int, int, int]  # row, first position, position after the last
+# Causal attention of (query [B, heads, T, D], key and value [B, kv_heads, T, D], scaling of the scores) -> [B, T, heads, D].
+Attend = Callable[[Tensor, Tensor, Tensor, float], Tensor]
 
 
 def documents_in(positions: Tensor) -> list[Document]:
@@ -109,17 +112,17 @@ def _weights(scaled: Tensor, key: Tensor, tile: tuple[int, int, int, int], futur
 
 
 def _attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, *, documents: list[Document] | None = None, **options: Any
+    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, *, attend: Attend | None = None, **options: Any
 ) -> tuple[Tensor, None]:
-    """What transformers calls: ours where the forward pass was given `documents`, its own SDPA elsewhere, and in layers that see only a window."""
-    if documents is None or options.get("sliding_window") is not None:
+    """What transformers calls: `attend` where the forward pass was given one, its own SDPA elsewhere, and in layers that see only a window."""
+    if attend is None or options.get("sliding_window") is not None:
         attended: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
         return attended
     device = query.device.type
     if torch.is_autocast_enabled(device):  # autocast reaches into SDPA, and not into a function of ours
         query, key, value = (tensor.to(torch.get_autocast_dtype(device)) for tensor in (query, key, value))
     with torch.autocast(device, enabled=False):
-        return document_attention(query, key, value, documents, options["scaling"]), None
+        return attend(query, key, value, options["scaling"]), None
 
 
 AttentionInterface.register(DOCUMENT_ATTENTION, _attention)

@@ -18,8 +18,9 @@ from jp_adapt.core.errors import InputError, one_line
 from jp_adapt.core.extras import require_extra
 from jp_adapt.core.files import read_json, write_json
 from jp_adapt.core.progress import say
-from jp_adapt.model.attention import DOCUMENT_ATTENTION, documents_in
+from jp_adapt.model.attention import DOCUMENT_ATTENTION
 from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters, lora_settings, plain_name
+from jp_adapt.model.packed import PackedAttention, packed_attention
 from jp_adapt.model.rows import ExtendedEmbedding, RowOrder, take_rows
 from jp_adapt.model.weight_files import read_metadata, read_tensors
 
@@ -53,6 +54,7 @@ class CausalModel(nn.Module):
 
     Attributes:
         dtype: type of the computation, and of the weights that do not train.
+        attention: which attention goes over packed documents.
         compiled: whether torch compiles the body, for which the documents of each batch must not be Python numbers.
         order: where the rows of ids stand.
         trained: names of the base's own weights that train, or did in an earlier stage: what an adapter folder must hold beside LoRA and new rows.
@@ -65,6 +67,7 @@ class CausalModel(nn.Module):
         self.dtype: torch.dtype = base.get_input_embeddings().weight.dtype
         self.trained: set[str] = set()
         self.body_trains = False
+        self.attention: PackedAttention = "auto"
         self.compiled = False
         self.body = base.get_decoder()
         self.tied = bool(base.config.tie_word_embeddings)
@@ -102,9 +105,9 @@ class CausalModel(nn.Module):
         embedded = self.embedding(ids).to(self.dtype)
         # Weights that train are float32, and autocast computes in `dtype`; all others have that type already.
         mixed = self.body_trains and self.dtype != torch.float32
-        # On a CPU our own attention goes through each document apart. With a mask or a cache, on a GPU and compiled it is torch's SDPA.
-        apart = positions is not None and mask is None and cache is None and positions.device.type == "cpu" and not self.compiled
-        packed = {"documents": documents_in(positions)} if apart else {}
+        # With a mask or a cache, and compiled, it is torch's SDPA.
+        attend = None if positions is None or mask is not None or cache is not None or self.compiled else packed_attention(self.attention, positions)
+        packed = {} if attend is None else {"attend": attend}
         with torch.autocast(embedded.device.type, self.dtype) if mixed else nullcontext():
             body = self.body(inputs_embeds=embedded, position_ids=positions, attention_mask=mask, cache=cache, use_cache=cache is not None, **packed)
         hidden: Tensor = body.last_hidden_state

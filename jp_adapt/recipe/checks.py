@@ -38,6 +38,7 @@ def cross_check(recipe: Recipe) -> Iterator[Finding]:
         if isinstance(stage, SftStage) and stage.lora is not None and kinds.get(stage.start) in ("pretrain", "sft"):
             yield (*key, "lora"), f"'{stage.start}' has LoRA already, and this stage continues with it; take 'lora' out"
         yield from _check_parameters(stage, index, recipe)
+        yield from _check_kernels(stage, index)
         kinds.setdefault(stage.id, stage.kind)
     yield from _check_frozen_rows(recipe)
     yield from _check_distributed(recipe)
@@ -72,6 +73,11 @@ def _check_parameters(stage: Stage, index: int, recipe: Recipe) -> Iterator[Find
                 why = f"'{before.id}' trained LoRA, which would stay beside the weights that train here; let it have 'parameters: full' too"
                 yield ("stages", index, "parameters"), why
             start = before.start
+
+
+def _check_kernels(stage: Stage, index: int) -> Iterator[Finding]:
+    if isinstance(stage, TrainingStage) and stage.compile and stage.attention in ("flex", "varlen"):
+        yield ("stages", index, "attention"), f"a compiled transformer attends under a mask; take attention: {stage.attention} out, or compile"
 
 
 def _check_distributed(recipe: Recipe) -> Iterator[Finding]:

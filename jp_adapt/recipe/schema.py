@@ -241,6 +241,10 @@ class _Training(_Stage):
     loss_kernel: Literal["chunked", "liger", "cut"] = Field(
         "chunked", description="cross-entropy: our own chunks; or, on CUDA, liger-kernel, cut-cross-entropy"
     )
+    attention: Literal["auto", "mask", "flex", "varlen"] = Field(
+        "auto",
+        description="of packed documents: ours on a CPU, torch's SDPA with a mask on a GPU; or, on CUDA, torch's FlexAttention, or its varlen flash attention",
+    )
     checkpoint_every: Count = Field(20, description="steps")
     keep_checkpoints: Count = Field(1, description="how many of the last checkpoints are kept while the stage runs")
     spike_factor: float | None = Field(

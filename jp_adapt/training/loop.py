@@ -19,6 +19,7 @@ from jp_adapt.core.errors import Interrupted, JpAdaptError
 from jp_adapt.core.progress import say
 from jp_adapt.corpus.pack import StepPlan
 from jp_adapt.model.causal import CausalModel
+from jp_adapt.model.packed import PackedAttention, check_attention
 from jp_adapt.training import ranks
 from jp_adapt.training.checkpoint import best_checkpoint, gather_tensors, last_whole_checkpoint, load_checkpoint, save_checkpoint
 from jp_adapt.training.heap import keep_freed_memory
@@ -70,6 +71,7 @@ class TrainSettings:
     spike_factor: float | None = None
     best_by: str | None = None
     loss_kernel: LossKernel = "chunked"
+    attention: PackedAttention = "auto"
     activation_checkpointing: bool = False
     compile: bool = False
     old_rows_lr: float | None = None
@@ -308,6 +310,8 @@ class _Loop:
 
 
 def _prepare_body(model: CausalModel, settings: TrainSettings) -> None:
+    check_attention(settings.attention, model.dtype)
+    model.attention = settings.attention
     if settings.activation_checkpointing:
         model.body.train()  # transformers recomputes only in training mode; a Llama body has no dropout
         model.body.gradient_checkpointing_enable({"use_reentrant": False})

@@ -22,6 +22,11 @@ def test_what_a_sharded_model_cannot_do_is_said(folder: Path) -> None:
     assert "compile and distributed: fsdp were not tried together" in str(error.value)
 
 
+def test_a_compiled_transformer_has_no_attention_of_its_own():
+    with pytest.raises(UsageError, match=r"-s stages\.cpt\.attention=flex: a compiled transformer attends under a mask; take attention: flex out, or compile"):
+        load_recipe(find_recipe("quickstart"), ["stages.cpt.compile=true", "stages.cpt.attention=flex"])
+
+
 def _change(folder: Path, *changes: tuple[str, str]) -> Path:
     """`recipe.yaml` with each first text, which must stand in it once, replaced by the second."""
     text = RIGHT

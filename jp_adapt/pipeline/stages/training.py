@@ -112,6 +112,7 @@ def train_settings(stage: TrainingStage, distributed: Distributed, deepspeed: st
         spike_factor=stage.spike_factor,
         best_by=f"bits_per_byte/{stage.heldout[0]}" if stage.weights == "best" else None,
         loss_kernel=stage.loss_kernel,
+        attention=stage.attention,
         activation_checkpointing=stage.activation_checkpointing,
         compile=stage.compile,
         old_rows_lr=optimizer.old_rows_lr,
