@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 OUT ?= runs/quickstart
 
-.PHONY: install quickstart test test-programs test-serving check format perf faults reference docs build clean
+.PHONY: install quickstart test test-programs test-serving check format perf gpu faults reference docs build clean
 .DEFAULT_GOAL := quickstart
 
 install: $(INSTALLED)
@@ -54,6 +54,10 @@ format: $(INSTALLED)
 
 perf: $(INSTALLED)
 	$(BIN)/python -m tests.perf
+
+# On a machine with a CUDA GPU: kernels against the CPU, speed and memory, in some minutes. `make test` runs it with a tiny model on the CPU.
+gpu: $(INSTALLED)
+	$(BIN)/python -m tests.gpu
 
 # The pages of docs/reference, from the code; a test says when they are out of date.
 reference: $(INSTALLED)

@@ -39,7 +39,9 @@ def check_attention(way: PackedAttention, dtype: torch.dtype) -> None:
     if way in ("flex", "varlen") and not torch.cuda.is_available():
         raise UsageError(f"attention {way}: it needs a CUDA GPU; use attention: auto")
     if way == "varlen" and dtype == torch.float32:
-        raise UsageError("attention varlen: flash attention computes in bfloat16 or float16, and the model in float32; use precision: bfloat16, or attention: flex")
+        raise UsageError(
+            "attention varlen: flash attention computes in bfloat16 or float16, and the model in float32; use attention: flex, or another precision"
+        )
 
 
 def document_numbers(positions: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given
@@ -62,7 +64,7 @@ def test_varlen_is_given_the_documents_one_behind_the_other(monkeypatch):
         assert ends.dtype == torch.int32
         assert longest == key_longest == 48
         parts = []
-        for start, end in zip(ends[:-1], ends[1:], strict=True):
+        for start, end in pairwise(ends.tolist()):
             document = [tensor[start:end].transpose(0, 1)[None] for tensor in (query, key, value)]
             parts.append(torch.nn.functional.scaled_dot_product_attention(*document, is_causal=True, scale=scale, enable_gqa=enable_gqa)[0].transpose(0, 1))
         return torch.cat(parts)

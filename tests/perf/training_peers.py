@@ -34,6 +34,7 @@ class Job:
     steps: int
     new_rows: int = 0
     text: str = ""  # a file of documents; random ids where there is none
+    attention: str = "auto"  # of ours, on a GPU
     tokenizer: str = ""  # folder of the tokenizer of `text`; the base's where there is none
 
 
@@ -92,7 +93,7 @@ def _ours(job: Job) -> float:
     model.add_lora(LoraSettings(RANK, ALPHA), seed=0)
     tokens = job.rows * job.length * (job.steps + WARM_UP)
     plan = plan_training({"text": (_documents(job), 1.0)}, prefix=0, length=job.length, rows_per_step=job.rows, seed=0, tokens=tokens)
-    settings = TrainSettings(1e-4, 1e-4, (0.9, 0.95), 1e-8, 0.0, 1.0, "cosine", 0.1, 0.2, 0.1, 10**6, 10**6)
+    settings = TrainSettings(1e-4, 1e-4, (0.9, 0.95), 1e-8, 0.0, 1.0, "cosine", 0.1, 0.2, 0.1, 10**6, 10**6, attention=job.attention)  # type: ignore[arg-type]
     clock: list[tuple[float, int]] = []
 
     def on_step(step: int, metrics: dict[str, float]) -> None:
@@ -167,7 +168,10 @@ def _peer(job: Job) -> float:
 def main() -> None:
     job = Job(**json.loads(sys.argv[1]))
     tokens_per_s = _ours(job) if job.contender == "ours" else _peer(job)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    import torch
+
+    on_gpu = torch.cuda.is_available()
+    peak = torch.cuda.max_memory_allocated() if on_gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     documents, chars = _documents_and_chars(job)
     chars_per_s = tokens_per_s * chars / sum(map(len, documents))
     print(json.dumps({"tokens_per_s": tokens_per_s, "chars_per_s": chars_per_s, "peak_bytes": peak}))
