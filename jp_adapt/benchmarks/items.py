@@ -71,7 +71,7 @@ def load_suite(name: str) -> Suite:
     return _validated(Suite, path)
 
 
-def load_benchmark(name: str, data: Path | None = None, *, shots: bool = True) -> LoadedBenchmark:
+def load_benchmark(name: str, data: str | Path | None = None, *, shots: bool = True) -> LoadedBenchmark:
     """A shipped benchmark by name, or a declaration file by path, with all its items; `data` holds the upstream repositories.
 
     Without `shots` the examples are not read, and need not be there.
@@ -85,7 +85,7 @@ def load_benchmark(name: str, data: Path | None = None, *, shots: bool = True) -
     if benchmark.data.folder is not None:
         if data is None:
             raise InputError(f"{name}: its data is not shipped; run `jp-adapt data fetch {name} --to DIR` and give --data DIR ({benchmark.source})")
-        folder = data / benchmark.data.folder
+        folder = Path(data) / benchmark.data.folder
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; run `jp-adapt data fetch {name} --to {data}`, or bring {benchmark.source} there yourself")
     items, sha256 = _items(benchmark, benchmark.data.test, folder)

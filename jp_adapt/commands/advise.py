@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from jp_adapt.commands.expected_bits import SCALE, Expected, expected_gap, expected_own, tokens_to_meet
 from jp_adapt.commands.tokenizer import ExtendOptions, local_tokenizer, measured_alone, sweep
 from jp_adapt.commands.tokenizer_sizes import SizeRow, SizesReport
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.names import distinct_tails
 from jp_adapt.model.architectures import KNOWN, Architecture, from_folder
+from jp_adapt.model.expected_bits import SCALE, Expected, expected_gap, expected_own, tokens_to_meet
 from jp_adapt.model.plan import Device, Workload, flops_per_token, hours
 from jp_adapt.model.this_machine import find_device
 from jp_adapt.report.advice import AdviceReport, AdviceRow, Bits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -22,6 +22,7 @@ from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.plugins import use_plugins
 from jp_adapt.core.progress import progress, say
+from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.corpus.overlap import read_overlap
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.evaluation.batch_check import check_batches, spread
@@ -94,10 +95,11 @@ class EvaluationRecord(WorkRecord):
         return {"format": 1, "identity": value} if "format" not in value else None
 
 
-def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *, processes: Processes = ALONE, **changes: Any) -> Scores:
+def evaluate(model: str | Path, out: str | Path, options: EvalOptions | None = None, *, processes: Processes | None = None, **changes: Any) -> Scores:
     """Score a model folder on benchmarks, into the folder `out`; what lies there of the same evaluation is not done again.
 
-    `changes` are fields of `EvalOptions`, for a call from Python: `evaluate("my-model", Path("scores"), suite="ja-core", data=Path("data"))`.
+    `changes` are fields of `EvalOptions`, for a call from Python: `evaluate("my-model", "scores", benchmarks="ja/jnli", data="benchmarks")`. Paths may be text,
+    and one name stands for a list of it.
     Under several `processes` (`eval_processes.joined_processes`) each calls this and computes its share; the first one writes, and all return the scores.
 
     Raises:
@@ -105,7 +107,8 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
         InputError: data or a model that is missing or wrong; nothing was measured before it was seen.
         RunFolderError: `out` holds another evaluation.
     """
-    options = replace(options or EvalOptions(), **changes)
+    out, processes = Path(out), processes or ALONE
+    options = replace(options or EvalOptions(), **_as_options(changes))
     use_plugins(options.plugins)
     if options.texts and (options.served is not None or options.backend != "local"):
         raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
@@ -114,6 +117,18 @@ def evaluate(model: str | Path, out: Path, options: EvalOptions | None = None, *
         options = replace(options, name=options.name or name)
         check_folder(Path(model))
     return evaluate_source(lambda: open_source(model, options.dtype, options.served, out, processes, options.backend, options.name), out, options, processes)
+
+
+def _as_options(changes: dict[str, Any]) -> dict[str, Any]:
+    """Fields of `EvalOptions` as they are typed there; UsageError for a name that is none."""
+    known = [entry.name for entry in fields(EvalOptions)]
+    if unknown := next((name for name in changes if name not in known), None):
+        raise UsageError(f"evaluate: no option '{unknown}'{did_you_mean(unknown, known)}; options: {', '.join(known)}")
+    paths = {name: Path(changes[name]) for name in ("data", "overlap", "baseline") if isinstance(changes.get(name), str)}
+    lists = {
+        name: (changes[name],) if isinstance(changes[name], str) else tuple(changes[name]) for name in ("benchmarks", "texts", "plugins") if name in changes
+    }
+    return changes | paths | lists
 
 
 def _local_model(model: str) -> tuple[str, str | None]:

@@ -99,7 +99,7 @@ def plan_judging(answers: Sequence[Path], benchmark: str, options: JudgeOptions)
     return JudgePlan(work.task.benchmark, [entry.model for entry in work.models], _estimate(work, options))
 
 
-def judge(answers: Sequence[Path], benchmark: str, out: Path | None, options: JudgeOptions) -> JudgeSummary:
+def judge(answers: Sequence[str | Path], benchmark: str, out: str | Path | None, options: JudgeOptions) -> JudgeSummary:
     """Judge the answers of one or more models, into the folder `out`; what lies there of the same judging is not asked again.
 
     Raises:
@@ -108,7 +108,8 @@ def judge(answers: Sequence[Path], benchmark: str, out: Path | None, options: Ju
         RunFolderError: `out` holds another judging.
         EndpointError: the endpoint is down; what came is kept.
     """
-    work = _work(answers, benchmark, options)
+    out = None if out is None else Path(out)
+    work = _work([Path(path) for path in answers], benchmark, options)
     task, estimate = work.task, _estimate(work, options)
     if out is None:
         raise UsageError("--out is needed: the folder where the judgements are kept")

@@ -14,7 +14,7 @@ from jp_adapt.recipe.load_merge import LoadedMerge, load_merge
 from jp_adapt.recipe.merge import MergeSettings, ModelSettings
 
 
-def merge_models(recipe: Path | LoadedMerge, out: Path) -> MergeResult:
+def merge_models(recipe: str | Path | LoadedMerge, out: str | Path) -> MergeResult:
     """Merge the models of a merge recipe into the new model folder `out`: safetensors, configuration, tokenizer, a card that quotes the recipe.
 
     Besides: `merge.json` (what was merged how), and `rows.jsonl` where a model lacked tokens (what it got for each of them).
@@ -22,8 +22,9 @@ def merge_models(recipe: Path | LoadedMerge, out: Path) -> MergeResult:
     Raises:
         UsageError: the recipe is wrong, or `out` exists. InputError: a model is missing, or the models do not match. GateError: values that are not finite.
     """
+    out = Path(out)
     refuse_existing(out)
-    loaded = recipe if isinstance(recipe, LoadedMerge) else load_merge(recipe)
+    loaded = recipe if isinstance(recipe, LoadedMerge) else load_merge(Path(recipe))
     merge = loaded.recipe
     folders = {name: (Path(str(merge.folder_of(name))), _path(model.adapter)) for name, model in merge.models.items()}
     return merge_into(out, folders, merge, merge.models, title=merge.name, text=loaded.text, write=merge.write)

@@ -11,7 +11,7 @@ from jp_adapt.model.architectures import Architecture
 from jp_adapt.model.plan import Device, Workload, flops_per_token, hours, memory_by_part, remedies, total
 from jp_adapt.model.this_machine import find_device
 from jp_adapt.recipe.base_sizes import base_architecture
-from jp_adapt.recipe.load import LoadedRecipe
+from jp_adapt.recipe.load import LoadedRecipe, load_recipe
 from jp_adapt.recipe.schema import Lora, PretrainStage, Recipe, RowsStage, SftStage, TokenizerStage, TrainingStage
 
 ASSUMED_CHARS_PER_TOKEN = {"ja": 1.0, "en": 4.0, "code": 3.0}  # of an unextended base, for a budget in epochs; a run measures it
@@ -20,7 +20,7 @@ ASSUMED_UNKNOWN_TOKENS = 10_000_000  # where the text is not here to be measured
 
 
 def plan_recipe(
-    loaded: LoadedRecipe,
+    loaded: LoadedRecipe | str | Path,
     device_name: str | None = None,
     devices: int = 1,
     *,
@@ -31,6 +31,7 @@ def plan_recipe(
     """A JSON value: the architecture, and for every training stage parameters, memory, steps, tokens, FLOPs, hours, whether it fits and what would help.
 
     Args:
+        loaded: of `load_recipe`, or the name of a shipped recipe, or a path; its texts and weights need not be there.
         device_name: one of `model.plan.DEVICES`; None is the machine at hand.
         micro_rows: rows that go through a device at once; by default `micro_batch_rows` of the stage, or its share of a step, halved until it fits.
         price: of one device for one hour, in `currency`, which is only said.
@@ -38,6 +39,7 @@ def plan_recipe(
     Raises:
         UsageError: unknown device. InputError: the sizes of the base are not known here.
     """
+    loaded = loaded if isinstance(loaded, LoadedRecipe) else load_recipe(loaded, need_files=False)
     device_name, device = find_device(device_name)
     recipe = loaded.recipe
     architecture = base_architecture(recipe.base, loaded.path)

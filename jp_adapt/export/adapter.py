@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PROBE = "これは、書き出したモデルが学習したモデルと同じ値を返すことを確かめる文です。 The same holds in English: 1, 2, 3."
 
 
-def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | None = None, dtype: str = "float32") -> float:
+def merge_adapter(adapter: str | Path, base: str | Path, out: str | Path, *, tokenizer: str | Path | None = None, dtype: str = "float32") -> float:
     """Merge LoRA and new rows of `adapter` into `base` and write a plain model folder `out`: safetensors, tokenizer, model card.
 
     Args:
@@ -33,6 +33,7 @@ def merge_adapter(adapter: Path, base: Path, out: Path, *, tokenizer: Path | Non
         InputError: a folder is missing, is not an adapter or no model, or the tokenizer is another one.
         GateError: merged and attached logits differ; nothing was written.
     """
+    adapter, base, out, tokenizer = Path(adapter), Path(base), Path(out), None if tokenizer is None else Path(tokenizer)
     refuse_existing(out)
     for folder in (adapter, base, *([tokenizer] if tokenizer else [])):
         if not folder.is_dir():

@@ -27,7 +27,7 @@ class GgufExport:
     notes: list[str]
 
 
-def export_gguf(model: Path, out: Path, types: Sequence[str] = ("auto",), *, name: str | None = None) -> list[GgufExport]:
+def export_gguf(model: str | Path, out: str | Path, types: Sequence[str] = ("auto",), *, name: str | None = None) -> list[GgufExport]:
     """Write the model folder `model` as GGUF files.
 
     Args:
@@ -41,7 +41,7 @@ def export_gguf(model: Path, out: Path, types: Sequence[str] = ("auto",), *, nam
         GateError: a file does not hold, or llama.cpp does not compute, what the folder does. No file was kept.
     """
     check_types(types)
-    return write_gguf(read_source(model, name), out, types)
+    return write_gguf(read_source(Path(model), name), Path(out), types)
 
 
 def write_gguf(source: GgufSource, out: Path, types: Sequence[str]) -> list[GgufExport]:

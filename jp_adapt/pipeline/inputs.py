@@ -32,6 +32,15 @@ def load_checked(name_or_path: str | Path, overrides: Sequence[str] = ()) -> tup
     raise AssertionError("a recipe without a problem")
 
 
+def check_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> list[str]:
+    """Check a recipe and every file that it names, as `jp-adapt check` does. Comes back: what is no error and should be known.
+
+    Raises:
+        UsageError, InputError: what is wrong, all of it, each with its place.
+    """
+    return load_checked(name_or_path, overrides)[1]
+
+
 def _checked(loaded: LoadedRecipe) -> tuple[LoadedRecipe, list[str]]:
     return loaded, check_inputs(loaded)
 

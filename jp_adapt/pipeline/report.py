@@ -10,11 +10,11 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import write_text
 from jp_adapt.core.progress import say
 from jp_adapt.pipeline.run_folder import RunFolder, resolved_recipe
-from jp_adapt.pipeline.summary import build_summary, read_control
+from jp_adapt.pipeline.summary import build_summary
 from jp_adapt.recipe.schema import Recipe
 from jp_adapt.report.run_charts import charts
 from jp_adapt.report.run_page import render
-from jp_adapt.report.run_summary import SUMMARY, RunSummary
+from jp_adapt.report.run_summary import SUMMARY, RunSummary, read_control
 
 
 def write_report(folder: RunFolder, recipe: Recipe, *, fresh: bool) -> RunSummary:
@@ -36,8 +36,9 @@ def write_report(folder: RunFolder, recipe: Recipe, *, fresh: bool) -> RunSummar
     return summary
 
 
-def rebuild_report(path: Path, control: Path | None = None) -> RunSummary:
+def rebuild_report(path: str | Path, control: str | Path | None = None) -> RunSummary:
     """Write the report of a run again, of what is finished, beside the run `control` (by default the recipe's). InputError when `path` is not a run folder."""
+    path = Path(path)
     try:
         recipe = Recipe.model_validate(resolved_recipe(path))
     except ValidationError as error:

@@ -27,7 +27,7 @@ from jp_adapt.pipeline.inputs import check_base_chats, check_inputs, extends
 from jp_adapt.pipeline.run_folder import RESOLVED, RUN, Identity, RunFolder, RunRecord, now, resolved_recipe
 from jp_adapt.pipeline.stages.trackers import check_trackers
 from jp_adapt.recipe.checks import named_sources
-from jp_adapt.recipe.load import LoadedRecipe, stage_benchmarks
+from jp_adapt.recipe.load import LoadedRecipe, load_recipe, stage_benchmarks
 from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage, TokenizerStage
 
 if TYPE_CHECKING:
@@ -45,10 +45,11 @@ class RunResult:
     summary: RunSummary
 
 
-def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None, trackers: tuple[str, ...] = ()) -> RunResult:
+def run_recipe(loaded: LoadedRecipe | str | Path, out: str | Path, *, redo_from: str | None = None, trackers: tuple[str, ...] = ()) -> RunResult:
     """Do every stage of a recipe that is not done yet, in order, then write the report.
 
     Args:
+        loaded: of `load_recipe`, or what it takes: the name of a shipped recipe, or a path.
         out: the run folder; made when missing. A folder of another recipe is never touched.
         redo_from: id of a stage to redo, with all after it; what lies there is kept under another name.
         trackers: where figures of training go beside metrics.jsonl: tensorboard, wandb, trackio.
@@ -57,6 +58,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
         RunFolderError: `out` holds other work, or another process works there.
         Whatever a stage raises; finished stages and checkpoints stay, and the same call resumes from them.
     """
+    loaded, out = loaded if isinstance(loaded, LoadedRecipe) else load_recipe(loaded), Path(out)
     recipe = loaded.recipe
     stage_ids = ["base", *(stage.id for stage in recipe.stages)]
     if redo_from is not None and redo_from not in stage_ids:
@@ -66,7 +68,7 @@ def run_recipe(loaded: LoadedRecipe, out: Path, *, redo_from: str | None = None,
     for note in check_inputs(loaded):
         say(f"note: {note}")
     if recipe.control is not None:
-        from jp_adapt.pipeline.summary import read_control
+        from jp_adapt.report.run_summary import read_control
 
         read_control(Path(recipe.control))  # now, and not when the training is over
     if recipe.untested:

@@ -40,8 +40,9 @@ class StageStatus:
     left_s: float | None = None
 
 
-def run_status(path: Path) -> list[StageStatus]:
+def run_status(path: str | Path) -> list[StageStatus]:
     """The stages of a run in order. InputError when `path` is not a run folder."""
+    path = Path(path)
     folder = RunFolder(path)
     stages = [(stage["id"], stage["kind"]) for stage in resolved_recipe(path)["stages"]]
     if folder.stage("base").path.is_dir():

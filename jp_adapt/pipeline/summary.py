@@ -15,7 +15,6 @@ from jp_adapt.recipe.schema import EvaluateStage, Recipe, TokenizerStage, Traini
 from jp_adapt.report.run_summary import (
     EVALUATION,
     ROLES,
-    SUMMARY,
     AddedTokens,
     Control,
     Figures,
@@ -52,17 +51,6 @@ def build_summary(folder: RunFolder, recipe: Recipe, control: Control | None = N
         waiting=[stage.id for stage in recipe.stages if not folder.stage(stage.id).done],
         control=control,
     )
-
-
-def read_control(path: Path) -> Control:
-    """The figures of another run, by its folder or its summary.json. InputError where it has none, or measured none of the headline's."""
-    file = path / "report" / SUMMARY if path.is_dir() else path
-    if not file.is_file():
-        raise InputError(f"{file}: no such file; the control is a run's folder, or its report/summary.json (`jp-adapt report RUN` writes one)")
-    summary = RunSummary.read(file)
-    if summary.headline == Headline():
-        raise InputError(f"{file}: this run measured none of the headline's figures; give one with an evaluate stage that has 'texts'")
-    return Control(summary.run.name, summary.run.title, summary.run.created, summary.headline, summary.training_s)
 
 
 def _records(folder: RunFolder, recipe: Recipe) -> list[StageRecord]:

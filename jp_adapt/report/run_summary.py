@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from jp_adapt.core.documents import Document, Tabular
+from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation.compare import BenchmarkComparison
 from jp_adapt.tokenizer.measure import Chip
 
@@ -287,3 +289,14 @@ class RunSummary(Document, Tabular):
                 row |= vars(steps.get(step) or StepFigures(step, heldout[step].tokens)) | vars(heldout.get(step) or HeldOutFigures(step, steps[step].tokens))
                 results.append(row)
         return results
+
+
+def read_control(path: Path) -> Control:
+    """The figures of another run, by its folder or its summary.json. InputError where it has none, or measured none of the headline's."""
+    file = path / "report" / SUMMARY if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(f"{file}: no such file; the control is a run's folder, or its report/summary.json (`jp-adapt report RUN` writes one)")
+    summary = RunSummary.read(file)
+    if summary.headline == Headline():
+        raise InputError(f"{file}: this run measured none of the headline's figures; give one with an evaluate stage that has 'texts'")
+    return Control(summary.run.name, summary.run.title, summary.run.created, summary.headline, summary.training_s)

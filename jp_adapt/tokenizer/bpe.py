@@ -29,11 +29,14 @@ MAX_ID = 2**22  # far above every published vocabulary; tables over all ids are 
 NEVER_IN_UTF8 = frozenset({0xC0, 0xC1, *range(0xF5, 0x100)})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BpeTokenizer:
     """A tokenizer: its parsed `tokenizer.json`, and the running `tokenizers.Tokenizer` made from it."""
 
     spec: dict[str, Any]
+
+    def __repr__(self) -> str:
+        return f"<BpeTokenizer {self.family}, {self.vocab_size:,} tokens>"
 
     @cached_property
     def runtime(self) -> Tokenizer:

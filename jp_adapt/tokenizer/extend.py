@@ -21,7 +21,7 @@ _CUTS = {"none": None, "phrase": phrases, "word": words}
 PLAIN_TEXT = "ﾊﾟｿｺﾝ①㌔１２３ Ａｂ  か\u3099が、\u3000é and e\u0301.\n  1 2\tend"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Extension:
     """An extended tokenizer and, for each new id in order, what it is made of."""
 
@@ -30,6 +30,9 @@ class Extension:
     tokens: list[bytes]
     sources: list[list[int]]  # base ids that spelled each new token
     counts: list[int]  # occurrences of each new token in the corpus, each line counted once
+
+    def __repr__(self) -> str:
+        return f"<Extension of {self.tokenizer.family} by {len(self.tokens):,} tokens, from id {self.first_new_id:,}>"
 
     @property
     def vocab_size(self) -> int:

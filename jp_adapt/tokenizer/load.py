@@ -23,7 +23,7 @@ PROBE = "日本語 and 12\n"  # cut once where a tokenizer is loaded, since some
 NATIVE = (SENTENCEPIECE_MODEL, RANK_FILE)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LoadedTokenizer:
     """A tokenizer with its native model, if it has one, the files it came from, and its folder if it is a Hugging Face tokenizer."""
 
@@ -33,8 +33,11 @@ class LoadedTokenizer:
     ranks: dict[bytes, int] | None = None  # the rank file of a tiktoken one
     folder: Path | None = None  # with tokenizer.json in it; None where single files were given
 
+    def __repr__(self) -> str:
+        return f"<LoadedTokenizer {self.tokenizer.family}, {self.tokenizer.vocab_size:,} tokens, of {', '.join(map(str, self.files)) or 'no file'}>"
 
-def load_tokenizer(path: Path) -> LoadedTokenizer:
+
+def load_tokenizer(path: str | Path) -> LoadedTokenizer:
     """The tokenizer of a folder or a file.
 
     Raises:
@@ -42,7 +45,7 @@ def load_tokenizer(path: Path) -> LoadedTokenizer:
             that are not the same tokenizer.
     """
     try:
-        return _load(path)
+        return _load(Path(path))
     except OSError as error:  # a name too long, a folder that may not be entered
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
 

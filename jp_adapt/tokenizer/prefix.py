@@ -20,7 +20,7 @@ from jp_adapt.tokenizer.verify import Criterion, check_criteria, verify_tokenize
 FUZZ_STRINGS = 2_000
 
 
-def prefix_tokenizer(folder: Path, num_tokens: int, out: Path, *, texts: Sequence[str] = ()) -> tuple[Extension, list[Criterion]]:
+def prefix_tokenizer(folder: str | Path, num_tokens: int, out: str | Path, *, texts: Sequence[str] = ()) -> tuple[Extension, list[Criterion]]:
     """Write the extension of the first `num_tokens` new tokens of an extended tokenizer's folder, once every criterion holds.
 
     Args:
@@ -33,6 +33,7 @@ def prefix_tokenizer(folder: Path, num_tokens: int, out: Path, *, texts: Sequenc
         InputError: `folder` holds no extension of jp-adapt. UsageError: it has fewer tokens, or `out` exists. GateError: a criterion does not hold, which
             may be so where the tokens do not stand in order of worth: extended by an older version, the tokenizer has to be learned again.
     """
+    folder, out = Path(folder), Path(out)
     refuse_existing(out)
     longer, record = load_tokenizer(folder), read_record(folder)
     base = base_of(longer, int(record["first_new_id"]))

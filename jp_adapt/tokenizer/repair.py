@@ -41,7 +41,7 @@ class Repair:
     unloadable: str = ""
 
 
-def repair_tokenizer(folder: Path, out: Path | None = None) -> Repair:
+def repair_tokenizer(folder: str | Path, out: str | Path | None = None) -> Repair:
     """Mend a tokenizer's folder, so that AutoTokenizer gives the ids of its tokenizer.json.
 
     jp-adapt trains with tokenizer.json, which stays as it is. Each file that changes is kept under another name. Nothing changes if nothing
@@ -55,6 +55,7 @@ def repair_tokenizer(folder: Path, out: Path | None = None) -> Repair:
         GateError: AutoTokenizer would still give other ids.
         UsageError: `out` exists already.
     """
+    folder, out = Path(folder), None if out is None else Path(out)
     spec = _read_spec(folder)
     model_config = read_config(folder, MODEL_CONFIG) or DEFAULT_MODEL
     before, compared = disagreements(folder, model_config, [])

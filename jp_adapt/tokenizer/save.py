@@ -31,7 +31,7 @@ def native_model(base: LoadedTokenizer, extension: Extension) -> bytes | None:
     return None
 
 
-def save_tokenizer(base: LoadedTokenizer, extension: Extension, base_folder: Path | None, folder: Path) -> None:
+def save_tokenizer(base: LoadedTokenizer, extension: Extension, base_folder: str | Path | None, folder: str | Path) -> None:
     """Write tokenizer.json, the native model and extension.json; configuration, special tokens and chat template come over from the base's folder.
 
     The configuration names a class that runs tokenizer.json as it is (`keeping_config`).
@@ -39,6 +39,7 @@ def save_tokenizer(base: LoadedTokenizer, extension: Extension, base_folder: Pat
     Raises:
         InputError: the base's configuration names tokens that its tokenizer.json lacks.
     """
+    base_folder, folder = None if base_folder is None else Path(base_folder), Path(folder)
     config = extended_config(base, base_folder).fields
     config |= {"vocab_size": extension.vocab_size} if "vocab_size" in config else {}
     write_json(folder / SPEC, extension.tokenizer.spec)

@@ -10,8 +10,7 @@ import pytest
 from jp_adapt.core.errors import InputError
 from jp_adapt.pipeline.open_run import open_run
 from jp_adapt.pipeline.run_folder import RunRecord
-from jp_adapt.pipeline.summary import read_control
-from jp_adapt.report.run_summary import RunSummary
+from jp_adapt.report.run_summary import RunSummary, read_control
 from tests.report.test_run_page import sample_summary, summary_of
 
 

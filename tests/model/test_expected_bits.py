@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from jp_adapt.commands.expected_bits import FURTHEST, QUALITY, expected_gap, expected_own, fitted, gap_line, own_line, tokens_to_meet
+from jp_adapt.model.expected_bits import FURTHEST, QUALITY, expected_gap, expected_own, fitted, gap_line, own_line, tokens_to_meet
 from tests.conftest import ROOT
 
 
