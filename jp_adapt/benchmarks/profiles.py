@@ -33,6 +33,15 @@ class ProfileRules(Part):
     start: Start = Field("document", description="what stands before a text")
 
 
+STABILITY_PROMPTS = {
+    "0.2.1": "0.2 (0.2.1 for JCommonsenseQA)",
+    "0.3": "0.3 (Japanese Alpaca)",
+    "0.4": "0.4 (rinna's)",
+    "0.5": "0.5 (rinna's bilingual)",
+    "0.6": "0.6 (Llama-2 chat)",
+}
+
+
 def _stability(prompts: str) -> ProfileRules:
     return ProfileRules(
         title=f"Stability's fork of lm-evaluation-harness, {prompts}",
@@ -54,9 +63,8 @@ def _llm_jp_eval(release: str) -> ProfileRules:
 
 PROFILES: dict[str, ProfileRules] = {
     "jp-adapt": ProfileRules(title="boundary-safe, all right answers, budgets in characters, fixed balanced examples"),
-    "stability-0.2.1": _stability("prompts 0.2 (0.2.1 for JCommonsenseQA)"),
-    "stability-0.3": _stability("prompts 0.3 (Japanese Alpaca)"),
-    "stability-0.6": _stability("prompts 0.6 (Llama-2 chat)"),
+    **{f"stability-{version}": _stability(f"prompts {prompts}") for version, prompts in STABILITY_PROMPTS.items()},
+    **{f"stability-{version}-late": _stability(f"prompts {prompts}; tasks JNLI 1.3 and JSQuAD 1.2") for version, prompts in STABILITY_PROMPTS.items()},
     "lm-eval-ja": ProfileRules(
         title="japanese_leaderboard of lm-evaluation-harness",
         source="https://github.com/EleutherAI/lm-evaluation-harness/tree/main/lm_eval/tasks/japanese_leaderboard",
