@@ -11,7 +11,7 @@ from gguf import GGMLQuantizationType as Kind
 
 from jp_adapt.core.errors import GateError, JpAdaptError
 from jp_adapt.export.gguf_folder import read_tokenizer, read_vocabulary, token_ids
-from jp_adapt.export.gguf_source import GgufSource
+from jp_adapt.export.gguf_source import GgufSource, as_float32
 from jp_adapt.export.gguf_write import Block, blocks, in_order
 from jp_adapt.model.gguf import dequantized_rows, expected_tensors, model_config
 from jp_adapt.model.gguf_file import GgufFile
@@ -108,7 +108,7 @@ def _check_tokenizer(source: GgufSource, read: BpeTokenizer) -> None:
 def _check_weights(source: GgufSource, file: GgufFile) -> None:
     def compare(block: Block) -> str | None:
         tensor = block.tensor
-        meant, stored = source.rows(tensor, block.start, block.end)[1], _stored(file, block)
+        meant, stored = as_float32(source.rows(tensor, block.start, block.end)), _stored(file, block)
         return None if is_near(meant, stored, Kind(file.tensors[tensor.gguf].kind), source.stored_type(tensor)) else tensor.name
 
     for wrong in in_order(compare, blocks(source.tensors)):

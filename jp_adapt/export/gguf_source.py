@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from jp_adapt.core.errors import InputError, UsageError
@@ -58,11 +59,23 @@ class GgufSource:
         """F32, F16 or BF16."""
         return STORED[str(self.weights.tensors[tensor.name].dtype)]
 
-    def rows(self, tensor: LlamaTensor, start: int, end: int) -> tuple[Array, Array]:
-        """Rows [start, end) of a tensor as they are stored, bfloat16 as uint16, and as float32, which holds every value of the three types."""
+    def rows(self, tensor: LlamaTensor, start: int, end: int) -> Array:
+        """Rows [start, end) of a tensor as they are stored, bfloat16 as uint16."""
         rows = self.weights.read(tensor.name)[start:end]
-        stored = rows.view(torch.uint16) if rows.dtype == torch.bfloat16 else rows
-        return stored.numpy(), rows.float().numpy()
+        stored: Array = (rows.view(torch.uint16) if rows.dtype == torch.bfloat16 else rows).numpy()
+        return stored
+
+
+def as_float32(stored: Array) -> Array:
+    """What `GgufSource.rows` gives, as float32, which holds every value of the three types."""
+    rows = torch.from_numpy(stored)
+    numbers: Array = (rows.view(torch.bfloat16) if rows.dtype == torch.uint16 else rows).float().numpy()
+    return numbers
+
+
+def all_finite(stored: Array) -> bool:
+    """Whether rows as they are stored hold finite numbers alone: in bfloat16 those whose exponent is not all ones."""
+    return not ((stored & 0x7F80) == 0x7F80).any() if stored.dtype == np.uint16 else bool(np.isfinite(stored).all())
 
 
 def read_source(folder: Path, name: str | None = None) -> GgufSource:

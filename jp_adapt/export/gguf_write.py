@@ -19,7 +19,7 @@ from gguf import GGMLQuantizationType as Kind
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.progress import progress
 from jp_adapt.export.gguf_folder import TOKEN_FIELDS
-from jp_adapt.export.gguf_source import GgufSource, texts_of
+from jp_adapt.export.gguf_source import GgufSource, all_finite, as_float32, texts_of
 from jp_adapt.export.gguf_types import FileType, quantiser, tensor_kind
 from jp_adapt.model.gguf import ROPE_FIELD
 from jp_adapt.model.gguf_tensors import ROPE_FACTORS, Array, LlamaTensor, rope_factors, rope_parameters
@@ -108,12 +108,13 @@ def write_files(source: GgufSource, targets: Mapping[FileType, Path]) -> None:
 def encoded(source: GgufSource, block: Block, kinds: Sequence[Kind]) -> list[Array]:
     """A block's rows as bytes of each type, in llama.cpp's order."""
     tensor, dtype = block.tensor, source.stored_type(block.tensor)
-    stored, numbers = (tensor.rows_to_gguf(rows) for rows in source.rows(tensor, block.start, block.end))
-    if not np.isfinite(numbers).all():
+    stored = tensor.rows_to_gguf(source.rows(tensor, block.start, block.end))
+    if not all_finite(stored):
         raise InputError(f"{source.folder}: {tensor.name} holds a weight that is not a finite number; this model is broken")
     made = []
+    numbers = None if set(kinds) == {_SAME[dtype]} else as_float32(stored)
     for kind in kinds:
-        if kind == _SAME[dtype]:
+        if numbers is None or kind == _SAME[dtype]:
             made.append(np.ascontiguousarray(stored))
             continue
         if kind == Kind.F16 and np.abs(numbers).max() > np.finfo(np.float16).max:

@@ -21,6 +21,7 @@ from jp_adapt.core.errors import GateError, InputError, JpAdaptError, UsageError
 from jp_adapt.export import gguf_write, llama_cpp
 from jp_adapt.export.gguf import export_gguf
 from jp_adapt.export.gguf_folder import convert_gguf
+from jp_adapt.export.gguf_source import all_finite, as_float32
 from jp_adapt.export.gguf_types import FILE_TYPES, file_types, tensor_kind
 from jp_adapt.model.gguf_tensors import LlamaTensor
 from tests.export.conftest import needs_llama_cpp
@@ -183,6 +184,18 @@ def test_a_broken_folder_is_one_clear_error_and_leaves_nothing(sp_model, tmp_pat
     with pytest.raises(InputError, match=message):
         export_gguf(folder, tmp_path / "out" / "model.gguf", ["F16"])
     assert not [path for path in tmp_path.rglob("*") if "gguf" in path.name]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_number_that_is_not_finite_is_seen_as_it_is_stored(dtype):
+    limits = torch.finfo(dtype)
+    rows = torch.tensor([[0.0, -0.0, limits.max, limits.min], [limits.tiny, limits.smallest_normal / 2, 1.0, -1.0]], dtype=dtype)
+    for value in (None, float("nan"), float("inf"), -float("inf")):
+        if value is not None:
+            rows[1, 2] = value
+        stored = (rows.view(torch.uint16) if dtype == torch.bfloat16 else rows).numpy()
+        assert all_finite(stored) == (value is None)
+        assert np.array_equal(as_float32(stored), rows.float().numpy(), equal_nan=True)
 
 
 def _cut(path: Path) -> None:

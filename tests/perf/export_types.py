@@ -7,6 +7,7 @@ what llama.cpp's own kernels round on top stands in the lines that `export gguf`
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from gguf import GGMLQuantizationType as Kind
 from gguf.quants import dequantize
 from safetensors.torch import load_file, save_file
 
-from jp_adapt.export.gguf import export_gguf
 from jp_adapt.export.gguf_folder import convert_gguf
+from jp_adapt.export.gguf_source import read_source
 from jp_adapt.export.gguf_types import FILE_TYPES, quantiser
+from jp_adapt.export.gguf_write import write_files
 from jp_adapt.inference.text_side import text_side
 from jp_adapt.model.causal import load_causal
 from jp_adapt.model.rows import init_new_rows
@@ -40,19 +42,21 @@ def main() -> None:
         exact = _log_probabilities(folder, texts)
         bits = [_bits_per_char(rows, ids, text) for (rows, ids), text in zip(exact, texts, strict=True)]
         print(f"  {folder.name}: float32 {bits[0]:.4f} bits/char ja, {bits[1]:.4f} en, {chars:,} characters each", flush=True)
+        source = read_source(folder)
         for name in option("types", ",".join(FILE_TYPES)).split(","):
             with tempfile.TemporaryDirectory() as temporary:
-                file = export_gguf(folder, Path(temporary, "model.gguf"), [name])[0]
-                back = Path(temporary, "back")
+                file, back = Path(temporary, "model.gguf"), Path(temporary, "back")
+                write_files(source, {FILE_TYPES[name]: file})
+                size = file.stat().st_size
                 back.mkdir()
-                convert_gguf(file.path, back)
+                convert_gguf(file, back)
                 results = _log_probabilities(back, texts)
             parts = []
             for (rows, ids), (other, _), text, before in zip(exact, results, texts, bits, strict=True):
                 kl = float((rows.exp() * (rows - other)).sum(-1).mean())
                 after = _bits_per_char(other, ids, text)
                 parts.append(f"KL {kl:.1e}, {after:.4f} bits/char ({after / before - 1:+.2%})")
-            print(f"    {name:<7} {file.bytes / 1e6:6.0f} MB   ja {parts[0]}   en {parts[1]}", flush=True)
+            print(f"    {name:<7} {size / 1e6:6.0f} MB   ja {parts[0]}   en {parts[1]}", flush=True)
 
 
 def extended_smollm2() -> Path:
@@ -89,7 +93,7 @@ def _log_probabilities(folder: Path, texts: list[str]) -> list[tuple[torch.Tenso
 
 
 def _bits_per_char(rows: torch.Tensor, ids: torch.Tensor, text: str) -> float:
-    return -float(rows[torch.arange(len(ids)), ids].double().sum()) / np.log(2) / len(text)
+    return -float(rows[torch.arange(len(ids)), ids].double().sum()) / math.log(2) / len(text)
 
 
 def _print_errors() -> None:
