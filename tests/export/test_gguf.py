@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from jp_adapt.core.errors import GateError, InputError, JpAdaptError, UsageError
 from jp_adapt.export import gguf_write, llama_cpp
 from jp_adapt.export.gguf import export_gguf
 from jp_adapt.export.gguf_folder import convert_gguf
-from jp_adapt.export.gguf_source import all_finite, as_float32
+from jp_adapt.export.gguf_source import all_finite, as_float32, read_source
 from jp_adapt.export.gguf_types import FILE_TYPES, file_types, tensor_kind
 from jp_adapt.model.gguf_tensors import LlamaTensor
 from tests.export.conftest import needs_llama_cpp
@@ -46,6 +47,22 @@ def test_llama_cpp_computes_what_the_folder_computes(model, tmp_path):
         assert export.proven[3].startswith("probabilities in llama.cpp, against float32 in transformers: KL ")
         assert not export.notes
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model-F16.gguf", "model-F32.gguf"]
+
+
+def test_digits_that_llama_cpp_does_not_know_are_told_and_no_reason_to_keep_a_file_back(sp_model, monkeypatch):
+    """Real tokenizers differ there (export_tokens); the tests' own hold too few merges to."""
+    source = read_source(sp_model)
+
+    def cut(client, text, *, special, odd=llama_cpp.NEW_DIGIT):
+        return [0] if text == odd else source.loaded.tokenizer.encode(text)
+
+    monkeypatch.setattr(llama_cpp, "tokenized", cut)
+    assert llama_cpp._check_ids(source, None).endswith(
+        "probe texts differ; it does not know the digits of Unicode 16 as digits, and cuts texts that hold them otherwise"
+    )
+    monkeypatch.setattr(llama_cpp, "tokenized", partial(cut, odd=llama_cpp.PROBE_TEXTS[-1]))
+    with pytest.raises(GateError, match=r"llama\.cpp cuts .* otherwise than the tokenizer of"):
+        llama_cpp._check_ids(source, None)
 
 
 def _probes(model: Path) -> int:

@@ -1,7 +1,8 @@
 """Ids in llama.cpp against ours: 20,000 real lines and 20,000 hostile strings, the texts of special tokens taken as such and not.
 
-`python -m tests.perf export_tokens [--work=DIR] [--models=Llama-2,Llama-3+]`. A string that differs is counted apart where it holds a letter or digit newer
-than Python's own Unicode tables, which are older than those of `tokenizers`, as llama.cpp's are.
+`python -m tests.perf export_tokens [--work=DIR] [--models=Llama-2,Llama-3+] [--texts=real,fuzz,newer]`. Each letter, digit and mark that is newer than Python's
+own Unicode tables gets a text of its own ("newer"): llama.cpp's tables are older than those of `tokenizers`. A string that differs is counted apart where it
+holds one.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ def main() -> None:
     real = [line for name, number in LINES.items() for line in islice(distinct_lines(corpora[name]), number)]
     fuzz = fuzz_strings(FUZZ)
     print(f"  {len(real):,} real lines, {len(fuzz):,} fuzz strings, {sum(map(_is_new, fuzz)):,} of them with a letter or digit of a newer Unicode")
+    newer = [f"a{char}b {char}!{char}1" for char in map(chr, range(0x110000)) if _is_new(char)]
+    sets = {label: texts for label, texts in {"real": real, "fuzz": fuzz, "newer": newer}.items() if label in option("texts", "real,fuzz,newer").split(",")}
     for name in option("models", ",".join(NAMES)).split(","):
         folder = small_model(name)
         file = work_folder() / f"{name}-tokens.gguf"
@@ -42,10 +45,10 @@ def main() -> None:
         with llama_server(file, context=64) as address, httpx2.Client(base_url=address, timeout=60) as client:
             for special in (False, True):
                 tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json")) if special else plain_tokenizer(folder)
-                for label, texts in (("real", real), ("fuzz", fuzz)):
+                for label, texts in sets.items():
                     differing = [text for text in texts if tokenized(client, text, special=special) != _ids(tokenizer)(text)]
-                    newer = sum(map(_is_new, differing))
-                    said = f"{len(differing):>4} of {len(texts):,} differ" + (f", {newer} of these hold a newer character" if differing else "")
+                    with_new = sum(map(_is_new, differing))
+                    said = f"{len(differing):>4} of {len(texts):,} differ" + (f", {with_new} of these hold a newer character" if differing else "")
                     print(f"  {name:<10} special {'on ' if special else 'off'} {label}: {said}", flush=True)
                     for text in [text for text in differing if not _is_new(text)][:3]:
                         print(f"      {text!r}", flush=True)

@@ -71,12 +71,13 @@ def test_two_models_side_by_side_with_a_transcript(folder, file, tmp_path):
         chat({"one": folder}, [], shown.append, transcript=transcript)
 
 
-def test_a_conversation_that_is_too_long_is_told_and_not_kept(folder):
+def test_a_conversation_that_is_too_long_is_told_and_not_kept(folder, file):
     shown: list[str] = []
-    chat({"one": folder}, ["long " * 600, "short"], shown.append, sampling=GREEDY, dtype="float32")
+    chat({"one": folder, "two": file}, ["long " * 600, "short"], shown.append, sampling=GREEDY, dtype="float32")
     text = "".join(shown)
     assert "which leaves no room for an answer in the model's 512; /new begins a new conversation]" in text
-    assert text.count("/new begins") == 1  # the next message stands alone again
+    assert "[the server refuses the conversation (" in text
+    assert text.count("/new begins") == 2  # the next message stands alone again
 
 
 def test_the_default_of_512_tokens_of_an_answer_fits_a_model_of_512_positions(folder, file, tmp_path, monkeypatch):
