@@ -35,7 +35,8 @@ WINDOW = 512
 
 
 def main() -> None:
-    _print_errors()
+    if not option("model", ""):
+        _print_errors()
     given, chars = option("model", ""), option("chars", 6000)
     for folder in [Path(given)] if given else [smollm2(), extended_smollm2()]:
         texts = ["".join(documents(f"{language}_heldout.jsonl"))[:chars] for language in ("ja", "en")]
