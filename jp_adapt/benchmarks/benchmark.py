@@ -15,7 +15,7 @@ from jp_adapt.core.suggest import did_you_mean
 Kind = Literal["multiple_choice", "generate", "similarity", "acceptability", "code", "judge"]
 Reader = Literal["jsonl", "json", "csv", "tsv", "parquet", "xml", "lines", "python"]
 Normaliser = Literal["nfkc", "width", "dashes", "brackets", "quotes", "spaces", "case", "punctuation", "units", "number_commas", "kanji_numerals"]
-Extract = Literal["strip", "first_line", "up_to_newline", "first_paragraph", "first_number", "last_number", "llm_jp_number"]
+Extract = Literal["strip", "first_line", "up_to_newline", "first_paragraph", "first_number", "last_number", "llm_jp_number", "flexeval_number"]
 Division = Literal["llm-jp-eval", "llm-jp-eval-jcola-out-of-domain", "llm-jp-eval-jmmlu"]
 
 Template = Annotated[str, AfterValidator(checked_template), Field(description="Jinja template over the item's fields")]
@@ -79,7 +79,7 @@ class Protocol(Part):
     shots_by_group: bool = Field(False, description="examples come from the item's own group")
     examples: list[dict[str, JsonValue]] = Field(default_factory=list, description="records that are shown as examples, in place of drawn ones")
     division: Division | None = Field(None, description="how a peer divides the data into items and examples, where it does not take the data's own splits")
-    stratified: bool = Field(False, description="the fork's `stratified`: examples drawn in the shares of their right answers")
+    stratified: bool = Field(False, description="examples drawn by their right answers, as the profile's harness does it")
     macro: bool | None = Field(None, description="the value is the mean of the groups, where that differs from the benchmark's `macro`")
     description: Template = Field("", description="stands once before everything; sees the number of examples as `_shots`")
     prompt: Template

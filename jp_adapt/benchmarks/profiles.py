@@ -9,7 +9,7 @@ from pydantic import Field
 from jp_adapt.benchmarks.part import Part
 
 Boundary = Literal["safe", "apart", "cut"]
-ShotRule = Literal["balanced", "harness", "lm-eval", "first"]
+ShotRule = Literal["balanced", "harness", "lm-eval", "flexeval", "first"]
 Start = Literal["document", "tokenizer", "nothing"]
 
 
@@ -20,7 +20,8 @@ class ProfileRules(Part):
     (a SentencePiece tokenizer then puts a space mark before every choice); "cut" encodes them together and cuts at the length of the encoded prompt
     (a token that spans the border loses its first characters).
     `shots`: "balanced" takes the same examples for every item, right answers in equal shares; "harness" shuffles the items and draws examples for
-    each with one `random.Random(42)`; "lm-eval" draws for each item in order with `random.Random(1234)`; "first" takes the first examples.
+    each with one `random.Random(42)`; "lm-eval" draws for each item in order with `random.Random(1234)`, "flexeval" with `random.Random(42)`; "first"
+    takes the first examples, as every rule does where a protocol names its examples or divides the data.
     `start`: what stands before a text: "document", the token before every document in training; "tokenizer", what the tokenizer itself puts there (BOS for
     Llama, nothing for SmolLM2 and Qwen), as lm-eval's `hf` model does; "nothing", as the fork does (`add_special_tokens=False` in its models) and llm-jp-eval
     (the default of transformers' text-generation pipeline up to 4.38.2, which its releases 1.1.1 and 1.3.0 pin).
@@ -74,6 +75,15 @@ PROFILES: dict[str, ProfileRules] = {
     ),
     "llm-jp-eval-1.1": _llm_jp_eval("1.1.1"),
     "llm-jp-eval-1.3": _llm_jp_eval("1.3.0"),
+    "swallow": ProfileRules(
+        title="swallow-evaluation 202411: llm-jp-eval 1.3.0 with stripped answers, and a fork of Stability's fork",
+        source="https://github.com/swallow-llm/swallow-evaluation/tree/57c4ecd",
+        shots="harness",
+        start="nothing",
+    ),
+    "flexeval": ProfileRules(
+        title="presets of flexeval 0.18", source="https://github.com/sbintuitions/flexeval/tree/v0.18.3", shots="flexeval", start="nothing"
+    ),
 }
 # Names that scores were recorded under and that nothing is measured under any more -> what to take instead.
 RETIRED = {"llm-jp-eval": "it followed no release to the letter; llm-jp-eval-1.1 follows 1.1.1, and llm-jp-eval-1.3 follows 1.3.0"}

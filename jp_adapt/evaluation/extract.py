@@ -31,6 +31,12 @@ def llm_jp_number(text: str) -> str:
     return digits
 
 
+def flexeval_number(text: str) -> str:
+    """What flexeval's preset of MGSM takes for the answer (RegexExtractor): the last run of digits, dots and commas, as it was written, or nothing."""
+    numbers = re.findall(r"-?[0-9.,]+", text)
+    return numbers[-1] if numbers else ""
+
+
 STEPS: dict[str, Callable[[str], str]] = {
     "strip": str.strip,
     "first_line": lambda text: text.lstrip("\n").split("\n", 1)[0],
@@ -39,6 +45,7 @@ STEPS: dict[str, Callable[[str], str]] = {
     "first_number": first_number,
     "last_number": last_number,
     "llm_jp_number": llm_jp_number,
+    "flexeval_number": flexeval_number,
 }
 
 

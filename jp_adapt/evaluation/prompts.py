@@ -38,9 +38,10 @@ def build_prompts(
         protocol = protocol.model_copy(update={"shots": shots})
     items, pool = divided(loaded.items, loaded.shots, protocol.division)
     sample = None if limit is None else {item.id for item in draw_items(items, limit, seed, equal_groups=loaded.benchmark.averages_groups(protocol))}
-    rule = "first" if protocol.examples else loaded.benchmark.rules(profile).shots
+    rule = "first" if protocol.examples or protocol.division else loaded.benchmark.rules(profile).shots
     pool = chosen_examples(loaded, protocol) or pool
-    chosen = with_shots(items, pool, protocol.shots, rule, by_group=protocol.shots_by_group, stratified=protocol.stratified)
+    same = loaded.benchmark.data.shots == loaded.benchmark.data.test
+    chosen = with_shots(items, pool, protocol.shots, rule, by_group=protocol.shots_by_group, stratified=protocol.stratified, same=same)
     return protocol, [_prompt(protocol, item, examples) for item, examples in chosen if sample is None or item.id in sample]
 
 

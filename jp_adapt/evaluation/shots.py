@@ -12,15 +12,16 @@ from jp_adapt.core.errors import InputError
 
 HARNESS_SEED = 42  # EleutherAI's harness 0.3 and its forks: one generator shuffles the items, then draws the examples of each
 LM_EVAL_SEED = 1234  # lm-eval 0.4: one generator draws the examples of each item in order
+FLEXEVAL_SEED = 42  # flexeval does the same with another seed
 
 
 def with_shots(
-    items: Sequence[Item], pool: Sequence[Item], count: int, rule: ShotRule, *, by_group: bool = False, stratified: bool = False
+    items: Sequence[Item], pool: Sequence[Item], count: int, rule: ShotRule, *, by_group: bool = False, stratified: bool = False, same: bool = False
 ) -> list[tuple[Item, list[Item]]]:
     """All items, each with its `count` examples, in the order in which the rule takes them.
 
     By our own rule ("balanced") an item is never among its examples, nor one of them there twice, by what they ask. The rules of the peers draw as these do:
-    "first", llm-jp-eval's, passes over the very same record alone.
+    "first", llm-jp-eval's, passes over the very same record alone. `same`: the pool is the items themselves, for lack of others.
 
     InputError where the pool has too few examples.
     """
@@ -28,8 +29,14 @@ def with_shots(
         generator = random.Random(HARNESS_SEED)
         order = list(items)
         generator.shuffle(order)
+        if same:
+            return [(item, _others(generator, pool, count, item)) for item in order]
         draw = _stratified if stratified else _drawn
         return [(item, draw(generator, pool, count)) for item in order]
+    if rule == "flexeval":
+        generator = random.Random(FLEXEVAL_SEED)
+        draw = _by_label if stratified else _drawn
+        return [(item, draw(generator, pool, count)) for item in items]
     if rule == "lm-eval":
         generator = random.Random(LM_EVAL_SEED)
         return [(item, _drawn(generator, pool, count)) for item in items]
@@ -88,6 +95,30 @@ def _stratified(generator: random.Random, pool: Sequence[Item], count: int) -> l
     examples = [entry for label, number in numbers.items() for entry in _drawn(generator, labels[label], number)]
     generator.shuffle(examples)
     return examples
+
+
+def _by_label(generator: random.Random, pool: Sequence[Item], count: int) -> list[Item]:
+    """As flexeval's `BalancedFewShotGenerator`: the labels in a drawn order, of each as many, of the first ones the rest."""
+    labels: dict[int | None, list[Item]] = {}
+    for item in pool:
+        labels.setdefault(item.answer, []).append(item)
+    order = list(labels)
+    generator.shuffle(order)
+    shares = [count // len(order) + (place < count % len(order)) for place in range(len(order))]
+    examples = [entry for label, share in zip(order, shares, strict=True) for entry in generator.sample(labels[label], share)]
+    generator.shuffle(examples)
+    return examples
+
+
+def _others(generator: random.Random, pool: Sequence[Item], count: int, item: Item) -> list[Item]:
+    """As the fork does where a task has no training split: one example more is drawn, and the item itself is passed over."""
+    drawn = _drawn(generator, pool, count + 1) if count else []
+    return [entry for entry in drawn if _content(entry) != _content(item)][:count]
+
+
+def _content(item: Item) -> dict[str, Any]:
+    """A record without its place."""
+    return {key: value for key, value in item.fields.items() if not key.startswith("_")}
 
 
 def _record(item: Item) -> tuple[Any, ...]:

@@ -154,6 +154,18 @@ def test_the_prompts_of_llm_jp_eval(benchmark_data: Path) -> None:
     )
 
 
+def test_swallow_asks_as_llm_jp_eval_1_3_and_strips_the_answer() -> None:
+    declared = {name: load_declaration(name)[0].protocols for name in shipped_benchmarks()}
+    both = [(name, protocols) for name, protocols in declared.items() if {"swallow", "llm-jp-eval-1.3"} <= protocols.keys()]
+    assert len(both) == 9
+    for name, protocols in both:
+        theirs, peer = (protocols[profile].model_dump() for profile in ("swallow", "llm-jp-eval-1.3"))
+        differ = {key for key in theirs if theirs[key] != peer[key]}
+        assert differ == ({"extract", "shots"} if name == "ja/jmmlu" else {"extract"}), name
+        assert theirs["extract"][:2] == ["first_paragraph", "strip"]
+    assert load_declaration("ja/jmmlu")[0].protocols["swallow"].shots == 5
+
+
 def test_more_examples_than_llm_jp_eval_chose(benchmark_data: Path) -> None:
     with pytest.raises(InputError, match="5 examples are asked for, and there are 4"):
         build_prompts(load_benchmark("ja/jemhopqa", benchmark_data), "llm-jp-eval-1.1", shots=5)

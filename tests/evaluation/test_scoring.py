@@ -149,6 +149,12 @@ def test_what_llm_jp_eval_takes_for_the_answer(text: str, first_line: int, first
     assert both_ways("ja/jnli", "llm-jp-eval-1.3", text, "neutral") == {"exact_match": first_paragraph}
 
 
+@pytest.mark.parametrize(("text", "right"), [("3 + 4 = 7", 1), ("答えは7。", 1), ("答えは7.", 0), ("-7", 0), ("1,7", 0), ("七", 0), ("", 0)])
+def test_flexeval_takes_the_last_run_of_digits(text: str, right: int) -> None:
+    """flexeval 0.18.3, preset mgsm_ja: RegexExtractor with `-?[0-9.,]+`, then an exact match."""
+    assert both_ways("ja/mgsm-ja", "flexeval", text, "7") == {"exact_match": right}
+
+
 @pytest.mark.parametrize("profile", ["stability-0.3", "lm-eval-ja"])
 @pytest.mark.parametrize(
     ("text", "number"), [("1万8000ドル", 8000), ("３万５千円", None), ("18個で十分です", 18), ("答えは1,234", 1234), ("1.5万円", None), ("十八", None)]

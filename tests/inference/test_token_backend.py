@@ -87,6 +87,8 @@ def test_what_is_too_long_is_cut_from_the_left(start: Start, ids: list[int], cut
         ("stability-0.2.1", None),
         ("stability-0.3", None),
         ("stability-0.6", None),
+        ("swallow", None),
+        ("flexeval", None),
         ("llm-jp-eval-1.1", None),
         ("llm-jp-eval-1.3", None),
     ],

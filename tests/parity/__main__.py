@@ -10,15 +10,18 @@ from typing import Any
 
 from tests.benchmark_files import write_benchmark_files
 from tests.parity.compare import Peer, Row, compared, ours, table
+from tests.parity.flexeval import release_0_18
 from tests.parity.golden import golden_of, golden_path, write_golden
 from tests.parity.llm_jp_eval import release_1_1, release_1_3
-from tests.parity.stability import jnli_1_1, last_tasks
+from tests.parity.stability import jnli_1_1, last_tasks, swallow
 
 PEERS: dict[str, Peer] = {
     "llm-jp-eval-1.1": release_1_1,
     "llm-jp-eval-1.3": release_1_3,
+    "flexeval": release_0_18,
     "stability": last_tasks,
     "stability-jnli-1.1": jnli_1_1,
+    "swallow": swallow,
 }
 
 

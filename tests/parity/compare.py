@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jp_adapt.benchmarks.items import load_benchmark
+from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark
+from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation.prompts import build_prompts
 
 
@@ -51,6 +53,15 @@ class Row:
 
 
 Peer = Callable[[Path, Path, Path], dict[tuple[str, str], Questions]]  # (clone, data, folder to work in) -> (benchmark, profile) -> what it asks
+
+
+def load_if_there(benchmark: str, data: Path) -> LoadedBenchmark | None:
+    """A benchmark with its items. None, and why on stderr, where its data is not whole."""
+    try:
+        return load_benchmark(benchmark, data)
+    except InputError as error:
+        print(f"left out: {benchmark}: {error}", file=sys.stderr)
+        return None
 
 
 def ours(benchmark: str, profile: str, data: Path, shots: int | None = None) -> Questions:

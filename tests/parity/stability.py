@@ -1,4 +1,4 @@
-"""The task classes of Stability's fork of lm-evaluation-harness, run on our data with its own draws. Needs what they import: torch, datasets, sacrebleu, scikit-learn."""
+"""The task classes of Stability's fork of lm-evaluation-harness, run on our data with its own draws. Needs torch, datasets, sacrebleu, scikit-learn."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from jp_adapt.benchmarks.items import Item, load_benchmark
-from tests.parity.compare import Asked, Questions
+from jp_adapt.benchmarks.items import Item
+from tests.parity.compare import Asked, Questions, load_if_there
 
 # Our benchmark -> (module of theirs, examples, {our profile: the versions of task and prompt in their name of it}).
 PROMPTS = {"0.2.1": "0.2", "0.3": "0.3", "0.4": "0.4", "0.5": "0.5", "0.6": "0.6"}
@@ -43,12 +43,29 @@ def jnli_1_1(clone: Path, data: Path, work: Path) -> dict[tuple[str, str], Quest
     return _asked(clone, data, ["ja/jnli"])
 
 
+def swallow(clone: Path, data: Path, work: Path) -> dict[tuple[str, str], Questions]:
+    """What swallow-evaluation asks with its copy of the fork: MGSM with four examples, and WMT20 from Japanese."""
+    _make_importable(clone)
+    results = {}
+    if (loaded := load_if_there("ja/mgsm-ja", data)) is not None:
+        dataset = {"train": [_record("mgsm", item) for item in loaded.shots], "test": [_record("mgsm", item) for item in loaded.items]}
+        results["ja/mgsm-ja", "swallow"] = _questions(importlib.import_module("lm_eval.tasks.ja.mgsm").MGSM, dataset, 4)
+    if (data / "sacrebleu").is_dir():
+        task = importlib.import_module("lm_eval.tasks.translation").create_translation_task("wmt20", "ja-en")
+        lines = [(data / "sacrebleu" / "wmt20" / f"wmt20.ja-en.{side}").read_text(encoding="utf-8").splitlines() for side in ("src", "ref")]
+        pairs = [{"src": source.rstrip(), "ref": reference.rstrip()} for source, reference in zip(*lines, strict=True)]
+        results["ja/wmt20-ja-en", "swallow"] = _questions(type("Task", (task,), {"test_docs": lambda self: pairs}), {}, 4)
+    return results
+
+
 def _asked(clone: Path, data: Path, benchmarks: list[str]) -> dict[tuple[str, str], Questions]:
     _make_importable(clone)
     results = {}
     for benchmark in benchmarks:
         name, shots, profiles = TASKS[benchmark]
-        loaded = load_benchmark(benchmark, data)
+        loaded = load_if_there(benchmark, data)
+        if loaded is None:
+            continue
         dataset = {"train": [_record(name, item) for item in loaded.shots], "validation": [_record(name, item) for item in loaded.items]}
         dataset["test"] = dataset["validation"]
         classes = importlib.import_module(f"lm_eval.tasks.ja.{name}").construct_tasks()
@@ -61,7 +78,7 @@ def _asked(clone: Path, data: Path, benchmarks: list[str]) -> dict[tuple[str, st
 
 def _questions(task_class: Any, dataset: dict[str, list[dict[str, Any]]], shots: int) -> Questions:
     """As lm_eval/evaluator.py does: one generator shuffles the items, then draws the examples of each."""
-    offline = type(task_class.__name__, (task_class,), {"download": lambda self, *given: setattr(self, "dataset", dataset), "DID_WARNING": True})
+    offline = type(task_class.__name__, (task_class,), {"download": lambda self, *given, **named: setattr(self, "dataset", dataset), "DID_WARNING": True})
     task = offline()
     task.tokenizer, task.max_length, task.max_gen_toks = CHARACTERS, 10**9, 256
     documents = list(task.validation_docs() if task.has_validation_docs() else task.test_docs())
@@ -74,9 +91,9 @@ def _questions(task_class: Any, dataset: dict[str, list[dict[str, Any]]], shots:
         if isinstance(requests, list):
             items.append(Asked(context, tuple(request.args[1] for request in requests), document["gold"]))
         else:
-            answers = document["answers"]["text"] if "answers" in document else [str(document["answer_number"])]
+            answers = document["answers"]["text"] if "answers" in document else [str(document.get("answer_number", document.get("ref")))]
             items.append(Asked(context, tuple(answers)))
-            budget = requests.args[2]
+            budget = requests.args[2] if len(requests.args) > 2 else task.max_gen_toks
             budgets.add("longest_answer" if "answers" in document and budget == max(map(len, answers)) else budget)
             stops.add(tuple(stop for stop in requests.args[1] if stop != CHARACTERS.eos_token))
     return Questions(items, *(budgets or {None}), *(stops or {()}))
