@@ -1,7 +1,7 @@
 (function () {
   // The items stand in #data as JSON. Every text of theirs goes through textContent: nothing of it is ever read as markup.
   var data = JSON.parse(document.getElementById("data").textContent), root = document.getElementById("browser");
-  var size = 20, start = 0, found = [];
+  var size = 50, start = 0, found = [];
   var japanese = /[\u3040-\u30ff\u3400-\u9fff\uff66-\uff9f]/;
   function make(tag, text, className) {
     var node = document.createElement(tag);
@@ -27,21 +27,38 @@
   var benchmark = choose("Benchmark", [["", "all"]].concat(data.benchmarks.map(function (id, index) { return [String(index), id]; })));
   var outcome = choose("Outcome", data.outcomes);
   var flag = choose("Flag", [["", "any"], ["moved", "boundary moved"], ["truncated", "truncated"]]);
+  var order = choose("Order", [["", "as in the data"], ["low", "lowest score first"], ["high", "highest score first"]].concat(data.items.some(function (item) { return item.answers.length > 1; }) ?
+    [["lost", "largest loss against the first"], ["gained", "largest gain over the first"]] : []));
   var label = make("label", "Text "), search = make("input");
   search.type = "search";
   search.oninput = function () { start = 0; draw(); keep(); };
   label.appendChild(search);
   controls.appendChild(label);
   function text(item) {
-    return [item.id, item.group, item.prompt, item.gold].concat(item.choices || [], item.answers.map(function (one) { return one.text; })).join("\n").toLowerCase();
+    return [item.id, item.group, item.prompt, item.gold].concat(item.choices || [], item.answers.map(function (one) { return one.text; })).join("\n").normalize("NFKC").toLowerCase();
   }
   function matches(item) {
-    var wanted = search.value.trim().toLowerCase();
+    var wanted = search.value.trim().normalize("NFKC").toLowerCase();
     return (benchmark.value === "" || String(item.b) === benchmark.value) && (outcome.value === "" || item.outcomes.indexOf(outcome.value) >= 0) &&
       (flag.value === "" || item.flags.indexOf(flag.value) >= 0) && (wanted === "" || text(item).indexOf(wanted) >= 0);
   }
+  function score(answer) {
+    var signs = { "\u2713": 1, "\u2717": 0 };
+    return answer ? (answer.score in signs ? signs[answer.score] : parseFloat(answer.score)) : NaN;
+  }
+  // What an item is sorted by, the smallest first; one without a score stands at the end.
+  function rank(item) {
+    var first = score(item.answers[0]), last = score(item.answers[item.answers.length - 1]);
+    var value = { low: last, high: -last, lost: last - first, gained: first - last }[order.value];
+    return isNaN(value) ? Infinity : value;
+  }
+  function ordered(items) {
+    if (!order.value) return items;
+    return items.map(function (item, at) { return [rank(item), at, item]; }).sort(function (a, b) { return a[0] === b[0] ? a[1] - b[1] : a[0] - b[0]; })
+      .map(function (row) { return row[2]; });
+  }
   function block(name, value, parent) {
-    parent.appendChild(make("h4", name));
+    parent.appendChild(make("h3", name));
     parent.appendChild(make("pre", value, "sample"));
   }
   function card(item) {
@@ -74,7 +91,13 @@
         box.appendChild(table);
       } else {
         if (item.gold) block("Right answer", item.gold, box);
-        item.answers.forEach(function (one) { block(one.model + ": " + one.score, one.text, box); });
+        var beside = make("div", undefined, item.answers.length > 1 ? "pair" : "");
+        item.answers.forEach(function (one) {
+          var side = make("div");
+          block(one.model + ": " + one.score, one.text, side);
+          beside.appendChild(side);
+        });
+        box.appendChild(beside);
       }
     };
     return box;
@@ -94,20 +117,12 @@
     button("Back", -size);
     button("Next", size);
   }
-  // The filters go into the address, so that a link keeps them.
-  function keep() {
-    var chosen = new URLSearchParams();
-    filters.forEach(function (pair) { if (pair[0].value) chosen.set(pair[1], pair[0].value); });
-    history.replaceState(null, "", "#items" + (chosen.toString() ? "?" + chosen : ""));
-  }
-  function draw() { found = data.items.filter(matches); show(); }
+  function keep() { filters.forEach(function (pair) { address.set(pair[1], pair[0].value, "items"); }); }
+  function draw() { found = ordered(data.items.filter(matches)); show(); }
   [controls, count, list, pager].forEach(function (node) { root.appendChild(node); });
   // A link can carry the filters: #items?outcome=lost1&benchmark=0&flag=moved&text=...&open
-  var asked = new URLSearchParams(location.hash.split("?")[1] || "");
-  var filters = [[benchmark, "benchmark"], [outcome, "outcome"], [flag, "flag"], [search, "text"]];
-  filters.forEach(function (pair) {
-    if (asked.has(pair[1])) pair[0].value = asked.get(pair[1]);
-  });
+  var filters = [[benchmark, "benchmark"], [outcome, "outcome"], [flag, "flag"], [order, "order"], [search, "text"]];
+  filters.forEach(function (pair) { if (address.has(pair[1])) pair[0].value = address.get(pair[1]); });
   draw();
-  if (asked.has("open") && list.firstChild) list.firstChild.open = true;
+  if (address.has("open") && list.firstChild) list.firstChild.open = true;
 })();

@@ -23,6 +23,8 @@ from jp_adapt.report.token_parts import criterion_name, runtime_name, script_nam
 from jp_adapt.report.written import DASH, duration_text, finite, number_text, plural, range_text, size_text, value_text
 from jp_adapt.text.scripts import script_of
 
+SCRIPTS = ("theme.js", "address.js", "tables.js")  # of every page, in this order
+
 
 def render(template: str, sections: dict[str, str], *, script: str = "", data: Any = None, **values: Any) -> str:
     """The page of a template with `sections` (anchor -> heading, in order).
@@ -30,7 +32,7 @@ def render(template: str, sections: dict[str, str], *, script: str = "", data: A
     A content policy keeps the browser from running or loading anything but the theme's script and `script`, a file of this room. `data` becomes JSON in the
     element #data, which no parser can take for markup.
     """
-    scripts = [Markup(_file(name)) for name in ("theme.js", script) if name]
+    scripts = [Markup("".join(_file(name) for name in names)) for names in (SCRIPTS, (script,)) if any(names)]
     digests = [base64.b64encode(hashlib.sha256(entry.encode()).digest()).decode() for entry in scripts]
     own = {"page_scripts": scripts, "page_digests": digests, "page_style": Markup(_file("report.css"))}
     own["page_data"] = None if data is None else Markup(json_text(data))

@@ -60,6 +60,7 @@ _TEXT_COLUMNS = (
 
 def render(summary: RunSummary) -> str:
     """The whole page as HTML text."""
+    drawn = {stage: {name: drawing(svg) for name, svg in drawings.items()} for stage, drawings in stage_charts(summary).items()}
     return render_page(
         "run.html.jinja",
         SECTIONS,
@@ -70,7 +71,9 @@ def render(summary: RunSummary) -> str:
         run_facts=_run_facts(summary),
         cards=_cards(summary),
         control=control_line(summary, summary.control).removeprefix("control: ") if summary.control else "",
-        drawn={stage: [drawing(svg) for svg in drawings.values()] for stage, drawings in stage_charts(summary).items()},
+        drawn={stage: [*drawings.values()] for stage, drawings in drawn.items()},
+        glance=_glance(summary, drawn),
+        trained_samples=_trained_samples(summary),
         results=[_result(entry) for entry in summary.evaluation.benchmarks],
         cut=_cut(summary),
         item_pages=_item_pages(summary),
@@ -128,6 +131,35 @@ def _cards(summary: RunSummary) -> list[dict[str, Any]]:
         card = {"name": name, "unit": unit, "digits": digits, "aim": aim, "before": figures.base, "after": figures.adapted, "control": control}
         cards.append(card | {"percent": percent, "better": better})
     return cards
+
+
+@dataclass(frozen=True)
+class _Glance:
+    """What stands beside the headline: the main curve of the last stage that has one, and one sample, as (who, text)."""
+
+    figure: Markup | None
+    prompt: str
+    texts: list[tuple[str, str]]
+
+
+def _glance(summary: RunSummary, drawn: dict[str, dict[str, Markup]]) -> _Glance | None:
+    figure = next((figures[name] for figures in reversed(drawn.values()) for name in ("ja", "loss") if name in figures), None)
+    prompt, texts = "", []
+    if summary.evaluation.samples:
+        sample = summary.evaluation.samples[0]
+        prompt, texts = sample.prompt, [(name, text) for name, text in (("Base", sample.base), ("Adapted", sample.adapted)) if text is not None]
+    elif trained := _trained_samples(summary):
+        prompt, texts = trained[-1][1], [(f"Step {number_text(step, 0)}", text) for step, text in trained[-1][2]]
+    return _Glance(figure, prompt, texts) if figure is not None or texts else None
+
+
+def _trained_samples(summary: RunSummary) -> list[tuple[str, str, list[tuple[int, str]]]]:
+    """(stage, prompt, [(step, text)]) of what the model wrote while it trained."""
+    results: dict[tuple[str, str], list[tuple[int, str]]] = {}
+    for curve in summary.training:
+        for sample in curve.samples:
+            results.setdefault((curve.stage, sample.prompt), []).append((sample.step, sample.text))
+    return [(stage, prompt, texts) for (stage, prompt), texts in results.items()]
 
 
 @dataclass(frozen=True)

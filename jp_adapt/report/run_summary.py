@@ -190,9 +190,18 @@ class HeldOutFigures:
 
 
 @dataclass(frozen=True)
+class TrainingSample:
+    """What the model in training wrote after a prompt."""
+
+    step: int
+    prompt: str
+    text: str
+
+
+@dataclass(frozen=True)
 class TrainingCurve:
     """The steps and held-out figures of a training stage: of the texts `heldout_ja` and `heldout_en`, the first `heldout_chars` characters of each. `done` says
-    whether the stage is finished."""
+    whether the stage is finished. `samples`: those of the first step that has any, and of the last."""
 
     stage: str
     kind: str
@@ -202,6 +211,7 @@ class TrainingCurve:
     heldout_en: str | None = None
     heldout_chars: int | None = None
     done: bool = True
+    samples: list[TrainingSample] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

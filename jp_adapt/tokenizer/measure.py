@@ -107,3 +107,22 @@ def segment(tokenizer: BpeTokenizer, text: str, first_new_id: int) -> list[Chip]
         whole = text_of(token)
         chips.append(Chip(token.hex(" ").upper() if whole is None else whole, token_id >= first_new_id, partial=whole is None))
     return chips
+
+
+def new_pieces(tokenizer: BpeTokenizer, text: str, first_new_id: int) -> list[tuple[str, bool]]:
+    """`text` in pieces, each with whether new tokens spell it; a character that several tokens spell is new where one of them is.
+
+    A text that the tokenizer does not give back as it is comes in one piece, unmarked.
+    """
+    pieces: list[tuple[str, bool]] = []
+    spelled, new = b"", False
+    for token_id in tokenizer.encode(text):
+        spelled, new = spelled + tokenizer.token_bytes[token_id], new or token_id >= first_new_id
+        piece = text_of(spelled)
+        if piece is None:
+            continue
+        if pieces and pieces[-1][1] == new:
+            piece = pieces.pop()[0] + piece
+        pieces.append((piece, new))
+        spelled, new = b"", False
+    return pieces if not spelled and "".join(piece for piece, _ in pieces) == text else [(text, False)]

@@ -27,7 +27,7 @@ from jp_adapt.ui.library import Library
 from jp_adapt.ui.live import Statuses, event, follow
 from jp_adapt.ui.pieces import said_elsewhere
 from jp_adapt.ui.playgrounds import Kept, Speakers, Thing, Tokenizers
-from jp_adapt.ui.run_view import run_view
+from jp_adapt.ui.run_view import run_samples, run_tokenizer, run_view
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -61,6 +61,16 @@ class Page:
 
     def run(self, query: Mapping[str, list[str]]) -> Any:
         return run_view(self.library.run(_one(query, "p")))
+
+    def marked(self, query: Mapping[str, list[str]]) -> Any:
+        """What new tokens spell in the texts of a run: prompt and continuation of each sample, and what the adapted model wrote in its evaluations."""
+        path = self.library.run(_one(query, "p"))
+        tokenizer = run_tokenizer(path)
+        if tokenizer is None:
+            return {"samples": [], "evaluations": []}
+        samples = self.tokenizers.marked(tokenizer, [sample["text"] for sample in run_samples(path)])
+        written = [[sample["adapted"] or "" for sample in found["samples"]] for found in run_view(path)["evaluations"]]
+        return {"samples": samples, "evaluations": [self.tokenizers.marked(tokenizer, texts) for texts in written]}
 
     def runs(self, query: Mapping[str, list[str]]) -> Any:
         return runs_view([self.library.run(path) for path in _some(query, "p", MOST_COMPARED)])
@@ -119,6 +129,7 @@ def build_app(
     answers = {
         "entries": page.entries,
         "run": page.run,
+        "marked": page.marked,
         "runs": page.runs,
         "scores": page.scores,
         "tests": page.tests,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -16,7 +16,7 @@ from jp_adapt.core.files import read_json
 from jp_adapt.inference.speaker import Sampling, Speaker
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.load import load_tokenizer
-from jp_adapt.tokenizer.measure import segment
+from jp_adapt.tokenizer.measure import new_pieces, segment
 from jp_adapt.tokenizer.save import EXTENSION
 
 MOST_TOKENIZERS, MOST_SPEAKERS = 4, 2  # that are held in memory
@@ -53,11 +53,19 @@ class Tokenizers:
         """The tokens of a text with their ids; `new` are those that an extension added. InputError for a text that is too long, or no such tokenizer."""
         if len(text) > MOST_CHARS:
             raise InputError(f"the text has {len(text):,} characters, and {MOST_CHARS:,} are the most that is cut here")
-        tokenizer, first_new = self._kept.get((path, path.stat().st_mtime_ns), lambda: (load_tokenizer(path).tokenizer, _first_new_id(path)))
+        tokenizer, first_new = self._get(path)
         ids = tokenizer.encode(text)
         chips = segment(tokenizer, text, tokenizer.vocab_size if first_new is None else first_new)
         tokens = [[token_id, chip.text, int(chip.new), int(chip.partial)] for token_id, chip in zip(ids, chips, strict=True)]
         return {"tokens": tokens, "chars": len(text), "bytes": len(text.encode()), "vocab_size": tokenizer.vocab_size, "first_new_id": first_new}
+
+    def marked(self, path: Path, texts: Sequence[str]) -> list[list[tuple[str, bool]]]:
+        """Texts in pieces, with whether tokens that an extension added spell them."""
+        tokenizer, first_new = self._get(path)
+        return [[(text, False)] if first_new is None else new_pieces(tokenizer, text, first_new) for text in texts]
+
+    def _get(self, path: Path) -> tuple[BpeTokenizer, int | None]:
+        return self._kept.get((path, path.stat().st_mtime_ns), lambda: (load_tokenizer(path).tokenizer, _first_new_id(path)))
 
 
 class _Held:

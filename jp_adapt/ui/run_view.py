@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -11,15 +11,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.files import read_json_lines
 from jp_adapt.pipeline.run_folder import RunFolder, resolved_recipe, run_record
 from jp_adapt.pipeline.status import run_state, run_status
 from jp_adapt.recipe.schema import Recipe
 from jp_adapt.report.run_summary import EVALUATION, StageEvaluation
+from jp_adapt.tokenizer.save import EXTENSION
 from jp_adapt.ui.curves import MetricsTail, columns, thinned
 from jp_adapt.ui.listing import LONGEST_NAME
 
-SAMPLES = "samples.jsonl"
 MOST_SAMPLES = 500
 LONGEST = 4000  # characters of a text
 
@@ -66,6 +65,17 @@ def run_curves(path: Path) -> dict[str, Any]:
     return results
 
 
+def run_samples(path: Path) -> list[dict[str, Any]]:
+    """The samples of a run's training stages in the order of `run_view`."""
+    return [{"stage": stage["id"], **sample} for stage in resolved_recipe(path)["stages"] for sample in _samples(path, stage["id"])]
+
+
+def run_tokenizer(path: Path) -> Path | None:
+    """The folder of the tokenizer that a run extended; None where it has none yet."""
+    made = [RunFolder(path).stage(stage["id"]) for stage in resolved_recipe(path)["stages"] if stage["kind"] == "tokenizer"]
+    return made[0].final if made and made[0].done and (made[0].final / EXTENSION).is_file() else None
+
+
 def settings(recipe: dict[str, Any]) -> list[dict[str, Any]]:
     """Every setting that is not the default of its recipe's schema, as (key, value); all of them where the recipe is of another version."""
     try:
@@ -94,17 +104,8 @@ def different_settings(recipes: dict[str, dict[str, Any]]) -> list[dict[str, Any
 
 
 def _samples(path: Path, stage: str) -> list[dict[str, Any]]:
-    file = RunFolder(path).stage(stage).path / SAMPLES
-    if not file.is_file():
-        return []
-    return list(_whole_samples(file))[-MOST_SAMPLES:]
-
-
-def _whole_samples(file: Path) -> Iterator[dict[str, Any]]:
-    for place, value in read_json_lines(file):
-        if not isinstance(value, dict) or not isinstance(value.get("step"), int):
-            raise InputError(f"{place}: no sample of a training stage")
-        yield {"step": value["step"], "prompt": str(value.get("prompt", ""))[:LONGEST], "text": str(value.get("continuation", ""))[:LONGEST]}
+    lines = RunFolder(path).stage(stage).read_samples()[-MOST_SAMPLES:]
+    return [{"step": line["step"], "prompt": line["prompt"][:LONGEST], "text": line["continuation"][:LONGEST]} for line in lines]
 
 
 def _evaluation(path: Path, stage: str) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jp_adapt.core.lock import folder_lock
+from tests.browser.axe import axe_findings
 from tests.browser.chromium import Tab, chromium, open_tab
 from tests.browser.serving import served
 from tests.export.models import TEMPLATE
@@ -82,6 +83,7 @@ def test_a_view_fits_every_window_and_can_be_read_by_everyone(tab: Tab, address:
     for theme in ("light", "dark"):
         tab.js(f"document.documentElement.dataset.theme = '{theme}'")
         assert tab.js(CONTRAST) == [], theme
+        assert axe_findings(tab) == [], theme
 
 
 def test_a_change_of_language_changes_every_view(tab: Tab, address: str) -> None:

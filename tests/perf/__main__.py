@@ -35,6 +35,7 @@ BENCHMARKS = (
     "export_logits",
     "export_types",
     "ui",
+    "ui_readers",
 )
 
 

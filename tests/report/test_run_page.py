@@ -382,12 +382,13 @@ def test_a_stage_without_loss_still_draws_its_held_out_curve() -> None:
 
 def test_one_drawing_for_each_chart_and_each_benchmark(page: Page) -> None:
     charts, bars = page.with_class("jc-chart"), page.with_class("jc-bar")
-    assert (len(charts), len(bars), len(page.all("svg"))) == (4, 2, 6)
-    assert len(page.all("figure")) == 4
+    assert (len(charts), len(bars), len(page.all("svg"))) == (5, 2, 7)  # the last Japanese curve stands beside the headline, too
+    assert len(page.all("figure")) == 5
     for drawing in charts + bars:
         assert drawing["role"] == "img"
         assert len(drawing["aria-label"] or "") > 40
-    assert "Base model: from 6.37 to 6.37" in (charts[0]["aria-label"] or "")
+    assert charts[0] == charts[3]
+    assert "Base model: from 6.37 to 6.37" in (charts[1]["aria-label"] or "")
     assert re.search("18.0 to 35.0 %.*chance level 25 %", bars[0]["aria-label"] or "")
 
 
@@ -404,7 +405,7 @@ def test_the_sentence_stands_in_both_tokenizers(page: Page) -> None:
 def test_japanese_text_is_marked_and_english_is_not(page: Page) -> None:
     sentences, samples = page.with_class("sentence"), page.with_class("sample")
     assert [attrs.get("lang") for attrs in sentences] == ["ja", "ja"]
-    assert [attrs.get("lang") for attrs in samples] == ["ja", "ja", None, None, "ja"]
+    assert [attrs.get("lang") for attrs in samples] == ["ja", "ja", *["ja", "ja", None, None, "ja"]]  # the first two stand beside the headline
     assert all(attrs.get("lang") == "ja" for attrs in page.with_class("chips"))
 
 
@@ -460,3 +461,16 @@ def test_a_control_stands_beside_the_three_numbers() -> None:
     assert [line.split()[-1] for line in lines[1:4]] == ["0.568", "4.660", "–"]
     assert lines[-1].startswith("control: run plain of 2026-11-24 (With the <base> tokenizer), trained 5 min 31 s, this run ")
     assert "Control" not in render(sample_summary())
+
+
+def test_an_unfinished_run_shows_what_it_wrote_while_it_trained() -> None:
+    summary = small_summary() | {"waiting": ["eval"]}
+    summary["evaluation"] = summary["evaluation"] | {"samples": [], "texts": [], "benchmarks": []}
+    summary["training"][-1]["samples"] = [{"step": step, "prompt": "今日は", "text": text} for step, text in ((0, "the rain"), (40, "雨です。"))]
+    page = Page(render(summary))
+    said = page.said()
+    assert "Not finished: eval is still to be done." in said
+    written = " ".join(text for text in page.texts["p"] if text in ("the rain", "雨です。"))
+    assert written == "the rain 雨です。 the rain 雨です。"  # beside the headline, and among the samples
+    assert "While training: stage" in said
+    assert "This run generated no samples." not in said

@@ -310,6 +310,27 @@ def test_new_tokens_of_an_extended_tokenizer_are_marked(model: Path, tmp_path: P
     assert any(new for _, _, new, _ in cut["tokens"])
 
 
+def test_what_new_tokens_spell_in_a_run_is_marked(model: Path, tmp_path: Path) -> None:
+    run = write_training_run(tmp_path / "r")
+    recipe = json.loads((run / "resolved.yaml").read_text(encoding="utf-8"))
+    recipe["stages"].insert(0, {"id": "tok", "kind": "tokenizer"})
+    (run / "resolved.yaml").write_text(json.dumps(recipe), encoding="utf-8")
+    text = "The children were 雨"
+    (run / "stages" / "cpt" / "samples.jsonl").write_text(json.dumps({"step": 0, "prompt": "x", "continuation": text}) + "\n", encoding="utf-8")
+    client = Client(tmp_path)
+    assert client.get("marked", p="r") == {"samples": [], "evaluations": []}
+    final = run / "stages" / "tok" / "final"
+    final.mkdir(parents=True)
+    shutil.copy(model / "tokenizer.json", final)
+    (final / "extension.json").write_text('{"tokens": [], "first_new_id": 400}', encoding="utf-8")
+    (run / "stages" / "tok" / "DONE").touch()
+    [pieces] = client.get("marked", p="r")["samples"]
+    assert "".join(piece for piece, _ in pieces) == text
+    assert {new for _, new in pieces} == {True, False}
+    assert pieces[-1][0].endswith("雨")
+    assert not pieces[-1][1]  # spelled by bytes
+
+
 def test_a_chat_answers_as_the_command_does(model: Path) -> None:
     client = Client(model.parent, {"elsewhere": model})
     asked = {"model": "elsewhere", "messages": [{"role": "user", "content": "It rains."}], "sampling": {"temperature": 0.0, "max_tokens": 6}}

@@ -28,7 +28,7 @@ from jp_adapt.inference.text_side import write_text_side
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, load_causal
 from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import InitMethod, init_new_rows
-from jp_adapt.pipeline.run_folder import StageFolder
+from jp_adapt.pipeline.run_folder import SAMPLES, StageFolder
 from jp_adapt.pipeline.stages.context import Context, Results
 from jp_adapt.pipeline.stages.sft import answer_measure, sft_plan, write_chat_template
 from jp_adapt.pipeline.stages.trackers import open_tracker
@@ -163,7 +163,7 @@ def sampler(
 
     On several processes rank 0 writes. The others generate too, as the blocks of a sharded model are gathered from all of them.
     """
-    path = folder.path / "samples.jsonl"
+    path = folder.path / SAMPLES
 
     def watch(step: int, metrics: Metrics) -> None:
         if step % every:

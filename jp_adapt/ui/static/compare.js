@@ -3,9 +3,9 @@
 import { get } from "./api.js";
 import { lineChart } from "./chart.js";
 import { AXES, axisLabel, chartsOf, shortName } from "./curves.js";
-import { fill, h, select } from "./dom.js";
+import { fill, h, SCROLLS, select } from "./dom.js";
 import { count, number } from "./format.js";
-import { setting, smoothingField } from "./run.js";
+import { differences, smoothingField } from "./run.js";
 import { t } from "./words.js";
 
 export async function compareView(place, query, onleave) {
@@ -79,7 +79,7 @@ function scoreTable(scores, paths) {
   const cell = (row) => (one) => h("td", { class: "score" }, one ? [h("span", { class: one.value === best(row) && row.values.filter(Boolean).length > 1 ? "number best" : "number" }, number(one.value)), interval(one, row.chance),
     one.warnings.length > 0 && h("span", { class: "alarm", title: one.warnings.join("\n"), "aria-label": one.warnings.join("; ") }, "!")] : "–");
   const items = `#/items?${paths.slice(0, 2).map((path) => `e=${encodeURIComponent(path)}`).join("&")}`;
-  return h("section", {}, h("h2", {}, t("Scores")), h("p", {}, h("a", { class: "button", href: items }, t("Show items"))), h("div", { class: "scroll" }, h("table", { class: "scores" },
+  return h("section", {}, h("h2", {}, t("Scores")), h("p", {}, h("a", { class: "button", href: items }, t("Show items"))), h("div", SCROLLS, h("table", { class: "scores" },
     h("thead", {}, h("tr", {}, h("td", {}), scores.names.map((name) => h("th", { scope: "col" }, name)))),
     h("tbody", {}, scores.rows.map((row) => h("tr", {}, h("th", { scope: "row" }, row.title || row.id, h("small", {}, `${row.name}${row.chance !== null ? ` · ${t("chance")} ${number(row.chance, 2)}` : ""} · ${count(row.values.find(Boolean)?.items)} ${t("items")}`)), row.values.map(cell(row)))),
       scores.texts.map((text) => h("tr", {}, h("th", { scope: "row" }, text.id, h("small", {}, t("Bits per character"))), text.values.map((value) => h("td", { class: "score" }, h("span", { class: "number" }, number(value))))))))));
@@ -103,14 +103,7 @@ function testTables(report) {
   const row = (entry) => h("tr", {}, h("th", { scope: "row" }, entry.title || entry.id, h("small", {}, entry.name)), h("td", { class: "n" }, number(entry.a)), h("td", { class: "n" }, number(entry.b)), h("td", { class: "n" }, number(entry.difference, 3, true)),
     h("td", { class: "n" }, entry.interval?.map((bound) => number(bound, 3, true)).join(" … ")), h("td", { class: "n" }, entry.p_holm === null ? "–" : entry.p_holm < 0.001 ? entry.p_holm.toExponential(1) : number(entry.p_holm)),
     h("td", {}, h("span", { class: `outcome ${entry.outcome.replace(" ", "-")}` }, t(entry.outcome)), h("small", {}, entry.verdict), entry.notes.map((note) => h("small", { class: "bad" }, note))));
-  const table = (pair) => h("div", { class: "scroll" }, h("table", {}, h("caption", {}, `A: ${report.base} · B: ${pair.model}`),
+  const table = (pair) => h("div", SCROLLS, h("table", {}, h("caption", {}, `A: ${report.base} · B: ${pair.model}`),
     h("thead", {}, h("tr", {}, h("td", {}), ["A", "B", "B − A", "95 % interval", "p (Holm)"].map((word) => h("th", { class: "n", scope: "col" }, t(word))), h("th", { scope: "col" }, t("Verdict")))), h("tbody", {}, pair.benchmarks.map(row))));
   return [...report.pairs.map(table), h("p", { class: "note" }, t("p values are corrected by Holm for this many tests:"), ` ${report.tests}`)];
-}
-
-function differences(runs) {
-  return h("section", {}, h("h2", {}, t("Settings that differ")), runs.settings.length ? h("div", { class: "scroll" }, h("table", { class: "settings" },
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("Setting")), runs.compared.map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, runs.settings.map(({ key, values }) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, key)), values.map((value) => h("td", {}, h("code", {}, setting(value)))))))))
-    : h("p", { class: "note" }, t("The same in all.")));
 }

@@ -1,7 +1,7 @@
 // A prepared corpus: its sources, how long its documents are and what they are written in, and what each step dropped and why, with samples.
 
 import { get } from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, h, SCROLLS } from "./dom.js";
 import { count, number } from "./format.js";
 import { t } from "./words.js";
 
@@ -12,7 +12,7 @@ export async function corpusView(place, query) {
     [count(source.documents), count(source.characters), count(source.tokens), number(source.chars_per_token), count(source.unread)].map((value) => h("td", { class: "n" }, value))))));
   const most = Math.max(1, ...corpus.steps.map((step) => step.documents));
   fill(place, h("div", { class: "head" }, h("p", { class: "crumb" }, h("a", { href: "#/runs" }, `← ${t("Runs")}`)), h("h1", {}, corpus.name), corpus.document_end && h("p", { class: "note" }, h("code", {}, corpus.document_end))),
-    h("section", {}, h("h2", {}, t("Sources")), h("div", { class: "scroll" }, sources)),
+    h("section", {}, h("h2", {}, t("Sources")), h("div", SCROLLS, sources)),
     bars("Lengths of the documents", t(corpus.sources.some((source) => source.tokens) ? "tokens" : "characters"), corpus.sources, lengths(corpus.sources)),
     bars("Scripts", t("of the characters"), corpus.sources, scripts(corpus.sources)),
     h("section", {}, h("h2", {}, t("What each step did")), corpus.steps.length ? h("ol", { class: "funnel" }, corpus.steps.map((step) => stepCard(step, most))) : h("p", { class: "note" }, "–")));
@@ -34,7 +34,7 @@ function scripts(sources) {
 // A table in which every share is a bar, too; all bars of a table have one scale.
 function bars(title, unit, sources, rows) {
   const most = Math.max(...rows.flatMap(([, shares]) => shares), 0.01);
-  return rows.length > 0 && h("section", {}, h("h2", {}, t(title)), h("div", { class: "scroll" }, h("table", { class: "bars" },
+  return rows.length > 0 && h("section", {}, h("h2", {}, t(title)), h("div", SCROLLS, h("table", { class: "bars" },
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, unit), sources.map((source) => h("th", { scope: "col" }, source.name)))),
     h("tbody", {}, rows.map(([name, shares]) => h("tr", {}, h("th", { scope: "row" }, name), shares.map((share) => h("td", {}, h("span", { class: "bar-of", vars: { share: share / most } }), h("span", { class: "number" }, share ? `${number(100 * share, 1)} %` : "–")))))))));
 }

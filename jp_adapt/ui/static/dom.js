@@ -35,6 +35,9 @@ export function fill(node, ...children) {
   return node;
 }
 
+// A frame in which a wide table scrolls by itself, by the keyboard too.
+export const SCROLLS = { class: "scroll", tabindex: 0, role: "group" };
+
 export function select(label, options, chosen, onchange) {
   const node = h("select", { onchange: () => onchange(node.value) }, options.map(([value, name]) => h("option", { value }, name)));
   node.value = chosen;

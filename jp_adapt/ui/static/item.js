@@ -1,6 +1,6 @@
 // One item opened: what was asked, what was right, and what each model said, side by side.
 
-import { h } from "./dom.js";
+import { h, SCROLLS } from "./dom.js";
 import { number } from "./format.js";
 import { t } from "./words.js";
 
@@ -34,7 +34,7 @@ function choices(item, names) {
     const sum = weights.reduce((a, b) => a + b, 0);
     return weights.map((weight) => weight / sum);
   });
-  return [h("h3", {}, t("Choices")), h("div", { class: "scroll" }, h("table", { class: "choices" },
+  return [h("h3", {}, t("Choices")), h("div", SCROLLS, h("table", { class: "choices" },
     h("thead", {}, h("tr", {}, h("td", {}), h("td", {}), names.map((name) => h("th", { scope: "col" }, name, h("small", {}, t("nats")))))),
     h("tbody", {}, item.choices.map((choice, number_) => h("tr", { class: number_ === item.gold ? "gold" : null }, h("td", {}, number_ === item.gold ? h("span", { class: "good", title: t("Right answer") }, "✓") : ""), h("th", { scope: "row" }, choice),
       item.answers.map((answer, side) => h("td", {}, answer?.nats && h("span", { class: "likely", vars: { share: shares[side][number_] } }, number(answer.nats[number_], 2)), answer?.prediction === number_ && h("b", {}, " ←"))))))))];

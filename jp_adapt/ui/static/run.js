@@ -3,7 +3,7 @@
 import { get, live } from "./api.js";
 import { lineChart } from "./chart.js";
 import { appended, AXES, axisLabel, chartsOf, shortName } from "./curves.js";
-import { fill, h, later, select } from "./dom.js";
+import { fill, h, later, SCROLLS, select } from "./dom.js";
 import { count, date, duration, number } from "./format.js";
 import { pill } from "./runs.js";
 import { t } from "./words.js";
@@ -20,9 +20,24 @@ export async function runView(place, query, onleave) {
   drawStages(run.stages);
   const panel = curvePanel(run, onleave);
   const rest = h("div");
-  const drawRest = (given) => fill(rest, figures(given, path), samples(given), settings(given));
+  const others = (await get("entries")).entries.filter((entry) => entry.kind === "run" && entry.path !== path).map((entry) => entry.path);
+  const beside = otherSettings(path, others);
+  let marks = { samples: [], evaluations: [] }; // what new tokens spell; it comes when the tokenizer is loaded
+  const drawRest = (given) => fill(rest, figures(given, path, marks), samples(given, marks), settings(given), beside);
+  async function mark(given) {
+    const found = await get("marked", { p: path }).catch(() => null);
+    if (!found || !place.isConnected || ![...found.samples, ...found.evaluations].length) return;
+    marks = found;
+    drawRest(given);
+  }
   drawRest(run);
-  const again = later(async () => { if (place.isConnected) drawRest(await get("run", { p: path })); }, 300);
+  mark(run);
+  const again = later(async () => {
+    if (!place.isConnected) return;
+    const given = await get("run", { p: path });
+    drawRest(given);
+    mark(given);
+  }, 300);
   fill(place,
     h("div", { class: "head" }, h("p", { class: "crumb" }, h("a", { href: "#/runs" }, `← ${t("Runs")}`)), h("h1", {}, run.name, " ", state),
       h("p", { class: "note" }, [path !== run.name && path, run.recipe, date(run.created), `jp-adapt ${run.version}`].filter(Boolean).join(" · "))),
@@ -125,8 +140,16 @@ export function smoothingField(at, draw) {
   return h("label", { class: "field" }, h("span", {}, t("Smoothing")), range);
 }
 
-function figures(run, path) {
-  return run.evaluations.map((found) => {
+// A text whose pieces that new tokens spell are marked, as far as they are known of this text.
+function markedText(text, pieces) {
+  const known = pieces && pieces.map(([piece]) => piece).join("") === text;
+  return known ? pieces.map(([piece, isNew]) => (isNew ? h("span", { class: "chip-text" }, piece) : piece)) : text;
+}
+
+const newKey = (pieces) => pieces.flat(2).some((piece) => piece?.[1]) && h("p", { class: "note" }, h("span", { class: "chip-text" }, t("new token")), " ", t("marks what new tokens spell."));
+
+function figures(run, path, marks) {
+  return run.evaluations.map((found, number_) => {
     const text = (entry) => h("tr", {}, h("th", { scope: "row" }, entry.id, h("small", {}, t("Bits per character"))), h("td", { class: "n" }, number(entry.base?.bits_per_char)), h("td", { class: "n" }, number(entry.adapted?.bits_per_char)),
       h("td", { class: "n" }, entry.difference && number(entry.difference.bits_per_char, 3, true)), h("td", { class: "n" }, entry.difference && entry.difference.interval.map((bound) => number(bound, 3, true)).join(" … ")), h("td", {}));
     const bench = (entry) => h("tr", {}, h("th", { scope: "row" }, entry.title || entry.id, h("small", {}, `${entry.name} · ${count(entry.items)} ${t("items")}`)), h("td", { class: "n" }, number(entry.base?.value)), h("td", { class: "n" }, number(entry.adapted?.value)),
@@ -134,25 +157,45 @@ function figures(run, path) {
       h("td", {}, entry.comparison && h("span", { class: `outcome ${entry.comparison.outcome.replace(" ", "-")}` }, t(entry.comparison.outcome))));
     const items = found.items.map((one) => `e=${encodeURIComponent(path === "." ? one : `${path}/${one}`)}`).join("&");
     return h("section", {}, h("h2", {}, t("Figures of the evaluation")),
-      h("div", { class: "scroll" }, h("table", {}, h("thead", {}, h("tr", {}, h("td", {}), ["Base", "Adapted", "Difference", "95 % interval"].map((word) => h("th", { class: "n", scope: "col" }, t(word))), h("th", { scope: "col" }, t("Verdict")))),
+      h("div", SCROLLS, h("table", {}, h("thead", {}, h("tr", {}, h("td", {}), ["Base", "Adapted", "Difference", "95 % interval"].map((word) => h("th", { class: "n", scope: "col" }, t(word))), h("th", { scope: "col" }, t("Verdict")))),
         h("tbody", {}, found.texts.map(text), found.benchmarks.map(bench)))),
       items && h("p", {}, h("a", { class: "button", href: `#/items?${items}` }, t("Look at every item"))),
-      found.samples.length > 0 && h("div", { class: "scroll" }, h("table", { class: "samples" }, h("thead", {}, h("tr", {}, ["Prompt", "Base", "Adapted"].map((word) => h("th", { scope: "col" }, t(word))))),
-        h("tbody", {}, found.samples.map((one) => h("tr", {}, h("th", { scope: "row" }, one.prompt), h("td", { class: "sample" }, one.base), h("td", { class: "sample" }, one.adapted)))))));
+      found.samples.length > 0 && h("div", SCROLLS, h("table", { class: "samples" }, h("thead", {}, h("tr", {}, ["Prompt", "Base", "Adapted"].map((word) => h("th", { scope: "col" }, t(word))))),
+        h("tbody", {}, found.samples.map((one, at) => h("tr", {}, h("th", { scope: "row" }, one.prompt), h("td", { class: "sample" }, one.base), h("td", { class: "sample" }, markedText(one.adapted ?? "", marks.evaluations[number_]?.[at]))))))));
   });
 }
 
-function samples(run) {
+function samples(run, marks) {
   if (!run.samples.length) return null;
-  const steps = [...new Set(run.samples.map((one) => `${one.stage} ${one.step}`))].reverse();
-  return h("section", {}, h("h2", {}, t("Samples")), h("ul", { class: "sample-list" }, steps.slice(0, 20).map((key) => h("li", {}, h("h3", {}, key.replace(" ", ` · ${t("step")} `)),
-    run.samples.filter((one) => `${one.stage} ${one.step}` === key).map((one) => h("p", { class: "sample" }, h("span", { class: "prompt" }, one.prompt), h("span", {}, one.text)))))));
+  const all = run.samples.map((one, at) => ({ ...one, pieces: marks.samples[at] }));
+  const steps = [...new Set(all.map((one) => `${one.stage} ${one.step}`))].reverse();
+  return h("section", {}, h("h2", {}, t("Samples")), newKey(marks.samples), h("ul", { class: "sample-list" }, steps.slice(0, 20).map((key) => h("li", {}, h("h3", {}, key.replace(" ", ` · ${t("step")} `)),
+    all.filter((one) => `${one.stage} ${one.step}` === key).map((one) => h("p", { class: "sample" }, h("span", { class: "prompt" }, one.prompt), h("span", {}, markedText(one.text, one.pieces))))))));
+}
+
+// The settings that differ from those of another run, which is chosen here.
+function otherSettings(path, others) {
+  if (!others.length) return null;
+  const table = h("div");
+  const choose = select(t("Beside the run"), [["", t("none")], ...others.map((other) => [other, other])], "", async (other) => {
+    if (!other) return fill(table);
+    const found = await get("runs", { p: [path, other] });
+    return fill(table, found.problems.map((problem) => h("p", { class: "warning" }, problem)), differences(found), h("p", {}, h("a", { class: "button", href: `#/compare?p=${encodeURIComponent(path)}&p=${encodeURIComponent(other)}` }, t("Compare the chosen"))));
+  });
+  return h("section", {}, h("div", { class: "controls" }, choose), table);
+}
+
+export function differences(runs) {
+  return h("section", {}, h("h2", {}, t("Settings that differ")), runs.settings.length ? h("div", SCROLLS, h("table", { class: "settings" },
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("Setting")), runs.compared.map((name) => h("th", { scope: "col" }, name)))),
+    h("tbody", {}, runs.settings.map(({ key, values }) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, key)), values.map((value) => h("td", {}, h("code", {}, setting(value)))))))))
+    : h("p", { class: "note" }, t("The same in all.")));
 }
 
 function settings(run) {
   return h("section", {}, h("h2", {}, t("Settings that differ from the defaults")),
     run.command.length > 0 && h("p", {}, h("span", { class: "note" }, `${t("Repeat")}: `), h("code", {}, run.command.join(" "))),
-    h("div", { class: "scroll" }, h("table", { class: "settings" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("Setting")), h("th", { scope: "col" }, t("Value")))),
+    h("div", SCROLLS, h("table", { class: "settings" }, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("Setting")), h("th", { scope: "col" }, t("Value")))),
       h("tbody", {}, run.settings.map(({ key, value }) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, key)), h("td", {}, h("code", {}, setting(value)))))))));
 }
 

@@ -1,7 +1,7 @@
 // The table of everything in the folder.
 
 import { get } from "./api.js";
-import { fill, h, select } from "./dom.js";
+import { fill, h, SCROLLS, select } from "./dom.js";
 import { date, size } from "./format.js";
 import { t } from "./words.js";
 
@@ -29,7 +29,7 @@ export async function runsView(place, query, onleave) {
   const chips = h("div", { class: "chips-bar", role: "group", "aria-label": t("Kind") });
   const choices = h("div", { class: "controls" });
   const total = h("p", { class: "note total", role: "status" });
-  const table = h("div", { class: "scroll" });
+  const table = h("div", SCROLLS);
   const actions = h("div", { class: "actions", hidden: true });
 
   const matching = () => {

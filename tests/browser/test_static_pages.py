@@ -1,0 +1,117 @@
+"""The pages that are one file each, in a real browser: tables sort, a search narrows them, a link keeps both, and nothing of a text is ever code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jp_adapt.benchmarks.published import load_published
+from jp_adapt.evaluation.published import compare_published
+from jp_adapt.report.corpus_page import corpus_page
+from jp_adapt.report.eval_page import comparison_page
+from jp_adapt.report.run_page import render
+from jp_adapt.report.run_summary import RunSummary
+from tests.browser.axe import axe_findings
+from tests.browser.chromium import Tab, chromium, open_tab
+from tests.browser.test_ui import CONTRAST, NAMELESS
+from tests.report.test_corpus_page import poisoned
+from tests.report.test_corpus_page import sample as corpus_sample
+from tests.report.test_run_page import sample_summary
+
+pytestmark = [pytest.mark.programs, pytest.mark.skipif(chromium() is None, reason="no Chromium here; apt-get install chromium brings one")]
+
+PAGES = ("run", "corpus", "comparison")
+READY = "!document.getElementById('theme').hidden"
+ROWS = """[...document.querySelectorAll('main table')].flatMap(table => table.parentNode.hidden ? [] :
+    [...table.querySelectorAll('tbody tr')].filter(row => row.checkVisibility())).length"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from jp_adapt.core.documents import record_from
+    from jp_adapt.evaluation.compare import compare_runs, load_runs
+    from tests.ui.pages import write_evaluation
+
+    folder = tmp_path_factory.mktemp("pages")
+    (folder / "run.html").write_text(render(record_from(RunSummary, sample_summary(), "sample")), encoding="utf-8")
+    (folder / "corpus.html").write_text(corpus_page(corpus_sample()), encoding="utf-8")
+    (folder / "poisoned.html").write_text(corpus_page(poisoned(corpus_sample())), encoding="utf-8")
+    write_evaluation(folder / "base", [n % 3 > 0 for n in range(120)])
+    write_evaluation(folder / "adapted", [n % 5 > 0 for n in range(120)])
+    runs = load_runs([folder / "base", folder / "adapted"])
+    page = comparison_page(compare_runs(runs), runs, [compare_published(run.scores, load_published()) for run in runs])
+    (folder / "comparison.html").write_text(page, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
+    with open_tab(tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
+
+
+@pytest.fixture
+def tab(browser: Tab) -> Iterator[Tab]:
+    browser.size(1280)
+    browser.complaints.clear()
+    yield browser
+    assert browser.complaints == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_fits_every_window_and_can_be_read_by_everyone(tab: Tab, folder: Path, name: str) -> None:
+    tab.open((folder / f"{name}.html").as_uri(), READY)
+    assert tab.js(NAMELESS) == []
+    for width in (1600, 1280, 400):
+        tab.size(width)
+        assert tab.js("new Promise(done => requestAnimationFrame(() => setTimeout(() => done(document.documentElement.scrollWidth), 50)))") <= width
+    for theme in ("light", "dark"):
+        tab.js(f"document.documentElement.dataset.theme = '{theme}'")
+        assert tab.js(CONTRAST) == [], theme
+        assert axe_findings(tab) == [], theme
+
+
+def test_a_table_sorts_and_a_link_keeps_it(tab: Tab, folder: Path) -> None:
+    address = (folder / "run.html").as_uri()
+    tab.open(f"{address}#provenance", "document.querySelector('#provenance .sort')")
+    column = "[...document.querySelectorAll('#provenance table')].at(-1).querySelectorAll('tbody th')"
+    names = f"[...{column}].map(cell => cell.innerText)"
+    given = tab.js(names)
+    tab.js("[...document.querySelectorAll('#provenance table')].at(-1).querySelectorAll('.sort')[3].click()")
+    assert tab.js(names) == ["cpt", "eval", "tok"] != given
+    link = tab.js("location.href")
+    assert link.startswith(f"{address}#provenance?sort=")
+    tab.open(link, "document.querySelector('[aria-sort=descending]')")
+    assert tab.js(names)[0] == "cpt"
+
+
+def test_a_search_narrows_every_table_and_a_link_keeps_it(tab: Tab, folder: Path) -> None:
+    address = (folder / "run.html").as_uri()
+    tab.open(address, "document.querySelector('#find').checkVisibility()")
+    whole = tab.js(ROWS)
+    tab.js("document.getElementById('find').focus()")
+    tab.type("ｅｎ_held")
+    tab.wait("document.getElementById('found').innerText.endsWith('rows')")
+    assert 0 < tab.js(ROWS) < whole
+    assert tab.js("location.hash").startswith("#?q=")
+    tab.open(tab.js("location.href"), "document.getElementById('found').innerText.endsWith('rows')")
+    assert 0 < tab.js(ROWS) < whole
+    tab.js("document.querySelector('nav a').click()")
+    assert "?q=" in tab.js("location.hash")
+
+
+def test_items_are_sorted_by_what_was_lost_and_stand_side_by_side(tab: Tab, folder: Path) -> None:
+    address = (folder / "comparison.html").as_uri()
+    tab.open(f"{address}#items?outcome=lost1&order=lost", "document.querySelectorAll('#browser details').length > 3")
+    assert tab.js("[...document.querySelectorAll('#browser select')].map(node => node.value)").count("lost") == 1
+    tab.open(f"{address}#items?text=KATAKANA&open", "document.querySelector('#browser .pair')")
+    left, right = tab.js("[...document.querySelectorAll('#browser .pair')[0].children].map(node => node.getBoundingClientRect().left)")
+    assert left < right
+
+
+def test_nothing_of_a_text_is_code(tab: Tab, folder: Path) -> None:
+    tab.open((folder / "poisoned.html").as_uri(), READY)
+    tab.js("document.querySelectorAll('.sort').forEach(node => node.click())")
+    assert tab.js("document.querySelectorAll('main img, main script').length") == 0
