@@ -13,8 +13,8 @@ export async function corpusView(place, query) {
   const most = Math.max(1, ...corpus.steps.map((step) => step.documents));
   fill(place, h("div", { class: "head" }, h("p", { class: "crumb" }, h("a", { href: "#/runs" }, `← ${t("Runs")}`)), h("h1", {}, corpus.name), corpus.document_end && h("p", { class: "note" }, h("code", {}, corpus.document_end))),
     h("section", {}, h("h2", {}, t("Sources")), h("div", SCROLLS, sources)),
-    bars("Lengths of the documents", t(corpus.sources.some((source) => source.tokens) ? "tokens" : "characters"), corpus.sources, lengths(corpus.sources)),
-    bars("Scripts", t("of the characters"), corpus.sources, scripts(corpus.sources)),
+    h("div", { class: "beside" }, bars("Lengths of the documents", t(corpus.sources.some((source) => source.tokens) ? "tokens" : "characters"), corpus.sources, lengths(corpus.sources)),
+    bars("Scripts", t("of the characters"), corpus.sources, scripts(corpus.sources))),
     h("section", {}, h("h2", {}, t("What each step did")), corpus.steps.length ? h("ol", { class: "funnel" }, corpus.steps.map((step) => stepCard(step, most))) : h("p", { class: "note" }, "–")));
 }
 

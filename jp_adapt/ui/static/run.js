@@ -177,7 +177,7 @@ function samples(run, marks) {
 function otherSettings(path, others) {
   if (!others.length) return null;
   const table = h("div");
-  const choose = select(t("Beside the run"), [["", t("none")], ...others.map((other) => [other, other])], "", async (other) => {
+  const choose = select(t("Settings beside another run"), [["", t("none")], ...others.map((other) => [other, other])], "", async (other) => {
     if (!other) return fill(table);
     const found = await get("runs", { p: [path, other] });
     return fill(table, found.problems.map((problem) => h("p", { class: "warning" }, problem)), differences(found), h("p", {}, h("a", { class: "button", href: `#/compare?p=${encodeURIComponent(path)}&p=${encodeURIComponent(other)}` }, t("Compare the chosen"))));

@@ -73,7 +73,8 @@ export async function runsView(place, query, onleave) {
     const names = { kind: (entry) => [t(entry.kind)], state: (entry) => [t(entry.state)], tag: (entry) => (entry.tags.length ? entry.tags : [t("no tag")]), folder: (entry) => [entry.path.split("/").slice(0, -1).join("/") || "."] }[state.group];
     const groups = new Map();
     for (const entry of entries) for (const name of names(entry)) groups.set(name, [...(groups.get(name) ?? []), entry]);
-    return [...groups];
+    const last = ([name]) => state.group === "tag" && name === t("no tag");
+    return [...groups].sort((a, b) => last(a) - last(b));
   }
 
   function bodies(rows) {

@@ -8,7 +8,7 @@ const ja = {
   "Search name, path, figures": "名前・パス・数値で絞り込み", "Name": "名前", "Kind": "種類", "State": "状態", "Figures": "主な数値", "Size": "サイズ", "Date": "日時",
   "Nothing of jp-adapt lies in this folder yet.": "このフォルダーには jp-adapt の結果がまだありません。", "Nothing matches.": "該当なし",
   "Tag": "タグ", "Folder": "フォルダー", "Grouped by": "グループ化", "no tag": "タグなし", "Only this tag": "このタグだけ",
-  "Beside the run": "比較する実行", "marks what new tokens spell.": "は追加トークンで書かれた部分です。",
+  "Settings beside another run": "比較する実行", "marks what new tokens spell.": "は追加トークンで書かれた部分です。",
   "Compare the chosen": "選択を比較", "Show items": "設問を見る", "Clear": "選択解除", "chosen": "件を選択", "Choose": "選択",
   "on the disk": "使用中", "shown": "件を表示", "Show all": "すべて表示",
   "Loading": "読み込み中", "Could not be shown": "表示できません",
