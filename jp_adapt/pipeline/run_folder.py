@@ -13,14 +13,13 @@ from typing import Any, ClassVar, Literal
 from jp_adapt.core.claim import refuse_other_work
 from jp_adapt.core.documents import Document
 from jp_adapt.core.errors import InputError, UsageError
-from jp_adapt.core.files import read_json, read_json_lines, set_aside, write_json, write_text
+from jp_adapt.core.files import read_json, set_aside, write_json, write_text
 from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.yaml_lines import load_yaml
 
 RUN, STAGE = "run.json", "stage.json"
 RESOLVED = "resolved.yaml"  # the recipe with all defaults filled in
-SAMPLES = "samples.jsonl"  # of a training stage
 TAIL_BYTES = 2**14  # of metrics.jsonl: some forty steps
 
 
@@ -129,11 +128,6 @@ class StageFolder:
         lines = self.metrics.read_bytes().split(b"\n")[:-1]
         return [_metrics(line, f"{self.metrics}:{number}") for number, line in enumerate(lines, start=1) if line.strip() and b"\0" not in line]
 
-    def read_samples(self) -> list[dict[str, Any]]:
-        """The samples of a training stage: step, prompt, continuation. InputError, with file:line, for a line that is none."""
-        path = self.path / SAMPLES
-        return [_sample(value, place) for place, value in read_json_lines(path)] if path.is_file() else []
-
     def last_metrics(self) -> list[dict[str, Any]]:
         """`read_metrics` of the end of a file that may be long: the whole lines of its last `TAIL_BYTES`."""
         if not self.metrics.is_file():
@@ -210,12 +204,6 @@ def _metrics(line: bytes, place: str) -> dict[str, Any]:
     value = parse_json(line, place, allow_nan=True)
     if not isinstance(value, dict) or type(value.get("step")) is not int:
         raise InputError(f"{place}: not the metrics of a step; every line of this file is an object with a whole number under 'step'")
-    return value
-
-
-def _sample(value: Any, place: str) -> dict[str, Any]:
-    if not isinstance(value, dict) or type(value.get("step")) is not int or not all(isinstance(value.get(key), str) for key in ("prompt", "continuation")):
-        raise InputError(f"{place}: no sample of a training stage; every line of this file has a step, a prompt and a continuation")
     return value
 
 

@@ -30,8 +30,8 @@ from jp_adapt.report.run_summary import (
     StageFacts,
     StepFigures,
     TrainingCurve,
-    TrainingSample,
 )
+from jp_adapt.report.training_samples import first_and_last, read_samples
 from jp_adapt.tokenizer.measure import token_script
 
 MOST_USED = 40
@@ -96,14 +96,9 @@ def _training(stage_folder: StageFolder, stage: TrainingStage, recipe: Recipe) -
             steps.append(StepFigures(step, tokens, elapsed_s, lr, grad_norm, loss, bits))
         if any(name.startswith("bits_per_byte/") for name in line):
             heldout.append(HeldOutFigures(step, tokens, _finite(line.get(f"bits_per_char/{japanese}")), _finite(line.get(f"bits_per_byte/{english}"))))
-    return TrainingCurve(stage.id, stage.kind, steps, heldout, japanese, english, stage.heldout_chars, stage_folder.done, _samples(stage_folder))
-
-
-def _samples(stage_folder: StageFolder) -> list[TrainingSample]:
-    """The first and the last samples of a training stage."""
-    lines = stage_folder.read_samples()
-    ends = {lines[0]["step"], lines[-1]["step"]} if lines else set()
-    return [TrainingSample(line["step"], line["prompt"], line["continuation"]) for line in lines if line["step"] in ends]
+    return TrainingCurve(
+        stage.id, stage.kind, steps, heldout, japanese, english, stage.heldout_chars, stage_folder.done, first_and_last(read_samples(stage_folder.path))
+    )
 
 
 def _finite(value: Any) -> float | None:

@@ -15,6 +15,7 @@ from jp_adapt.pipeline.run_folder import RunFolder, resolved_recipe, run_record
 from jp_adapt.pipeline.status import run_state, run_status
 from jp_adapt.recipe.schema import Recipe
 from jp_adapt.report.run_summary import EVALUATION, StageEvaluation
+from jp_adapt.report.training_samples import read_samples
 from jp_adapt.tokenizer.save import EXTENSION
 from jp_adapt.ui.curves import MetricsTail, columns, thinned
 from jp_adapt.ui.listing import LONGEST_NAME
@@ -104,8 +105,8 @@ def different_settings(recipes: dict[str, dict[str, Any]]) -> list[dict[str, Any
 
 
 def _samples(path: Path, stage: str) -> list[dict[str, Any]]:
-    lines = RunFolder(path).stage(stage).read_samples()[-MOST_SAMPLES:]
-    return [{"step": line["step"], "prompt": line["prompt"][:LONGEST], "text": line["continuation"][:LONGEST]} for line in lines]
+    samples = read_samples(RunFolder(path).stage(stage).path)[-MOST_SAMPLES:]
+    return [{"step": sample.step, "prompt": sample.prompt[:LONGEST], "text": sample.text[:LONGEST]} for sample in samples]
 
 
 def _evaluation(path: Path, stage: str) -> dict[str, Any] | None:

@@ -28,12 +28,13 @@ from jp_adapt.inference.text_side import write_text_side
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, load_causal
 from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import InitMethod, init_new_rows
-from jp_adapt.pipeline.run_folder import SAMPLES, StageFolder
+from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.context import Context, Results
 from jp_adapt.pipeline.stages.sft import answer_measure, sft_plan, write_chat_template
 from jp_adapt.pipeline.stages.trackers import open_tracker
 from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.schema import Lora, PretrainStage, RowsStage, SftStage, TokenizerStage, TrainingSamples, TrainingStage
+from jp_adapt.report.training_samples import SAMPLES
 from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
 from jp_adapt.tokenizer.save import copy_tokenizer
 from jp_adapt.training import ranks
