@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jp_adapt.commands.judge import JudgeOptions as JudgeOptions
     from jp_adapt.commands.judge import judge as judge
     from jp_adapt.commands.judge import plan_judging as plan_judging
+    from jp_adapt.commands.matrix import evaluate_matrix as evaluate_matrix
     from jp_adapt.commands.merge import merge_models as merge_models
     from jp_adapt.commands.plan import plan_recipe as plan_recipe
     from jp_adapt.core.errors import JpAdaptError as JpAdaptError
@@ -70,6 +71,7 @@ _HOMES = {
     "merge_adapter": "export.adapter",
     "export_gguf": "export.gguf",
     "evaluate": "commands.evaluate",
+    "evaluate_matrix": "commands.matrix",
     "learn_tokens": "tokenizer.learn",
     "extend_tokenizer": "tokenizer.extend",
     "verify_tokenizer": "tokenizer.verify",

@@ -59,3 +59,10 @@ def positive(text: str) -> int:
     if not 1 <= number <= LARGEST:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1 and at most {LARGEST:,}")
     return number
+
+
+def seed(text: str) -> int:
+    """A whole number of at most 18 digits."""
+    if not text.isdecimal() or len(text) > 18:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at most 18 digits")
+    return int(text)

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.cli.arguments import names, positive, processes
+from jp_adapt.cli.arguments import names, positive, processes, seed
 from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 
@@ -21,6 +21,7 @@ Those whose data is not shipped read it from --data, which holds the upstream re
 profiles are never comparable.
 
 what to do with results (jp-adapt eval ACTION --help says more):
+  eval matrix          many models on many suites, and a leaderboard
   eval compare         compare evaluations item by item
   eval published       an evaluation beside published scores of the same protocol
   eval page            an evaluation as a page with every item
@@ -48,7 +49,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--profile", metavar="P", help="whose prompts and scorers (default: the suite's, else jp-adapt)")
     parser.add_argument("--shots", type=_count, metavar="K", help="examples before each item (default: the protocol's)")
     parser.add_argument("--limit", type=positive, metavar="N", help="measure a sample of N items of each benchmark, categories and labels in their shares")
-    parser.add_argument("--seed", type=_seed, default=0, metavar="S", help="of the sample: the same items for every model (default: 0)")
+    parser.add_argument("--seed", type=seed, default=0, metavar="S", help="of the sample: the same items for every model (default: 0)")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="arithmetic (default: auto)")
     parser.add_argument("--prompt-set", action="store_true", help="measure every wording of the prompt: mean and range")
     parser.add_argument("--overlap", type=Path, metavar="FILE", help="overlap of items with a training corpus: clean and touched items apart")
@@ -78,12 +79,6 @@ def add_parser(verbs: Any) -> None:
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > 64:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 64")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or len(text) > 18:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at most 18 digits")
     return int(text)
 
 

@@ -43,7 +43,10 @@ VERBS = (
     "env",
 )
 
-ACTIONS = {"eval": ("compare", "published", "page", "export-lm-eval"), "runs": ("tag",)}  # verbs of their own beneath another, each in the module of its name
+ACTIONS = {
+    "eval": ("matrix", "compare", "published", "page", "export-lm-eval"),
+    "runs": ("tag",),
+}  # verbs of their own beneath another, each in the module of its name
 
 RESUMED = (["run"], ["eval"], ["data", "fetch"], ["judge"], ["corpus", "prepare"])  # what continues where it was stopped
 

@@ -53,6 +53,7 @@ from jp_adapt.model.sources import download, resolve_revision
 DEFAULT_SUITE = "quick"
 PARTS, TEXTS = "parts", "texts.json"
 BEFORE_RESULTS = frozenset({MODEL, REPLIES, ".lock"})
+ReadBenchmark = Callable[..., LoadedBenchmark]  # as `load_benchmark`
 
 
 @dataclass(frozen=True)
@@ -108,18 +109,18 @@ def evaluate(model: str | Path, out: str | Path, options: EvalOptions | None = N
         RunFolderError: `out` holds another evaluation.
     """
     out, processes = Path(out), processes or ALONE
-    options = replace(options or EvalOptions(), **_as_options(changes))
+    options = replace(options or EvalOptions(), **as_options(changes))
     use_plugins(options.plugins)
     if options.texts and (options.served is not None or options.backend != "local"):
         raise UsageError("--texts needs the model on this machine, in --backend local; leave --endpoint out, and give its folder")
     if options.served is None:
-        model, name = _local_model(str(model))
+        model, name = local_model(str(model))
         options = replace(options, name=options.name or name)
         check_folder(Path(model))
     return evaluate_source(lambda: open_source(model, options.dtype, options.served, out, processes, options.backend, options.name), out, options, processes)
 
 
-def _as_options(changes: dict[str, Any]) -> dict[str, Any]:
+def as_options(changes: dict[str, Any]) -> dict[str, Any]:
     """Fields of `EvalOptions` as they are typed there; UsageError for a name that is none."""
     known = [entry.name for entry in fields(EvalOptions)]
     if unknown := next((name for name in changes if name not in known), None):
@@ -131,7 +132,7 @@ def _as_options(changes: dict[str, Any]) -> dict[str, Any]:
     return changes | paths | lists
 
 
-def _local_model(model: str) -> tuple[str, str | None]:
+def local_model(model: str) -> tuple[str, str | None]:
     """The folder of a model, and what it is called where its folder does not say: ORG/NAME of the hub, which is downloaded at @REVISION or today's commit."""
     name, _, revision = model.partition("@")
     if Path(model).exists() or not re.fullmatch(r"[\w.-]+/[\w.-]+", name):
@@ -145,11 +146,13 @@ def _local_model(model: str) -> tuple[str, str | None]:
     return str(download(name, commit)), name
 
 
-def evaluate_source(opened: Callable[[], Source], out: Path, options: EvalOptions, processes: Processes = ALONE) -> Scores:
-    """`evaluate` of a model that `opened` names."""
+def evaluate_source(
+    opened: Callable[[], Source], out: Path, options: EvalOptions, processes: Processes = ALONE, *, read: ReadBenchmark = load_benchmark
+) -> Scores:
+    """`evaluate` of a model that `opened` names; `read` stands for `load_benchmark`, where several evaluations share what was read."""
     refuse_unwritable(out)
     names, profile = _benchmarks(options)
-    loaded = _load_all(names, profile, options)
+    loaded = _load_all(names, profile, options, read)
     if options.baseline is not None:
         _check_baseline(options.baseline, profile, loaded, options)
     overlap = read_overlap(options.overlap) if options.overlap is not None else None
@@ -189,13 +192,13 @@ def _benchmarks(options: EvalOptions) -> tuple[list[str], str]:
     return named_benchmarks(suite, options.benchmarks, options.profile)
 
 
-def _load_all(names: Sequence[str], profile: str, options: EvalOptions) -> list[LoadedBenchmark]:
+def _load_all(names: Sequence[str], profile: str, options: EvalOptions, read: ReadBenchmark) -> list[LoadedBenchmark]:
     """The benchmarks with their items. InputError names everything that is missing; with `missing="skip"` that is said, and the others are measured."""
     loaded: list[LoadedBenchmark] = []
     missing: list[str] = []
     for name in names:
         try:
-            loaded.append(_load(name, profile, options))
+            loaded.append(_load(name, profile, options, read))
         except InputError as error:
             missing.append(str(error) if str(error).startswith(f"{name}:") else f"{name}: {error}")
     if missing and (options.missing == "refuse" or not loaded):
@@ -206,7 +209,7 @@ def _load_all(names: Sequence[str], profile: str, options: EvalOptions) -> list[
     return loaded
 
 
-def _load(name: str, profile: str, options: EvalOptions) -> LoadedBenchmark:
+def _load(name: str, profile: str, options: EvalOptions, read: ReadBenchmark) -> LoadedBenchmark:
     benchmark, _ = load_declaration(name)
     protocol = protocol_of(name, benchmark, profile)
     if (protocol.kind or benchmark.kind) == "code":
@@ -214,7 +217,7 @@ def _load(name: str, profile: str, options: EvalOptions) -> LoadedBenchmark:
             raise UsageError(f"{name}: its score comes from running programs that the model wrote; say --allow-code-execution to run them in a sandbox")
         check_isolation()
     shots = protocol.shots if options.shots is None else options.shots
-    return load_benchmark(name, options.data, shots=reads_shots(name, benchmark, protocol, shots))
+    return read(name, options.data, shots=reads_shots(name, benchmark, protocol, shots))
 
 
 def _check_baseline(baseline: Path, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> None:

@@ -178,17 +178,24 @@ def compare_scores(first: str | Path, *others: str | Path, seed: int = 0) -> Com
 
 def compare_runs(runs: Sequence[Run], seed: int = 0) -> Comparison:
     """`compare_scores` of runs that are read already."""
-    if len(runs) < 2:
+    return compare_groups([runs], seed)[0]
+
+
+def compare_groups(groups: Sequence[Sequence[Run]], seed: int = 0) -> list[Comparison]:
+    """`compare_scores` of several groups of runs, such as one for each suite; Holm's correction goes over the tests of all of them."""
+    if any(len(runs) < 2 for runs in groups):
         raise InputError("nothing to compare with: give at least two evaluations")
-    base, *rest = runs
-    pairs = [_pair(base, run, seed) for run in rest]
-    tested = [entry for pair in pairs for entry in pair.benchmarks if entry.p is not None and _reason(entry, "", "") is None]
+    pairs = [[_pair(runs[0], run, seed) for run in runs[1:]] for runs in groups]
+    tested = [entry for group in pairs for pair in group for entry in pair.benchmarks if entry.p is not None and _reason(entry, "", "") is None]
     adjusted = dict(zip(map(id, tested), statistics.holm([entry.p for entry in tested if entry.p is not None]), strict=True))
-    judged = [
-        replace(pair, benchmarks=[_judged(replace(entry, p_holm=adjusted.get(id(entry))), base.name, pair.model) for entry in pair.benchmarks])
-        for pair in pairs
+
+    def judged(pair: Pair, base: Run) -> Pair:
+        return replace(pair, benchmarks=[_judged(replace(entry, p_holm=adjusted.get(id(entry))), base.name, pair.model) for entry in pair.benchmarks])
+
+    return [
+        Comparison([ComparedModel(run.name, run.scores.profile) for run in runs], len(tested), LEVEL, [judged(pair, runs[0]) for pair in group])
+        for runs, group in zip(groups, pairs, strict=True)
     ]
-    return Comparison([ComparedModel(run.name, run.scores.profile) for run in runs], len(tested), LEVEL, judged)
 
 
 def _pair(base: Run, run: Run, seed: int) -> Pair:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -69,7 +69,8 @@ def open_source(
 class FolderSource:
     """The folder of a Hugging Face model.
 
-    It is called `name` (its folder's by default); `document_start` and `document_end` stand before and behind every text (see `load_model`).
+    It is called `name` (its folder's by default); `document_start` and `document_end` stand before and behind every text (see `load_model`). `load` stands for
+    `load_model`, where several evaluations share one model.
     """
 
     def __init__(
@@ -82,9 +83,10 @@ class FolderSource:
         name: str | None = None,
         document_start: str | None = None,
         document_end: str | None = None,
+        load: Callable[..., EvaluatedModel] | None = None,
     ) -> None:
         check_folder(folder)
-        self.folder, self.dtype, self.out, self.processes = folder, dtype, out, processes
+        self.folder, self.dtype, self.out, self.processes, self._load = folder, dtype, out, processes, load
         self.name, self.document_start, self.document_end = name or model_name(folder), document_start, document_end
         self._loaded: EvaluatedModel | None = None
 
@@ -99,7 +101,7 @@ class FolderSource:
 
             if self.processes.rank == 0:
                 say(f"loading {self.folder}")
-            self._loaded = load_model(
+            self._loaded = (self._load or load_model)(
                 self.folder, self.dtype, self.processes, name=self.name, document_start=self.document_start, document_end=self.document_end
             )
             if self.processes.rank == 0:

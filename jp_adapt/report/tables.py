@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from jp_adapt.evaluation.batch_check import as_line
 from jp_adapt.evaluation.compare import BenchmarkComparison, Comparison, notes
+from jp_adapt.evaluation.leaderboard import Leaderboard
 from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Scores
 from jp_adapt.report import terminal
 from jp_adapt.report.corpus_report import CorpusReport
+from jp_adapt.report.leaderboard_page import score_text
 from jp_adapt.report.run_summary import Control, Figures, RunSummary
 from jp_adapt.report.written import duration_text
 
@@ -27,6 +29,21 @@ def comparison_lines(report: Comparison) -> list[str]:
     if report.tests > 1:
         lines.append(f"p values are corrected for {report.tests} tests (Holm).")
     return lines
+
+
+def leaderboard_lines(board: Leaderboard) -> list[str]:
+    """The leaderboard as lines of text: a table for each suite, models as columns; then what is not measured."""
+    lines = []
+    for suite in dict.fromkeys(row.suite for row in board.table):
+        rows = []
+        for row in board.table:
+            if row.suite == suite:
+                by_model = {standing.model: score_text(standing) for standing in row.standings}
+                rows.append((row.name, *(by_model.get(model, "–") for model in board.models), f"{row.items:,}"))
+        lines += [suite, *terminal.table(("benchmark", *board.models, "items"), rows, indent=2)]
+    if board.tests:
+        lines.append(f"▲ better than {board.models[0]}, ▼ worse, = cannot be told apart, ? no verdict; p values are corrected for {board.tests} tests (Holm).")
+    return lines + [f"not measured: {model} on {suite}" for model, suite in board.missing]
 
 
 def _comparison_row(entry: BenchmarkComparison) -> tuple[str, ...]:
