@@ -209,6 +209,7 @@ TESTED_THROUGH = {
     "tests/evaluation/test_sandbox.py": ("it runs in a process of its own, and is never imported", "evaluation.sandbox_child"),
     "tests/inference/test_token_backend.py": ("rules of a profile are known by the requests that they make", "evaluation.run"),
     "tests/commands/test_evaluate.py": ("part of an evaluation", "evaluation.batch_check inference.local_engine"),
+    "tests/commands/test_matrix.py": ("the table of a whole matrix", "evaluation.leaderboard"),
     "tests/report/test_eval_page.py": ("the command writes the page", "commands.compare"),
     "tests/report/test_run_page.py": ("charts stand on the page", "report.run_charts"),
     "tests/test_end_to_end.py": ("a whole run is what they are for", "pipeline.report pipeline.summary pipeline.stages.tokenizer"),

@@ -23,9 +23,8 @@ from jp_adapt.core.progress import say
 from jp_adapt.evaluation.compare import load_runs
 from jp_adapt.evaluation.leaderboard import LEADERBOARD, Leaderboard, leaderboard
 from jp_adapt.evaluation.results import SCORES, read_scores
-from jp_adapt.inference.engines import LOCAL
 from jp_adapt.inference.model_folder import load_model
-from jp_adapt.inference.model_source import FolderSource, Source, check_folder, open_source
+from jp_adapt.inference.model_source import check_folder, open_source
 
 PAGE = "index.html"
 
@@ -98,13 +97,9 @@ def _measure(table: dict[str, list[Cell]], folders: dict[str, str], options: Eva
 
 def _measure_cell(cell: Cell, folder: Path, options: EvalOptions, read: ReadBenchmark, load: Any) -> None:
     own = replace(options, suite=cell.suite, benchmarks=(), name=cell.name)
-
-    def opened() -> Source:
-        if options.backend == LOCAL:
-            return FolderSource(folder, options.dtype, cell.folder, name=cell.name, load=load)
-        return open_source(folder, options.dtype, None, cell.folder, backend=options.backend, name=cell.name)
-
-    evaluate_source(opened, cell.folder, own, read=read)
+    evaluate_source(
+        lambda: open_source(folder, options.dtype, None, cell.folder, backend=options.backend, name=cell.name, load=load), cell.folder, own, read=read
+    )
 
 
 def write_leaderboard(table: dict[str, list[Cell]], out: Path) -> Leaderboard:

@@ -49,16 +49,26 @@ class Source(Protocol):
 
 
 def open_source(
-    model: str | Path, dtype: str, served: Served | None, out: Path, processes: Processes = ALONE, backend: str = "local", name: str | None = None
+    model: str | Path,
+    dtype: str,
+    served: Served | None,
+    out: Path,
+    processes: Processes = ALONE,
+    backend: str = "local",
+    name: str | None = None,
+    load: Callable[..., EvaluatedModel] | None = None,
 ) -> Source:
-    """The model that the options name, shown as `name`. `out` gets its description, and the replies of an endpoint. InputError if there is no such model."""
+    """The model that the options name, shown as `name`. `out` gets its description, and the replies of an endpoint. InputError if there is no such model.
+
+    `load` stands for `load_model`, where several evaluations share a model of this process.
+    """
     if backend != LOCAL:
         open_engine = find_engine(backend)
         if served is not None or processes.count > 1:
             raise UsageError(f"--backend {backend}: one process with the model in it; leave --endpoint and --processes out")
         return EngineSource(Path(model), dtype, out, backend, open_engine, shown=name)
     if served is None:
-        return FolderSource(Path(model), dtype, out, processes, name=name)
+        return FolderSource(Path(model), dtype, out, processes, name=name, load=load)
     if processes.count > 1:
         raise UsageError(f"{processes.count} processes ask one endpoint no faster; use --parallel for requests at a time")
     if dtype != "auto":
@@ -69,8 +79,8 @@ def open_source(
 class FolderSource:
     """The folder of a Hugging Face model.
 
-    It is called `name` (its folder's by default); `document_start` and `document_end` stand before and behind every text (see `load_model`). `load` stands for
-    `load_model`, where several evaluations share one model.
+    It is called `name` (its folder's by default); `document_start` and `document_end` stand before and behind every text (see `load_model`). `load`: see
+    `open_source`.
     """
 
     def __init__(
