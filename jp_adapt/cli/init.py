@@ -29,6 +29,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--texts", nargs="+", default=(), metavar="FILE", help="Japanese text: .jsonl, .txt, .csv, .parquet, or patterns of these")
     parser.add_argument("--english", nargs="+", default=(), metavar="FILE", help="English text, so that the model keeps its English")
     parser.add_argument("--chats", nargs="+", default=(), metavar="FILE", help="conversations to tune on (.jsonl; docs/sft.md)")
+    parser.add_argument("--field", default="text", help="field of the text in .jsonl, .csv and .parquet (default: text)")
     parser.add_argument("--new-tokens", type=_count, metavar="N", help="Japanese tokens to add (default: by the size of the text; 0: none)")
     parser.add_argument("--epochs", type=_share_or_more, default=1.0, metavar="E", help="how often the text is read (default: 1)")
     parser.add_argument("--heldout", type=_share, default=0.01, metavar="S", help="share of each source that is held out (default: 0.01)")
@@ -57,6 +58,7 @@ def _share_or_more(text: str) -> float:
 
 
 def main(args: argparse.Namespace) -> int:
+    from jp_adapt.commands.json_schema import place_schema
     from jp_adapt.core.errors import UsageError
     from jp_adapt.core.files import refuse_existing, write_text
     from jp_adapt.core.progress import say
@@ -66,13 +68,15 @@ def main(args: argparse.Namespace) -> int:
     if args.recipe.suffix not in (".yaml", ".yml"):
         raise UsageError(f"{args.recipe}: a recipe is a file that ends in .yaml; give {args.recipe.name}.yaml")
     refuse_existing(args.recipe, "FILE.yaml")
-    parts = RecipeParts(args.base, tuple(args.texts), tuple(args.english), tuple(args.chats), args.new_tokens, args.epochs, args.heldout)
+    files = (tuple(args.texts), tuple(args.english), tuple(args.chats))
+    parts = RecipeParts(args.base, *files, args.new_tokens, args.epochs, args.heldout, args.field)
     write_text(args.recipe, recipe_text(parts, args.recipe))
     try:
         loaded, notes = load_checked(args.recipe)
     except BaseException:
         args.recipe.unlink()
         raise
+    place_schema("recipe", args.recipe.parent)
     for note in notes:
         say(f"note: {note}")
     print(f"{args.recipe}: " + " -> ".join(f"{stage.id} ({stage.kind})" for stage in loaded.recipe.stages))

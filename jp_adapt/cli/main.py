@@ -80,7 +80,7 @@ class _Version(argparse.Action):
 def build_parser() -> argparse.ArgumentParser:
     """The parser of all verbs; each verb's module describes itself."""
     parser = _Parser(prog="jp-adapt", description="Make a Llama-family model speak Japanese.", epilog=EXIT_CODES)
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
+    parser.add_argument("-V", "--version", action=_Version, nargs=0, help="print the version")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True, parser_class=_Parser)
     for name in (*VERBS, *(action for actions in ACTIONS.values() for action in actions)):
         import_module(f"jp_adapt.cli.{name.replace('-', '_')}").add_parser(verbs)
@@ -137,7 +137,12 @@ def _refuse_other_bytes(given: Sequence[str]) -> None:
 def _command(given: list[str]) -> int:
     """Parse and run. argparse ends help and wrong usage by SystemExit; what it printed must have arrived first."""
     try:
-        args = build_parser().parse_args(given, argparse.Namespace(given=given))  # a command that starts itself in several processes repeats them
+        # a command that starts itself in several processes repeats what was given
+        args, unknown = build_parser().parse_known_args(given, argparse.Namespace(given=given))
+        if unknown:
+            command = " ".join(filter(None, ("jp-adapt", args.verb, getattr(args, "action", None))))
+            tell_error(f"unrecognized arguments: {' '.join(unknown)}\nTry: {command} --help")
+            raise SystemExit(2)
     except SystemExit:
         sys.stdout.flush()
         raise

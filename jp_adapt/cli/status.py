@@ -37,12 +37,16 @@ def main(args: argparse.Namespace) -> int:
     while True:
         stages = run_status(args.run)
         if args.json and stages != shown:
-            print_json([asdict(stage) for stage in stages])
+            print_json([asdict(stage) | {"stopped_by": _stopped_by(args.run, stage)} for stage in stages])
         elif stages != shown:
             lines = _show(stages, shown, lines)
         sys.stdout.flush()
         shown = stages
         if not args.follow or run_state(stages) != "running":
+            for stage in stages if not args.json else ():
+                if stage.state == "stopped":
+                    cause = _stopped_by(args.run, stage)
+                    print(f"{stage.id} {f'failed: {cause}' if cause else 'was interrupted'}; the same `jp-adapt run` goes on from there")
             return 0
         time.sleep(FOLLOW_EVERY_S)
 
@@ -58,6 +62,16 @@ def _show(stages: list[StageStatus], before: list[StageStatus], lines: int) -> i
     drawn = table(("stage", "kind", "state", "progress") if terminal or not before else ("",) * 4, rows, words=4)
     print((f"\x1b[{lines}A\x1b[J" if terminal and lines else "") + "\n".join(drawn))
     return len(drawn)
+
+
+def _stopped_by(run: Path, stage: StageStatus) -> str | None:
+    """What ended the last attempt at a stage, as the run's log says it: "InputError: ..."; None of one that was killed, or is not stopped."""
+    log = run / "log.txt"
+    if stage.state != "stopped" or not log.is_file():
+        return None
+    lines = [line.split(" ", 1)[-1] for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
+    last = next((line.removeprefix(f"{stage.id}: ") for line in reversed(lines) if line.startswith(f"{stage.id}: ")), "")
+    return last.removeprefix("stopped by ") if last.startswith("stopped by ") else None
 
 
 def _progress(stage: StageStatus) -> str:

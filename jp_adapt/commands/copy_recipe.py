@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from jp_adapt.core.files import new_folder, refuse_existing
+from jp_adapt.commands.json_schema import place_schema
+from jp_adapt.core.files import new_folder, read_text, refuse_existing, write_text
 from jp_adapt.core.shipped import shipped_corpora, shipped_folder
 from jp_adapt.corpus.sources import expand_paths
 from jp_adapt.recipe.load import load_recipe
 from jp_adapt.recipe.load_corpus import load_corpus
+from jp_adapt.recipe.new_recipe import SCHEMA_LINE
 
 
 def copy_recipe(name: str, folder: Path) -> Path:
@@ -24,4 +26,7 @@ def copy_recipe(name: str, folder: Path) -> Path:
             copied = target / path.resolve().relative_to(root)
             copied.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copied)
+        copy, kind = target / loaded.path.resolve().relative_to(root), "corpus" if name in shipped_corpora() else "recipe"
+        write_text(copy, f"{SCHEMA_LINE.format(kind)}\n{read_text(copy)}")
+        place_schema(kind, copy.parent)
     return folder / loaded.path.resolve().relative_to(root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -11,8 +12,10 @@ from pydantic import BaseModel, TypeAdapter
 from jp_adapt.benchmarks.benchmark import Benchmark, Suite
 from jp_adapt.benchmarks.judge import JudgeTask
 from jp_adapt.commands.corpus_steps import STEPS
+from jp_adapt.core.files import write_json
 from jp_adapt.recipe.corpus import CorpusRecipe
 from jp_adapt.recipe.merge import MergeRecipe
+from jp_adapt.recipe.new_recipe import SCHEMA_FILE
 from jp_adapt.recipe.schema import Recipe
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -77,3 +80,10 @@ def _allow_use(source: dict[str, Any]) -> None:
     """A source that says `use: NAME` has what the declaration of that name says; only its own keys are written."""
     source["properties"]["use"] = USE
     source |= {"if": {"not": {"required": ["use"]}}, "then": {"required": source.pop("required")}}
+
+
+def place_schema(kind: str, folder: Path) -> Path:
+    """Write the schema of a kind into a folder, where the recipes of `init` and `copy` look for it; an older one is replaced."""
+    path = folder / SCHEMA_FILE.format(kind)
+    write_json(path, json_schema(kind))
+    return path

@@ -1,6 +1,7 @@
 """The engine as a model of lm-evaluation-harness, named `jp_adapt`: its tasks run on prefix trees and continued batches, with the numbers of its `hf` model.
 
-lm-eval (0.4.13) has no entry point for models of others: a model is known once the module that registers it is imported. So it is
+Versions of lm-eval with plugins (its docs/plugins.md, 2026-09) find it by our entry point: `lm_eval run --model jp_adapt --model_args pretrained=DIR ...`.
+Versions up to 0.4.13 look for no entry points: there a model is known once the module that registers it is imported. So it is
 
     python -m jp_adapt.evaluation.lm_eval_model --model jp_adapt --model_args pretrained=DIR,dtype=float32 --tasks ...
 

@@ -15,6 +15,7 @@ from jp_adapt.model.sources import check_hash, folder_files, gguf_file
 from jp_adapt.pipeline.held_out import document_keys, repeated_documents, trained_and_measured
 from jp_adapt.recipe.load import LoadedRecipe, load_recipe
 from jp_adapt.recipe.schema import PreferenceStage, Recipe, SftStage, Source, TokenizerStage
+from jp_adapt.recipe.text_notes import text_notes
 
 HASHED_BYTES = 1_000_000_000  # a pinned file of at most so many is compared with its hash at once, others by the run
 READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
@@ -49,7 +50,7 @@ def check_inputs(loaded: LoadedRecipe) -> list[str]:
     """Look into every file that is there: a source of at most `READ_WHOLE_BYTES` holds its texts, the base's tokenizer fits its model and can be extended.
 
     Returns:
-        What is no error and should be known: documents that are measured and trained on.
+        What is no error and should be known: `text_notes`, and documents that are measured and trained on.
 
     Raises:
         UsageError: among what is wrong is an optional package that is not installed.
@@ -60,10 +61,12 @@ def check_inputs(loaded: LoadedRecipe) -> list[str]:
         if recipe.distributed == "deepspeed":
             require_extra("deepspeed", "distributed: deepspeed", "use distributed: fsdp")
     keys: dict[str, frozenset[bytes]] = {}
+    read: dict[str, list[str]] = {}
     compared = {name for names in trained_and_measured(recipe) for name in names}
     for name, source in recipe.sources.items():
         with problems.collected():
             texts = _read_texts(source)
+            read |= {name: texts} if texts else {}
             keys[name] = document_keys(texts if name in compared else ())
     readable = not problems.errors
     place = recipe.base.path or (recipe.base.file if recipe.base.package is None else None)
@@ -77,7 +80,7 @@ def check_inputs(loaded: LoadedRecipe) -> list[str]:
             if stage.needs is not None:
                 require_extra(stage.needs, f"stage '{stage.id}' ({stage.kind})")
     problems.refuse()
-    return repeated_documents(recipe, keys)
+    return [*text_notes(recipe, read), *repeated_documents(recipe, keys)]
 
 
 def _read_texts(source: Source) -> list[str]:

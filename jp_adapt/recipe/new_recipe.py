@@ -18,6 +18,8 @@ from jp_adapt.recipe.base_sizes import base_architecture
 from jp_adapt.recipe.load import load_recipe
 from jp_adapt.recipe.schema import Base
 
+SCHEMA_FILE = "{}.schema.json"  # beside a recipe of that kind, for the completion of an editor
+SCHEMA_LINE = f"# yaml-language-server: $schema={SCHEMA_FILE}"
 CHARS_OF_A_TOKEN = 500  # of text for one new token, so that most of them stand in it a dozen times and more
 NEW_TOKENS = (200, 16_000)  # fewest and most by default
 STEPS = 300  # of an epoch, about: fewer learn little, and more of them are shorter than they need be
@@ -35,6 +37,7 @@ class RecipeParts:
         texts: files or patterns of Japanese text. english: of English text, which keeps the model's English. chats: of conversations (.jsonl).
         new_tokens: 0 leaves the tokenizer as it is; by default by the size of the texts.
         heldout: share of each source that no stage trains on.
+        field: of the text in .jsonl, .csv and .parquet.
     """
 
     base: str
@@ -44,6 +47,7 @@ class RecipeParts:
     new_tokens: int | None = None
     epochs: float = 1.0
     heldout: float = 0.01
+    field: str = "text"
 
 
 def recipe_text(parts: RecipeParts, path: Path) -> str:
@@ -58,7 +62,7 @@ def recipe_text(parts: RecipeParts, path: Path) -> str:
     sources = {kind: _names(kind, paths) for kind, paths in files.items()}
     base = _base(parts.base)
     lines = _head(parts, path, base)
-    lines += [_source(name, kind, file, path, parts.heldout) for kind, named in sources.items() for name, file in named.items()]
+    lines += [_source(name, kind, file, path, parts) for kind, named in sources.items() for name, file in named.items()]
     lines += ["", "stages:"]
     japanese, english, chats = (list(named) for named in sources.values())
     chars = sum(file.stat().st_size for file in files["ja"] if file.is_file()) // 3
@@ -83,6 +87,7 @@ def _head(parts: RecipeParts, path: Path, base: Base) -> list[str]:
     entries = [f"{key}: {_scalar(value)}" for key, value in (given | places).items()]
     held = f"{100 * parts.heldout:g} % of each source is held out: no stage trains on it, and the report measures it."
     return [
+        SCHEMA_LINE.format("recipe"),
         f"# Check: jp-adapt check {path}   plan: jp-adapt plan {path}   run: jp-adapt run {path}",
         "# Every key, its default and what it means: docs/reference/recipe.md, or jp-adapt schema recipe",
         f"name: {_scalar(name)}",
@@ -111,10 +116,10 @@ def _names(kind: str, paths: Sequence[Path]) -> dict[str, Path]:
     return {kind if number == 1 else f"{kind}_{number}": path for number, path in enumerate(paths, start=1)}
 
 
-def _source(name: str, kind: str, file: Path, recipe: Path, heldout: float) -> str:
+def _source(name: str, kind: str, file: Path, recipe: Path, parts: RecipeParts) -> str:
     language = "en" if kind == "en" else "ja"
-    form = ", format: chat" if kind == "chat" else ""
-    return f"  {name}: {{path: {_scalar(_place(str(file), recipe))}, language: {language}, license: private{form}, heldout: {heldout:g}}}"
+    form = ", format: chat" if kind == "chat" else f", field: {_scalar(parts.field)}" if parts.field != "text" else ""
+    return f"  {name}: {{path: {_scalar(_place(str(file), recipe))}, language: {language}, license: private{form}, heldout: {parts.heldout:g}}}"
 
 
 def _place(file: str, recipe: Path) -> str:

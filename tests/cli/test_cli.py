@@ -124,7 +124,9 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
         (["lsit"], "(did you mean 'list'?)"),
         (["xyz"], "invalid choice: 'xyz'"),
         (["check"], "the following arguments are required: recipe"),
-        (["check", "quickstart", "--jsn"], "unrecognized arguments: --jsn"),
+        (["check", "quickstart", "--jsn"], "unrecognized arguments: --jsn\nTry: jp-adapt check --help"),
+        (["tokenizer", "compare", "a", "--texts", "b", "--nosuch"], "unrecognized arguments: --nosuch\nTry: jp-adapt tokenizer compare --help"),
+        (["eval", "compare", "a", "b", "--nosuch"], "unrecognized arguments: --nosuch\nTry: jp-adapt eval compare --help"),
         (["run", "quickstart", "--from"], "argument --from: expected one argument"),
     ],
 )
@@ -238,6 +240,8 @@ def test_copy_gives_a_recipe_that_loads_from_its_new_place(tmp_path: Path, capsy
     assert main(["check", str(target / "quickstart.yaml"), "--json"]) == 0
     sources = json.loads(capsys.readouterr().out)["sources"]
     assert {Path(source["path"]).parent for source in sources.values()} == {target / "data" / "quickstart"}
+    first = (target / "quickstart.yaml").read_text(encoding="utf-8").splitlines()[0]
+    assert json.loads((target / first.removeprefix("# yaml-language-server: $schema=")).read_text(encoding="utf-8"))["title"] == "Recipe"
 
 
 def test_copy_refuses_what_exists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -422,3 +426,18 @@ def test_names_that_need_torch_are_where_the_package_says() -> None:
 def test_parser_has_exactly_the_verbs() -> None:
     actions = [action for action in build_parser()._actions if action.dest == "verb"]
     assert list(actions[0].choices or ()) == [*VERBS, *(f"{verb} {action}" for verb, actions in ACTIONS.items() for action in actions)]
+
+
+def test_status_says_why_a_stage_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _run_folder(tmp_path / "run")
+    assert main(["status", str(folder)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "rows was interrupted; the same `jp-adapt run` goes on from there"
+    log = "T rows: begins\nT rows: stopped by InputError: the disk is full: /x\n"
+    (folder / "log.txt").write_text(log, encoding="utf-8")
+    assert main(["status", str(folder)]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "rows failed: InputError: the disk is full: /x; the same `jp-adapt run` goes on from there"
+    assert main(["status", str(folder), "--json"]) == 0
+    assert [stage["stopped_by"] for stage in json.loads(capsys.readouterr().out)] == [None, "InputError: the disk is full: /x", None]
+    (folder / "log.txt").write_text(log + "T rows: begins\n", encoding="utf-8")  # begun again, and killed
+    assert main(["status", str(folder)]) == 0
+    assert "rows was interrupted" in capsys.readouterr().out

@@ -98,3 +98,14 @@ def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]
     assert main(["init", "mine.yaml", "--base", "base", "--texts", "ja.jsonl"]) == 2
     assert "mine.yaml: exists already" in capsys.readouterr().err
     assert (folder / "mine.yaml").read_text(encoding="utf-8") == "my work"
+
+
+def test_the_field_and_the_schema_for_an_editor(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = Path("ja.jsonl").read_text(encoding="utf-8").replace('"text":', '"body":')
+    Path("body.jsonl").write_text(lines, encoding="utf-8")
+    assert main(["init", "mine.yaml", "--base", "base", "--texts", "body.jsonl", "--field", "body"]) == 0
+    assert load_recipe(Path("mine.yaml")).recipe.sources["ja"].field == "body"
+    first = Path("mine.yaml").read_text(encoding="utf-8").splitlines()[0]
+    assert first == "# yaml-language-server: $schema=recipe.schema.json"
+    assert '"title": "Recipe"' in Path("recipe.schema.json").read_text(encoding="utf-8")
+    assert main(["init", "other.yaml", "--base", "base", "--texts", "ja.jsonl"]) == 0, "beside the schema that is there"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -141,3 +142,12 @@ def test_lm_evals_command_knows_the_model(pico: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     (written,) = (tmp_path / "out").rglob("results_*.json")
     assert json.loads(written.read_text(encoding="utf-8"))["results"]["tiny_choice"]["acc,none"] in (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def test_the_entry_point_names_the_class() -> None:
+    from jp_adapt.evaluation import lm_eval_model
+    from tests.conftest import ROOT
+
+    found = re.search(r'entry-points."lm_eval.models"\][^\n]*\njp_adapt = "([\w.]+):(\w+)"', (ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert found is not None
+    assert found.groups() == (lm_eval_model.__name__, lm_eval_model.JpAdaptLM.__name__)
