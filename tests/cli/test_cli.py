@@ -266,6 +266,7 @@ def test_status_of_a_run_in_the_middle(tmp_path: Path, capsys: pytest.CaptureFix
         "tok    tokenizer  done     3.2 s",
         "rows   rows       stopped  step 2",
         "model  export     waiting",
+        "rows was interrupted; the same `jp-adapt run` goes on from there",
     ]
     assert main(["status", str(folder), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)[1]
@@ -315,6 +316,7 @@ def test_status_follows_a_run_until_it_ends(tmp_path: Path, capsys: pytest.Captu
         "waiting",
         "20/40, loss 7.000, 200 tokens/s, 10.0 s left",
         "20/40, loss 7.000",
+        "rows was interrupted; the same `jp-adapt run` goes on from there",
     ]
 
 

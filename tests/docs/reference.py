@@ -100,6 +100,8 @@ def _cell(text: str) -> str:
 
 def type_of(key: dict[str, Any]) -> str:
     """What may stand at a key, in words."""
+    if key.get("$ref") == "#/$defs/JsonValue":
+        return "any value"
     if "$ref" in key:
         return f"[{_short(key['$ref'])}](#{_anchor(key['$ref'])})"
     if "const" in key:
