@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from jp_adapt.commands.advise import advise as advise
     from jp_adapt.commands.evaluate import EvalOptions as EvalOptions
     from jp_adapt.commands.evaluate import evaluate as evaluate
+    from jp_adapt.commands.evolve import EvolveTask as EvolveTask
+    from jp_adapt.commands.evolve import evolve as evolve
     from jp_adapt.commands.from_python import build_tokenizer as build_tokenizer
     from jp_adapt.commands.from_python import compare_tokenizers as compare_tokenizers
     from jp_adapt.commands.from_python import corpus_stats as corpus_stats
@@ -68,6 +70,8 @@ _HOMES = {
     "open_run": "pipeline.open_run",
     "runs": "ui.catalogue",
     "merge_models": "commands.merge",
+    "EvolveTask": "commands.evolve",
+    "evolve": "commands.evolve",
     "merge_adapter": "export.adapter",
     "export_gguf": "export.gguf",
     "evaluate": "commands.evaluate",

@@ -218,10 +218,16 @@ TESTED_THROUGH = {
     "tests/export/test_gguf_folder.py": ("a tokenizer comes back from the file that it was written to", "tokenizer.gguf"),
     "tests/merging/test_merge_models.py": (
         "whole models are merged by the command",
-        "commands.merge commands.merge_folder commands.merge_parents commands.merge_plan commands.merge_record merging.config merging.merge",
+        "commands.merge commands.merge_folder commands.merge_parents commands.merge_plan commands.merge_record merging.config",
     ),
-    "tests/merging/test_adapters.py": ("adapters are merged by the command", "commands.merge_adapters merging.lora"),
+    "tests/merging/test_adapters.py": ("adapters are merged by the command", "commands.merge_adapters"),
     "tests/merging/test_explain.py": ("the command on the models of the library's test", "commands.merge_explain"),
+    "tests/merging/test_search.py": ("a journal is known by the search that goes on from it", "merging.journal"),
+    "tests/pipeline/stages/test_watching.py": ("a stage gives its figures away", "training.trackers"),
+    "tests/pipeline/stages/test_evolve.py": (
+        "whole evolutions are run by the stage",
+        "commands.evolve commands.evolve_candidates commands.evolve_compare commands.evolve_measures recipe.evolve",
+    ),
     "tests/recipe/test_bounds.py": ("the base of every declaration", "benchmarks.part"),
     "tests/recipe/test_load.py": ("each rule by the recipe that breaks it", "recipe.checks model.gguf_names"),
     "tests/corpus/test_clean.py": ("rules of a text by the documents that they clean", "text.mojibake text.mojibake_runs text.ruby text.spans"),

@@ -17,6 +17,7 @@ from jp_adapt.corpus.sources import expand_paths
 from jp_adapt.recipe.load import load_recipe
 from jp_adapt.recipe.load_corpus import load_corpus
 from jp_adapt.recipe.schema import Recipe
+from tests import word_problems
 from tests.japanese import japanese_share
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,7 +55,7 @@ def test_a_recipe_that_nobody_ran_says_so_in_its_header_and_in_the_list(capsys: 
     assert main(["list"]) == 0
     listed = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
     untested = [name for name in shipped_recipes() if load_recipe(name, need_files=False).recipe.untested]
-    assert len(untested) == 7
+    assert len(untested) == 8
     for name, path in shipped_recipes().items():
         assert listed[name].endswith("(not run at this size yet)") == (name in untested)
         assert ("# Run:   not yet" in path.read_text(encoding="utf-8")) == (name in untested)
@@ -115,6 +116,21 @@ def test_every_yaml_among_the_declarations_is_listed() -> None:
     kinds = [kind for name, kind in vars(shipped).items() if name.startswith("shipped_") and name != "shipped_folder"]
     listed = {path for kind in kinds for path in kind().values()}
     assert {path for folder in ("recipes", "eval") for path in (ROOT / folder).rglob("*.yaml")} == listed
+
+
+def test_the_word_problems_are_those_that_are_made() -> None:
+    for name, text in word_problems.files().items():
+        assert (ROOT / name).read_text(encoding="utf-8") == text
+
+
+def test_no_japanese_problem_has_the_calculation_of_an_english_one() -> None:
+    made = word_problems.files()
+    asked = [json.loads(line) for line in made["eval/quickstart/ja-problems.jsonl"].splitlines()]
+    learned = [json.loads(line)["text"] for line in made["recipes/data/evolve/en_problems.jsonl"].splitlines()]
+    right = {item["choices"][item["answer"]].partition(" =")[0] for item in asked}
+    assert len(right) == len(asked) == 360
+    assert right.isdisjoint(text.partition("\n")[2].partition(" =")[0] for text in learned)
+    assert all(len(set(item["choices"])) == 4 for item in asked)
 
 
 def test_the_japanese_corpus_is_large_and_varied_enough() -> None:

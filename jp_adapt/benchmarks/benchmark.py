@@ -121,6 +121,7 @@ class Benchmark(Licensed):
     revision: str | None = Field(None, description="commit of `source` that has this layout")
     hub: Hub | None = Field(None, description="the same data on the hub")
     language: Literal["ja", "en"] = Field(description="of the answers")
+    searchable: bool = Field(False, description="its items are there to be searched on (by an evolution), and not to compare models by")
     data: Data = Field(description="where the items are")
     id: Template = "{{ _index }}"
     group: Template = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -44,6 +44,7 @@ def merge_into(
     text: str,
     write: Literal["model", "adapter"] = "model",
     document_start: str | None = None,
+    finish: Callable[[Path], Sequence[str]] = lambda folder: (),
 ) -> MergeResult:
     """Merge models into the new folder `out`.
 
@@ -52,6 +53,7 @@ def merge_into(
         settings: what the method takes from each model.
         text: what the card quotes.
         document_start: the token before every document, where the tokenizer's folder does not say.
+        finish: called with the folder when the weights are written; it may add files, and gives more lines for the card.
     """
     from jp_adapt.commands.merge_parents import open_models
     from jp_adapt.commands.merge_plan import plan_merge
@@ -67,5 +69,5 @@ def merge_into(
         if document_start is not None:
             write_text_side(target, document_start)
         record.write(target / RECORD)
-        write_card(target, title, card_facts(record, text), tags=("jp-adapt", "merge"))
+        write_card(target, title, [*finish(target), *card_facts(record, text)], tags=("jp-adapt", "merge"))
     return MergeResult(out, record)

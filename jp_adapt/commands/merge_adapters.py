@@ -18,7 +18,7 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import write_json
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.merging.checkpoint import TensorInfo
-from jp_adapt.merging.lora import joined_factors
+from jp_adapt.merging.lora import coefficients, joined_factors
 from jp_adapt.merging.merge import merge_tensor
 from jp_adapt.merging.plan import EMBEDDING, HEAD, Job
 from jp_adapt.merging.table import METHODS
@@ -78,13 +78,10 @@ def _adapters(models: Mapping[str, OpenModel], merge: MergeSettings) -> dict[str
 
 def _weights(job: Job) -> list[float]:
     """What each adapter's update of a matrix is multiplied by."""
-    weights, total = job.per_model["weight"], math.fsum(job.per_model["weight"])
-    normalize = bool(job.shared["normalize"])
-    if normalize and total == 0:
-        raise InputError(f"{job.place.name}: the weights add up to 0, so there is no mean")
-    if "lambda" not in job.shared and not normalize and not math.isclose(total, 1):
-        raise InputError(f"{job.place.name}: the weights add up to {total:g}, which scales the base too; a LoRA cannot: normalize: true, or write: model")
-    return [job.shared.get("lambda", 1.0) * weight / (total if normalize else 1.0) for weight in weights]
+    share, factors = coefficients(job)
+    if not math.isclose(share, 1):
+        raise InputError(f"{job.place.name}: the weights add up to {share:g}, which scales the base too; a LoRA cannot: normalize: true, or write: model")
+    return factors
 
 
 def _rows(adapters: Mapping[str, Adapter], name: str, jobs: Mapping[str, Job], merge: MergeSettings) -> Tensor | None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
 from jp_adapt.commands.merge_parents import OpenModel
 from jp_adapt.core.errors import InputError
 from jp_adapt.merging.config import check_configs
-from jp_adapt.merging.plan import Job, Parent, Slice, plan, whole_models
+from jp_adapt.merging.plan import Job, Parent, Settings, Slice, plan, whole_models
 from jp_adapt.merging.table import METHODS
 from jp_adapt.merging.vocabulary import Alignment, align
 from jp_adapt.recipe.merge import MergeSettings, ModelSettings
@@ -21,8 +21,23 @@ class MergePlan:
     """A merge before anything is computed; `alignment` is None where no model has a tokenizer."""
 
     parents: dict[str, Parent]
+    slices: list[Slice]
+    rows: int
     alignment: Alignment | None
     jobs: list[Job]
+
+    def with_settings(self, merge: MergeSettings, settings: Mapping[str, Settings]) -> list[Job]:
+        """The jobs of the same merge with other parameters of the models. UsageError as of `plan_merge`."""
+        return plan(
+            METHODS[merge.method],
+            self.parents,
+            self.slices,
+            base=merge.base,
+            rows=self.rows,
+            settings=settings,
+            shared=merge.shared(),
+            dtype=None if merge.dtype is None else getattr(torch, merge.dtype),
+        )
 
 
 def plan_merge(models: Mapping[str, OpenModel], merge: MergeSettings, settings: Mapping[str, ModelSettings]) -> MergePlan:
@@ -35,17 +50,9 @@ def plan_merge(models: Mapping[str, OpenModel], merge: MergeSettings, settings: 
     parents = {name: model.parent for name, model in models.items()}
     slices = _slices(merge, parents)
     alignment = _alignment(merge, models, slices)
-    jobs = plan(
-        METHODS[merge.method],
-        parents,
-        slices,
-        base=merge.base,
-        rows=len(alignment.names) if alignment is not None else next(iter(models.values())).rows,
-        settings={name: entry.given() for name, entry in settings.items()},
-        shared=merge.shared(),
-        dtype=None if merge.dtype is None else getattr(torch, merge.dtype),
-    )
-    return MergePlan(parents, alignment, jobs)
+    rows = len(alignment.names) if alignment is not None else next(iter(models.values())).rows
+    planned = MergePlan(parents, slices, rows, alignment, [])
+    return replace(planned, jobs=planned.with_settings(merge, {name: entry.given() for name, entry in settings.items()}))
 
 
 def _slices(merge: MergeSettings, parents: Mapping[str, Parent]) -> list[Slice]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from jp_adapt.corpus.pack import with_end
 from jp_adapt.inference.processes import ALONE, Processes
 from jp_adapt.inference.score import log_likelihoods
-from jp_adapt.inference.trie import Request
+from jp_adapt.inference.trie import Request, common_prefix
 from jp_adapt.model.causal import CausalModel
 
 Encode = Callable[[str], list[int]]
@@ -71,3 +71,12 @@ def score_texts(
         tokens=[len(ids) for ids in encoded],
         end_bits=None if end is None else bits[len(encoded) :],
     )
+
+
+def answer_request(encode: Encode, prompt: str, answer: str, *, prefix: int) -> Request:
+    """Ask for the probability of `answer` after `prompt`, encoded together as a text is in training: from the first token on that is not the prompt's own.
+
+    Without a prompt it is that of a text from its beginning.
+    """
+    ids = encode(prompt + answer)
+    return Request([prefix, *ids], first=1 + common_prefix(encode(prompt) if prompt else [], ids))

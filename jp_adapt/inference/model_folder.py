@@ -81,14 +81,21 @@ def load_model(
     name: str | None = None,
     document_start: str | None = None,
     document_end: str | None = None,
+    adapter: Path | None = None,
+    tokenizer_folder: Path | None = None,
 ) -> EvaluatedModel:
     """A Hugging Face model folder, checked, on the GPU where there is one. `document_start` and `document_end`: see `text_side`.
 
-    InputError for a folder without a tokenizer, or whose tokenizer has ids that the embedding lacks.
+    Args:
+        adapter: folder of an adapter on the model.
+        tokenizer_folder: folder of its tokenizer, where it is not the model's.
+
+    Raises:
+        InputError: a folder without a tokenizer, or one whose tokenizer has ids that the embedding lacks.
     """
-    side = text_side(folder, document_start, document_end)
+    side = text_side(tokenizer_folder or folder, document_start, document_end)
     tokenizer, precision = side.tokenizer, resolve_precision(dtype)
-    model = load_causal(folder, precision)
+    model = load_causal(folder, precision, adapter)
     if tokenizer.vocab_size > model.vocab_size:
         raise InputError(
             f"{folder}: the tokenizer has {tokenizer.vocab_size:,} tokens, and the embedding {model.vocab_size:,} rows; they do not belong together"

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from jp_adapt.core.errors import InputError
 from jp_adapt.merging.checkpoint import TensorInfo, Weights
+from jp_adapt.merging.plan import Job
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,11 @@ class AdaptedWeights:
 
     def _info(self, name: str, info: TensorInfo) -> TensorInfo:
         rows = info.shape[0] + len(self.new_rows[name]) if name in self.new_rows else info.shape[0]
-        touched = name in self.factors or name in self.replaced or name in self.new_rows
-        return TensorInfo((rows, *info.shape[1:]), torch.float32 if touched else info.dtype)
+        return TensorInfo((rows, *info.shape[1:]), torch.float32 if self.changes(name) else info.dtype)
+
+    def changes(self, name: str) -> bool:
+        """Whether the tensor differs from the base's."""
+        return name in self.factors or name in self.replaced or name in self.new_rows
 
     def read(self, name: str) -> Tensor:
         """The tensor `name` as it computes with the adapter attached."""
@@ -54,6 +59,16 @@ class AdaptedWeights:
         if name in self.new_rows:
             tensor = torch.cat([tensor.to(torch.float32), self.new_rows[name].to(torch.float32)])
         return tensor.to(self.tensors[name].dtype)
+
+
+def coefficients(job: Job) -> tuple[float, list[float]]:
+    """Of a merge that adds whole matrices: the factor of the base's own matrix, and that of each adapter's update. InputError where there is no mean."""
+    weights, total = job.per_model["weight"], math.fsum(job.per_model["weight"])
+    if job.shared["normalize"]:
+        if total == 0:
+            raise InputError(f"{job.place.name}: the weights add up to 0, so there is no mean")
+        weights, total = [weight / total for weight in weights], 1.0
+    return (1.0 if "lambda" in job.shared else total), [job.shared.get("lambda", 1.0) * weight for weight in weights]
 
 
 def joined_factors(adapters: Sequence[Mapping[str, Factors]], weights: Sequence[Mapping[str, float]], ranks: Sequence[int]) -> dict[str, Factors]:

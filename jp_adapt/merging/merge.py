@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -19,14 +20,18 @@ from jp_adapt.merging.vocabulary import Alignment
 ARGUMENTS = {"weight": "weights", "density": "densities", "epsilon": "epsilons", "scale": "scales", "lambda": "scale"}  # a recipe's word -> the function's
 
 
-def merge_tensor(method: Method, job: Job, tensors: Mapping[str, Tensor], *, base: str | None, seed: int) -> Tensor:
+def merge_tensor(
+    method: Method, job: Job, tensors: Mapping[str, Tensor], *, base: str | None, seed: int, known: Mapping[str, object] = MappingProxyType({})
+) -> Tensor:
     """What the method makes of one tensor of each model, all of one shape, in the type that the job says.
+
+    `known`: further arguments of the method's function, which it would compute itself.
 
     Raises:
         GateError: a value of the result is not finite.
     """
     others = [model for model in tensors if not (method.base and model == base)]
-    arguments: dict[str, object] = {ARGUMENTS.get(name, name): value for name, value in (*job.per_model.items(), *job.shared.items())}
+    arguments: dict[str, object] = {ARGUMENTS.get(name, name): value for name, value in (*job.per_model.items(), *job.shared.items())} | dict(known)
     if method.masks:
         arguments["seeds"] = [mask_seed(seed, model, job.sources[model]) for model in others]
     leading = [tensors[base]] if method.base and base is not None else []

@@ -51,14 +51,25 @@ def task_arithmetic(base: Tensor, models: Sequence[Tensor], weights: Sequence[fl
     return _weighted_sum([base, *models], [1.0 - math.fsum(taken), *taken])
 
 
-def ties(base: Tensor, models: Sequence[Tensor], weights: Sequence[float], densities: Sequence[float], *, scale: float = 1.0, normalize: bool = True) -> Tensor:
+def ties(
+    base: Tensor,
+    models: Sequence[Tensor],
+    weights: Sequence[float],
+    densities: Sequence[float],
+    *,
+    scale: float = 1.0,
+    normalize: bool = True,
+    thresholds: Sequence[float | None] | None = None,
+) -> Tensor:
     """TIES (Yadav et al. 2306.01708): trim each difference to its largest elements, elect a sign for each element, and merge what agrees with it.
 
     Args:
         densities: share of elements that is kept of each difference.
         normalize: divide by the weights of the models that take part in an element (the paper's disjoint mean); else their weighted sum.
+        thresholds: the smallest magnitude that each model keeps, where it is known (`sparsify.thresholds`).
     """
-    sparse = [keep_largest(base, model, density) for model, density in zip(models, densities, strict=True)]
+    known = thresholds or [None] * len(models)
+    sparse = [keep_largest(base, model, density, least) for model, density, least in zip(models, densities, known, strict=True)]
     return _fuse(base, models, weights, sparse, elect=True, scale=scale, normalize=normalize)
 
 
@@ -170,7 +181,7 @@ def sce(base: Tensor, models: Sequence[Tensor], *, topk: float = 1.0) -> Tensor:
         selected = int(topk * int(torch.count_nonzero(variances)))
         if selected == 0:
             return base.to(torch.float32)
-        threshold = kth_largest(variances, selected)
+        (threshold,) = kth_largest(variances, [selected])
         del variances
 
     def differences(old: Tensor, *new: Tensor) -> list[Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -24,13 +24,21 @@ def keep_all(difference: Tensor) -> Tensor:
     return difference
 
 
-def keep_largest(base: Tensor, model: Tensor, density: float) -> Sparsify:
-    """The trimming of TIES (Yadav et al. 2306.01708): of n differences the int(`density` n) largest stay, at least one; what equals the last of them too."""
+def keep_largest(base: Tensor, model: Tensor, density: float, threshold: float | None = None) -> Sparsify:
+    """The trimming of TIES (Yadav et al. 2306.01708): of n differences the int(`density` n) largest stay, at least one; what equals the last of them too.
+
+    `threshold`: the smallest magnitude that stays, where it is known (`thresholds`).
+    """
     if density >= 1:
         return keep_all
+    least = thresholds(base, model, [density])[0] if threshold is None else threshold
+    return lambda difference: torch.where(difference.abs() >= least, difference, 0.0)
+
+
+def thresholds(base: Tensor, model: Tensor, densities: Sequence[float]) -> list[float]:
+    """The smallest magnitude that `keep_largest` keeps at each density, of one difference."""
     magnitudes = combine([base, model], lambda old, new: (new - old).abs_()).view(-1)
-    threshold = kth_largest(magnitudes, max(1, int(density * len(magnitudes))))
-    return lambda difference: torch.where(difference.abs() >= threshold, difference, 0.0)
+    return kth_largest(magnitudes, [max(1, int(density * len(magnitudes))) for density in densities])
 
 
 def drop_at_random(density: float, seed: int) -> Sparsify:

@@ -25,10 +25,10 @@ from jp_adapt.model.sources import check_hash, folder_files, gguf_file, is_commi
 from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer
 from jp_adapt.pipeline.inputs import check_base_chats, check_inputs, extends
 from jp_adapt.pipeline.run_folder import RESOLVED, RUN, Identity, RunFolder, RunRecord, now, resolved_recipe
-from jp_adapt.pipeline.stages.trackers import check_trackers
 from jp_adapt.recipe.checks import named_sources
-from jp_adapt.recipe.load import LoadedRecipe, load_recipe, stage_benchmarks
-from jp_adapt.recipe.schema import EvaluateStage, Recipe, Stage, TokenizerStage
+from jp_adapt.recipe.load import LoadedRecipe, benchmark_hashes, load_recipe
+from jp_adapt.recipe.schema import EvaluateStage, EvolveStage, Recipe, Stage, TokenizerStage
+from jp_adapt.training.trackers import check_trackers
 
 if TYPE_CHECKING:
     from jp_adapt.report.run_summary import RunSummary
@@ -257,11 +257,7 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
     names = list(dict.fromkeys(name for _, name in named_sources(stage)))
     paths = {name: hashed_file(Path(recipe.sources[name].path)) for name in names}
     hashes = folder.hash_inputs(list(paths.values()))
-    settings = stage.model_dump(mode="json", exclude=MEMORY_ONLY)
-    benchmarks: dict[str, dict[str, str]] = {}
-    if isinstance(stage, EvaluateStage):  # by what they are; where they lie makes no difference
-        settings = stage.model_dump(mode="json", exclude={"data", "benchmarks"})
-        benchmarks = {Path(entry.id).name if entry.path == Path(entry.id) else entry.id: entry.sha256 for entry in stage_benchmarks(stage)}
+    settings = stage.model_dump(mode="json", exclude=_not_the_work(stage))
     for key in stage.outside:
         part: Any = settings
         for name in key[:-1]:
@@ -278,10 +274,19 @@ def _identity(stage: Stage, recipe: Recipe, folder: RunFolder, fingerprints: dic
             **({} if isinstance(stage, TokenizerStage) else {"document_end": recipe.base.document_end or "the base's own"}),
             "upstream": {name: fingerprints[name] for name in stage.upstream},
             "inputs": {name: hashes[path] for name, path in paths.items()} | _outside_files(stage, folder),
-            "benchmarks": benchmarks,
+            "benchmarks": benchmark_hashes(stage),
             **({"heldout": shares} if shares else {}),
         }
     )
+
+
+def _not_the_work(stage: Stage) -> Any:
+    """Settings that change no result. Benchmarks are known by what they are; where they lie makes no difference."""
+    if isinstance(stage, EvaluateStage):
+        return {"data", "benchmarks"}
+    if isinstance(stage, EvolveStage):
+        return {"data": True, "processes": True, "fitness": {name: {"benchmark"} for name in stage.fitness}}
+    return MEMORY_ONLY
 
 
 def _outside_files(stage: Stage, folder: RunFolder) -> dict[str, str]:

@@ -12,6 +12,7 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json
 from jp_adapt.pipeline.run_folder import RunFolder, StageFolder, StageRecord, run_record
 from jp_adapt.recipe.schema import EvaluateStage, Recipe, TokenizerStage, TrainingStage
+from jp_adapt.report.evolution import EVOLUTION, Evolution
 from jp_adapt.report.run_summary import (
     EVALUATION,
     ROLES,
@@ -49,6 +50,7 @@ def build_summary(folder: RunFolder, recipe: Recipe, control: Control | None = N
         training=[_training(folder.stage(stage.id), stage, recipe) for stage in recipe.stages if isinstance(stage, TrainingStage)],
         tokenizer=_tokenizer(folder, recipe),
         provenance=_provenance(folder, recipe, records, run.command),
+        evolutions=[Evolution.read(folder.stage(record.id).final / EVOLUTION) for record in records if record.kind == "evolve"],
         waiting=[stage.id for stage in recipe.stages if not folder.stage(stage.id).done],
         control=control,
     )

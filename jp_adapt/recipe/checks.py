@@ -9,6 +9,7 @@ from jp_adapt.core.yaml_lines import Key
 from jp_adapt.recipe.schema import (
     STAGES,
     EvaluateStage,
+    EvolveStage,
     PretrainStage,
     Recipe,
     RowsStage,
@@ -110,7 +111,7 @@ def _check_models(stage: EvaluateStage, key: Key, kinds: dict[str, str], all_ids
         elif model != "base" and STAGES[kinds[model]].gives != "model":
             yield (
                 (*key, "models", position),
-                f"evaluate takes 'base', export, merge and preference stages, and '{model}' is a {kinds[model]} stage; export it first",
+                f"evaluate takes 'base', export, merge, evolve and preference stages, and '{model}' is a {kinds[model]} stage; export it first",
             )
 
 
@@ -148,6 +149,10 @@ def named_sources(stage: Stage) -> Iterator[tuple[Key, str]]:
     if isinstance(stage, TrainingStage):
         for position, item in enumerate(stage.data):
             yield ("data", position, "source"), item.source
+    if isinstance(stage, EvolveStage):
+        for name, measure in stage.fitness.items():
+            if measure.text is not None:
+                yield ("fitness", name, "text"), measure.text
 
 
 def _check_frozen_rows(recipe: Recipe) -> Iterator[Finding]:

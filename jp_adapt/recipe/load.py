@@ -13,17 +13,19 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 
 from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of, reads_shots
+from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.benchmarks.part import Part
 from jp_adapt.core.errors import InputError, JpAdaptError, Problems, UsageError
 from jp_adapt.core.files import is_file, read_text
 from jp_adapt.core.plugins import use_plugins
 from jp_adapt.core.schema_words import LIST, MAPPING, what_is_needed
-from jp_adapt.core.shipped import shipped_corpora, shipped_recipes
+from jp_adapt.core.shipped import shipped_benchmarks, shipped_corpora, shipped_recipes
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import Document, Key, load_yaml, parse_scalar
 from jp_adapt.recipe import schema
 from jp_adapt.recipe.checks import Finding, cross_check
 from jp_adapt.recipe.deepspeed import read_deepspeed
+from jp_adapt.recipe.evolve import Measure
 from jp_adapt.recipe.schema import EvaluateStage
 
 MAX_PARENTS = 20  # that a recipe extends, one after another
@@ -159,7 +161,9 @@ def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
                 stage["data"] = str(folder / _home(stage["data"]))
             if isinstance(stage.get("benchmarks"), list):
                 stage["benchmarks"] = [str(folder / name) if str(name).endswith((".yaml", ".yml")) else name for name in stage["benchmarks"]]
-        models = stage.get("models") if isinstance(stage, dict) and stage.get("kind") == "merge" else None
+        if isinstance(stage, dict) and stage.get("kind") == "evolve":
+            _absolute_measures(stage, folder)
+        models = stage.get("models") if isinstance(stage, dict) and stage.get("kind") in ("merge", "evolve") else None
         for model in models.values() if isinstance(models, dict) else ():
             for key in ("path", "adapter") if isinstance(model, dict) else ():
                 model |= {key: _absolute(model[key], folder)} if key in model else {}
@@ -175,6 +179,16 @@ def _absolute_paths(value: dict[str, Any], folder: Path) -> None:
         for key in ("path",) if "package" in base else ("path", "file"):
             if isinstance(base.get(key), str):
                 base[key] = str(folder / base[key])
+
+
+def _absolute_measures(stage: dict[str, Any], folder: Path) -> None:
+    if isinstance(stage.get("data"), str):
+        stage["data"] = str(folder / _home(stage["data"]))
+    measures = stage.get("fitness")
+    for measure in measures.values() if isinstance(measures, dict) else ():
+        name = measure.get("benchmark") if isinstance(measure, dict) else None
+        if isinstance(name, str) and name.endswith((".yaml", ".yml")):
+            measure["benchmark"] = str(folder / name)
 
 
 def _one_spelling(document: Document) -> None:
@@ -437,6 +451,13 @@ def _check_benchmarks(recipe: schema.Recipe, document: Document, need_files: boo
                         stage_benchmarks(part, items=need_files)
                     except JpAdaptError as error:
                         raise type(error)(f"{where(document, ('stages', index, *key))}: {error}") from error
+        if isinstance(stage, schema.EvolveStage):
+            for name, measure in stage.fitness.items():
+                with problems.collected():
+                    try:
+                        measured_benchmark(measure, stage.data, items=need_files)
+                    except JpAdaptError as error:
+                        raise type(error)(f"{where(document, ('stages', index, 'fitness', name, 'benchmark'))}: {error}") from error
 
 
 def _check_deepspeed(recipe: schema.Recipe, document: Document) -> None:
@@ -502,3 +523,44 @@ def stage_benchmarks(stage: EvaluateStage, *, items: bool = True) -> list[Loaded
         else:
             loaded.append(LoadedBenchmark(name, benchmark, path, [], [], {}))
     return loaded
+
+
+def measured_benchmark(measure: Measure, data: str | None, *, items: bool = True) -> LoadedBenchmark | None:
+    """The benchmark that an evolution is measured by; None for a text. Without `items` one that needs a data folder is a declaration only.
+
+    Raises:
+        UsageError: a known benchmark, whose test set nothing may be searched on, or one whose items have no right answer. Else as of `load_benchmark`.
+    """
+    if measure.benchmark is None:
+        return None
+    benchmark, path = load_declaration(measure.benchmark)
+    protocol = protocol_of(measure.benchmark, benchmark, "jp-adapt")
+    if (protocol.kind or benchmark.kind) in ("code", "judge"):
+        raise UsageError(f"{measure.benchmark}: an item of kind {protocol.kind or benchmark.kind} has no right answer to be measured by")
+    whole = METRICS[protocol.primary_metric].whole_of
+    if measure.metric == "score" and whole is not None:
+        raise UsageError(
+            f"{measure.benchmark}: {protocol.primary_metric} is a figure of a whole set, and a search needs one of each item: metric: bits_per_char"
+        )
+    free = measure.force or benchmark.searchable
+    known = {(entry.source, *entry.data.test.files) for name in shipped_benchmarks() if not free for entry in load_declaration(name)[:1]}
+    if (benchmark.source, *benchmark.data.test.files) in known:
+        raise UsageError(
+            f"{measure.benchmark}: the test set of a known benchmark; a model that was searched for on it has a score there that says nothing. "
+            "Give items of your own (a declaration file), or say force: true"
+        )
+    if items or benchmark.data.folder is None:
+        return load_benchmark(
+            measure.benchmark, Path(data) if data is not None else None, shots=reads_shots(measure.benchmark, benchmark, protocol, protocol.shots)
+        )
+    return LoadedBenchmark(measure.benchmark, benchmark, path, [], [], {})
+
+
+def benchmark_hashes(stage: schema.Stage) -> dict[str, dict[str, str]]:
+    """Hashes of the files of each benchmark that a stage asks, by its name (of a declaration file the name without its folder), or by that of its measure."""
+    if isinstance(stage, EvaluateStage):
+        return {Path(entry.id).name if entry.path == Path(entry.id) else entry.id: entry.sha256 for entry in stage_benchmarks(stage)}
+    if isinstance(stage, schema.EvolveStage):
+        loaded = {name: measured_benchmark(measure, stage.data) for name, measure in stage.fitness.items()}
+        return {name: entry.sha256 for name, entry in loaded.items() if entry is not None}
+    return {}

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainSerializer, PlainValidator
 
 from jp_adapt.benchmarks.part import Count, Name, Part, Seed
 from jp_adapt.core.suggest import did_you_mean
@@ -45,9 +45,21 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def _as_written(setting: settings.Setting) -> object:
+    """A setting as a recipe writes it; without that pydantic warns of every condition."""
+    if isinstance(setting, (int, float)):
+        return setting
+    return [_plain(entry) if isinstance(entry, settings.Condition) else entry for entry in setting]
+
+
+def _plain(condition: settings.Condition) -> dict[str, object]:
+    values = {key: getattr(condition, key) for key in CONDITION_KEYS}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items() if value is not None}
+
+
 CONDITION_KEYS = ("value", "module", "layers")
 Layer = Annotated[int, Field(ge=0, le=10**6)]
-Value = Annotated[settings.Setting, PlainValidator(_setting)]
+Value = Annotated[settings.Setting, PlainValidator(_setting), PlainSerializer(_as_written)]
 LayerRange = Annotated[tuple[Layer, Layer], Field(strict=False)]
 
 

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 from jp_adapt.benchmarks.part import Count, Licensed, Name, NotNegative, Part, Positive, Seed
 from jp_adapt.core.yaml_lines import Key
 from jp_adapt.model.gguf_names import K_TYPES, GgufType
+from jp_adapt.recipe.evolve import EvolveSettings, evolve_findings
 from jp_adapt.recipe.merge import MergeModel, MergeSettings, findings
 
 MAX_NEW_TOKENS = 10**6
@@ -340,14 +341,11 @@ class StageModel(MergeModel):
     start: Name | None = Field(None, description="stage (or 'base') whose model or adapter it is, in place of `path`")
 
 
-class MergeStage(_Stage, MergeSettings):
-    """Merge several models into a plain model folder: what earlier stages made, and folders."""
-
-    starts_from: ClassVar[tuple[str, ...]] = ("base", "rows", "pretrain", "export", "preference", "merge")
+class _Merging(_Stage, MergeSettings):
+    starts_from: ClassVar[tuple[str, ...]] = ("base", "rows", "pretrain", "export", "preference", "merge", "evolve")
     gives: ClassVar[Literal["model"]] = "model"
     own_tokenizer: ClassVar[bool] = True
 
-    kind: Literal["merge"]
     models: dict[Name, StageModel] = Field(min_length=1, description="name -> model: a stage of the run, or a folder")
 
     @property
@@ -367,7 +365,25 @@ class MergeStage(_Stage, MergeSettings):
         for name, model in self.models.items():
             if (model.start is None) == (model.path is None and model.adapter is None):
                 yield ("models", name), f"'{name}' needs a 'start', the stage that made it, or the 'path' of a model folder (an 'adapter' alone is on the base)"
-        yield from findings(self, self.models)
+        yield from self._own_findings()
+
+    def _own_findings(self) -> Iterator[tuple[Key, str]]:
+        return findings(self, self.models)
+
+
+class MergeStage(_Merging):
+    """Merge several models into a plain model folder: what earlier stages made, and folders."""
+
+    kind: Literal["merge"]
+
+
+class EvolveStage(_Merging, EvolveSettings):
+    """Search for the weights and densities of a merge by CMA-ES, and merge with the best ones into a plain model folder."""
+
+    kind: Literal["evolve"]
+
+    def _own_findings(self) -> Iterator[tuple[Key, str]]:
+        return evolve_findings(self, self.models)
 
 
 class PreferenceStage(_Stage):
@@ -376,7 +392,7 @@ class PreferenceStage(_Stage):
     Needs TRL: pip install 'jp-adapt[preference]'.
     """
 
-    starts_from: ClassVar[tuple[str, ...]] = ("base", "export", "preference", "merge")
+    starts_from: ClassVar[tuple[str, ...]] = ("base", "export", "preference", "merge", "evolve")
     gives: ClassVar[Literal["model"]] = "model"
     all_processes: ClassVar[bool] = True
     extra: ClassVar[str | None] = "preference"
@@ -414,7 +430,9 @@ class EvaluateStage(_Stage):
 
     kind: Literal["evaluate"]
     models: list[Name] = Field(
-        min_length=1, max_length=2, description="what is scored: base, or ids of export, merge and preference stages; the second is compared with the first"
+        min_length=1,
+        max_length=2,
+        description="what is scored: base, or stages that give a model (export, merge, evolve, preference); the second is compared with the first",
     )
     texts: list[Name] = Field(default_factory=list, description="sources of text to measure in bits per byte and character")
     suite: str | None = Field(None, description="suite of benchmarks, in place of `benchmarks`")
@@ -438,7 +456,8 @@ class EvaluateStage(_Stage):
 
 
 Stage = Annotated[
-    TokenizerStage | RowsStage | PretrainStage | SftStage | ExportStage | MergeStage | PreferenceStage | EvaluateStage, Field(discriminator="kind")
+    TokenizerStage | RowsStage | PretrainStage | SftStage | ExportStage | MergeStage | EvolveStage | PreferenceStage | EvaluateStage,
+    Field(discriminator="kind"),
 ]
 TrainingStage = RowsStage | PretrainStage | SftStage
 STAGES: dict[str, type[Stage]] = {get_args(kind.model_fields["kind"].annotation)[0]: kind for kind in get_args(get_args(Stage)[0])}

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from jp_adapt.report.evolution_charts import evolution_drawings
 from jp_adapt.report.pages import drawing
 from jp_adapt.report.pages import render as render_page
 from jp_adapt.report.run_charts import stage_charts
@@ -20,6 +21,7 @@ SECTIONS = {
     "headline": "The result in three numbers",
     "tokenizers": "How the two tokenizers read the same sentence",
     "curves": "Training",
+    "evolution": "Evolution of the merge",
     "scores": "Benchmarks",
     "texts": "Held-out texts",
     "samples": "Samples before and after",
@@ -63,7 +65,7 @@ def render(summary: RunSummary) -> str:
     drawn = {stage: {name: drawing(svg) for name, svg in drawings.items()} for stage, drawings in stage_charts(summary).items()}
     return render_page(
         "run.html.jinja",
-        SECTIONS,
+        {anchor: heading for anchor, heading in SECTIONS.items() if anchor != "evolution" or summary.evolutions},
         title=summary.run.title or summary.run.name,
         version=summary.run.jp_adapt,
         summary=summary,
@@ -74,6 +76,7 @@ def render(summary: RunSummary) -> str:
         drawn={stage: [*drawings.values()] for stage, drawings in drawn.items()},
         glance=_glance(summary, drawn),
         trained_samples=_trained_samples(summary),
+        evolved=[[drawing(svg) for svg in evolution_drawings(entry)] for entry in summary.evolutions],
         results=[_result(entry) for entry in summary.evaluation.benchmarks],
         cut=_cut(summary),
         item_pages=_item_pages(summary),

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from jp_adapt.core.documents import Document, Tabular
 from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation.compare import BenchmarkComparison
+from jp_adapt.report.evolution import Evolution
 from jp_adapt.tokenizer.measure import Chip
 
 EVALUATION, SUMMARY = "evaluation.json", "summary.json"
@@ -278,6 +279,7 @@ class RunSummary(Document, Tabular):
     training: list[TrainingCurve]
     tokenizer: AddedTokens | None
     provenance: Provenance
+    evolutions: list[Evolution] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     control: Control | None = None
     format: Literal[2] = 2

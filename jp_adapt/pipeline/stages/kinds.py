@@ -16,6 +16,7 @@ RUNNERS = {
     "preference": ("preference", "run_preference"),
     "export": ("export", "run_export"),
     "merge": ("merge", "run_merge"),
+    "evolve": ("evolve", "run_evolve"),
     "evaluate": ("evaluate", "run_evaluate"),
 }
 

@@ -15,14 +15,14 @@ from jp_adapt.recipe.schema import MergeStage, StageModel
 
 def run_merge(stage: MergeStage, context: Context, folder: StageFolder) -> dict[str, Any]:
     """Merge into a plain folder with its tokenizer; the card quotes the stage as the recipe resolves it."""
-    folders = {name: _folders(model, context) for name, model in stage.models.items()}
+    folders = {name: model_folders(model, context) for name, model in stage.models.items()}
     text = yaml.safe_dump(stage.model_dump(mode="json", by_alias=True, exclude_unset=True), sort_keys=False, allow_unicode=True, width=160)
     title = f"{context.recipe.name}, stage {stage.id}"
     record = merge_into(folder.final, folders, stage, stage.models, title=title, text=text, document_start=context.document_start).record
     return {key: getattr(record, key) for key in ("method", "parameters", "vocab_size", "dtype", "rows_filled")}
 
 
-def _folders(model: StageModel, context: Context) -> tuple[Path, Path | None]:
+def model_folders(model: StageModel, context: Context) -> tuple[Path, Path | None]:
     """The folder of a model, and that of the adapter on it, if it is one."""
     if model.start is None:
         return (context.base if model.path is None else Path(model.path)), (None if model.adapter is None else Path(model.adapter))

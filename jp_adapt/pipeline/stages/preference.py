@@ -25,13 +25,13 @@ from jp_adapt.model.lora import target_names
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.preference_watch import PreferenceWatch, last_whole
 from jp_adapt.pipeline.stages.sft import own_chat
-from jp_adapt.pipeline.stages.trackers import open_tracker
 from jp_adapt.pipeline.stages.training import lora_of
 from jp_adapt.recipe.schema import PreferenceStage
 from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
 from jp_adapt.tokenizer.save import copy_tokenizer
 from jp_adapt.training import ranks
 from jp_adapt.training.stop import stop_requests
+from jp_adapt.training.trackers import open_tracker
 
 if TYPE_CHECKING:
     from jp_adapt.pipeline.stages.context import Context

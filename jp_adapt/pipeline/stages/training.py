@@ -31,7 +31,6 @@ from jp_adapt.model.rows import InitMethod, init_new_rows
 from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.context import Context, Results
 from jp_adapt.pipeline.stages.sft import answer_measure, sft_plan, write_chat_template
-from jp_adapt.pipeline.stages.trackers import open_tracker
 from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.schema import Lora, PretrainStage, RowsStage, SftStage, TokenizerStage, TrainingSamples, TrainingStage
 from jp_adapt.report.training_samples import SAMPLES
@@ -41,6 +40,7 @@ from jp_adapt.training import ranks
 from jp_adapt.training.checkpoint import last_whole_checkpoint
 from jp_adapt.training.first_rows import calibrate_rows
 from jp_adapt.training.loop import Distributed, Metrics, TrainSettings
+from jp_adapt.training.trackers import open_tracker
 
 if TYPE_CHECKING:
     from jp_adapt.pipeline.stages.context import Context

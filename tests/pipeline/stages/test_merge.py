@@ -72,7 +72,7 @@ def test_a_finished_merge_is_not_done_again_and_other_weights_are_other_work(run
             "start: cpt",
             "start: tok",
             UsageError,
-            r"small.yaml:\d+: kind merge starts from base or rows or pretrain or export or preference or merge, and 'tok' is",
+            r"small.yaml:\d+: kind merge starts from base or rows or pretrain or export or preference or merge or evolve, and 'tok' is",
         ),
         ("start: cpt, ", "", UsageError, r"small.yaml:\d+: 'ja' needs a 'start', the stage that made it, or the 'path' of a model folder"),
         ("path: other", "path: nowhere", InputError, r"small.yaml:\d+: no such folder: .*nowhere"),

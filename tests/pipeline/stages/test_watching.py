@@ -10,8 +10,8 @@ import pytest
 import jp_adapt
 from jp_adapt.cli.main import main
 from jp_adapt.core.errors import UsageError
-from jp_adapt.pipeline.stages.trackers import check_trackers, open_tracker
 from jp_adapt.recipe.load import load_recipe
+from jp_adapt.training.trackers import check_trackers, open_tracker
 from tests.recipes import write_small_recipe
 
 

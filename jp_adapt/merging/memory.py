@@ -1,0 +1,98 @@
+"""A merge in memory: its models stay open, and tensors come for one choice of parameters after the other, without a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from jp_adapt.merging.checkpoint import FolderWeights, Weights
+from jp_adapt.merging.genome import DENSITY_STEPS
+from jp_adapt.merging.lora import AdaptedWeights, Factors, coefficients
+from jp_adapt.merging.merge import merge_tensor
+from jp_adapt.merging.plan import EMBEDDING, HEAD, Job, Parent
+from jp_adapt.merging.rows import aligned_rows
+from jp_adapt.merging.sparsify import thresholds
+from jp_adapt.merging.table import Method
+from jp_adapt.merging.vocabulary import Alignment
+
+Origin = tuple[Path, str]  # folder and name of a tensor on disk
+
+
+class MemoryMerge:
+    """The models of a merge, open.
+
+    Adapters of one base merge in their own small space where the method adds whole matrices: the base's matrix and one product of the ranks side by side. Else
+    each matrix is made when it is read. Of TIES the thresholds of a difference are found once for all densities of the table.
+    """
+
+    def __init__(self, method: Method, parents: Mapping[str, Parent], *, base: str | None, seed: int, alignment: Alignment | None = None) -> None:
+        self.method, self.parents, self.base, self.seed, self.alignment = method, parents, base, seed, alignment
+        self._thresholds: dict[tuple[str, str], list[float]] = {}
+
+    def tensors(self, jobs: Sequence[Job]) -> Iterator[tuple[str, Tensor]]:
+        """Name and value of each tensor that the parameters of the jobs can change; the others are those of all models."""
+        for job in jobs:
+            if not self._settled(job):
+                yield job.place.name, self._in_lora_space(job) if self._adds_lora(job) else self._merged(job)
+
+    def _settled(self, job: Job) -> bool:
+        origins = {_origin(self.parents[model].weights, name) for model, name in job.sources.items()}
+        return len(origins) == 1 and None not in origins and (self.method.base or bool(job.shared.get("normalize")))
+
+    def _adds_lora(self, job: Job) -> bool:
+        if not self.method.in_lora_space:
+            return False
+        plain = {_origin(_under(self.parents[model].weights, name), name) for model, name in job.sources.items()}
+        return len(plain) == 1 and None not in plain
+
+    def _in_lora_space(self, job: Job) -> Tensor:
+        share, factors = coefficients(job)
+        models = [model for model in job.sources if not (self.method.base and model == self.base)]
+        loras = [(_lora(self.parents[model].weights, job.sources[model]), factor) for model, factor in zip(models, factors, strict=True)]
+        own = [(lora, factor) for lora, factor in loras if lora is not None]
+        model, name = next(iter(job.sources.items()))
+        plain = _under(self.parents[model].weights, name).read(name).to(torch.float32)
+        up = torch.cat([lora.up.to(torch.float32) * (factor * lora.scale) for lora, factor in own], dim=1)
+        return torch.addmm(plain, up, torch.cat([lora.down.to(torch.float32) for lora, _ in own]), beta=share)
+
+    def _merged(self, job: Job) -> Tensor:
+        tensors = {model: self.parents[model].weights.read(name) for model, name in job.sources.items()}
+        if self.alignment is not None and job.place.name in (EMBEDDING, HEAD):
+            tensors = aligned_rows(tensors, self.alignment)
+        known = {"thresholds": self._known_thresholds(job, tensors)} if self.method.name == "ties" else {}
+        return merge_tensor(self.method, job, tensors, base=self.base, seed=self.seed, known=known)
+
+    def _known_thresholds(self, job: Job, tensors: Mapping[str, Tensor]) -> list[float | None]:
+        assert self.base is not None
+        found: list[float | None] = []
+        for model, density in zip([model for model in tensors if model != self.base], job.per_model["density"], strict=True):
+            step = round(density * DENSITY_STEPS)
+            if step / DENSITY_STEPS != density or step == DENSITY_STEPS:
+                found.append(None)
+                continue
+            key = model, job.place.name
+            if key not in self._thresholds:
+                self._thresholds[key] = thresholds(tensors[self.base], tensors[model], [number / DENSITY_STEPS for number in range(1, DENSITY_STEPS)])
+            found.append(self._thresholds[key][step - 1])
+        return found
+
+
+def _under(weights: Weights, name: str) -> Weights:
+    """The weights that a LoRA changes, where nothing else changes this tensor; else the weights themselves."""
+    only_lora = isinstance(weights, AdaptedWeights) and name not in weights.replaced and name not in weights.new_rows
+    lora = _lora(weights, name)
+    return weights.base if isinstance(weights, AdaptedWeights) and only_lora and (lora is None or lora.norms is None) else weights
+
+
+def _origin(weights: Weights, name: str) -> Origin | None:
+    """Where a tensor lies on disk as it is; None where something changes it."""
+    if isinstance(weights, AdaptedWeights):
+        return None if weights.changes(name) else _origin(weights.base, name)
+    return (weights.folder.resolve(), name) if isinstance(weights, FolderWeights) else None
+
+
+def _lora(weights: Weights, name: str) -> Factors | None:
+    return weights.factors.get(name) if isinstance(weights, AdaptedWeights) else None

@@ -1,0 +1,98 @@
+"""What an evolution may say: which numbers of a merge are searched for, by which measures, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from jp_adapt.benchmarks.part import Count, Name, NotNegative, Part
+from jp_adapt.merging.table import METHODS
+from jp_adapt.recipe.merge import Finding, MergeSettings, ModelSettings, findings
+
+SEARCHED = ("weight", "density")
+Bound = Annotated[float, Field(ge=-10, le=10)]
+Bounds = Annotated[tuple[Bound, Bound], Field(strict=False)]
+
+
+class GenomeSettings(Part):
+    """The numbers that are searched for: of each model but the base, in each group of layers and each kind of module."""
+
+    EXAMPLE: ClassVar[str] = "{groups: 3, weight: [0, 1.5]}"
+
+    groups: Annotated[int, Field(gt=0, le=10_000)] = Field(1, description="parts of like size into which the layers are divided")
+    modules: list[str] = Field(default_factory=list, description="parts of tensors' names that get numbers of their own, as [self_attn, mlp]")
+    weight: Bounds = Field((0.0, 1.5), description="lowest and highest weight")
+    density: Bounds | None = Field(None, description="lowest and highest density, in steps of 0.05; starts at the highest. By default none is searched for")
+
+
+class Measure(Part):
+    """Something that candidates are measured by: the answers of a benchmark's items, or a text."""
+
+    EXAMPLE: ClassVar[str] = "{text: SOURCE}"
+
+    benchmark: str | None = Field(None, description="by name, or the path of a declaration")
+    text: Name | None = Field(None, description="source of text")
+    metric: Literal["bits_per_char", "score"] = Field(
+        "bits_per_char", description="bits per character of the text, or of the right answers; score: the benchmark's own first metric, item by item"
+    )
+    weight: NotNegative = Field(1.0, description="factor in the fitness; 0: it is measured, and is a guard if it says so")
+    guard: float | None = Field(None, ge=1, le=100, description="the loss may be this many times that of the best uniform merge; more is punished")
+    items: Count | None = Field(None, description="items (or documents) that the search asks; by default half. The others it never sees")
+    heldout: Count | None = Field(None, description="of the others, so many are held out to be measured at the end; all by default")
+    chars: Count | None = Field(None, description="characters of each document that are read, from its beginning")
+    force: bool = Field(False, description="search on the test set of a known benchmark all the same; its score says nothing afterwards")
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Measure:
+        if (self.benchmark is None) == (self.text is None):
+            raise ValueError("give either 'benchmark' or 'text'")
+        if self.text is not None and self.metric == "score":
+            raise ValueError("a text has no score; its metric is bits_per_char")
+        return self
+
+
+class EvolveSettings(MergeSettings):
+    """A merge whose weights and densities are searched for."""
+
+    genome: GenomeSettings = Field(GenomeSettings(), description="what is searched for")
+    fitness: dict[Name, Measure] = Field(min_length=1, description="name -> what candidates are measured by; the fitness is the weighted sum of their losses")
+    uniform: list[float] = Field([0.5, 1.0], min_length=1, description="weights of the uniform merges: baselines, of which the best one starts the search")
+    generations: Annotated[int, Field(gt=0, le=10**6)] = Field(10, description="of CMA-ES")
+    population: Annotated[int, Field(gt=1, le=10**6)] | None = Field(None, description="candidates of a generation; 4 + 3 ln n of n genes by default")
+    sigma: float = Field(1 / 6, gt=0, le=1, description="standard deviation at the start, as a share of each gene's range")
+    rounds: Count = Field(1, description="parts in which a candidate's items are asked; after each a clearly worse one is given up")
+    processes: Annotated[int, Field(gt=0, le=4096)] = Field(1, description="candidates evaluated at the same time, each in a process with the model in it")
+    data: str | None = Field(None, description="folder that holds the upstream repositories of the benchmarks whose data is not shipped")
+
+
+def evolve_findings(merge: EvolveSettings, models: Mapping[str, ModelSettings]) -> Iterator[Finding]:
+    """What the parts of an evolution do not agree on: (path of keys, message)."""
+    yield from findings(merge, models)
+    method = METHODS.get(merge.method)
+    if method is None:
+        return
+    able = ", ".join(name for name, entry in METHODS.items() if "weight" in entry.per_model)
+    if "weight" not in method.per_model:
+        yield ("method",), f"{method.name} has no weights to search for; methods with weights: {able}"
+    if merge.slices is not None:
+        yield ("slices",), "an evolution merges layers one with one; take 'slices' out"
+    if merge.genome.density is not None and "density" not in method.per_model:
+        yield ("genome", "density"), f"{method.name} has no densities; take 'density' out, or take ties, dare_ties or della"
+    for parameter in SEARCHED:
+        bounds = getattr(merge.genome, parameter)
+        if bounds is None:
+            continue
+        if not bounds[0] < bounds[1] or (parameter == "density" and not 0 < bounds[0] < bounds[1] <= 1):
+            rule = " above 0 and up to 1" if parameter == "density" else ""
+            yield ("genome", parameter), f"{parameter} is searched from {bounds[0]:g} to {bounds[1]:g}; give [lowest, highest]{rule}"
+        for name, model in models.items():
+            if getattr(model, parameter) is not None:
+                yield ("models", name, parameter), f"the {parameter} of '{name}' is searched for (genome.{parameter}); take it out here"
+    low, high = merge.genome.weight
+    for position, weight in enumerate(merge.uniform):
+        if not low <= weight <= high:
+            yield ("uniform", position), f"a uniform merge of weight {weight:g}, and weights are searched from {low:g} to {high:g}"
+    if not any(measure.weight for measure in merge.fitness.values()):
+        yield ("fitness",), "no measure has a weight above 0, so there is nothing to search for"

@@ -1,0 +1,218 @@
+"""The evolve stage on small random models: it finds what helps, reports what it never saw, and a kill at any moment changes nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+
+import pytest
+from safetensors.torch import load_file
+
+import jp_adapt
+from jp_adapt.core.errors import InputError, RunFolderError, UsageError
+from jp_adapt.recipe.load import load_recipe
+from jp_adapt.report.evolution import EVOLUTION, FITNESS, Evolution
+from tests import processes
+from tests.conftest import documents
+
+RECIPE = """\
+format: 1
+name: evo
+base: {{path: {base}}}
+seed: 7
+precision: float32
+sources:
+  ja: {{path: ja.jsonl, language: ja, license: Apache-2.0}}
+  en: {{path: en.jsonl, language: en, license: Apache-2.0}}
+stages:
+  - {{id: ja, kind: pretrain, start: base, data: [ja], budget: {{tokens: 1200}}, sequence_tokens: 64, batch_tokens: 128, lora: {{rank: 4, alpha: 8}}}}
+  - {{id: en, kind: pretrain, start: base, data: [en], budget: {{tokens: 1200}}, sequence_tokens: 64, batch_tokens: 128, lora: {{rank: 2, alpha: 4}}}}
+  - id: best
+    kind: evolve
+    method: {method}
+    base: base
+    models:
+      base: {{start: base}}
+      ja: {{start: ja}}
+      en: {{start: en}}
+    genome: {genome}
+    uniform: [0.5, 1.0]
+    fitness:
+      text: {{text: ja, items: 6, chars: 40}}
+      sums: {{benchmark: sums.yaml, weight: 0.5, items: 5}}
+      en: {{text: en, weight: 0, guard: 1.01, items: 3, chars: 60}}
+    generations: 3
+    population: 4
+    rounds: 2
+"""
+SUMS = """\
+format: 1
+kind: multiple_choice
+version: "1"
+title: Sums
+license: Apache-2.0
+source: made for a test
+language: ja
+data: {test: {files: [sums.jsonl], reader: jsonl}}
+choices: choices
+answer: answer
+protocols:
+  jp-adapt: {prompt: "{{ question }}", metrics: [accuracy]}
+"""
+
+
+def write_recipe(folder, base, *, method="task_arithmetic", genome="{groups: 2, weight: [0, 1.5]}"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, texts in (("ja", documents("ja_train.jsonl")[:20]), ("en", documents("en_train.jsonl")[:8])):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts), encoding="utf-8")
+    items = [{"question": f"{a}+{a}=", "choices": [f"{2 * a}です", f"{2 * a + 1}です"], "answer": 0} for a in range(1, 13)]
+    (folder / "sums.jsonl").write_text("".join(json.dumps(item, ensure_ascii=False) + "\n" for item in items), encoding="utf-8")
+    (folder / "sums.yaml").write_text(SUMS, encoding="utf-8")
+    path = folder / "evo.yaml"
+    path.write_text(RECIPE.format(base=base, method=method, genome=genome), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def recipe(pico, tmp_path_factory):
+    return write_recipe(tmp_path_factory.mktemp("evolve") / "recipe", pico)
+
+
+@pytest.fixture(scope="module")
+def trained(recipe):
+    """A run folder with the two parents."""
+    parents = recipe.parent / "parents.yaml"
+    text = recipe.read_text(encoding="utf-8")
+    parents.write_text(text[: text.index("  - id: best")], encoding="utf-8")
+    jp_adapt.run_recipe(load_recipe(parents), recipe.parent / "trained")
+    return recipe.parent / "trained"
+
+
+def evolved(recipe, trained, out, *settings):
+    """The evolution in one go, in a process of its own."""
+    shutil.copytree(trained, out)
+    done = processes.run("run", str(recipe), "--out", str(out), *settings, timeout=400)
+    assert done.returncode == 0, done.stderr
+    return jp_adapt.open_run(out)
+
+
+@pytest.fixture(scope="module")
+def run(recipe, trained):
+    return evolved(recipe, trained, recipe.parent / "run")
+
+
+@pytest.fixture(scope="module")
+def evolution(run):
+    return Evolution.read(run.result("best") / EVOLUTION)
+
+
+def test_it_finds_a_better_merge_than_the_uniform_ones_and_says_what_it_never_saw(run, evolution):
+    evolved, uniform = evolution.evolved, evolution.model(evolution.best_uniform)
+    assert evolved.dev[FITNESS] < min(entry.dev[FITNESS] for entry in evolution.models if entry.kind == "uniform")
+    assert [entry.kind for entry in evolution.models] == ["base", "parent", "parent", "uniform", "uniform", "mean", "evolved"]
+    assert uniform.differences["text"].value == pytest.approx(evolved.heldout["text"] - uniform.heldout["text"])
+    assert set(evolved.heldout) == {FITNESS, "text", "sums", "sums/accuracy", "en"}
+    assert evolution.evaluations == 1 + 3 * 4
+    assert evolution.candidates[-1].best == min(entry.fitness for entry in evolution.candidates if entry.whole)
+    last = evolution.heldout_curve[-1].heldout
+    assert last == pytest.approx({name: evolved.heldout[name] for name in (FITNESS, "text", "sums")})
+    assert "best parent" in evolution.verdict
+    card = (run.result("best") / "README.md").read_text(encoding="utf-8")
+    assert evolution.verdict in card
+    assert "guard en" in card
+
+
+def test_dev_and_held_out_items_are_apart(evolution):
+    sizes = {figure.name: (figure.dev_items, figure.heldout_items) for figure in evolution.figures}
+    assert sizes["text"] == (6, 14)
+    assert sizes["sums"] == sizes["sums/accuracy"] == (5, 7)
+
+
+def test_a_merge_stage_with_what_the_card_quotes_gives_the_same_weights(run, recipe, trained, tmp_path):
+    card = (run.result("best") / "README.md").read_text(encoding="utf-8")
+    quoted = card.partition("```yaml\n")[2].partition("```")[0]
+    text = recipe.read_text(encoding="utf-8")
+    stage = "  - id: best\n    kind: merge\n" + "".join(f"    {line}\n" for line in quoted.splitlines())
+    again = recipe.parent / "again.yaml"
+    again.write_text(text[: text.index("  - id: best")] + stage, encoding="utf-8")
+    shutil.copytree(trained, tmp_path / "again")
+    jp_adapt.run_recipe(load_recipe(again), tmp_path / "again")
+    weights, same = (load_file(folder / "model.safetensors") for folder in (run.result("best"), jp_adapt.open_run(tmp_path / "again").result("best")))
+    assert all(weights[name].equal(same[name]) for name in weights)
+
+
+def test_killed_at_several_moments_it_ends_with_the_same_genomes_and_weights(recipe, trained, run, evolution, tmp_path):
+    out = shutil.copytree(trained, tmp_path / "killed")
+    journal = out / "stages" / "best" / "work" / "journal.jsonl"
+    for lines in (2, 6, 10):
+        command = processes.Command("run", str(recipe), "--out", str(out))
+        deadline = time.monotonic() + 150
+        while not (journal.is_file() and journal.read_bytes().count(b"\n") >= lines) and command.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.002)
+        assert command.poll() is None, "it ended before it could be killed"
+        command.kill()
+    done = processes.run("run", str(recipe), "--out", str(out), timeout=400)
+    assert done.returncode == 0, done.stderr
+    assert "candidates are known" in done.stderr
+    again = jp_adapt.open_run(out)
+    assert (again.result("best") / "model.safetensors").read_bytes() == (run.result("best") / "model.safetensors").read_bytes()
+    known = Evolution.read(again.result("best") / EVOLUTION)
+    assert (known.genes, known.candidates, known.models) == (evolution.genes, evolution.candidates, evolution.models)
+
+
+def test_in_two_processes_it_finds_the_same(recipe, trained, evolution, tmp_path):
+    settings = ("-s", "stages.best.processes=2", "-s", "stages.best.generations=1")
+    found = Evolution.read(evolved(recipe, trained, tmp_path / "two", *settings).result("best") / EVOLUTION)
+    assert found.candidates == evolution.candidates[: 1 + 4]
+
+
+def test_densities_are_searched_for_too(pico, trained, tmp_path):
+    """What was written is compared with what was searched."""
+    path = write_recipe(tmp_path / "ties", pico, method="ties", genome="{groups: 1, modules: [self_attn, mlp], weight: [0, 1.5], density: [0.2, 1]}")
+    shutil.copytree(trained, tmp_path / "run")
+    jp_adapt.run_recipe(load_recipe(path, ["stages.best.generations=1"]), tmp_path / "run")
+    found = Evolution.read(jp_adapt.open_run(tmp_path / "run").result("best") / EVOLUTION)
+    assert {entry.parameter for entry in found.genes} == {"weight", "density"}
+    assert len(found.genes) == 2 * 2 * 2
+
+
+def test_other_items_are_other_work(recipe, run, pico, tmp_path):
+    path = write_recipe(tmp_path / "other", pico)
+    items = (path.parent / "sums.jsonl").read_text(encoding="utf-8").replace("1+1=", "1+01=")
+    (path.parent / "sums.jsonl").write_text(items, encoding="utf-8")
+    with pytest.raises(RunFolderError, match="benchmarks"):
+        jp_adapt.run_recipe(load_recipe(path), recipe.parent / "run")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "error", "message"),
+    [
+        ("benchmark: sums.yaml", "benchmark: quickstart/ja-everyday-100", UsageError, r"evo.yaml:\d+: quickstart/ja-everyday-100: the test set of a known"),
+        ("method: task_arithmetic", "method: model_stock", UsageError, r"evo.yaml:\d+: model_stock has no weights to search for; methods with weights: linear"),
+        ("ja: {start: ja}", "ja: {start: ja, weight: 1}", UsageError, r"evo.yaml:\d+: the weight of 'ja' is searched for"),
+        ("weight: [0, 1.5]", "weight: [0, 1.5], density: [0.1, 1]", UsageError, r"evo.yaml:\d+: task_arithmetic has no densities"),
+        ("uniform: [0.5, 1.0]", "uniform: [2.0]", UsageError, r"evo.yaml:\d+: a uniform merge of weight 2, and weights are searched from 0 to 1.5"),
+        ("text: ja, items", "text: jaa, items", UsageError, r"evo.yaml:\d+: no source 'jaa' \(did you mean 'ja'\?\)"),
+        ("text: {text: ja,", "text: {text: ja, benchmark: sums.yaml,", UsageError, r"evo.yaml:\d+: .*give either 'benchmark' or 'text'"),
+        ("start: en}\n    genome", "start: tok}\n    genome", UsageError, r"evo.yaml:\d+: no stage 'tok'"),
+    ],
+)
+def test_problems_are_told_before_anything_runs(old, new, error, message, recipe):
+    text = recipe.read_text(encoding="utf-8")
+    assert old in text
+    wrong = recipe.parent / "wrong" / "evo.yaml"
+    wrong.parent.mkdir(exist_ok=True)
+    for name in ("ja.jsonl", "en.jsonl", "sums.yaml", "sums.jsonl"):
+        (wrong.parent / name).write_bytes((recipe.parent / name).read_bytes())
+    wrong.write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(error, match=message):
+        load_recipe(wrong)
+
+
+def test_the_same_item_on_both_sides_is_refused(pico, trained, tmp_path):
+    path = write_recipe(tmp_path / "twice", pico)
+    (path.parent / "sums.jsonl").write_text((path.parent / "sums.jsonl").read_text(encoding="utf-8") * 2, encoding="utf-8")
+    shutil.copytree(trained, tmp_path / "run")
+    with pytest.raises(InputError, match="'sums': an item stands there twice"):
+        jp_adapt.run_recipe(load_recipe(path), tmp_path / "run")
