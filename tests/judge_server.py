@@ -214,6 +214,12 @@ class _Handler(BaseHTTPRequestHandler):
         message = {"role": "assistant", "content": None, "reasoning_content": "1か。"}
         self._send(200, {"choices": [{"message": message, "finish_reason": "length"}], "usage": {"prompt_tokens": 9, "completion_tokens": 5}})
 
+    def _reasoned(self, body: dict[str, Any]) -> None:
+        """A model whose thought takes 2,048 tokens, as vLLM 0.12 and later tell it."""
+        cut = body["max_tokens"] <= 2048
+        message = {"role": "assistant", "content": None if cut else "答え：A", "reasoning": "考えます。"}
+        self._send(200, {"choices": [{"message": message, "finish_reason": "length" if cut else "stop"}]})
+
     def _cut_before_a_word(self, body: dict[str, Any]) -> None:
         """The same of a server that keeps thoughts to itself, as OpenAI's does."""
         self._send(200, {"choices": [{"message": {"role": "assistant", "content": None}, "finish_reason": "length"}]})

@@ -15,7 +15,20 @@ from jp_adapt.core.suggest import did_you_mean
 Kind = Literal["multiple_choice", "generate", "similarity", "acceptability", "code", "judge"]
 Reader = Literal["jsonl", "json", "csv", "tsv", "parquet", "xml", "lines", "python"]
 Normaliser = Literal["nfkc", "width", "dashes", "brackets", "quotes", "spaces", "case", "punctuation", "units", "number_commas", "kanji_numerals"]
-Extract = Literal["strip", "first_line", "up_to_newline", "first_paragraph", "first_number", "last_number", "llm_jp_number", "flexeval_number"]
+Extract = Literal[
+    "strip",
+    "first_line",
+    "up_to_newline",
+    "first_paragraph",
+    "first_number",
+    "last_number",
+    "llm_jp_number",
+    "flexeval_number",
+    "boxed",
+    "after_answer",
+    "choice_letter",
+    "code_block",
+]
 Division = Literal["llm-jp-eval", "llm-jp-eval-jcola-out-of-domain", "llm-jp-eval-jmmlu"]
 
 Template = Annotated[str, AfterValidator(checked_template), Field(description="Jinja template over the item's fields")]
@@ -88,7 +101,9 @@ class Protocol(Part):
     separator: str = Field("\n\n", description="after each example")
     shot_prompt: Template | None = Field(None, description="the prompt of an example, where it differs")
     choices_prefix: str = Field("", description="stands before each choice")
-    choices: list[Template] | None = Field(None, description="texts of the choices, where they differ from the benchmark's")
+    choices: list[Template] | None = Field(
+        None, description="texts of the choices, where they differ from the benchmark's; a protocol that generates sees them as `options`"
+    )
     answers: list[Template] | None = Field(None, description="right answers, where they differ from the benchmark's")
     stop: list[str] = Field(default_factory=list, description="texts that end a generated answer")
     max_chars: Count | None = Field(None, description="budget of a generated answer in characters")

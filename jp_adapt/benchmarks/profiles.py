@@ -25,6 +25,7 @@ class ProfileRules(Part):
     `start`: what stands before a text: "document", the token before every document in training; "tokenizer", what the tokenizer itself puts there (BOS for
     Llama, nothing for SmolLM2 and Qwen), as lm-eval's `hf` model does; "nothing", as the fork does (`add_special_tokens=False` in its models) and llm-jp-eval
     (the default of transformers' text-generation pipeline up to 4.38.2, which its releases 1.1.1 and 1.3.0 pin).
+    `chat`: what is asked is one message of a user in the model's own chat template, without examples, and the answer comes behind the model's thought.
     """
 
     title: str = Field("", description="whose rules, in a line")
@@ -32,6 +33,7 @@ class ProfileRules(Part):
     boundary: Boundary = Field("safe", description="how tokens are taken where prompt and choice meet")
     shots: ShotRule = Field("balanced", description="which examples stand before an item")
     start: Start = Field("document", description="what stands before a text")
+    chat: bool = Field(False, description="an item is the message of a user, in the model's own chat template")
 
 
 STABILITY_PROMPTS = {
@@ -64,6 +66,7 @@ def _llm_jp_eval(release: str) -> ProfileRules:
 
 PROFILES: dict[str, ProfileRules] = {
     "jp-adapt": ProfileRules(title="boundary-safe, all right answers, budgets in characters, fixed balanced examples"),
+    "jp-adapt-chat": ProfileRules(title="asked in the model's chat template, thought and answer apart, no examples", start="nothing", chat=True),
     **{f"stability-{version}": _stability(f"prompts {prompts}") for version, prompts in STABILITY_PROMPTS.items()},
     **{f"stability-{version}-late": _stability(f"prompts {prompts}; tasks JNLI 1.3 and JSQuAD 1.2") for version, prompts in STABILITY_PROMPTS.items()},
     "lm-eval-ja": ProfileRules(
@@ -89,6 +92,7 @@ PROFILES: dict[str, ProfileRules] = {
 RETIRED = {"llm-jp-eval": "it followed no release to the letter; llm-jp-eval-1.1 follows 1.1.1, and llm-jp-eval-1.3 follows 1.3.0"}
 
 
-def score_name(benchmark: str, profile: str, shots: int, metric: str) -> str:
-    """The name under which a score may be compared: whose rules it follows, how many examples were shown, what was counted."""
-    return f"{benchmark}@{profile}/{shots}-shot/{metric}"
+def score_name(benchmark: str, profile: str, shots: int, metric: str, drawn: int = 0) -> str:
+    """The name under which a score may be compared: whose rules it follows, how many examples were shown, what was counted, and how many answers an item were
+    drawn (0: the most probable tokens)."""
+    return f"{benchmark}@{profile}/{shots}-shot/{metric}" + (f"/mean-of-{drawn}" if drawn else "")

@@ -27,6 +27,19 @@ def amount(text: str) -> float:
     return number
 
 
+def share(text: str) -> float:
+    """A number above 0 and at most 1."""
+    number = amount(text)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not above 0 and at most 1")
+    return number
+
+
+def count(text: str) -> int:
+    """A whole number from 0 to `LARGEST`."""
+    return 0 if text == "0" else positive(text)
+
+
 def processes(text: str) -> int:
     """A number of processes: a mistyped one must not fill the machine."""
     number = positive(text)

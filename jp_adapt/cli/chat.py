@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.arguments import amount, positive, share
 from jp_adapt.core.errors import InputError
 
 
@@ -21,32 +21,15 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("model", type=Path, help="model folder, or a GGUF file (in llama.cpp with jp-adapt[gguf])")
     parser.add_argument("--against", type=Path, metavar="MODEL", help="another model that answers the same, such as the base")
     parser.add_argument("--system", metavar="TEXT", help="system prompt (default: the one of the model's chat template)")
-    parser.add_argument("--temperature", type=_at_least_zero, default=0.7, metavar="T", help="0 takes the most likely token each time (default: 0.7)")
-    parser.add_argument("--top-p", type=_share, default=0.95, metavar="P", help="draw from the most likely tokens that make up this share (default: 0.95)")
+    parser.add_argument("--temperature", type=amount, default=0.7, metavar="T", help="0 takes the most likely token each time (default: 0.7)")
+    parser.add_argument("--top-p", type=share, default=0.95, metavar="P", help="draw from the most likely tokens that make up this share (default: 0.95)")
     parser.add_argument("--top-k", type=positive, default=0, metavar="K", help="draw from the K most likely tokens (default: all)")
-    parser.add_argument("--repetition-penalty", type=_at_least_zero, default=1.0, metavar="R", help="above 1 makes tokens of the text less likely (default: 1)")
+    parser.add_argument("--repetition-penalty", type=amount, default=1.0, metavar="R", help="above 1 makes tokens of the text less likely (default: 1)")
     parser.add_argument("--max-tokens", type=positive, default=512, metavar="N", help="longest answer (default: 512)")
     parser.add_argument("--seed", type=int, metavar="N", help="draw the same each time")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="arithmetic of a model folder (default: auto)")
     parser.add_argument("--transcript", type=Path, metavar="FILE", help="new file: what was said, as JSON lines")
     parser.set_defaults(main=main)
-
-
-def _at_least_zero(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of at least 0")
-    return number
-
-
-def _share(text: str) -> float:
-    number = _at_least_zero(text)
-    if not 0 < number <= 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not above 0 and at most 1")
-    return number
 
 
 def _lines() -> Iterator[str]:

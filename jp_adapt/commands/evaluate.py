@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from jp_adapt.benchmarks.benchmark import Protocol
+from jp_adapt.benchmarks.benchmark import Benchmark, Protocol
 from jp_adapt.benchmarks.items import LoadedBenchmark, load_benchmark, load_declaration, named_benchmarks, protocol_of, reads_shots
 from jp_adapt.benchmarks.profiles import score_name
 from jp_adapt.commands.compare import write_evaluation_page
@@ -30,6 +30,7 @@ from jp_adapt.evaluation.divisions import divided
 from jp_adapt.evaluation.prompts import Prompt, build_prompts
 from jp_adapt.evaluation.results import (
     OUTPUTS,
+    Asking,
     BatchCheck,
     BenchmarkScore,
     Output,
@@ -80,6 +81,18 @@ class EvalOptions:
     plugins: tuple[str, ...] = ()
     name: str | None = None
     missing: Literal["refuse", "skip"] = "refuse"
+    system: str = ""
+    thought_tokens: int | None = None
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    samples: int = 1
+
+    @property
+    def asking(self) -> Asking:
+        """What is asked and drawn beside what the profile says."""
+        seed = self.seed if self.temperature else 0
+        return Asking(self.system, self.thought_tokens, self.temperature, self.top_p, self.top_k, self.samples, seed)
 
 
 @dataclass(frozen=True)
@@ -152,6 +165,7 @@ def evaluate_source(
     """`evaluate` of a model that `opened` names; `read` stands for `load_benchmark`, where several evaluations share what was read."""
     refuse_unwritable(out)
     names, profile = _benchmarks(options)
+    _check_sampling(options)
     loaded = _load_all(names, profile, options, read)
     if options.baseline is not None:
         _check_baseline(options.baseline, profile, loaded, options)
@@ -192,6 +206,16 @@ def _benchmarks(options: EvalOptions) -> tuple[list[str], str]:
     return named_benchmarks(suite, options.benchmarks, options.profile)
 
 
+def _check_sampling(options: EvalOptions) -> None:
+    """UsageError where the options of sampling do not go together."""
+    if options.temperature < 0 or not 0 < options.top_p <= 1 or options.top_k < 0 or options.samples < 1:
+        raise UsageError("--temperature is 0 or more, --top-p above 0 and at most 1, --top-k 0 or more, --samples 1 or more")
+    if not options.temperature:
+        given = [flag for flag, on in (("--top-p", options.top_p != 1), ("--top-k", options.top_k), ("--samples", options.samples != 1)) if on]
+        if given:
+            raise UsageError(f"{', '.join(given)}: at temperature 0 every answer is the most probable one; give --temperature too (0.6, say)")
+
+
 def _load_all(names: Sequence[str], profile: str, options: EvalOptions, read: ReadBenchmark) -> list[LoadedBenchmark]:
     """The benchmarks with their items. InputError names everything that is missing; with `missing="skip"` that is said, and the others are measured."""
     loaded: list[LoadedBenchmark] = []
@@ -212,12 +236,28 @@ def _load_all(names: Sequence[str], profile: str, options: EvalOptions, read: Re
 def _load(name: str, profile: str, options: EvalOptions, read: ReadBenchmark) -> LoadedBenchmark:
     benchmark, _ = load_declaration(name)
     protocol = protocol_of(name, benchmark, profile)
-    if (protocol.kind or benchmark.kind) == "code":
+    rules = benchmark.rules(profile)
+    kind = protocol.kind or benchmark.kind
+    if rules.chat and kind in ("multiple_choice", "acceptability"):
+        raise UsageError(f"{name}: profile {profile} asks for written answers; its protocol there needs `kind: generate`, and metrics of texts")
+    if rules.chat and options.shots:
+        raise UsageError(f"--shots {options.shots}: profile {profile} shows no examples")
+    if (options.system or options.thought_tokens is not None) and not rules.chat and kind != "judge":
+        raise UsageError(f"{name}: --system and --thought-tokens are for models that are asked in their chat template; give --chat too")
+    if kind == "judge" and options.samples > 1:
+        raise UsageError(f"{name}: --samples {options.samples}: a conversation for judges is held once; leave --samples out")
+    if kind == "code":
         if not options.allow_code_execution:
             raise UsageError(f"{name}: its score comes from running programs that the model wrote; say --allow-code-execution to run them in a sandbox")
         check_isolation()
     shots = protocol.shots if options.shots is None else options.shots
     return read(name, options.data, shots=reads_shots(name, benchmark, protocol, shots))
+
+
+def _drawn(options: EvalOptions, protocol: Protocol, benchmark: Benchmark) -> Asking | None:
+    """How a benchmark's answers are asked for; None where it is as the profile says, or choices are scored and nothing is written."""
+    chosen = (protocol.kind or benchmark.kind) in ("multiple_choice", "acceptability")
+    return None if chosen or options.asking == Asking() else options.asking
 
 
 def _check_baseline(baseline: Path, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> None:
@@ -228,7 +268,9 @@ def _check_baseline(baseline: Path, profile: str, loaded: Sequence[LoadedBenchma
         raise InputError(f"{baseline}: has none of these benchmarks ({', '.join(entry.id for entry in loaded)}); give with --baseline results on the same ones")
     for entry in both:
         protocol = protocol_of(entry.id, entry.benchmark, profile)
-        name = score_name(entry.id, profile, protocol.shots if options.shots is None else options.shots, protocol.primary_metric)
+        asking = _drawn(options, protocol, entry.benchmark)
+        drawn = asking.samples if asking is not None and asking.temperature else 0
+        name = score_name(entry.id, profile, protocol.shots if options.shots is None else options.shots, protocol.primary_metric, drawn)
         if existing[entry.id].name != name:
             raise InputError(f"{baseline}: its score is '{existing[entry.id].name}', and this evaluation's is '{name}'; they are not compared")
 
@@ -249,6 +291,7 @@ def _identity(source: Source, profile: str, loaded: Sequence[LoadedBenchmark], o
         "texts": {text: sha256_file(Path(text)) for text in options.texts},
         **({"field": options.field} if options.texts and options.field != "text" else {}),
         **({"plugins": use_plugins(options.plugins)} if options.plugins else {}),
+        **({"asking": asdict(options.asking)} if options.asking != Asking() else {}),
     }
 
 
@@ -278,7 +321,7 @@ def _ask(
     loaded: LoadedBenchmark, profile: str, options: EvalOptions, source: Source, touched: Mapping[str, float] | None, variant: str | None
 ) -> tuple[list[Output], BenchmarkScore]:
     protocol, outputs, check = _answers(loaded, profile, options, source, variant)
-    score = score_benchmark(loaded, profile, protocol, outputs, touched)
+    score = score_benchmark(loaded, profile, protocol, outputs, touched, _drawn(options, protocol, loaded.benchmark))
     measured = len(divided(loaded.items, loaded.shots, protocol.division)[0])
     sample = Sample(options.seed, measured) if options.limit is not None and options.limit < measured else None
     return outputs, replace(score, warnings=[*score.warnings, *source.backend.take_warnings()], batch_check=check, sample=sample)
@@ -289,14 +332,14 @@ def _answers(
 ) -> tuple[Protocol, list[Output], BatchCheck | None]:
     """The answers under one wording, and what asking some again gave. A process that `follows` computes its share, says nothing and runs no program."""
     protocol, prompts = build_prompts(loaded, profile, shots=options.shots, limit=options.limit, seed=options.seed, variant=variant)
-    rules = loaded.benchmark.rules(profile)
+    rules, asking = loaded.benchmark.rules(profile), _drawn(options, protocol, loaded.benchmark) or Asking()
     title = f"{loaded.id}@{profile}" + (f" ({variant})" if variant else "")
 
     def ask(backend: Backend, prompts: Sequence[Prompt], title: str, runner: Callable[[str], bool] | None) -> list[Output]:
         if follows:
-            return run_benchmark(loaded, protocol, prompts, backend, rules, lambda done, note: None, _no_program)
-        with progress(title, sum(len(prompt.choices) for prompt in prompts) or len(prompts)) as advance:
-            return run_benchmark(loaded, protocol, prompts, backend, rules, advance, runner)
+            return run_benchmark(loaded, protocol, prompts, backend, rules, lambda done, note: None, _no_program, asking)
+        with progress(title, sum(len(prompt.choices) for prompt in prompts) or len(prompts) * asking.samples) as advance:
+            return run_benchmark(loaded, protocol, prompts, backend, rules, advance, runner, asking)
 
     try:
         outputs = ask(source.backend, prompts, title, run_program if options.allow_code_execution else None)

@@ -23,7 +23,8 @@ from lm_eval.utils import get_rolling_token_windows, make_disjoint_window
 
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.progress import progress
-from jp_adapt.inference.generate import Continuation, generate
+from jp_adapt.inference.answer import Continuation
+from jp_adapt.inference.generate import generate
 from jp_adapt.inference.model_folder import load_model
 from jp_adapt.inference.score import score_requests
 from jp_adapt.inference.text_side import ChatFormat

@@ -61,8 +61,8 @@ def fields_of(protocol: Protocol, item: Item) -> Fields:
     kind = protocol.kind
     if protocol.choices is not None:
         fields = fields | {"choices": [render(template, fields) for template in protocol.choices]}
-    elif kind is not None and kind not in ("multiple_choice", "acceptability"):
-        fields = fields | {"choices": []}
+    elif kind is not None and kind not in ("multiple_choice", "acceptability"):  # a generated answer has no choices, but may have been asked to name one
+        fields = fields | {"choices": [], "options": fields["choices"]}
     if protocol.answers is not None:
         fields = fields | {"answers": [render(template, item.fields) for template in protocol.answers]}
     return fields

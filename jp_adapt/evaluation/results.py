@@ -80,8 +80,25 @@ class BatchCheck:
 
 
 @dataclass(frozen=True)
+class Asking:
+    """How generated answers were asked for beside what the profile says, and how they were drawn. A temperature of 0 takes the most probable tokens.
+
+    `thought_tokens`: what a thought may take beside the answer's budget; None: 2,048 for a model that thinks.
+    """
+
+    system: str = ""
+    thought_tokens: int | None = None
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    samples: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
 class BenchmarkScore:
-    """One benchmark under one protocol. `name` is `<id>@<profile>/<k>-shot/<metric>`: scores of different names must not be compared."""
+    """One benchmark under one protocol. `name` is `<id>@<profile>/<k>-shot/<metric>`, and `/mean-of-<n>` behind it where n answers an item were drawn: scores
+    of different names must not be compared."""
 
     id: str
     name: str
@@ -108,6 +125,8 @@ class BenchmarkScore:
     prompt_set: PromptSet | None = None
     sample: Sample | None = None  # None: every item was measured
     scale: tuple[float, float] | None = None  # worst and best value of the primary metric, where its declaration sets them (a judge's grades)
+    cut_answers: int = 0  # generated answers that their budget ended, of all samples
+    asking: Asking | None = None  # None: as the profile says, the most probable tokens
 
     @property
     def primary(self) -> MetricScore:
@@ -129,8 +148,22 @@ class TextScore:
 
 
 @dataclass(frozen=True)
+class DrawnAnswer:
+    """One of several answers to an item."""
+
+    generation: str
+    prediction: Any
+    scores: dict[str, float | None]
+    thought: str | None = None
+    cut: bool = False
+
+
+@dataclass(frozen=True)
 class Output:
-    """One item: what was asked, what came back, and how it was judged. `prediction` and `gold` are a choice's index, or texts."""
+    """One item: what was asked, what came back, and how it was judged. `prediction` and `gold` are a choice's index, or texts.
+
+    Of several `samples` the item is the first that says what most of them say, and its scores are their means.
+    """
 
     benchmark: str
     item: str
@@ -144,6 +177,16 @@ class Output:
     scores: dict[str, float | None]
     moved_boundary: bool = False
     truncated_tokens: int = 0
+    thought: str | None = None  # what the model thought before its answer; None where it did not
+    cut: bool = False  # the answer's budget ended it
+    samples: list[DrawnAnswer] = field(default_factory=list)  # where several answers were drawn
+
+    @property
+    def answers(self) -> list[DrawnAnswer]:
+        """All generated answers to this item; none where a choice was made."""
+        if self.samples or self.generation is None:
+            return self.samples
+        return [DrawnAnswer(self.generation, self.prediction, self.scores, self.thought, self.cut)]
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from jp_adapt.benchmarks.benchmark import Kind, Protocol
 from jp_adapt.benchmarks.items import LoadedBenchmark
@@ -12,11 +12,14 @@ from jp_adapt.benchmarks.templates import render, value_of
 from jp_adapt.core.progress import Advance
 from jp_adapt.evaluation.extract import extract
 from jp_adapt.evaluation.prompts import Prompt
-from jp_adapt.evaluation.results import Output
+from jp_adapt.evaluation.results import Asking, DrawnAnswer, Output
+from jp_adapt.evaluation.samples import combined
 from jp_adapt.evaluation.scoring import item_scores, score_text
 from jp_adapt.inference.backend import Ask, Backend, Chosen, Written
+from jp_adapt.inference.draw import Draw, seed_of
 
 RunProgram = Callable[[str], bool]
+AS_THE_PROFILE_SAYS = Asking()
 
 
 def run_benchmark(
@@ -27,17 +30,38 @@ def run_benchmark(
     rules: ProfileRules,
     advance: Advance,
     run_program: RunProgram | None = None,
+    asking: Asking = AS_THE_PROFILE_SAYS,
 ) -> list[Output]:
-    """Ask every prompt by the profile's `rules` and score every answer. `run_program` runs the programs of a code benchmark (see `sandbox`)."""
+    """Ask every prompt by the profile's `rules`, as `asking` says, and score every answer.
+
+    `run_program` runs the programs of a code benchmark (see `sandbox`).
+    """
     kind = protocol.kind or loaded.benchmark.kind
     if kind in ("multiple_choice", "acceptability"):
         return _chosen(loaded.id, protocol, prompts, backend.choose([p.text for p in prompts], [p.choices for p in prompts], rules.boundary, advance))
     if kind == "judge":
-        return _conversations(loaded, protocol, prompts, backend, advance)
-    stop = tuple(protocol.stop)
-    asks = [Ask(prompt.text, stop, protocol.max_chars, _budget(protocol, prompt, backend), start=rules.start) for prompt in prompts]
-    written = backend.write(asks, advance)
-    return [_written(loaded, kind, protocol, prompt, answer, run_program) for prompt, answer in zip(prompts, written, strict=True)]
+        return _conversations(loaded, protocol, prompts, backend, asking, advance)
+    asks = [_ask(protocol, prompt, backend, rules, asking, sample) for prompt in prompts for sample in range(asking.samples)]
+    written = iter(backend.write(asks, advance))
+    outputs = []
+    for prompt, ask in zip(prompts, asks[:: asking.samples], strict=True):
+        answers = [_scored(loaded, kind, protocol, prompt, next(written), run_program) for _ in range(asking.samples)]
+        outputs.append(_written(loaded, protocol, prompt, ask.text, answers))
+    return outputs
+
+
+def _ask(protocol: Protocol, prompt: Prompt, backend: Backend, rules: ProfileRules, asking: Asking, sample: int) -> Ask:
+    """A request for one answer to an item: its text is continued, or answered as the message of a user."""
+    budget = protocol.max_chars, _budget(protocol, prompt, backend)
+    draw = _draw(asking, prompt.item.id, sample)
+    if not rules.chat:
+        return Ask(prompt.text, tuple(protocol.stop), *budget, start=rules.start, draw=draw)
+    text = backend.chat([], prompt.text, asking.system)
+    return Ask(text, tuple(protocol.stop), *budget, (prompt.text,), "nothing", asking.system, asking.thought_tokens, draw)
+
+
+def _draw(asking: Asking, item: str, sample: int) -> Draw | None:
+    return Draw(asking.temperature, asking.top_p, asking.top_k, seed_of(asking.seed, item, sample)) if asking.temperature else None
 
 
 def _chosen(benchmark: str, protocol: Protocol, prompts: Sequence[Prompt], chosen: Sequence[Chosen]) -> list[Output]:
@@ -62,48 +86,70 @@ def _chosen(benchmark: str, protocol: Protocol, prompts: Sequence[Prompt], chose
     return outputs
 
 
-def _written(loaded: LoadedBenchmark, kind: Kind, protocol: Protocol, prompt: Prompt, written: Written, run_program: RunProgram | None) -> Output:
-    output = Output(
+@dataclass(frozen=True)
+class _Answered:
+    """An answer with its scores, and how much of the prompt was cut off."""
+
+    answer: DrawnAnswer
+    truncated_tokens: int
+
+
+def _scored(loaded: LoadedBenchmark, kind: Kind, protocol: Protocol, prompt: Prompt, written: Written, run_program: RunProgram | None) -> _Answered:
+    if kind == "code":
+        assert run_program is not None
+        prediction = extract(written.text, protocol.extract)
+        program = render(str(loaded.benchmark.test_program), prompt.item.fields | {"generation": prediction})
+        scores: dict[str, float | None] = {"pass@1": float(run_program(program))}
+    else:
+        prediction, scores = score_text(written.text, protocol, prompt.answers)
+    return _Answered(DrawnAnswer(written.text, prediction, scores, written.thought, written.cut), written.truncated_tokens)
+
+
+def _written(loaded: LoadedBenchmark, protocol: Protocol, prompt: Prompt, text: str, answers: Sequence[_Answered]) -> Output:
+    """The output of an item whose prompt became `text`."""
+    drawn = [entry.answer for entry in answers]
+    one, scores = (drawn[0], drawn[0].scores) if len(drawn) == 1 else combined(drawn, protocol)
+    return Output(
         loaded.id,
         prompt.item.id,
         prompt.item.group,
-        prompt.text,
+        text,
         None,
         None,
-        written.text,
-        "",
+        one.generation,
+        one.prediction,
         prompt.answers,
-        {},
+        scores,
         False,
-        written.truncated_tokens,
+        answers[0].truncated_tokens,
+        one.thought,
+        one.cut,
+        drawn if len(drawn) > 1 else [],
     )
-    if kind == "code":
-        assert run_program is not None
-        program = render(str(loaded.benchmark.test_program), prompt.item.fields | {"generation": written.text})
-        return replace(output, prediction=extract(written.text, protocol.extract), scores={"pass@1": float(run_program(program))})
-    prediction, scores = score_text(written.text, protocol, prompt.answers)
-    return replace(output, prediction=prediction, scores=scores)
 
 
-def _conversations(loaded: LoadedBenchmark, protocol: Protocol, prompts: Sequence[Prompt], backend: Backend, advance: Advance) -> list[Output]:
+def _conversations(loaded: LoadedBenchmark, protocol: Protocol, prompts: Sequence[Prompt], backend: Backend, asking: Asking, advance: Advance) -> list[Output]:
     """Turn by turn, every conversation in step; the outputs of an item's turns follow each other, as ID/1, ID/2."""
     said = [value_of(str(loaded.benchmark.turns), prompt.item.fields) for prompt in prompts]
     history: list[list[tuple[str, str]]] = [[] for _ in prompts]
     outputs: list[list[Output]] = [[] for _ in prompts]
     for turn in range(max(map(len, said))):
         open_ones = [index for index, turns in enumerate(said) if turn < len(turns)]
-        texts = [backend.chat(history[index], said[index][turn]) for index in open_ones]
+        texts = [backend.chat(history[index], said[index][turn], asking.system) for index in open_ones]
         turns_so_far = [(*(text for pair in history[index] for text in pair), said[index][turn]) for index in open_ones]
-        asks = [Ask(text, tuple(protocol.stop), protocol.max_chars, said=so_far, start="nothing") for text, so_far in zip(texts, turns_so_far, strict=True)]
+        draws = [_draw(asking, prompts[index].item.id, turn) for index in open_ones]
+        asks = [
+            Ask(text, tuple(protocol.stop), protocol.max_chars, None, so_far, "nothing", asking.system, asking.thought_tokens, draw)
+            for text, so_far, draw in zip(texts, turns_so_far, draws, strict=True)
+        ]
         written = backend.write(asks, advance)
         for index, text, answer in zip(open_ones, texts, written, strict=True):
             item = prompts[index].item
             history[index].append((said[index][turn], answer.text))
             name = item.id if len(said[index]) == 1 else f"{item.id}/{turn + 1}"
             scores: dict[str, float | None] = {"answered": float(bool(answer.text.strip()))}
-            outputs[index].append(
-                Output(loaded.id, name, item.group, text, None, None, answer.text, answer.text, prompts[index].answers, scores, False, answer.truncated_tokens)
-            )
+            known = (loaded.id, name, item.group, text, None, None, answer.text, answer.text, prompts[index].answers, scores)
+            outputs[index].append(Output(*known, False, answer.truncated_tokens, answer.thought, answer.cut))
     return [output for turns in outputs for output in turns]
 
 

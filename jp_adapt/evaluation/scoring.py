@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jp_adapt.benchmarks.benchmark import Protocol
-from jp_adapt.benchmarks.metrics import METRICS
+from jp_adapt.benchmarks.metrics import METRICS, Metric
 from jp_adapt.evaluation.extract import extract
 from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.metrics.functions import item_function, whole_function
@@ -22,6 +22,7 @@ from jp_adapt.text.numerals import first_number
 RESAMPLES = 1000
 NO_NUMBER = -2.0  # llm-jp-eval's value for an answer without a number, kept so that such answers count against a model
 DOMINANT_SHARE = 0.9
+MEAN = Metric("texts")  # of scores that only several answers to an item have (`samples`)
 LEAST_ALARMING = 10  # items, from which one answer to nearly all of them is an alarm
 
 
@@ -87,15 +88,19 @@ def metric_score(metric: str, outputs: Sequence[Output], protocol: Protocol, mac
     value = _value(metric, outputs, protocol)
     if value is None:
         return MetricScore(None)
-    if METRICS[metric].share:
+    if _facts(metric).share and not outputs[0].samples:
         correct = round(sum(output.scores[metric] or 0.0 for output in outputs))
         return MetricScore(value, wilson_interval(correct, len(outputs)), float(np.sqrt(value * (1 - value) / len(outputs))))
     spread = _bootstrap(metric, outputs, protocol)
     return MetricScore(value, spread.interval, spread.stderr)
 
 
+def _facts(metric: str) -> Metric:
+    return METRICS.get(metric, MEAN)
+
+
 def _value(metric: str, outputs: Sequence[Output], protocol: Protocol) -> float | None:
-    match METRICS[metric].whole_of:
+    match _facts(metric).whole_of:
         case None:
             return float(np.mean([output.scores[metric] or 0.0 for output in outputs]))
         case "labels":
@@ -120,7 +125,7 @@ def _numbers(outputs: Sequence[Output], metric: str) -> tuple[list[float], list[
 
 def _bootstrap(metric: str, outputs: Sequence[Output], protocol: Protocol) -> Bootstrap:
     """Of a metric over resampled items; that of whole texts (BLEU, chrF) moves with the mean of their sentences, whose spread stands in for theirs."""
-    whole_of = METRICS[metric].whole_of
+    whole_of = _facts(metric).whole_of
     if whole_of in ("labels", "numbers"):
         given, gold = _numbers(outputs, metric) if whole_of == "numbers" else _label_texts(outputs)
         return _resampled(lambda drawn: labels.resampled(metric, given, gold, drawn), [len(outputs)])

@@ -7,30 +7,39 @@ from collections.abc import Mapping, Sequence
 from jp_adapt.benchmarks.benchmark import Protocol
 from jp_adapt.benchmarks.items import LoadedBenchmark
 from jp_adapt.benchmarks.profiles import score_name
-from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output, PartScore, PromptSet, TouchedScores
+from jp_adapt.evaluation.results import Asking, BenchmarkScore, MetricScore, Output, PartScore, PromptSet, TouchedScores
 from jp_adapt.evaluation.scoring import alarms, chance, majority, metric_score
 
+CUT_SHARE = 0.05  # of answers that their budget ended, from which it is a warning
 TOUCHED_FROM = 0.5  # share of an item's text that a training corpus holds, from which the item counts as touched
 
 
 def score_benchmark(
-    loaded: LoadedBenchmark, profile: str, protocol: Protocol, outputs: Sequence[Output], overlap: Mapping[str, float] | None = None
+    loaded: LoadedBenchmark,
+    profile: str,
+    protocol: Protocol,
+    outputs: Sequence[Output],
+    overlap: Mapping[str, float] | None = None,
+    asking: Asking | None = None,
 ) -> BenchmarkScore:
     """Every metric of a benchmark. `overlap` says for each item how much of its text stands in a training corpus, 0 to 1."""
     benchmark, primary = loaded.benchmark, protocol.primary_metric
-    metrics: dict[str, MetricScore] = {metric: metric_score(metric, outputs, protocol, benchmark.averages_groups(protocol)) for metric in protocol.metrics}
+    macro, named = benchmark.averages_groups(protocol), (*protocol.metrics, *_of_samples(outputs, protocol))
+    metrics: dict[str, MetricScore] = {metric: metric_score(metric, outputs, protocol, macro) for metric in named}
     groups: dict[str, list[Output]] = {}
     for output in outputs:
         groups.setdefault(output.group, []).append(output)
     touched = None if overlap is None else touched_scores(outputs, protocol, overlap)
     warnings = alarms(outputs) + [f"{metric} is not defined: the answers are all the same" for metric, score in metrics.items() if score.value is None]
+    if _is_chat(loaded, profile, protocol):
+        warnings += cut_warning(outputs)
     if touched is not None and touched.items:
         warnings.append(f"contamination: {touched.items} of {len(outputs)} items stand in the training corpus; see their scores apart")
     if loaded.changed:
         warnings.append(f"data: {', '.join(loaded.changed)} is not the file that the declaration was made with; scores of other data are not comparable")
     return BenchmarkScore(
         id=loaded.id,
-        name=score_name(loaded.id, profile, protocol.shots, primary),
+        name=score_name(loaded.id, profile, protocol.shots, primary, asking.samples if asking is not None and asking.temperature else 0),
         title=benchmark.title,
         version=benchmark.version,
         licence=benchmark.license + (f" ({benchmark.license_note})" if benchmark.license_note else ""),
@@ -50,7 +59,30 @@ def score_benchmark(
         touched=touched,
         data="" if loaded.changed is None else "changed" if loaded.changed else "known",
         note=protocol.note,
+        cut_answers=sum(answer.cut for output in outputs for answer in output.answers),
+        asking=asking,
     )
+
+
+def _of_samples(outputs: Sequence[Output], protocol: Protocol) -> list[str]:
+    """Scores that only several answers to an item have (`samples.combined`)."""
+    return [name for name in outputs[0].scores if name not in protocol.metrics] if outputs and outputs[0].samples else []
+
+
+def _is_chat(loaded: LoadedBenchmark, profile: str, protocol: Protocol) -> bool:
+    """Whether a model ends its answers by itself: one that continues a text may go on for ever, and is cut every time."""
+    return (protocol.kind or loaded.benchmark.kind) == "judge" or loaded.benchmark.rules(profile).chat
+
+
+def cut_warning(outputs: Sequence[Output]) -> list[str]:
+    """That many answers were cut, and what helps."""
+    answers = [answer for output in outputs for answer in output.answers]
+    cut = [answer for answer in answers if answer.cut]
+    if len(cut) <= CUT_SHARE * len(answers):
+        return []
+    within = sum(answer.thought is not None and not answer.generation for answer in cut)
+    where = f", {within} of them within their thought; --thought-tokens gives it more room" if within else ""
+    return [f"cut: {len(cut)} of {len(answers)} answers were cut by their budget{where}"]
 
 
 def _values(outputs: Sequence[Output], protocol: Protocol) -> dict[str, float | None]:

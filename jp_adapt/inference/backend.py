@@ -8,13 +8,18 @@ from typing import Protocol as Interface
 
 from jp_adapt.benchmarks.profiles import Boundary, Start
 from jp_adapt.core.progress import Advance
+from jp_adapt.inference.draw import Draw
+
+THOUGHT_TOKENS = 2048  # for a thought, beside the budget of the answer
 
 
 @dataclass(frozen=True)
 class Ask:
     """A text to be continued, what stands before it, and where the continuation ends.
 
-    `said`: the same text as the turns of a conversation, the user's and the answers in turn; the text is then whole, and `start` is "nothing".
+    `said`: the same text as the turns of a conversation, the user's and the answers in turn, behind the `system` prompt; the text is then whole, `start` is
+    "nothing", and what is written may begin with a thought: stops and the budgets of the answer count from its end, and it may have `thought_tokens` of its
+    own (None: THOUGHT_TOKENS where the model is one that thinks). `draw`: how tokens are drawn; None takes the most probable ones.
     """
 
     text: str
@@ -23,6 +28,9 @@ class Ask:
     max_tokens: int | None = None
     said: tuple[str, ...] = ()
     start: Start = "document"
+    system: str = ""
+    thought_tokens: int | None = None
+    draw: Draw | None = None
 
 
 @dataclass(frozen=True)
@@ -36,14 +44,16 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Written:
-    """A generated continuation, cut at its stop string."""
+    """A generated continuation, cut at its stop string. `thought`: what the model thought before, None where it did not; `cut`: its budget ended it."""
 
     text: str
     truncated_tokens: int = 0
+    thought: str | None = None
+    cut: bool = False
 
 
 class Backend(Interface):
-    """A model that scores choices and writes continuations, greedily."""
+    """A model that scores choices and writes continuations."""
 
     def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]: ...
 
@@ -59,6 +69,6 @@ class Backend(Interface):
 
     def count_tokens(self, text: str) -> int: ...
 
-    def chat(self, turns: Sequence[tuple[str, str]], user: str) -> str:
-        """The text of a conversation: turns of (user, answer), then what the user says next. Nothing is to stand before it."""
+    def chat(self, turns: Sequence[tuple[str, str]], user: str, system: str = "") -> str:
+        """The text of a conversation: a system prompt, turns of (user, answer), then what the user says next. Nothing is to stand before it."""
         ...

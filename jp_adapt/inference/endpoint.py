@@ -32,12 +32,16 @@ NO_USE_IN_ASKING_AGAIN = {401, 403, 404, 405}  # the key, the address or the mod
 
 @dataclass(frozen=True)
 class Completion:
-    """What a chat model said. The counts of tokens are the server's own; None where it does not tell them, or tells what cannot be a count."""
+    """What a chat model said, and what it thought before, where the server tells the two apart.
+
+    The counts of tokens are the server's own; None where it does not tell them, or tells what cannot be a count.
+    """
 
     text: str
     prompt_tokens: int | None
     completion_tokens: int | None
     finish_reason: str | None
+    thought: str | None = None
 
 
 class EndpointError(JpAdaptError):
@@ -187,17 +191,17 @@ def chat_completion(value: Any) -> Completion | None:
     try:
         choice = value["choices"][0]
         message, reason = choice["message"], choice.get("finish_reason")
-        text = _text_of(message)
+        text, thought = _text_of(message), _thought_of(message)
         usage = value.get("usage") or {}
         counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
     except (KeyError, IndexError, TypeError, AttributeError):
         return None
-    if text is None and (reason in ("length", "content_filter") or any(message.get(name) for name in ("refusal", "reasoning_content", "reasoning"))):
+    if text is None and (reason in ("length", "content_filter") or message.get("refusal") or thought):
         text = ""
     if text is None:
         return None
     prompt, completion = map(token_count, counts)
-    return Completion(text, prompt, completion, reason if isinstance(reason, str) else None)
+    return Completion(text, prompt, completion, reason if isinstance(reason, str) else None, thought)
 
 
 def _text_of(message: dict[str, Any]) -> str | None:
@@ -206,6 +210,16 @@ def _text_of(message: dict[str, Any]) -> str | None:
     if isinstance(content, list):
         return "".join(part["text"] for part in content if part.get("type") == "text")
     return content if isinstance(content, str) else None
+
+
+def _thought_of(message: dict[str, Any]) -> str | None:
+    """The thought before a message: vLLM's `reasoning` (`reasoning_content` before 0.12, in llama.cpp and DeepSeek's API), or Mistral's parts of thinking."""
+    for name in ("reasoning_content", "reasoning"):
+        if isinstance(message.get(name), str) and message[name]:
+            return str(message[name])
+    content = message.get("content")
+    parts = [part["thinking"] for part in content if part.get("type") == "thinking"] if isinstance(content, list) else []
+    return "".join(inner["text"] if isinstance(inner, dict) else inner for part in parts for inner in part) or None
 
 
 def token_count(value: Any) -> int | None:

@@ -9,10 +9,12 @@ from typing import Any
 from jp_adapt.benchmarks.profiles import Boundary
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.progress import Advance
-from jp_adapt.inference.backend import Ask, Chosen, Written
-from jp_adapt.inference.endpoint_engine import Completions, EchoedToken, cut_off, spells, sum_of
+from jp_adapt.inference.answer import shortened
+from jp_adapt.inference.backend import THOUGHT_TOKENS, Ask, Chosen, Written
+from jp_adapt.inference.endpoint_engine import Completions, EchoedToken, drawn, spells, sum_of
 from jp_adapt.inference.token_backend import MAX_TOKENS_PER_CHAR, TokenBackend
 from jp_adapt.inference.trie import common_prefix
+from jp_adapt.text.thoughts import split_thought
 
 
 class EndpointBackend:
@@ -23,7 +25,7 @@ class EndpointBackend:
 
     def __init__(self, completions: Completions, *, tokens: TokenBackend | None = None, max_tokens: int) -> None:
         self.completions, self.tokens, self.max_tokens = completions, tokens, max_tokens
-        self._asked_in_text = False
+        self._asked_in_text = self._thinks = False
 
     def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]:
         if self.tokens is not None:
@@ -60,15 +62,30 @@ class EndpointBackend:
         if self.tokens is not None and not any(ask.said for ask in asks):
             return self.tokens.write(asks, advance)
         self._asked_in_text |= not all(ask.said for ask in asks)
-        results = self.completions.each([self._body(ask) for ask in asks], self.completions.write, advance)
-        return [Written(cut_off(value["text"], ask.stop, ask.max_chars)) for value, ask in zip(results, asks, strict=True)]
+        results = self.completions.each([self._body(ask) for ask in asks], self._write, advance)
+        return [_written(value, ask) for value, ask in zip(results, asks, strict=True)]
 
     def _body(self, ask: Ask) -> dict[str, Any]:
+        """A request; of a conversation without stop strings, which a thought may hold, and with what a thought may take beside the answer's budget."""
         budget = ask.max_tokens or min(MAX_TOKENS_PER_CHAR * (ask.max_chars or 1), self.max_tokens // 2)
         if not ask.said:
-            return {"prompt": ask.text, "max_tokens": budget, "stop": list(ask.stop)}
-        messages = [{"role": "assistant" if at % 2 else "user", "content": text} for at, text in enumerate(ask.said)]
-        return {"messages": messages, "max_tokens": budget, "stop": list(ask.stop)}
+            return {"prompt": ask.text, "max_tokens": budget, "stop": list(ask.stop)} | drawn(ask.draw)
+        system = [{"role": "system", "content": ask.system}] if ask.system else []
+        messages = [*system, *({"role": "assistant" if at % 2 else "user", "content": text} for at, text in enumerate(ask.said))]
+        return {"messages": messages, "max_tokens": budget, "thought_tokens": ask.thought_tokens} | drawn(ask.draw)
+
+    def _write(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Nothing tells beforehand whether a model thinks: where it is not said what a thought may take, it gets room for one after the first that was seen."""
+        if "messages" not in request:
+            return self.completions.write(request)
+        body = {name: value for name, value in request.items() if name != "thought_tokens"}
+        thought = request["thought_tokens"]
+        more = body | {"max_tokens": body["max_tokens"] + (THOUGHT_TOKENS if thought is None else thought)}
+        if thought is not None or self._thinks:
+            return self.completions.write(more)
+        reply = self.completions.write(body)
+        self._thinks = self._thinks or _thought_and_answer(reply)[0] is not None
+        return self.completions.write(more) if self._thinks and reply["finish"] == "length" else reply
 
     def again(self, *, one_at_a_time: bool) -> EndpointBackend:
         tokens = None if self.tokens is None else self.tokens.again(one_at_a_time=one_at_a_time)
@@ -85,10 +102,24 @@ class EndpointBackend:
             raise _needs_tokenizer("this profile's budget is counted in the model's tokens")
         return self.tokens.count_tokens(text)
 
-    def chat(self, turns: Sequence[tuple[str, str]], user: str) -> str:
+    def chat(self, turns: Sequence[tuple[str, str]], user: str, system: str = "") -> str:
         """For the record alone: what is asked are the turns, and the endpoint puts them into the model's template."""
         said = [text for turn in turns for text in turn] + [user]
-        return "\n".join(f"[{'assistant' if at % 2 else 'user'}] {text}" for at, text in enumerate(said))
+        return "\n".join([*([f"[system] {system}"] if system else []), *(f"[{'assistant' if at % 2 else 'user'}] {text}" for at, text in enumerate(said))])
+
+
+def _thought_and_answer(reply: dict[str, Any]) -> tuple[str | None, str]:
+    """Of a reply to a conversation: what the server tells apart, or else what the marks in its text do."""
+    if reply.get("thought") is not None:
+        return reply["thought"], reply["text"]
+    parts = split_thought(reply["text"], whole=reply.get("finish") != "length")
+    return parts.thought, parts.answer
+
+
+def _written(reply: dict[str, Any], ask: Ask) -> Written:
+    thought, answer = _thought_and_answer(reply) if ask.said else (None, reply["text"])
+    kept = shortened(answer, reply.get("finish"), ask.stop, ask.max_chars)
+    return Written(kept.text, thought=thought, cut=kept.finish == "length")
 
 
 def _needs_tokenizer(why: str) -> InputError:

@@ -13,8 +13,9 @@ from typing import Any
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.progress import Advance
+from jp_adapt.inference.answer import Continuation, Continued, shortened
+from jp_adapt.inference.draw import Draw
 from jp_adapt.inference.endpoint import COMPLETIONS, Endpoint, EndpointError, RefusedError, token_count
-from jp_adapt.inference.generate import Continuation
 from jp_adapt.inference.reply_cache import ReplyCache
 from jp_adapt.inference.text_side import TextSide
 from jp_adapt.inference.trie import Request, sum_over_windows
@@ -88,12 +89,14 @@ class Completions:
         return Completions(self.endpoint, self.model, self.cache, parallel=parallel, stopped=self.stopped, occasion=occasion)
 
     def write(self, body: dict[str, Any]) -> dict[str, Any]:
-        """The text that continues a prompt, or answers messages."""
+        """The text that continues a prompt, or answers messages; why it ends, and the thought that a server tells apart."""
         body = {**body, "stop": body["stop"][:MOST_STOPS]} if body.get("stop") else {name: value for name, value in body.items() if name != "stop"}
         body = {"model": self.model, "temperature": 0, **body}
         if "messages" in body:
-            return {"text": self.endpoint.chat(body).text}
-        return {"text": self.endpoint.post(COMPLETIONS, body, _completed)}
+            said = self.endpoint.chat(body)
+            return {"text": said.text, "finish": said.finish_reason, "thought": said.thought}
+        reply = self.endpoint.post(COMPLETIONS, body, _reply)
+        return {"text": str(reply["text"]), "finish": reply.get("finish_reason")}
 
     def tokens_of(self, request: dict[str, Any]) -> dict[str, Any]:
         """What the server makes of the text in `request["tokens_of"]`: ids (None for one that it does not tell) or None, and their number or None."""
@@ -192,11 +195,11 @@ class EndpointEngine:
             )
         return {"nats": sum_of(echo.tokens[first:])}
 
-    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[str]:
+    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[Continued]:
         self._check_tokenizer()
-        bodies = [{"prompt": entry.ids, "max_tokens": entry.max_tokens, "stop": list(entry.stop)} for entry in requests]
+        bodies = [{"prompt": entry.ids, "max_tokens": entry.max_tokens, "stop": list(entry.stop)} | drawn(entry.draw) for entry in requests]
         results = self.completions.each(bodies, self.completions.write, advance)
-        return [cut_off(value["text"], entry.stop, entry.max_chars) for value, entry in zip(results, requests, strict=True)]
+        return [shortened(value["text"], value.get("finish"), entry.stop, entry.max_chars) for value, entry in zip(results, requests, strict=True)]
 
     def again(self, *, one_at_a_time: bool) -> EndpointEngine:
         engine = EndpointEngine(self.completions.again(one_at_a_time=one_at_a_time), self.side)
@@ -207,10 +210,12 @@ class EndpointEngine:
         return list(self._warnings or ())
 
 
-def cut_off(text: str, stop: Sequence[str], max_chars: int | None) -> str:
-    """A text up to the first stop string in it, and no longer than `max_chars` characters."""
-    ends = [at for entry in stop if (at := text.find(entry)) >= 0]
-    return text[: min([*ends, len(text) if max_chars is None else max_chars])]
+def drawn(draw: Draw | None) -> dict[str, Any]:
+    """How a request says how tokens are drawn; nothing for the most probable ones. `top_k` is not of OpenAI's API, but of vLLM's and llama.cpp's."""
+    if draw is None:
+        return {}
+    body: dict[str, Any] = {"temperature": draw.temperature, "seed": draw.seed}
+    return body | ({"top_p": draw.top_p} if draw.top_p < 1 else {}) | ({"top_k": draw.top_k} if draw.top_k else {})
 
 
 def sum_of(tokens: Sequence[EchoedToken]) -> float:
@@ -235,11 +240,6 @@ def _reply(value: Any) -> dict[str, Any] | None:
     if not isinstance(choice, dict) or not isinstance(choice.get("text"), str):
         return None
     return {"prompt_logprobs": kept, **choice, "usage": usage if isinstance(usage, dict) else {}}
-
-
-def _completed(value: Any) -> str | None:
-    reply = _reply(value)
-    return None if reply is None else str(reply["text"])
 
 
 def _ids_of(reply: dict[str, Any]) -> list[int | None]:

@@ -1,4 +1,4 @@
-"""Greedy continuations of many prompts at once: what a prompt shares with another is computed once, and a row that is free takes the next prompt.
+"""Continuations of many prompts at once: what a prompt shares with another is computed once, and a row that is free takes the next prompt.
 
 Prompts are taken in the order of their ids, so that each begins as the one before it does (three shots, the same text with another question): its keys and
 values are copied from the row that the one before stands in, and only the rest goes through the model. All rows then continue together, one token a step.
@@ -7,14 +7,17 @@ Rows are refilled as they become free (continuous batching: Orca, OSDI 2022), so
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from jp_adapt.core.progress import Advance
+from jp_adapt.inference.answer import Answer, Continuation, Continued, Decode
+from jp_adapt.inference.draw import next_token
 from jp_adapt.inference.memory import Room
 from jp_adapt.inference.processes import ALONE, Processes
 from jp_adapt.inference.trie import common_prefix
@@ -23,26 +26,6 @@ from jp_adapt.model.causal import CausalModel
 MAX_ROWS = 16  # prompts continued together
 CACHE_BYTES = 1 << 30  # keys and values of all rows; fewer rows where they would need more
 PREFILL_TOKENS = 512  # of a prompt, in one forward pass
-INCOMPLETE = "\ufffd"  # what the first bytes of a character decode to
-
-
-@dataclass(frozen=True)
-class Continuation:
-    """Continue `ids` until a string of `stop` has been written, or `max_chars` characters, or `max_tokens` tokens."""
-
-    ids: list[int]
-    max_tokens: int
-    stop: tuple[str, ...] = ()
-    max_chars: int | None = None
-
-
-@dataclass(frozen=True)
-class Continued:
-    """`text` without the stop string, and why it ends: a stop string, a stop id, or the budget."""
-
-    text: str
-    finish: Literal["stop", "eos", "length"]
-    tokens: int
 
 
 @dataclass
@@ -57,14 +40,17 @@ class Report:
 def generate(
     model: CausalModel,
     requests: Sequence[Continuation],
-    decode: Callable[[list[int]], str],
+    decode: Decode,
     *,
     stop_ids: Sequence[int],
+    decode_marked: Decode | None = None,
     advance: Advance = lambda done, note: None,
     report: Report | None = None,
     processes: Processes = ALONE,
 ) -> list[Continued]:
-    """The most probable continuation of each request, token by token, in the order given.
+    """The continuation of each request, token by token, in the order given: the most probable tokens, or those that its `draw` draws.
+
+    `decode_marked` keeps special tokens in a text, which may mark a thought (by default `decode` does).
 
     Where memory runs out, half the rows are given up, their prompts wait for another turn, and what is finished is kept; with a single row left, prompts go
     through in shorter pieces. torch's error when nothing smaller is left. Each of `processes` takes a run of prompts that begin alike.
@@ -78,7 +64,7 @@ def generate(
     prefill = Room(PREFILL_TOKENS)
     done = sum(request.max_tokens <= 0 for request in requests)
     while waiting:
-        run = _Run(model, requests, decode, frozenset(stop_ids), report, results, _RowCache(rows.size, capacity), prefill.size)
+        run = _Run(model, requests, (decode, decode_marked or decode), frozenset(stop_ids), report, results, _RowCache(rows.size, capacity), prefill.size)
         try:
             run.go(waiting, lambda count, note: advance(min(len(requests), done + count * processes.count), note))
         except (RuntimeError, MemoryError) as error:
@@ -139,10 +125,15 @@ class _RowCache:
 
 @dataclass
 class _Row:
-    """A prompt that is being continued; the last of `given` has not gone through the model yet."""
+    """A prompt that is being continued; the last token of its answer has not gone through the model yet."""
 
     request: int
-    given: list[int] = field(default_factory=list)
+    answer: Answer
+    generator: random.Random | None
+
+    @property
+    def given(self) -> list[int]:
+        return self.answer.given
 
 
 class _Run:
@@ -152,14 +143,14 @@ class _Run:
         self,
         model: CausalModel,
         requests: Sequence[Continuation],
-        decode: Callable[[list[int]], str],
+        decoders: tuple[Decode, Decode],
         stop_ids: frozenset[int],
         report: Report,
         results: dict[int, Continued],
         cache: _RowCache,
         prefill_tokens: int,
     ) -> None:
-        self.model, self.requests, self.decode, self.stop_ids = model, requests, decode, stop_ids
+        self.model, self.requests, self.decoders, self.stop_ids = model, requests, decoders, stop_ids
         self.report, self.results, self.cache, self.prefill_tokens = report, results, cache, prefill_tokens
         self.device = model.base_head.device
         self.active: dict[int, _Row] = {}
@@ -171,12 +162,21 @@ class _Run:
         while waiting or self.active:
             for row in range(self.cache.rows):
                 while waiting and row not in self.active:
-                    self.active[row] = _Row(waiting.pop())
+                    self.active[row] = self._row(waiting.pop())
                     self._give(row, self._prefill(row))
             self._move_up()
             if self.active:
                 self._step()
             advance(len(self.results), "")
+
+    def _row(self, at: int) -> _Row:
+        request = self.requests[at]
+        return _Row(at, Answer(request, *self.decoders), None if request.draw is None else random.Random(request.draw.seed))
+
+    def _next(self, row: int, logits: Tensor) -> int:
+        """The token that follows in a row, of its logits [V]."""
+        state = self.active[row]
+        return next_token(logits, self.requests[state.request].draw, state.generator)
 
     def _prefill(self, row: int) -> int:
         """Put a prompt into `row`, and return the token that follows it."""
@@ -192,7 +192,7 @@ class _Run:
             hidden = self.model(torch.tensor([ids[start:end]], device=self.device), positions[None], mask=mask[None, None], cache=self.cache)
         self.last_ids = ids
         self.report.prefilled_tokens += len(ids) - shared
-        return int(self.model.logits(hidden[0, -1:]).argmax())
+        return self._next(row, self.model.logits(hidden[0, -1:])[0])
 
     def _step(self) -> None:
         """One more token for every row."""
@@ -204,7 +204,9 @@ class _Run:
         self.cache.place(None, positions, seen)
         ids = torch.tensor([[self.active[row].given[-1]] for row in rows], device=self.device)
         hidden = self.model(ids, positions[:, None], mask=mask[:, None, None], cache=self.cache)
-        tokens = self.model.logits(hidden[:, 0]).argmax(dim=1).tolist()
+        logits = self.model.logits(hidden[:, 0])
+        greedy = all(self.active[row].generator is None for row in rows)
+        tokens = logits.argmax(dim=1).tolist() if greedy else [self._next(row, own) for row, own in zip(rows, logits, strict=True)]
         self.report.decoded_tokens += len(rows)
         for row, token in zip(rows, tokens, strict=True):
             self._give(row, token)
@@ -212,20 +214,7 @@ class _Run:
     def _give(self, row: int, token: int) -> None:
         """Add a token to a row's answer; the row is free when the answer is complete."""
         state = self.active[row]
-        request = self.requests[state.request]
-        if token not in self.stop_ids:
-            state.given.append(token)
-        text = self.decode(state.given)
-        end = min((at for stop in request.stop if (at := text.find(stop)) >= 0), default=None)
-        done: Continued | None = None
-        if end is not None and (request.max_chars is None or end <= request.max_chars):
-            done = Continued(text[:end], "stop", len(state.given))
-        elif request.max_chars is not None and len(text.rstrip(INCOMPLETE)) >= request.max_chars:
-            done = Continued(text[: request.max_chars], "length", len(state.given))
-        elif token in self.stop_ids:
-            done = Continued(text[: request.max_chars], "eos", len(state.given))
-        elif len(state.given) >= request.max_tokens:
-            done = Continued(text[: request.max_chars], "length", len(state.given))
+        done = state.answer.add(None if token in self.stop_ids else token)
         if done is not None:
             self.results[state.request] = done
             del self.active[row]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from jp_adapt.core.progress import Advance
-from jp_adapt.inference.generate import Continuation, Report, generate
+from jp_adapt.inference.answer import Continuation, Continued, Decode
+from jp_adapt.inference.generate import Report, generate
 from jp_adapt.inference.memory import Room
 from jp_adapt.inference.processes import ALONE, Processes
 from jp_adapt.inference.score import PACK_TOKENS, log_likelihoods
@@ -15,9 +16,12 @@ from jp_adapt.model.causal import CausalModel
 
 
 class LocalEngine:
-    """`model` behind the interface of `token_backend.Engine`."""
+    """`model` behind the interface of `token_backend.Engine`; `decode_marked` as in `generate`."""
 
-    def __init__(self, model: CausalModel, decode: Callable[[list[int]], str], *, stop_ids: Sequence[int], processes: Processes = ALONE) -> None:
+    def __init__(
+        self, model: CausalModel, decode: Decode, *, stop_ids: Sequence[int], decode_marked: Decode | None = None, processes: Processes = ALONE
+    ) -> None:
+        self.decode_marked = decode_marked
         self.model, self.decode, self.stop_ids, self.processes = model, decode, tuple(stop_ids), processes
         self._scoring = self._writing = 0
 
@@ -27,11 +31,20 @@ class LocalEngine:
         self._scoring += sum(self.processes.gather(room.halvings))
         return nats
 
-    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[str]:
+    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[Continued]:
         report = Report()
-        answers = generate(self.model, requests, self.decode, stop_ids=self.stop_ids, advance=advance, report=report, processes=self.processes)
+        answers = generate(
+            self.model,
+            requests,
+            self.decode,
+            stop_ids=self.stop_ids,
+            decode_marked=self.decode_marked,
+            advance=advance,
+            report=report,
+            processes=self.processes,
+        )
         self._writing += sum(self.processes.gather(report.halvings))
-        return [answer.text for answer in answers]
+        return answers
 
     def again(self, *, one_at_a_time: bool) -> Engine:
         return OneAtATime(self) if one_at_a_time else self  # it remembers nothing

@@ -109,5 +109,5 @@ def load_model(
         "dtype": str(precision).removeprefix("torch."),
         **side.description,
     }
-    engine = LocalEngine(model, tokenizer.runtime.decode, stop_ids=side.stop_ids, processes=processes)
+    engine = LocalEngine(model, tokenizer.runtime.decode, stop_ids=side.stop_ids, decode_marked=tokenizer.decode, processes=processes)
     return EvaluatedModel(TokenBackend.of(engine, side), description, model, side)

@@ -22,6 +22,7 @@ from jp_adapt.core.hashes import sha256_file
 from jp_adapt.text.chat import TEMPLATES, Message, with_defaults
 from jp_adapt.text.chat_jinja import DATE_FORMAT, TEMPLATE_DATE, ChatError, render
 from jp_adapt.text.document_ends import document_end as default_end
+from jp_adapt.text.thoughts import names_thoughts
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.load import load_tokenizer
 
@@ -63,13 +64,19 @@ class ChatFormat:
     date: str = TEMPLATE_DATE
     own: bool = True
 
-    def render(self, turns: Sequence[tuple[str, str]], user: str) -> str:
+    @property
+    def thinks(self) -> bool:
+        """Whether it is the template of a model that thinks before it answers."""
+        return names_thoughts(self.template)
+
+    def render(self, turns: Sequence[tuple[str, str]], user: str, system: str = "") -> str:
         """The text of a conversation, turns of (user, answer) and what the user says next, up to the answer that is asked for.
 
         It is whole: the template says which token begins it, and nothing is put before it. InputError where the template does not take the conversation.
         """
         messages = [message for said, answer in turns for message in ({"role": "user", "content": said}, {"role": "assistant", "content": answer})]
-        return self.render_messages([*messages, {"role": "user", "content": user}], prompt=True)
+        first = [{"role": "system", "content": system}] if system else []
+        return self.render_messages([*first, *messages, {"role": "user", "content": user}], prompt=True)
 
     def render_messages(self, messages: Sequence[Message], *, prompt: bool) -> str:
         """The text of messages; with `prompt` also what stands before the answer that is asked for. InputError as above."""

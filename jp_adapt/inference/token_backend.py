@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Literal
 from typing import Protocol as Interface
 
 from jp_adapt.benchmarks.profiles import Boundary, Start
 from jp_adapt.core.progress import Advance
-from jp_adapt.inference.backend import Ask, Chosen, Written
+from jp_adapt.inference.answer import Continuation, Continued
+from jp_adapt.inference.backend import THOUGHT_TOKENS, Ask, Chosen, Written
 from jp_adapt.inference.boundaries import pair
 from jp_adapt.inference.choices import choice_requests
-from jp_adapt.inference.generate import Continuation
 from jp_adapt.inference.text_side import Starts, TextSide
 from jp_adapt.inference.trie import Request
+from jp_adapt.text.thoughts import opened_by
 
 Encode = Callable[[str], list[int]]
-RenderChat = Callable[[Sequence[tuple[str, str]], str], str]
+RenderChat = Callable[[Sequence[tuple[str, str]], str, str], str]
 MAX_TOKENS_PER_CHAR = 3  # a Japanese character takes at most three byte tokens
 
 
@@ -28,8 +30,8 @@ class Engine(Interface):
         """ln p of the scored ids of each request, in nats; one longer than `max_tokens` is scored in windows."""
         ...
 
-    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[str]:
-        """The most probable continuation of each request, without its stop string."""
+    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> Sequence[str | Continued]:
+        """The continuation of each request without its stop string; an engine that can say no more than the texts gives these."""
         ...
 
     def take_warnings(self) -> list[str]:
@@ -64,8 +66,8 @@ class OneAtATime:
     def log_likelihoods(self, requests: Sequence[Request], max_tokens: int, advance: Advance) -> list[float]:
         return [nats for request in requests for nats in self.engine.log_likelihoods([request], max_tokens, lambda done, note: None)]
 
-    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[str]:
-        return [text for request in requests for text in self.engine.continue_prompts([request], lambda done, note: None)]
+    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> Sequence[str | Continued]:
+        return [answer for request in requests for answer in self.engine.continue_prompts([request], lambda done, note: None)]
 
     def take_warnings(self) -> list[str]:
         return self.engine.take_warnings()
@@ -75,16 +77,30 @@ class OneAtATime:
 
 
 class TokenBackend:
-    """An engine behind the interface of `backend.Backend`; `starts` are the tokens that may stand before a text."""
+    """An engine behind the interface of `backend.Backend`; `starts` are the tokens that may stand before a text.
 
-    def __init__(self, engine: Engine, encode: Encode, *, starts: Starts, max_tokens: int, render_chat: RenderChat) -> None:
+    `thinks`: whether the model thinks before it answers. A thought may go beyond `max_tokens`, up to the model's `positions` where they are given.
+    """
+
+    def __init__(
+        self, engine: Engine, encode: Encode, *, starts: Starts, max_tokens: int, render_chat: RenderChat, thinks: bool = False, positions: int | None = None
+    ) -> None:
         self.engine, self.encode, self.render_chat = engine, encode, render_chat
         self.starts, self.max_tokens = starts, max_tokens
+        self.thinks, self.positions = thinks, positions
 
     @classmethod
     def of(cls, engine: Engine, side: TextSide, max_tokens: int | None = None) -> TokenBackend:
         """Texts of a model's text side on an engine that takes its tokens, at most `max_tokens` at a time (by default the side's)."""
-        return cls(engine, side.tokenizer.encode, starts=side.starts, max_tokens=max_tokens or side.max_tokens, render_chat=side.chat.render)
+        return cls(
+            engine,
+            side.tokenizer.encode,
+            starts=side.starts,
+            max_tokens=max_tokens or side.max_tokens,
+            render_chat=side.chat.render,
+            thinks=side.chat.thinks,
+            positions=side.positions if max_tokens is None else None,
+        )
 
     def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]:
         items = [self._requests(prompt, options, boundary) for prompt, options in zip(prompts, choices, strict=True)]
@@ -114,15 +130,26 @@ class TokenBackend:
         requests, cuts = [], []
         for ask in asks:
             ids = self.encode(ask.text)
-            budget = ask.max_tokens or MAX_TOKENS_PER_CHAR * (ask.max_chars or 1)
-            room = max(1, self.max_tokens - min(budget, self.max_tokens // 2))
+            answer, thought = ask.max_tokens or MAX_TOKENS_PER_CHAR * (ask.max_chars or 1), self._thought_tokens(ask)
+            longest = self.max_tokens if self.positions is None else max(self.max_tokens, min(self.positions, self.max_tokens + thought))
+            budget = answer + thought
+            room = max(1, longest - min(budget, longest // 2))
             start = self._before(ask.start, ids)
             cuts.append(max(0, len(start) + len(ids) - room))
             # Peers cut what the tokenizer puts before a text with the rest; the token that begins a document stays.
             kept = [*start, *ids[cuts[-1] :]] if ask.start == "document" else [*start, *ids][cuts[-1] :]
-            requests.append(Continuation(kept, max(1, min(budget, self.max_tokens - len(kept))), ask.stop, ask.max_chars))
-        answers = self.engine.continue_prompts(requests, advance)
-        return [Written(answer, cut) for answer, cut in zip(answers, cuts, strict=True)]
+            tokens = max(1, min(budget, longest - len(kept)))
+            opened = opened_by(ask.text) if ask.said else ""
+            thought = min(thought, max(0, tokens - answer))
+            requests.append(Continuation(kept, tokens, ask.stop, ask.max_chars, bool(ask.said), opened, thought, ask.draw))
+        answers = [Continued(answer) if isinstance(answer, str) else answer for answer in self.engine.continue_prompts(requests, advance)]
+        return [Written(answer.text, cut, answer.thought, answer.finish == "length") for answer, cut in zip(answers, cuts, strict=True)]
+
+    def _thought_tokens(self, ask: Ask) -> int:
+        """What a thought may take beside the answer's budget: only a conversation has one, of a model that thinks, or where it was asked for."""
+        if not ask.said:
+            return 0
+        return ask.thought_tokens if ask.thought_tokens is not None else THOUGHT_TOKENS * self.thinks
 
     def _before(self, start: Start, ids: Sequence[int]) -> list[int]:
         """What stands before a text of `ids`; where that leaves nothing to continue, the token before every document."""
@@ -134,13 +161,15 @@ class TokenBackend:
 
     def again(self, *, one_at_a_time: bool) -> TokenBackend:
         engine = self.engine.again(one_at_a_time=one_at_a_time)
-        return TokenBackend(engine, self.encode, starts=self.starts, max_tokens=self.max_tokens, render_chat=self.render_chat)
+        again = copy(self)
+        again.engine = engine
+        return again
 
     def count_tokens(self, text: str) -> int:
         return len(self.encode(text))
 
-    def chat(self, turns: Sequence[tuple[str, str]], user: str) -> str:
-        return self.render_chat(turns, user)
+    def chat(self, turns: Sequence[tuple[str, str]], user: str, system: str = "") -> str:
+        return self.render_chat(turns, user, system)
 
 
 @dataclass(frozen=True)

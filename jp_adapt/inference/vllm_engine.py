@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from jp_adapt.core.errors import JpAdaptError, UsageError
 from jp_adapt.core.progress import Advance
-from jp_adapt.inference.endpoint_engine import cut_off
-from jp_adapt.inference.generate import Continuation
+from jp_adapt.inference.answer import Continuation, Continued, whole
 from jp_adapt.inference.text_side import TextSide
 from jp_adapt.inference.token_backend import Engine, OneAtATime
 from jp_adapt.inference.trie import Request, sum_over_windows
@@ -47,7 +46,7 @@ class VllmEngine:
         except ImportError as error:
             raise UsageError(f"--backend vllm: vLLM cannot be imported ({error}); it needs a GPU: pip install 'jp-adapt[vllm]'") from error
         self.version = str(self.vllm.__version__)
-        self.decode, self.stop_ids = side.tokenizer.runtime.decode, list(side.stop_ids)
+        self.decode, self.decode_marked, self.stop_ids = side.tokenizer.runtime.decode, side.tokenizer.decode, list(side.stop_ids)
         positions = min(side.max_tokens + 1, side.positions or side.max_tokens + 1)
         self.max_tokens = positions - 1
         try:
@@ -70,20 +69,28 @@ class VllmEngine:
 
         return sum_over_windows(requests, max_tokens, score)
 
-    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[str]:
-        texts: list[str] = []
+    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[Continued]:
+        answers: list[Continued] = []
         for start in range(0, len(requests), AT_ONCE):
             part = requests[start : start + AT_ONCE]
-            settings = [
-                self.vllm.SamplingParams(temperature=0.0, max_tokens=max(1, entry.max_tokens), stop=list(entry.stop), stop_token_ids=self.stop_ids)
-                for entry in part
-            ]
+            settings = [self._settings(entry) for entry in part]
             for entry, output in zip(part, self._run([entry.ids for entry in part], settings), strict=True):
                 ids = list(output.outputs[0].token_ids)[: max(0, entry.max_tokens)]
                 end = next((at for at, token in enumerate(ids) if token in self.stop_ids), len(ids))
-                texts.append(cut_off(self.decode(ids[:end]), entry.stop, entry.max_chars))
-            advance(len(texts), "")
-        return texts
+                answers.append(
+                    whole(entry, ids[:end], ends=len(ids) < entry.max_tokens or end < len(ids), decode=self.decode, decode_marked=self.decode_marked)
+                )
+            advance(len(answers), "")
+        return answers
+
+    def _settings(self, request: Continuation) -> Any:
+        """Without stop strings where the text may begin with a thought, which may hold them."""
+        draw = request.draw
+        drawn: dict[str, Any] = {"temperature": 0.0}
+        if draw is not None:
+            drawn = {"temperature": draw.temperature, "top_p": draw.top_p, "top_k": draw.top_k, "seed": draw.seed}
+        stop = [] if request.thinks else list(request.stop)
+        return self.vllm.SamplingParams(max_tokens=max(1, request.max_tokens), stop=stop, stop_token_ids=self.stop_ids, **drawn)
 
     def _run(self, prompts: list[list[int]], settings: Any) -> list[Any]:
         outputs: list[Any] = self.llm.generate([self.vllm.TokensPrompt(prompt_token_ids=ids) for ids in prompts], settings, use_tqdm=False)

@@ -74,9 +74,11 @@ def _item(
     scores = [output.scores.get(entry.primary_metric) if output is not None else None for output in outputs]
     existing = [output for output in outputs if output is not None]
     answers = [_answer(run.name, output, score, scale, longest) for run, output, score in zip(runs, outputs, scores, strict=True) if output is not None]
-    flags = [
-        flag for flag, on in (("moved", any(o and o.moved_boundary for o in outputs)), ("truncated", any(o and o.truncated_tokens for o in outputs))) if on
-    ]
+    flagged = {
+        "moved": any(output.moved_boundary for output in existing),
+        "truncated": any(output.truncated_tokens for output in existing),
+        "cut": any(answer.cut for output in existing for answer in output.answers),
+    }
     choices = existing[0].choices
     return {
         "b": index,
@@ -86,7 +88,7 @@ def _item(
         "choices": None if choices is None else [_beginning_of(choice, max(LEAST_CHOICE, longest // max(1, len(choices)))) for choice in choices],
         "gold": _beginning_of(_text(existing[0].gold), longest),
         "outcomes": _outcomes(scores, scale),
-        "flags": flags,
+        "flags": [flag for flag, on in flagged.items() if on],
         "answers": answers,
     }
 
@@ -94,7 +96,10 @@ def _item(
 def _answer(model: str, output: Output, score: float | None, scale: Scale | None, longest: int) -> Data:
     mark = "" if score is None or scale is None else "right" if score == scale[1] else "wrong" if score == scale[0] else ""
     shown = "\u2013" if score is None else f"{score:g}" if score == round(score, 3) else f"{score:.3f}"
-    return {
+    more: Data = {"thought": _beginning_of(output.thought, longest)} if output.thought else {}
+    if output.samples:
+        more["samples"] = [_beginning_of(sample.generation, max(LEAST_TEXT, longest // len(output.samples))) for sample in output.samples]
+    return more | {
         "model": model,
         "score": {"right": "\u2713", "wrong": "\u2717"}[mark] if mark and scale == (0.0, 1.0) else shown,
         "mark": mark,

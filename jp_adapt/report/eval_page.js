@@ -26,7 +26,7 @@
   count.setAttribute("role", "status");
   var benchmark = choose("Benchmark", [["", "all"]].concat(data.benchmarks.map(function (id, index) { return [String(index), id]; })));
   var outcome = choose("Outcome", data.outcomes);
-  var flag = choose("Flag", [["", "any"], ["moved", "boundary moved"], ["truncated", "truncated"]]);
+  var flag = choose("Flag", [["", "any"], ["moved", "boundary moved"], ["truncated", "truncated"], ["cut", "answer cut"]]);
   var order = choose("Order", [["", "as in the data"], ["low", "lowest score first"], ["high", "highest score first"]].concat(data.items.some(function (item) { return item.answers.length > 1; }) ?
     [["lost", "largest loss against the first"], ["gained", "largest gain over the first"]] : []));
   var label = make("label", "Text "), search = make("input");
@@ -61,6 +61,17 @@
     parent.appendChild(make("h3", name));
     parent.appendChild(make("pre", value, "sample"));
   }
+  function folded(name, value, parent) {
+    var box = make("details");
+    box.appendChild(make("summary", name));
+    box.appendChild(make("pre", value, "sample"));
+    parent.appendChild(box);
+  }
+  function answer(one, parent) {
+    if (one.thought) folded(one.model + ": thought", one.thought, parent);
+    block(one.model + ": " + one.score, one.text, parent);
+    (one.samples || []).forEach(function (text, index) { folded(one.model + ": answer " + (index + 1) + " of " + one.samples.length, text, parent); });
+  }
   function card(item) {
     var box = make("details"), head = make("summary", data.benchmarks[item.b] + " · " + item.id + (item.group ? " · " + item.group : ""));
     item.answers.forEach(function (one) { head.appendChild(make("span", one.model + " " + one.score, "mark " + one.mark)); });
@@ -71,10 +82,7 @@
       if (!box.open || box.dataset.filled) return;
       box.dataset.filled = "1";
       if (item.shared !== undefined) {
-        var before = make("details");
-        before.appendChild(make("summary", "Beginning that its prompts share"));
-        before.appendChild(make("pre", data.shared[item.shared], "sample"));
-        box.appendChild(before);
+        folded("Beginning that its prompts share", data.shared[item.shared], box);
       }
       block("Prompt", item.prompt, box);
       if (item.choices) {
@@ -94,7 +102,7 @@
         var beside = make("div", undefined, item.answers.length > 1 ? "pair" : "");
         item.answers.forEach(function (one) {
           var side = make("div");
-          block(one.model + ": " + one.score, one.text, side);
+          answer(one, side);
           beside.appendChild(side);
         });
         box.appendChild(beside);

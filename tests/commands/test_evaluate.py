@@ -407,7 +407,7 @@ def test_a_context_that_is_too_long_is_counted(pico: Path, tmp_path: Path) -> No
     [
         (["--suite", "ja-cor"], 2, "no suite 'ja-cor' (did you mean 'ja-core'?)"),
         (["--benchmarks", "ja/jnl"], 2, "no benchmark 'ja/jnl' (did you mean 'ja/jnli'?)"),
-        (["--profile", "stability"], 2, "no profile 'stability' (did you mean 'stability-0.6'?); profiles: jp-adapt, stability-0.2.1"),
+        (["--profile", "stability"], 2, "no profile 'stability' (did you mean 'stability-0.6'?); profiles: jp-adapt, jp-adapt-chat, "),
         (["--benchmarks", "ja/jnli"], 3, "ja/jnli: its data is not shipped; run `jp-adapt data fetch ja/jnli --to DIR` and give --data DIR"),
         (
             ["--benchmarks", "ja/jnli", "--data", "nowhere"],

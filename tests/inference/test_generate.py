@@ -10,7 +10,8 @@ from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM
 
 from jp_adapt.inference import generate as module
-from jp_adapt.inference.generate import Continuation, Report, generate
+from jp_adapt.inference.answer import Continuation
+from jp_adapt.inference.generate import Report, generate
 from jp_adapt.model.causal import CausalModel, load_causal
 
 SHOTS = [7, 8, 9] * 30

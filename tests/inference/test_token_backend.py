@@ -11,8 +11,8 @@ from jp_adapt.benchmarks.items import load_benchmark
 from jp_adapt.benchmarks.profiles import PROFILES, Start
 from jp_adapt.evaluation.prompts import build_prompts
 from jp_adapt.evaluation.run import run_benchmark
+from jp_adapt.inference.answer import Continuation
 from jp_adapt.inference.backend import Ask
-from jp_adapt.inference.generate import Continuation
 from jp_adapt.inference.text_side import Starts
 from jp_adapt.inference.token_backend import TokenBackend
 from jp_adapt.inference.trie import Request
@@ -46,7 +46,11 @@ class Recording:
 
 def backend(engine: Recording, max_tokens: int = 4000) -> TokenBackend:
     return TokenBackend(
-        engine, lambda text: [ord(letter) % 800 for letter in text], starts=STARTS, max_tokens=max_tokens, render_chat=lambda turns, user: f"<s>{user}"
+        engine,
+        lambda text: [ord(letter) % 800 for letter in text],
+        starts=STARTS,
+        max_tokens=max_tokens,
+        render_chat=lambda turns, user, system: f"<s>{system}{user}",
     )
 
 

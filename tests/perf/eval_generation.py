@@ -22,7 +22,8 @@ from lm_eval.models.huggingface import HFLM
 
 from jp_adapt.benchmarks.items import load_benchmark
 from jp_adapt.evaluation.prompts import build_prompts
-from jp_adapt.inference.generate import Continuation, Report, generate
+from jp_adapt.inference.answer import Continuation
+from jp_adapt.inference.generate import Report, generate
 from jp_adapt.model.causal import load_causal
 from tests.perf.options import option
 from tests.perf.training_speed import real_model

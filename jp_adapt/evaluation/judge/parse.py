@@ -9,12 +9,10 @@ from typing import Any
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.foreign_json import parse_json
+from jp_adapt.text.thoughts import split_thought
 
 BRACKETED = re.compile(r"\[\[\s*(\d{1,9}(?:\.\d{1,9})?)\s*\]\]")
 FENCED = re.compile(r"\A```(?:json)?[ \t]*\n(.*?)\n?```\Z", re.DOTALL)
-# How judges that reason mark the thought before an answer: Qwen3, DeepSeek-R1 (whose chat template writes the opening mark itself), Magistral, gpt-oss.
-THOUGHTS = (("<think>", "</think>"), ("<thinking>", "</thinking>"), ("<reasoning>", "</reasoning>"), ("[THINK]", "[/THINK]"))
-HARMONY, HARMONY_FINAL = "<|channel|>", "<|channel|>final<|message|>"
 LABEL = r"(?:(?:最終)?(?:的な)?(?:評価|判定|選択|結論|結果|回答|答え|出力|verdict|choice|answer)[はが:=\s]*)?"
 CHOICE = re.compile(rf"{LABEL}(?:([123])|アシスタント([12])(?:の[回解]答)?)(?:です|を選びます|を選択します)?", re.IGNORECASE)
 MARKS = str.maketrans("", "", "*_#`'\"「」『』【】[]()<>")  # around a number, which say nothing
@@ -26,18 +24,10 @@ class VerdictError(ValueError):
 
 def without_thought(text: str) -> str:
     """What a judge says after its thought. VerdictError where the thought does not end."""
-    text = text.strip()
-    for begin, end in THOUGHTS:
-        head, results, rest = text.partition(end)
-        if results and (text.startswith(begin) or begin not in head):
-            return rest.strip()
-        if text.startswith(begin):
-            raise VerdictError(f"the thought ({begin}) does not end")
-    if text.startswith(HARMONY):
-        if HARMONY_FINAL not in text:
-            raise VerdictError("the thought (analysis channel) does not end")
-        return text.rpartition(HARMONY_FINAL)[2].strip()
-    return text
+    parts = split_thought(text.strip())
+    if not parts.ended:
+        raise VerdictError("the thought does not end")
+    return parts.answer.strip()
 
 
 def json_grade(text: str, scale: tuple[int, int]) -> float:
