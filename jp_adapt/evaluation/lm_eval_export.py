@@ -70,6 +70,9 @@ def _export(name: str, profile: str, data: Path | None, target: Path, final: Pat
     if protocol is None:
         export.left_out.append((name, f"has no protocol of profile '{profile}'"))
         return
+    if benchmark.rules(profile).chat:
+        export.left_out.append((name, "it is asked in the model's chat template, and a task is a ready text"))
+        return
     chosen = (protocol.kind or benchmark.kind) in CHOSEN
     metrics, missing = _metrics(protocol, chosen)
     reason = _obstacle(protocol, protocol.kind or benchmark.kind, metrics)
