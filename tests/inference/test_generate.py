@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM
 
 from jp_adapt.inference import generate as module
 from jp_adapt.inference.answer import Continuation
+from jp_adapt.inference.draw import Draw
 from jp_adapt.inference.generate import Report, generate
 from jp_adapt.model.causal import CausalModel, load_causal
 
@@ -144,3 +145,13 @@ def test_rows_fit_the_memory_for_keys_and_values(models, monkeypatch):
     monkeypatch.setattr(module, "_RowCache", lambda rows, capacity: seen.append((rows, capacity)) or cache(rows, capacity))
     generate(model, [Continuation([1, 2, 3, token], 10) for token in range(4, 20)], words, stop_ids=[])
     assert seen == [(3, 14)]
+
+
+def test_what_is_drawn_does_not_depend_on_what_is_drawn_beside_it(models) -> None:
+    model = models[0]
+    requests = [Continuation([*SHOTS, question, 5], 6 + question % 5, draw=Draw(1.0, seed=question)) for question in range(10, 40)]
+    together = generate(model, requests, words, stop_ids=[])
+    alone = [generate(model, [request], words, stop_ids=[])[0] for request in requests[::-1]][::-1]
+    greedy = generate(model, [Continuation(request.ids, request.max_tokens) for request in requests], words, stop_ids=[])
+    assert together == alone
+    assert sum(a.text != b.text for a, b in zip(together, greedy, strict=True)) > 25
