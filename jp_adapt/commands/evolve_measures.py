@@ -15,8 +15,8 @@ from jp_adapt.core.hashes import sha256_json
 from jp_adapt.core.progress import Advance
 from jp_adapt.evaluation.prompts import Prompt, build_prompts
 from jp_adapt.evaluation.run import run_benchmark
+from jp_adapt.inference.answer import Continuation, Continued
 from jp_adapt.inference.bits import answer_request
-from jp_adapt.inference.generate import Continuation
 from jp_adapt.inference.model_folder import EvaluatedModel
 from jp_adapt.inference.token_backend import Engine, TokenBackend
 from jp_adapt.inference.trie import Request
@@ -137,7 +137,7 @@ class _Beside:
         self.nats = values[len(requests) :]
         return values[: len(requests)]
 
-    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> list[str]:
+    def continue_prompts(self, requests: Sequence[Continuation], advance: Advance) -> Sequence[str | Continued]:
         return self.engine.continue_prompts(requests, advance)
 
     def take_warnings(self) -> list[str]:
