@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jp_adapt.core.lock import folder_lock
+from jp_adapt.ui.tags import change_tags
 from tests.browser.axe import axe_findings
 from tests.browser.chromium import Tab, chromium, open_tab
 from tests.browser.serving import served
@@ -31,6 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
     write_training_run(folder / "second", steps=40, of=100, lr=2e-4)
     write_training_run(folder / "evil", name=EVIL)
     write_corpus(folder / "corpus")
+    change_tags(folder / "first", add=["baseline", "論文"])
     write_evaluation(folder / "eval" / "base", RIGHT)
     write_evaluation(folder / "eval" / "adapted", BETTER, model=EVIL)
     model = shutil.copytree(pico, folder / "models" / "pico")
@@ -113,6 +115,27 @@ def test_the_table_sorts_filters_and_compares(tab: Tab, address: str) -> None:
     tab.js("document.querySelector('.actions .primary').click()")
     tab.wait("location.hash.startsWith('#/compare?p=') && document.querySelector('.settings tbody tr')")
     assert tab.js("document.querySelector('.settings tbody th').innerText") == "stages.cpt.optimizer.lr"
+
+
+def test_tags_group_and_filter_the_table(tab: Tab, address: str) -> None:
+    tab.open(f"{address}#/runs?group=tag", "document.querySelectorAll('.entries .group').length === 3")
+    assert tab.js("[...document.querySelectorAll('.entries .group th')].map(cell => cell.firstChild.textContent)") == ["baseline", "論文", "no tag"]
+    assert tab.js(NAMELESS) == []
+    tab.js("document.querySelector('.entry-tag').click()")
+    tab.wait("document.querySelector('.total').innerText.startsWith('1 ')")
+    assert tab.js("location.hash") == "#/runs?tag=baseline&group=tag"
+    tab.open(f"{address}#/runs?tag=nobody", "document.querySelector('.empty')?.innerText === 'Nothing matches.'")
+
+
+def test_near_duplicates_stand_side_by_side_with_what_differs_marked(tab: Tab, address: str) -> None:
+    tab.open(f"{address}#/corpus?p=corpus", VIEWS["#/corpus?p=corpus"])
+    tab.js("document.querySelectorAll('details').forEach(node => { node.open = true; })")
+    assert tab.js("[...document.querySelectorAll('.pair mark')].map(node => node.innerText)") == ["雨", "雪"]
+    left, right = tab.js("[...document.querySelector('.pair').children].map(node => node.getBoundingClientRect().left)")
+    assert left < right
+    assert tab.js(CONTRAST) == []
+    assert axe_findings(tab) == []
+    assert tab.js("[...document.querySelectorAll('.bars .number')].map(node => node.innerText)") == ["100.0 %", "4.4 %"]
 
 
 def test_items_are_filtered_searched_and_walked_by_keys(tab: Tab, address: str) -> None:

@@ -54,7 +54,7 @@ def _train(metrics: Path) -> None:
             loss = (model(data) - data).square().mean()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-        line = {"step": step, "num_steps": 10 * BEFORE, "loss_nats_per_token": float(loss), "tokens": 100 * step, "elapsed_s": time.monotonic() - started}
+        line = {"step": step, "num_steps": 10 * BEFORE, "loss_nats_per_token": loss.item(), "tokens": 100 * step, "elapsed_s": time.monotonic() - started}
         with metrics.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
 
