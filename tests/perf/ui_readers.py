@@ -17,7 +17,8 @@ from tests.browser.serving import served
 from tests.perf.options import option
 from tests.ui.pages import write_training_run
 
-READERS, PAIRS, WINDOW_S, SETTLE_S = 10, 40, 3.0, 1.0
+READERS, PAIRS, STEPS, SETTLE_S = 10, 40, 30, 1.0
+PATIENCE_S = 120.0
 BEFORE = 2000  # steps that the run has done already: every reader gets them at first
 
 
@@ -74,8 +75,10 @@ def _speed(run: Path, address: str, readers: int) -> float:
         thread.start()
     time.sleep(SETTLE_S)
     before, started = _steps(run), time.monotonic()
-    time.sleep(WINDOW_S)
-    speed = (_steps(run) - before) / (time.monotonic() - started)
+    while (done := _steps(run) - before) < STEPS:
+        assert time.monotonic() - started < PATIENCE_S, "the trainer is gone"
+        time.sleep(0.02)
+    speed = done / (time.monotonic() - started)
     left.set()
     for thread in threads:
         thread.join()
