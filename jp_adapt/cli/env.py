@@ -17,9 +17,13 @@ def add_parser(verbs: Any) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from jp_adapt.core.environment import environment
+    import psutil
 
-    results = environment()
+    from jp_adapt.core.environment import environment
+    from jp_adapt.model.this_machine import first_gpu
+    from jp_adapt.report.written import size_text
+
+    results = environment() | {"memory": size_text(psutil.virtual_memory().total), "gpu": first_gpu() or "none"}
     if args.json:
         print_json(results)
     else:

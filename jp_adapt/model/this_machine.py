@@ -45,7 +45,7 @@ def find_device(name: str | None) -> tuple[str, Device]:
 
 def this_machine() -> tuple[str, Device]:
     """The first GPU that nvidia-smi lists, or the CPU with the cores and the memory that this process may use."""
-    gpu = _first_gpu()
+    gpu = first_gpu()
     if gpu is None:
         return _cpu()
     name = next((device for pattern, device in GPU_NAMES if re.search(pattern, gpu)), None)
@@ -56,7 +56,8 @@ def this_machine() -> tuple[str, Device]:
     return name, DEVICES[name]
 
 
-def _first_gpu() -> str | None:
+def first_gpu() -> str | None:
+    """The name of the first GPU as nvidia-smi says it; None where there is none."""
     command = shutil.which("nvidia-smi")
     if command is None:
         return None

@@ -163,7 +163,8 @@ def headline_table(summary: RunSummary) -> str:
 def control_line(summary: RunSummary, control: Control) -> str:
     """Which run the control is, and how long both trained."""
     lasted = f"trained {duration_text(control.training_s)}, this run {duration_text(summary.training_s)}"
-    return f"control: run {control.name} of {control.created[:10]} ({control.title}), {lasted}"
+    title = f" ({control.title})" if control.title else ""
+    return f"control: run {control.name} of {control.created[:10]}{title}, {lasted}"
 
 
 def _share(value: float | None) -> str:

@@ -228,6 +228,8 @@ def test_env_names_versions_and_no_person(tmp_path: Path, capsys: pytest.Capture
     results = json.loads(capsys.readouterr().out)
     assert results["python"] == sys.version.split()[0]
     assert {"jp-adapt", "torch", "tokenizers", "cpu_count", "platform"} <= results.keys()
+    assert results["memory"].endswith(" GiB")
+    assert results["gpu"]
     assert str(Path.home()) not in json.dumps(results)
     assert main(["env"]) == 0
     assert f"python        {results['python']}" in capsys.readouterr().out
