@@ -32,6 +32,7 @@ PUBLIC = [
     "compare_tokenizers",
     "corpus_stats",
     "evaluate",
+    "evaluate_matrix",
     "export_gguf",
     "extend_tokenizer",
     "init_new_rows",
