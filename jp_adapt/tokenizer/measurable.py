@@ -63,7 +63,7 @@ def load_measurable(path: Path) -> Measurable:
     try:
         tokenizer = _read(path)
     except InputError as error:
-        raise InputError(f"{reason}\n{error}") from error
+        raise InputError(f"{reason}; and {str(error).removeprefix(f'{path}: ')}") from error
     say(f"{path}: {tokenizer.family}, for measuring only ({reason.removeprefix(f'{path}: ')})")
     return tokenizer
 
@@ -120,6 +120,8 @@ def _of_model(data: bytes, path: Path) -> OtherTokenizer:
         processor = SentencePieceProcessor(model_proto=data)
     except Exception as error:  # DecodeError belongs to protobuf, RuntimeError to sentencepiece
         raise InputError(f"{path}: not a SentencePiece model that `sentencepiece` loads ({' '.join(str(error).split())}); fetch the file again") from error
+    if not model.pieces:  # an empty file is such a model, and sentencepiece loads it
+        raise InputError(f"{path}: a SentencePiece model without pieces; fetch the file again")
     names = {value: name.capitalize() for name, value in proto.TrainerSpec.ModelType.items()}
     pieces = {token_id: piece.piece for token_id, piece in enumerate(model.pieces)}
     special = {token_id for token_id, piece in enumerate(model.pieces) if piece.type in (sentencepiece.CONTROL, sentencepiece.USER_DEFINED)}
