@@ -23,7 +23,6 @@ from jp_adapt.core.progress import say
 from jp_adapt.evaluation.compare import load_runs
 from jp_adapt.evaluation.leaderboard import LEADERBOARD, Leaderboard, leaderboard
 from jp_adapt.evaluation.results import SCORES, read_scores
-from jp_adapt.inference.model_folder import load_model
 from jp_adapt.inference.model_source import check_folder, open_source
 
 PAGE = "index.html"
@@ -78,6 +77,8 @@ def evaluate_matrix(models: Sequence[str | Path], suites: Sequence[str], out: st
 
 def _measure(table: dict[str, list[Cell]], folders: dict[str, str], options: EvalOptions) -> Iterator[str]:
     """Measure what no other process works on, and give back what failed. A model that another process has loaded comes last."""
+    from jp_adapt.inference.model_folder import load_model
+
     read = cache(load_benchmark)
     for name in sorted(table, key=lambda name: any(is_locked(cell.folder) for cell in table[name])):
         load = cache(load_model)  # let go of with the model

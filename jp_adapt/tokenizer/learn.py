@@ -112,8 +112,9 @@ class _Learner:
     """
 
     def __init__(self, base: BpeTokenizer, words: Words, min_count: int, max_chars: int, *, cover: bool) -> None:
-        self.min_count, self.max_chars = min_count, max_chars
+        self.base, self.min_count, self.max_chars, self.first_new = base, min_count, max_chars, base.vocab_size
         bench, counts = _Bench(base), words.by_source()
+        self.rules = set(bench.merges)
         texts = [base.to_bytes(word).decode("utf-8", errors="replace") for word in words.texts]
         self.pieces = bench.characters(texts, counts.sum(axis=1))
         self.sleepers = {char: base.vocab_size + place for place, char in enumerate(self.pieces if base.is_sentencepiece else ())}
@@ -181,9 +182,32 @@ class _Learner:
             self._wake(unit)
             return
         self.next_unit += 1
-        self._enter(self.units.merge(pair, unit))
+        self._merge(pair, unit)
         if token in self.prior:
             self._enter_steps(char for char, steps in self.steps.items() if token in steps[:-1])
+
+    def _merge(self, pair: int, unit: int) -> None:
+        """Merge a pair, and at once whatever then spells a token that is there already, as a runtime does by that token's earlier rank.
+
+        Llama-3 has ーション, which its own rules never reach; with ーシ and ョン it is reached, before anything longer is made of ーシ.
+        """
+        waiting = [(unit, pair)]
+        while waiting:
+            unit, pair = heapq.heappop(waiting)
+            found = self.units.merge(pair, unit)
+            self._enter(found)
+            for number in np.flatnonzero(found.uses.sum(axis=1) >= self.min_count).tolist():
+                left, right = halves(found.pairs[number])
+                token = self.bytes_of[left] + self.bytes_of[right]
+                existing = self.unit_of.get(token)
+                if existing is not None and may_merge(token) and self._has_rule(left, right):
+                    heapq.heappush(waiting, (existing, found.pairs[number]))
+
+    def _has_rule(self, left: int, right: int) -> bool:
+        """Whether a runtime merges two tokens whose text is a token: always where one is new (`append_merges`), else by the base's own rules."""
+        if left in self.waiting or right in self.waiting:
+            return False
+        return max(left, right) >= self.first_new or (self.base.to_text(self.bytes_of[left]), self.base.to_text(self.bytes_of[right])) in self.rules
 
     def _enter(self, found: Found) -> None:
         """Put pairs into the heap that are frequent enough; those of a sleeper wait until it is a token."""

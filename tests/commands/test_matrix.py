@@ -16,6 +16,7 @@ from jp_adapt.core.errors import JpAdaptError, UsageError
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.evaluation.leaderboard import LEADERBOARD, Leaderboard
 from jp_adapt.evaluation.results import read_scores
+from jp_adapt.inference import model_folder
 from tests.commands.test_evaluate import mine
 
 
@@ -42,8 +43,8 @@ def models(pico: Path, pico_untied: Path, tmp_path: Path) -> list[str]:
 
 def test_every_cell_is_what_eval_gives(models: list[str], suites: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded, read = [], []
-    load_model, load_benchmark = matrix_module.load_model, matrix_module.load_benchmark
-    monkeypatch.setattr(matrix_module, "load_model", lambda folder, *a, **k: loaded.append(folder.name) or load_model(folder, *a, **k))
+    load_model, load_benchmark = model_folder.load_model, matrix_module.load_benchmark
+    monkeypatch.setattr(model_folder, "load_model", lambda folder, *a, **k: loaded.append(folder.name) or load_model(folder, *a, **k))
     monkeypatch.setattr(matrix_module, "load_benchmark", lambda name, *a, **k: read.append(name) or load_benchmark(name, *a, **k))
     board = evaluate_matrix(models, suites, tmp_path / "out", dtype="float32")
     assert loaded == ["base", "other"], "a model is loaded once for all suites"

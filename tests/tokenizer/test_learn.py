@@ -22,7 +22,7 @@ from jp_adapt.tokenizer.load import LoadedTokenizer
 from jp_adapt.tokenizer.words import Corpus, Words, count_words
 from tests.conftest import ROOT
 from tests.properties import examples
-from tests.tokenizer.conftest import Trio
+from tests.tokenizer.conftest import Trio, small_ranks, tiktoken_spec
 
 
 def words_of(base: BpeTokenizer, *sources: list[str], weights: tuple[float, ...] = ()) -> Words:
@@ -150,6 +150,22 @@ def test_pruning_never_leaves_a_token_that_nothing_reaches(
     results = request.getfixturevalue(name)
     base = results if name == "small" else results.tokenizer
     check_reachable(base, words_of(base, texts), num_tokens, cover=cover, min_count=min_count, max_token_chars=longest)
+
+
+def test_a_token_of_the_base_that_new_ones_bring_to_life_is_merged_as_a_runtime_does() -> None:
+    """Llama-3 has ーション, which nothing reaches: with ーシ and ョン it comes first, and what was to be made of ケーシ and ョン would never be reached."""
+    ranks = dict(small_ranks())
+    for char in "ケーション":
+        for token in (char.encode()[:2], char.encode()):
+            ranks.setdefault(token, len(ranks))
+    ranks["ーション".encode()] = len(ranks)
+    base = BpeTokenizer(tiktoken_spec(ranks))
+    assert base.split([base.to_text("ーション".encode())]) != [[ranks["ーション".encode()]]]
+    counts = {"ョン": 900, "ーシ": 400, "ケーシ": 350, "ンケーシ": 300, "ンケーション": 60}
+    texts = ["\n".join(f"{place}{text}" for place in range(number)) for text, number in counts.items()]
+    check_reachable(base, words_of(base, texts), 6, cover=False)
+    tokens, _ = learn_tokens(base, words_of(base, texts), 6, cover=False)
+    assert tokens == [text.encode() for text in ("ーシ", "ョン", "ケーシ", "ンケーシ", "ケーション", "ンケーション")], "of ケ and the base's own token"
 
 
 @pytest.mark.parametrize("num_tokens", [1, 7, 33, 150, 401, 900])
