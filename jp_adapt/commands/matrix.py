@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from jp_adapt.benchmarks.items import load_benchmark, load_suite
 from jp_adapt.commands.evaluate import EvalOptions, ReadBenchmark, as_options, evaluate_source, local_model
+from jp_adapt.core.claim import WorkRecord, refuse_folder
 from jp_adapt.core.errors import JpAdaptError, RunFolderError, UsageError
 from jp_adapt.core.files import refuse_unwritable, write_text
-from jp_adapt.core.lock import is_locked
+from jp_adapt.core.lock import folder_lock, is_locked
 from jp_adapt.core.names import model_name, told_apart
 from jp_adapt.core.progress import say
 from jp_adapt.evaluation.compare import load_runs
@@ -26,6 +27,19 @@ from jp_adapt.evaluation.results import SCORES, read_scores
 from jp_adapt.inference.model_source import check_folder, open_source
 
 PAGE = "index.html"
+SHARED = ("profile", "limit", "seed", "shots", "dtype", "backend")  # options that every evaluation of a matrix has in common
+
+
+@dataclass(frozen=True)
+class MatrixRecord(WorkRecord):
+    """matrix.json: the options that every evaluation of the matrix has, and the models and suites that were ever asked for."""
+
+    FILE: ClassVar[str] = "matrix.json"
+    WORK: ClassVar[str] = "matrix"
+    WHAT: ClassVar[str] = "the record of a matrix"
+
+    models: list[str] = field(default_factory=list)
+    suites: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -38,10 +52,10 @@ class Cell:
 
 
 def evaluate_matrix(models: Sequence[str | Path], suites: Sequence[str], out: str | Path, options: EvalOptions | None = None, **changes: Any) -> Leaderboard:
-    """Score every model on every suite, into OUT/MODEL/SUITE, and write leaderboard.json and index.html of what is finished.
+    """Score every model on every suite, into OUT/MODEL/SUITE, and write leaderboard.json and index.html of what is finished there, earlier commands included.
 
     Args:
-        models: folders, or ORG/NAME[@REVISION] of the hub; the others are compared with the first.
+        models: folders, or ORG/NAME[@REVISION] of the hub; the others are compared with the first of the folder's first command.
         suites: names of suites, or their files.
         options: as of `evaluate`, and `changes` fields of it; `suite`, `benchmarks` and `name` are set here.
 
@@ -50,6 +64,7 @@ def evaluate_matrix(models: Sequence[str | Path], suites: Sequence[str], out: st
 
     Raises:
         UsageError: no model, no suite, one named twice, or two whose results would lie in one folder.
+        RunFolderError: `out` holds something else, or a matrix with other options.
         JpAdaptError: some could not be measured; all others were, and the leaderboard is written.
     """
     out = Path(out)
@@ -67,9 +82,10 @@ def evaluate_matrix(models: Sequence[str | Path], suites: Sequence[str], out: st
     names = told_apart([name or model_name(Path(folder)) for folder, name in local], [folder for folder, _ in local])
     _refuse_repeated("folder", [_slug(name) for name in names])
     _refuse_repeated("folder", [_slug(suite) for suite in suites])
-    table = {name: [Cell(name, suite, out / _slug(name) / _slug(suite)) for suite in suites] for name in names}
+    _claim(out, {name: getattr(options, name) for name in SHARED}, names, suites)
+    table = {name: [_cell(out, name, suite) for suite in suites] for name in names}
     failures = list(_measure(table, dict(zip(names, (folder for folder, _ in local), strict=True)), options))
-    board = write_leaderboard(table, out)
+    board = write_leaderboard(out)
     if failures:
         raise JpAdaptError("\n".join(["not everything could be measured; the same command tries these again:", *failures]))
     return board
@@ -103,20 +119,37 @@ def _measure_cell(cell: Cell, folder: Path, options: EvalOptions, read: ReadBenc
     )
 
 
-def write_leaderboard(table: dict[str, list[Cell]], out: Path) -> Leaderboard:
-    """The leaderboard of the evaluations that are finished, into leaderboard.json and index.html."""
+def _claim(out: Path, identity: dict[str, Any], models: Sequence[str], suites: Sequence[str]) -> None:
+    """Put the models and suites into the folder's record. RunFolderError where the folder holds something else, or a matrix with other options."""
+    path = out / MatrixRecord.FILE
+    with folder_lock(out):
+        refuse_folder(out, MatrixRecord, identity, results=(out / LEADERBOARD).is_file(), before_results={".lock"})
+        before = MatrixRecord.read(path) if path.is_file() else MatrixRecord(identity)
+        record = replace(before, identity=identity, models=_joined(before.models, models), suites=_joined(before.suites, suites))
+        record.write(path)
+
+
+def _joined(before: Sequence[str], added: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys([*before, *added]))
+
+
+def write_leaderboard(out: Path) -> Leaderboard:
+    """The leaderboard of what is finished of all that the folder's record names, into leaderboard.json and index.html."""
     from jp_adapt.report.leaderboard_page import leaderboard_page
 
-    cells = [cell for own in table.values() for cell in own]
+    record = MatrixRecord.read(out / MatrixRecord.FILE)
+    cells = [_cell(out, model, suite) for model in record.models for suite in record.suites]
     finished = [cell for cell in cells if _is_finished(cell)]
-    suites = list(dict.fromkeys(cell.suite for cell in cells))
-    runs = {suite: load_runs([cell.folder for cell in finished if cell.suite == suite]) for suite in suites}
-    missing = [(cell.name, cell.suite) for cell in cells if cell not in finished]
-    board = leaderboard({suite: own for suite, own in runs.items() if own}, list(table), missing)
+    runs = {suite: load_runs([cell.folder for cell in finished if cell.suite == suite]) for suite in record.suites}
+    board = leaderboard(runs, record.models, [(cell.name, cell.suite) for cell in cells if cell not in finished])
     board.write(out / LEADERBOARD)
-    pages = {(cell.name, cell.suite): str((cell.folder / "index.html").relative_to(out)) for cell in finished}
+    pages = {(cell.name, cell.suite): str((cell.folder / PAGE).relative_to(out)) for cell in finished}
     write_text(out / PAGE, leaderboard_page(board, pages))
     return board
+
+
+def _cell(out: Path, model: str, suite: str) -> Cell:
+    return Cell(model, suite, out / _slug(model) / _slug(suite))
 
 
 def _is_finished(cell: Cell) -> bool:

@@ -66,12 +66,12 @@ class Leaderboard(Document, Tabular):
 
 
 def leaderboard(runs: Mapping[str, Sequence[Run]], models: Sequence[str], missing: Sequence[tuple[str, str]]) -> Leaderboard:
-    """The table of the runs of each suite, those of the first model first. A suite that one model alone was measured on is shown without a comparison."""
+    """The table of the runs of each suite, those of the first model first. A suite on which only one model was measured is shown without a comparison."""
     compared = [suite for suite, own in runs.items() if len(own) > 1]
     comparisons = dict(zip(compared, compare_groups([runs[suite] for suite in compared]), strict=True))
-    table = [row for suite, own in runs.items() for row in _suite_rows(suite, own, comparisons.get(suite))]
+    rows = [row for suite, own in runs.items() for row in _suite_rows(suite, own, comparisons.get(suite))]
     tests = next(iter(comparisons.values())).tests if comparisons else 0
-    return Leaderboard(list(models), tests, LEVEL, table, list(missing))
+    return Leaderboard(list(models), tests, LEVEL, rows, list(missing))
 
 
 def _suite_rows(suite: str, runs: Sequence[Run], comparison: Comparison | None) -> list[BoardRow]:

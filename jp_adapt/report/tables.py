@@ -10,7 +10,7 @@ from jp_adapt.report import terminal
 from jp_adapt.report.corpus_report import CorpusReport
 from jp_adapt.report.leaderboard_page import score_text
 from jp_adapt.report.run_summary import Control, Figures, RunSummary
-from jp_adapt.report.written import duration_text
+from jp_adapt.report.written import duration_text, plural
 
 
 def comparison_lines(report: Comparison) -> list[str]:
@@ -41,8 +41,9 @@ def leaderboard_lines(board: Leaderboard) -> list[str]:
                 by_model = {standing.model: score_text(standing) for standing in row.standings}
                 rows.append((row.name, *(by_model.get(model, "–") for model in board.models), f"{row.items:,}"))
         lines += [suite, *terminal.table(("benchmark", *board.models, "items"), rows, indent=2)]
-    if board.tests:
-        lines.append(f"▲ better than {board.models[0]}, ▼ worse, = cannot be told apart, ? no verdict; p values are corrected for {board.tests} tests (Holm).")
+    if len(board.models) > 1 and board.table:
+        over = f"; p values are corrected for {plural(board.tests, 'test')} (Holm)" if board.tests else ""
+        lines.append(f"▲ better than {board.models[0]}, ▼ worse, = cannot be told apart, ? no verdict (too few items, or a constant answer){over}.")
     return lines + [f"not measured: {model} on {suite}" for model, suite in board.missing]
 
 

@@ -12,7 +12,7 @@ from jp_adapt.cli.main import main
 from jp_adapt.commands import matrix as matrix_module
 from jp_adapt.commands.evaluate import evaluate
 from jp_adapt.commands.matrix import evaluate_matrix
-from jp_adapt.core.errors import JpAdaptError, UsageError
+from jp_adapt.core.errors import RunFolderError, UsageError
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.evaluation.leaderboard import LEADERBOARD, Leaderboard
 from jp_adapt.evaluation.results import read_scores
@@ -82,7 +82,7 @@ def test_the_command_continues_and_shows_what_is_missing(
     monkeypatch.setattr(matrix_module, "evaluate_source", lambda *a, **k: measured.append(a[1]) or evaluate_source(*a, **k))
     assert main(command) == 0
     printed = capsys.readouterr().out
-    assert "p values are corrected for 2 tests (Holm)" in printed
+    assert "corrected for 2 tests (Holm)" in printed
     assert f"Page: {out / 'index.html'}" in printed
     page = (out / "index.html").read_text(encoding="utf-8")
     links = {f"{Path(model).name}/" for model in models}
@@ -94,6 +94,7 @@ def test_the_command_continues_and_shows_what_is_missing(
 def test_what_another_process_works_on_is_left_to_it(models: list[str], suites: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     cell = matrix_module.Cell("base", suites[0], out / "base" / matrix_module._slug(suites[0]))
+    evaluate_matrix(models, suites[1:], out, dtype="float32")
     with folder_lock(cell.folder):
         board = evaluate_matrix(models, suites, out, dtype="float32")
         assert board.missing == [("base", suites[0])]
@@ -105,8 +106,23 @@ def test_what_another_process_works_on_is_left_to_it(models: list[str], suites: 
 def test_a_folder_of_another_evaluation_is_not_touched(models: list[str], suites: list[str], tmp_path: Path) -> None:
     out = tmp_path / "out"
     evaluate_matrix(models[:1], suites[:1], out, dtype="float32")
-    with pytest.raises(JpAdaptError, match="holds another evaluation"):
+    with pytest.raises(RunFolderError, match="holds another matrix"):
         evaluate_matrix(models[:1], suites[:1], out, dtype="float32", limit=3)
+    alone = tmp_path / "alone"
+    evaluate(models[0], alone, suite=suites[0], dtype="float32")
+    page = (alone / "index.html").read_bytes()
+    with pytest.raises(RunFolderError, match="is not empty, and holds no matrix"):
+        evaluate_matrix(models[:1], suites[:1], alone, dtype="float32")
+    assert (alone / "index.html").read_bytes() == page
+
+
+def test_models_and_suites_are_added_to_a_matrix(models: list[str], suites: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    evaluate_matrix(models[:1], suites[:1], out, dtype="float32")
+    board = evaluate_matrix(models[1:], suites[:1], out, dtype="float32")
+    assert board.models == ["base", "other"], "the first command's model stays the one that others are compared with"
+    assert [standing.model for standing in board.table[0].standings] == ["base", "other"]
+    assert evaluate_matrix(models[:1], suites[1:], out, dtype="float32").missing == [("other", suites[1])]
 
 
 @pytest.mark.parametrize(
