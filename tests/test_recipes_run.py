@@ -28,7 +28,9 @@ FAMILIES = {
     "cyberagent-llama3.1-70b": "llama3",
     "smollm2-135m-ja": "smollm2",
 }
-PLANNED = {name: [] if name == "alpaca-ja" else ["--device", "cpu-2core"] if name == "smollm2-135m-ja" else ["--devices", "8"] for name in FAMILIES}
+PLANNED = {name: ["--device", "h100-80g", *([] if name == "alpaca-ja" else ["--devices", "8"])] for name in FAMILIES} | {
+    "smollm2-135m-ja": ["--device", "cpu-2core"]
+}
 LLAMA3_TOKENS = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
 
 

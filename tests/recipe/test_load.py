@@ -84,7 +84,7 @@ WRONG = [
         "unknown kind",
         [("kind: export", "kind: exprot")],
         2,
-        ["22: stage kind is 'exprot' (did you mean 'export'?); kinds: tokenizer, rows, pretrain, sft, export, merge, preference, evaluate"],
+        ["22: stage kind is 'exprot' (did you mean 'export'?); kinds: tokenizer, rows, pretrain, sft, export, merge, evolve, preference, evaluate"],
     ),
     ("no kind", [("kind: export, ", "")], 2, ["22: stage kind is None; kinds: "]),
     ("missing key", [("    budget: {epochs: 0.5}\n", "")], 2, ["14: 'budget' is missing here; it has no default"]),
@@ -124,7 +124,7 @@ WRONG = [
         "evaluate a stage that is not exported",
         [("models: [base, model]", "models: [base, cpt]")],
         2,
-        ["23: evaluate takes 'base', export, merge and preference stages, and 'cpt' is a pretrain stage; export it first"],
+        ["23: evaluate takes 'base', export, merge, evolve and preference stages, and 'cpt' is a pretrain stage; export it first"],
     ),
     ("evaluate an unknown model", [("models: [base, model]", "models: [base, modle]")], 2, ["23: no stage 'modle' (did you mean 'model'?)"]),
     (

@@ -180,10 +180,10 @@ def test_a_refusal_says_what_helps() -> None:
 @pytest.mark.parametrize(
     ("reply", "told"),
     [
-        ("cut-in-thought", Completion("", 9, 5, "length")),
+        ("cut-in-thought", Completion("", 9, 5, "length", "1か。")),
         ("cut-before-a-word", Completion("", None, None, "length")),
         ("refuses-to-say", Completion("", None, None, "stop")),
-        ("parts", Completion(GOOD.text, 10, 7, "stop")),
+        ("parts", Completion(GOOD.text, 10, 7, "stop", "1か。")),
     ],
 )
 def test_an_answer_without_a_visible_word_is_an_empty_answer(reply: str, told: Completion) -> None:
