@@ -222,6 +222,8 @@ def _filled(benchmark: Benchmark, record: Record) -> tuple[Record, list[str], in
     answers = _texts(benchmark.answers, fields)
     answer = None
     if benchmark.choices is not None:
+        if "" in choices:
+            raise ValueError(f"choice {choices.index('') + 1} of {len(choices)} is empty; an empty text is certain, and would be chosen every time")
         if len(set(choices)) < len(choices):
             raise ValueError(f"two choices are the same text: {', '.join(choices)}")
         if len(choices) < 2:

@@ -6,6 +6,7 @@ import argparse
 
 LARGEST = 2**31 - 1
 MOST_PROCESSES = 1_024
+HOTTEST = 100
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -18,12 +19,21 @@ def names(text: str) -> tuple[str, ...]:
 
 def amount(text: str) -> float:
     """A number from 0 to `LARGEST`."""
+    return _number(text, LARGEST)
+
+
+def temperature(text: str) -> float:
+    """A temperature of drawn answers, from 0 to `HOTTEST`."""
+    return _number(text, HOTTEST)
+
+
+def _number(text: str, most: int) -> float:
     try:
         number = float(text)
     except ValueError:
         number = -1.0
-    if not 0 <= number <= LARGEST:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of at least 0 and at most {LARGEST:,}")
+    if not 0 <= number <= most:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of at least 0 and at most {most:,}")
     return number
 
 
@@ -37,7 +47,7 @@ def share(text: str) -> float:
 
 def count(text: str) -> int:
     """A whole number from 0 to `LARGEST`."""
-    return 0 if text == "0" else positive(text)
+    return 0 if text == "0" else _whole(text, 0)
 
 
 def processes(text: str) -> int:
@@ -68,14 +78,18 @@ def sizes(text: str) -> tuple[int, ...]:
 
 def positive(text: str) -> int:
     """A whole number from 1 to `LARGEST`."""
-    number = int(text) if text.isdecimal() and len(text) <= 20 else 0
-    if not 1 <= number <= LARGEST:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 1 and at most {LARGEST:,}")
+    return _whole(text, 1)
+
+
+def _whole(text: str, least: int) -> int:
+    number = int(text) if text.isdecimal() and len(text) <= 20 else -1
+    if not least <= number <= LARGEST:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least} and at most {LARGEST:,}")
     return number
 
 
 def seed(text: str) -> int:
-    """A whole number of at most 18 digits."""
+    """A whole number from 0 on, of at most 18 digits."""
     if not text.isdecimal() or len(text) > 18:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at most 18 digits")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 0 and at most 18 digits")
     return int(text)

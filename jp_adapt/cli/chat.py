@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.cli.arguments import amount, positive, share
+from jp_adapt.cli.arguments import amount, positive, share, temperature
 from jp_adapt.core.errors import InputError
 
 
@@ -21,7 +21,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("model", type=Path, help="model folder, or a GGUF file (in llama.cpp with jp-adapt[gguf])")
     parser.add_argument("--against", type=Path, metavar="MODEL", help="another model that answers the same, such as the base")
     parser.add_argument("--system", metavar="TEXT", help="system prompt (default: the one of the model's chat template)")
-    parser.add_argument("--temperature", type=amount, default=0.7, metavar="T", help="0 takes the most likely token each time (default: 0.7)")
+    parser.add_argument("--temperature", type=temperature, default=0.7, metavar="T", help="0 takes the most likely token each time (default: 0.7)")
     parser.add_argument("--top-p", type=share, default=0.95, metavar="P", help="draw from the most likely tokens that make up this share (default: 0.95)")
     parser.add_argument("--top-k", type=positive, default=0, metavar="K", help="draw from the K most likely tokens (default: all)")
     parser.add_argument("--repetition-penalty", type=amount, default=1.0, metavar="R", help="above 1 makes tokens of the text less likely (default: 1)")

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.cli.arguments import amount, count, names, positive, processes, seed, share
+from jp_adapt.cli.arguments import count, names, positive, processes, seed, share, temperature
 from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 
@@ -53,12 +53,17 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--thought-tokens", type=count, metavar="N", help="what a thought may take beside the answer's budget (default: 2048 for a model that thinks)"
     )
-    parser.add_argument("--temperature", type=amount, default=0.0, metavar="T", help="of drawn answers (default: 0, the most probable tokens)")
+    parser.add_argument("--temperature", type=temperature, default=0.0, metavar="T", help="of drawn answers (default: 0, the most probable tokens)")
     parser.add_argument("--top-p", type=share, default=1.0, metavar="P", help="draw from the most probable tokens that have this share together (default: 1)")
     parser.add_argument("--top-k", type=count, default=0, metavar="K", help="draw from the K most probable tokens (default: 0, all)")
     parser.add_argument("--samples", type=positive, default=1, metavar="N", help="draw N answers to an item: means, pass@k, majority@N (default: 1)")
     parser.add_argument("--shots", type=_count, metavar="K", help="examples before each item (default: the protocol's)")
-    parser.add_argument("--limit", type=positive, metavar="N", help="measure a sample of N items of each benchmark, categories and labels in their shares")
+    parser.add_argument(
+        "--limit",
+        type=positive,
+        metavar="N",
+        help="measure a sample of N items of each benchmark, categories and labels in their shares; of a mean over categories at least one item of each",
+    )
     parser.add_argument("--seed", type=seed, default=0, metavar="S", help="of the sample, the same items for every model, and of drawn answers (default: 0)")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="arithmetic (default: auto)")
     parser.add_argument("--prompt-set", action="store_true", help="measure every wording of the prompt: mean and range")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.cli.arguments import amount, positive
+from jp_adapt.cli.arguments import amount, positive, temperature
 from jp_adapt.cli.output import print_json
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--takes", type=positive, default=1, metavar="K", help="judge everything K times (default: 1)")
     parser.add_argument("--parallel", type=positive, default=4, metavar="N", help="requests at a time (default: 4)")
     parser.add_argument("--timeout", type=amount, default=120.0, metavar="S", help="seconds for one request (default: 120)")
-    parser.add_argument("--temperature", type=amount, metavar="T", help="instead of the declaration's")
+    parser.add_argument("--temperature", type=temperature, metavar="T", help="instead of the declaration's")
     parser.add_argument("--max-tokens", type=positive, metavar="N", help="most tokens of a judgement, instead of the declaration's")
     parser.add_argument("--turns", type=positive, metavar="N", help="judge the first N turns of each answer alone")
     parser.add_argument("--no-response-format", dest="response_format", action="store_false", help="for endpoints that do not know `response_format`")

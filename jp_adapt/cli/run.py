@@ -45,8 +45,11 @@ def main(args: argparse.Namespace) -> int:
         print_json(result.summary.as_dict())
         return 0
     if not result.stages_done:
-        print(f"All {len(loaded.recipe.stages)} stages of {loaded.recipe.name} are done already; nothing to do.")
-    print(headline_table(result.summary))
+        stages = len(loaded.recipe.stages)
+        done = f"All {stages} stages of {loaded.recipe.name} are" if stages > 1 else f"The one stage of {loaded.recipe.name} is"
+        print(f"{done} done already; nothing to do.")
+    if table := headline_table(result.summary):
+        print(table)
     print(f"Report: {result.folder / 'report' / 'index.html'}")
     return 0
 

@@ -52,6 +52,7 @@ from jp_adapt.inference.processes import ALONE, Processes
 from jp_adapt.model.sources import download, resolve_revision
 
 DEFAULT_SUITE = "quick"
+UNDRAWN = "no answer is drawn where choices are scored by their likelihood"
 PARTS, TEXTS = "parts", "texts.json"
 BEFORE_RESULTS = frozenset({MODEL, REPLIES, ".lock"})
 ReadBenchmark = Callable[..., LoadedBenchmark]  # as `load_benchmark`
@@ -167,6 +168,9 @@ def evaluate_source(
     names, profile = _benchmarks(options)
     _check_sampling(options)
     loaded = _load_all(names, profile, options, read)
+    if options.temperature and all(_is_chosen(protocol_of(entry.id, entry.benchmark, profile), entry.benchmark) for entry in loaded):
+        ways = "--chat asks for written ones" if not loaded[0].benchmark.rules(profile).chat else "leave --temperature out"
+        raise UsageError(f"--temperature {options.temperature:g}: {UNDRAWN}, in all of these benchmarks under profile {profile}; {ways}")
     if options.baseline is not None:
         _check_baseline(options.baseline, profile, loaded, options)
     overlap = read_overlap(options.overlap) if options.overlap is not None else None
@@ -208,7 +212,7 @@ def _benchmarks(options: EvalOptions) -> tuple[list[str], str]:
 
 def _check_sampling(options: EvalOptions) -> None:
     """UsageError where the options of sampling do not go together."""
-    if options.temperature < 0 or not 0 < options.top_p <= 1 or options.top_k < 0 or options.samples < 1:
+    if not 0 <= options.temperature < float("inf") or not 0 < options.top_p <= 1 or options.top_k < 0 or options.samples < 1:
         raise UsageError("--temperature is 0 or more, --top-p above 0 and at most 1, --top-k 0 or more, --samples 1 or more")
     if not options.temperature:
         given = [flag for flag, on in (("--top-p", options.top_p != 1), ("--top-k", options.top_k), ("--samples", options.samples != 1)) if on]
@@ -256,8 +260,12 @@ def _load(name: str, profile: str, options: EvalOptions, read: ReadBenchmark) ->
 
 def _drawn(options: EvalOptions, protocol: Protocol, benchmark: Benchmark) -> Asking | None:
     """How a benchmark's answers are asked for; None where it is as the profile says, or choices are scored and nothing is written."""
-    chosen = (protocol.kind or benchmark.kind) in ("multiple_choice", "acceptability")
-    return None if chosen or options.asking == Asking() else options.asking
+    return None if _is_chosen(protocol, benchmark) or options.asking == Asking() else options.asking
+
+
+def _is_chosen(protocol: Protocol, benchmark: Benchmark) -> bool:
+    """Whether choices are scored by their likelihood, and nothing is written."""
+    return (protocol.kind or benchmark.kind) in ("multiple_choice", "acceptability")
 
 
 def _check_baseline(baseline: Path, profile: str, loaded: Sequence[LoadedBenchmark], options: EvalOptions) -> None:
@@ -324,7 +332,8 @@ def _ask(
     score = score_benchmark(loaded, profile, protocol, outputs, touched, _drawn(options, protocol, loaded.benchmark))
     measured = len(divided(loaded.items, loaded.shots, protocol.division)[0])
     sample = Sample(options.seed, measured) if options.limit is not None and options.limit < measured else None
-    return outputs, replace(score, warnings=[*score.warnings, *source.backend.take_warnings()], batch_check=check, sample=sample)
+    undrawn = [f"sampling: {UNDRAWN}; --temperature changes nothing here"] if options.temperature and _is_chosen(protocol, loaded.benchmark) else []
+    return outputs, replace(score, warnings=[*score.warnings, *undrawn, *source.backend.take_warnings()], batch_check=check, sample=sample)
 
 
 def _answers(

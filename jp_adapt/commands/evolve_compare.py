@@ -135,8 +135,8 @@ def lowest(models: Sequence[MeasuredModel], kind: ModelKind) -> MeasuredModel:
 
 def verdict(models: Sequence[MeasuredModel]) -> str:
     """Whether the search was worth it, on items that it never saw, in a sentence."""
-    said = [f"than the best {what} ('{entry.name}') it is {_said(entry.differences[FITNESS])}" for what, entry in _rivals(models)]
-    return f"On held-out items, by the fitness: {', and '.join(said)}."
+    said = [_said(f"the best {what} ('{entry.name}')", entry.differences[FITNESS]) for what, entry in _rivals(models)]
+    return f"By the fitness on held-out items, the evolved model {', and '.join(said)}."
 
 
 def _rivals(models: Sequence[MeasuredModel]) -> list[tuple[str, MeasuredModel]]:
@@ -144,10 +144,10 @@ def _rivals(models: Sequence[MeasuredModel]) -> list[tuple[str, MeasuredModel]]:
     return [(what, lowest(models, kind)) for what, kind in kinds]
 
 
-def _said(difference: Difference) -> str:
+def _said(rival: str, difference: Difference) -> str:
     low, high = difference.interval
-    word = "better" if high < 0 else "worse" if low > 0 else "NOT better (no difference can be told)"
-    return f"{word}, {difference.value:+.3f} ({low:+.3f} to {high:+.3f})"
+    word = f"is better than {rival}" if high < 0 else f"is worse than {rival}" if low > 0 else f"is not shown to be better than {rival}"
+    return f"{word}: {difference.value:+.3f} (95 % interval {low:+.3f} to {high:+.3f})"
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -77,10 +77,14 @@ def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, 
 
 
 def _values(old: Any, new: Any) -> str:
+    if isinstance(old, Mapping) and new is None:
+        return ": there, and not now"
+    if old is None and isinstance(new, Mapping):
+        return ": not there, and now"
     hashes = all(value is None or (isinstance(value, str) and _HASH.fullmatch(value)) for value in (old, new))
     return "" if hashes else f": {_short(old)} there, {_short(new)} now"
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = "not given" if value is None else repr(value)
     return text if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}..."

@@ -306,7 +306,7 @@ def _place(error: OSError, path: Path, temporary: Path) -> Path:
 
 
 def _not_written(place: Path, reason: str) -> JpAdaptError:
-    return JpAdaptError(f"{_shown(place)}: cannot be written ({reason}); free some space or choose another --out, then run again")
+    return JpAdaptError(f"{_shown(place)}: cannot be written ({reason}); free some space or choose another place, then run again")
 
 
 def _sync_file(path: Path) -> None:

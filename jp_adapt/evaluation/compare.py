@@ -259,6 +259,7 @@ def _benchmark(x: BenchmarkScore, y: BenchmarkScore, a: Run, b: Run, seed: int) 
     common = [item for item in ours if item in theirs]
     metric = x.primary_metric
     scored = [item for item in common if ours[item].scores.get(metric) is not None and theirs[item].scores.get(metric) is not None]
+    whole = set(ours) == set(theirs)
     alarms = [f"{side}: {alarm}" for side, run in (("A", ours), ("B", theirs)) for alarm in degenerate([run[item] for item in scored])]
     entry = BenchmarkComparison(
         id=x.id,
@@ -269,8 +270,8 @@ def _benchmark(x: BenchmarkScore, y: BenchmarkScore, a: Run, b: Run, seed: int) 
         only_a=len(ours) - len(common),
         only_b=len(theirs) - len(common),
         different_prompts=sum(ours[item].prompt != theirs[item].prompt for item in common),
-        a=x.primary.value,
-        b=y.primary.value,
+        a=x.primary.value if whole else None,
+        b=y.primary.value if whole else None,
         chance=x.chance,
         warnings=[f"A: {warning}" for warning in x.warnings] + [f"B: {warning}" for warning in y.warnings],
         degenerate=alarms,
@@ -281,10 +282,12 @@ def _benchmark(x: BenchmarkScore, y: BenchmarkScore, a: Run, b: Run, seed: int) 
     if _whole_of(metric) in ("labels", "numbers"):
         tested = _whole_set([ours[item] for item in scored], [theirs[item] for item in scored], metric, seed)
     else:
-        tested = _tested(left, right, _weights(x, [ours[item].group for item in scored], left), seed)
+        groups = [ours[item].group for item in scored]
+        tested = _tested(left, right, _weights(groups) if _averages_groups(x, list(ours.values())) else [1.0] * len(scored), seed)
     gained = [item for item, u, v in zip(scored, left, right, strict=True) if v > u]
     lost = [item for item, u, v in zip(scored, left, right, strict=True) if v < u]
-    return replace(entry, gained=gained, lost=lost, **({} if tested is None else vars(tested)))
+    entry = replace(entry, gained=gained, lost=lost, **({} if tested is None else vars(tested)))
+    return entry if whole else replace(entry, a=entry.a_items, b=entry.b_items)  # the values of what is compared, and not of all that one run measured
 
 
 def _tested(left: Sequence[float], right: Sequence[float], weights: Sequence[float], seed: int) -> Difference:
@@ -339,16 +342,18 @@ def _answer(output: Output, metric: str) -> Any:
     return (output.scores[metric] or 0.0) if _whole_of(metric) == "numbers" else output.prediction
 
 
-def _weights(entry: BenchmarkScore, groups: Sequence[str], scores: Sequence[float]) -> list[float]:
-    """How much each item counts: the same, or, where the benchmark's value is the mean of its groups, by the size of its group. Their mean is 1."""
-    value, count = entry.metrics[entry.primary_metric].value, len(scores)
+def _averages_groups(entry: BenchmarkScore, outputs: Sequence[Output]) -> bool:
+    """Whether a benchmark's value is the mean of its groups: told by the value, from all items that it is of."""
+    value, scores = entry.primary.value, [float(output.scores.get(entry.primary_metric) or 0.0) for output in outputs]
+    weights = _weights([output.group for output in outputs])
+    macro = sum(weight * score for weight, score in zip(weights, scores, strict=True)) / len(scores)
+    return value is not None and len(set(weights)) > 1 and abs(macro - value) < 1e-9 < abs(sum(scores) / len(scores) - value)
+
+
+def _weights(groups: Sequence[str]) -> list[float]:
+    """How much each item counts in a mean of group means: by the size of its group. The mean of the weights is 1."""
     sizes = Counter(groups)
-    weights = [count / len(sizes) / sizes[group] for group in groups]
-    macro = sum(weight * score for weight, score in zip(weights, scores, strict=True)) / count
-    plain = sum(scores) / count
-    if value is not None and len(sizes) > 1 and abs(macro - value) < 1e-9 < abs(plain - value):
-        return weights
-    return [1.0] * count
+    return [len(groups) / len(sizes) / sizes[group] for group in groups]
 
 
 def _texts(a: Run, b: Run) -> list[TextComparison]:

@@ -141,7 +141,9 @@ def _bootstrap_groups(metric: str, groups: Sequence[Sequence[Output]]) -> Bootst
 
 
 def _resampled(statistic: Callable[..., Any], sizes: Sequence[int]) -> Bootstrap:
-    return bootstrap(statistic, sizes, np.random.default_rng(0), RESAMPLES)
+    """None where no resample differs from another, as of one item a group: that says nothing of the spread, and is no interval without width."""
+    spread = bootstrap(statistic, sizes, np.random.default_rng(0), RESAMPLES)
+    return Bootstrap(None, None) if spread.interval is None or spread.interval[0] == spread.interval[1] else spread
 
 
 def chance(metric: str, outputs: Sequence[Output]) -> float | None:

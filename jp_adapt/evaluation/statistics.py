@@ -20,6 +20,7 @@ Z95 = 1.959963984540054
 RESAMPLES = 2000
 FLIPS = 20_000
 Z80 = 0.8416212335729143
+LEAST_DISCORDANT = 6  # items, all on one side, from which an exact two-sided test says p < 0.05: 2 / 2 ** 6
 _DRAWS_AT_ONCE = 2_000_000  # of items, that a bootstrap holds in memory
 
 
@@ -124,11 +125,16 @@ def mcnemar_p(a_correct: Sequence[bool], b_correct: Sequence[bool]) -> float:
     return float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
 
 
-def minimal_detectable_difference(a_correct: Sequence[bool], b_correct: Sequence[bool]) -> float:
-    """Accuracy difference that such a pair of runs would show with 80 % power at 5 % (normal approximation, share of discordant items as observed)."""
+def minimal_detectable_difference(a_correct: Sequence[bool], b_correct: Sequence[bool]) -> float | None:
+    """Accuracy difference that such a pair of runs would show with 80 % power at 5 % (normal approximation, share of discordant items as observed).
+
+    At least what the exact test can tell apart: six items that one model alone has right. None where there are fewer items than that.
+    """
     total = len(a_correct)
+    if total < LEAST_DISCORDANT:
+        return None
     discordant = sum(a != b for a, b in zip(a_correct, b_correct, strict=True))
-    return (Z95 + Z80) * math.sqrt(max(discordant, 1)) / total
+    return max((Z95 + Z80) * math.sqrt(discordant), LEAST_DISCORDANT) / total
 
 
 def minimal_detectable_mean_difference(a: Sequence[float], b: Sequence[float]) -> float | None:

@@ -31,6 +31,8 @@ def score_benchmark(
         groups.setdefault(output.group, []).append(output)
     touched = None if overlap is None else touched_scores(outputs, protocol, overlap)
     warnings = alarms(outputs) + [f"{metric} is not defined: the answers are all the same" for metric, score in metrics.items() if score.value is None]
+    if macro and 1 < len(outputs) == len(groups):
+        warnings.append(f"no interval: each of the {len(groups)} groups has one item; --limit {2 * len(groups)} measures two of each")
     if _is_chat(loaded, profile, protocol):
         warnings += cut_warning(outputs)
     if touched is not None and touched.items:

@@ -26,6 +26,7 @@ from jp_adapt.recipe import schema
 from jp_adapt.recipe.checks import Finding, cross_check
 from jp_adapt.recipe.deepspeed import read_deepspeed
 from jp_adapt.recipe.evolve import Measure
+from jp_adapt.recipe.evolve_sizes import size_findings, too_few
 from jp_adapt.recipe.schema import EvaluateStage
 
 MAX_PARENTS = 20  # that a recipe extends, one after another
@@ -72,6 +73,8 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), *, need
                 _check_files(recipe, document)
             with problems.collected():
                 _check_deepspeed(recipe, document)
+            with problems.collected():
+                _check_sizes(recipe, document)
     problems.refuse()
     assert recipe is not None
     return LoadedRecipe(recipe, read_text(path), path, str(name_or_path), tuple(overrides))
@@ -455,9 +458,20 @@ def _check_benchmarks(recipe: schema.Recipe, document: Document, need_files: boo
             for name, measure in stage.fitness.items():
                 with problems.collected():
                     try:
-                        measured_benchmark(measure, stage.data, items=need_files)
+                        loaded = measured_benchmark(measure, stage.data, items=need_files)
+                        if loaded is not None and loaded.items and (finding := too_few(measure, len(loaded.items), "items")):
+                            raise UsageError(finding)
                     except JpAdaptError as error:
                         raise type(error)(f"{where(document, ('stages', index, 'fitness', name, 'benchmark'))}: {error}") from error
+
+
+def _check_sizes(recipe: schema.Recipe, document: Document) -> None:
+    findings = []
+    for index, stage in enumerate(recipe.stages):
+        if isinstance(stage, schema.EvolveStage):
+            findings += [f"{where(document, ('stages', index, *key))}: stage '{stage.id}': {said}" for key, said in size_findings(stage, recipe)]
+    if findings:
+        raise UsageError("\n".join(findings))
 
 
 def _check_deepspeed(recipe: schema.Recipe, document: Document) -> None:

@@ -141,7 +141,7 @@ HEADLINE = {
 
 
 def headline_table(summary: RunSummary) -> str:
-    """The three figures and the benchmarks as lines of text."""
+    """The three figures, the benchmarks and what came of evolutions as lines of text; without any of them, nothing."""
     rows: list[tuple[str, ...]] = []
     for key, title in HEADLINE.items():
         figures: Figures = getattr(summary.headline, key)
@@ -155,10 +155,13 @@ def headline_table(summary: RunSummary) -> str:
             chance = f", chance {entry.chance:.2f}" if entry.chance is not None else ""
             change = f"{compared.difference / entry.perfect:+.3f} [{low:+.3f}, {high:+.3f}]{chance}"
             rows.append((f"{entry.id} {entry.metric}", _share(entry.base.value), _share(entry.adapted.value), change))
+    verdicts = [f"{entry.stage}: {entry.verdict}" for entry in summary.evolutions]
+    if not rows:
+        return "\n".join(verdicts)
     if summary.control is None:
-        return "\n".join(terminal.table(("", "base", "adapted", "change"), rows))
+        return "\n".join(terminal.table(("", "base", "adapted", "change"), rows) + verdicts)
     lines = terminal.table(("", "base", "adapted", "change", "control"), [(*row, "–") if len(row) < 5 else row for row in rows])
-    return "\n".join([*lines, control_line(summary, summary.control)])
+    return "\n".join([*lines, control_line(summary, summary.control), *verdicts])
 
 
 def control_line(summary: RunSummary, control: Control) -> str:

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from jp_adapt.core.errors import InputError, JpAdaptError
+from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
 from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.inference.speaker import EndpointSpeaker
 from jp_adapt.ui.compare_view import runs_view, scores_view, tests_view
@@ -200,30 +200,33 @@ async def _body(request: Request) -> Mapping[str, Any]:
     async for piece in request.stream():
         data += piece
         if len(data) > MAX_BODY:
-            raise InputError(f"the request has more than {MAX_BODY:,} bytes")
-    value = parse_json(data, "request", lone_surrogates="replace")
+            raise UsageError(f"the request has more than {MAX_BODY:,} bytes")
+    try:
+        value = parse_json(data, "request", lone_surrogates="replace")
+    except InputError as error:
+        raise UsageError(str(error)) from error
     if not isinstance(value, dict):
-        raise InputError("the request is no JSON object")
+        raise UsageError("the request is no JSON object")
     return value
 
 
 def _one(query: Mapping[str, list[str]], name: str) -> str:
     if not query.get(name):
-        raise InputError(f"the query lacks '{name}'")
+        raise UsageError(f"the query lacks '{name}'")
     return query[name][0]
 
 
 def _some(query: Mapping[str, list[str]], name: str, most: int) -> list[str]:
     given = list(dict.fromkeys(query.get(name, [])))
     if not 1 <= len(given) <= most:
-        raise InputError(f"{len(given)} are chosen, and 1 to {most} are shown together")
+        raise UsageError(f"{len(given)} are chosen, and 1 to {most} are shown together")
     return given
 
 
 def _numbers(text: str) -> list[int]:
     parts = text.split(",")
     if len(parts) > MOST_ROWS or not all(part.isascii() and part.isdigit() and len(part) < 10 for part in parts):
-        raise InputError(f"'{text[:40]}' is no list of up to {MOST_ROWS} numbers")
+        raise UsageError(f"'{text[:40]}' is no list of up to {MOST_ROWS} numbers")
     return [int(part) for part in parts]
 
 

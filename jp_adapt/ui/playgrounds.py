@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from jp_adapt.commands.chat import open_speaker
 from jp_adapt.core.documents import record_from
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import read_json
 from jp_adapt.inference.speaker import Sampling, Speaker
 from jp_adapt.tokenizer.bpe import BpeTokenizer
@@ -50,9 +50,9 @@ class Tokenizers:
         self._kept: Kept[tuple[BpeTokenizer, int | None]] = Kept(MOST_TOKENIZERS)
 
     def cut(self, path: Path, text: str) -> dict[str, Any]:
-        """The tokens of a text with their ids; `new` are those that an extension added. InputError for a text that is too long, or no such tokenizer."""
+        """The tokens of a text with their ids; `new` are those that an extension added. UsageError for a text that is too long."""
         if len(text) > MOST_CHARS:
-            raise InputError(f"the text has {len(text):,} characters, and {MOST_CHARS:,} are the most that is cut here")
+            raise UsageError(f"the text has {len(text):,} characters, and {MOST_CHARS:,} are the most that is cut here")
         tokenizer, first_new = self._get(path)
         ids = tokenizer.encode(text)
         chips = segment(tokenizer, text, tokenizer.vocab_size if first_new is None else first_new)
@@ -87,14 +87,14 @@ class Speakers:
         self._kept: Kept[_Held] = Kept(MOST_SPEAKERS, _Held.close)
 
     def reply(self, model: Path | Speaker, asked: Mapping[str, Any]) -> Iterator[str]:
-        """The answer to `messages` in pieces. InputError for a conversation or a setting that is none."""
+        """The answer to `messages` in pieces. UsageError for a conversation or a setting that is none."""
         messages, sampling = asked.get("messages"), asked.get("sampling") or {}
         shaped = isinstance(messages, list) and all(isinstance(one, dict) and {*one} == {"role", "content"} for one in messages)
         if not shaped or not messages or not all(one["role"] in ROLES and isinstance(one["content"], str) for one in messages):
-            raise InputError("messages: a list of objects with a role (system, user, assistant) and a content is needed")
+            raise UsageError("messages: a list of objects with a role (system, user, assistant) and a content is needed")
         drawn = record_from(Sampling, sampling, "sampling")
         if not (0 <= drawn.temperature <= 10 and 0 < drawn.top_p <= 1 and 0 < drawn.max_tokens <= 8192 and drawn.top_k >= 0 and drawn.repetition_penalty > 0):
-            raise InputError("sampling: temperature 0 to 10, top_p above 0 and at most 1, max_tokens 1 to 8,192, top_k and repetition_penalty not negative")
+            raise UsageError("sampling: temperature 0 to 10, top_p above 0 and at most 1, max_tokens 1 to 8,192, top_k and repetition_penalty not negative")
         if not isinstance(model, Path):
             yield from model.reply(messages, drawn)
             return

@@ -92,6 +92,7 @@ def test_a_line_separator_inside_a_text_is_no_new_line(tmp_path: Path) -> None:
         ([{**ITEM, "answer": "1"}], ":1: answer is '1', and there are"),
         ([{**ITEM, "answer": True}], ":1: answer is True, and there are"),
         ([{**ITEM, "choices": ["一", "一"]}], ":1: two choices are the same text"),
+        ([{**ITEM, "choices": ["一", ""]}], ":1: choice 2 of 2 is empty"),
         ([{**ITEM, "choices": ["一"], "answer": 0}], ":1: a question needs at least two choices"),
         ([{**ITEM, "choices": "一二"}], ":1: 'choices' is not a list of texts, but '一二'"),
         ([{**ITEM, "question": ""}], ":1: the question is empty"),

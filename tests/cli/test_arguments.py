@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from jp_adapt.cli.arguments import LARGEST, MOST_PROCESSES, amount, port, positive, processes
+from jp_adapt.cli.arguments import LARGEST, MOST_PROCESSES, amount, count, port, positive, processes, seed, temperature
 from jp_adapt.cli.main import main
 
 
@@ -75,3 +75,18 @@ def test_a_port_that_is_none_is_told(verb: list[str], capsys: pytest.CaptureFixt
         main([*verb, "--port", "99999"])
     assert stopped.value.code == 2
     assert "'99999' is not a port (1 to 65535)" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "rule"),
+    [
+        (count, "-1", "at least 0 and at most 2,147,483,647"),
+        (positive, "0", "at least 1 and at most"),
+        (seed, "-1", "at least 0 and at most 18 digits"),
+        (temperature, "nan", "at least 0 and at most 100"),
+        (temperature, "101", "at least 0 and at most 100"),
+    ],
+)
+def test_the_bounds_that_are_said_are_those_that_hold(kind: Callable[[str], object], text: str, rule: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match=rule):
+        kind(text)

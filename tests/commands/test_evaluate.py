@@ -138,7 +138,8 @@ def test_another_evaluation_in_the_same_folder_is_refused(pico: Path, tmp_path: 
     evaluate(pico, tmp_path / "out", options, limit=3)
     before = (tmp_path / "out" / "scores.json").read_bytes()
     with pytest.raises(
-        RunFolderError, match=r"holds another evaluation; these settings differ:\n  limit: 3 there, None now\n  seed: 0 there, None now\nGive another --out"
+        RunFolderError,
+        match=r"holds another evaluation; these settings differ:\n  limit: 3 there, not given now\n  seed: 0 there, not given now\nGive another --out",
     ):
         evaluate(pico, tmp_path / "out", options)
     mine(tmp_path, [{"id": "x", "question": "?", "choices": ["a", "b"], "answer": 0}])
@@ -543,3 +544,13 @@ def test_a_model_of_the_hub_by_its_id_and_commit(pico: Path, tmp_path: Path, mon
     assert read_scores(tmp_path / "scores").model["name"] == "org/pico"
     assert main(["eval", "org/pico", "--limit", "2", "--out", "again"]) == 3
     assert "org/pico: no such folder, and as a model of the hub: org/pico@main: the hub does not say which commit" in capsys.readouterr().err
+
+
+def test_sampling_where_nothing_is_drawn_is_told(pico: Path, data: Path, tmp_path: Path) -> None:
+    name = mine(tmp_path)
+    with pytest.raises(UsageError, match="--temperature 1: no answer is drawn where choices are scored"):
+        evaluate(pico, tmp_path / "out", benchmarks=(name,), temperature=1.0, samples=3)
+    assert not (tmp_path / "out").exists()
+    scores = evaluate(pico, tmp_path / "out", benchmarks=(name, "ja/jsquad"), data=data, limit=2, temperature=1.0, dtype="float32")
+    warned = [[warning for warning in score.warnings if warning.startswith("sampling: no answer is drawn")] for score in scores.benchmarks]
+    assert [len(found) for found in warned] == [1, 0]

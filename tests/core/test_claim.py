@@ -21,10 +21,12 @@ def test_the_same_work_goes_on() -> None:
     [
         ({"seed": 1}, {"seed": 2}, ["  seed: 1 there, 2 now"]),
         ({"model": {"name": "a", "sha256": "0" * 64}}, {"model": {"name": "a", "sha256": "1" * 64}}, ["  model.sha256"]),
-        ({}, {"limit": 10}, ["  limit: None there, 10 now"]),
-        ({"limit": 10}, {}, ["  limit: 10 there, None now"]),
+        ({}, {"limit": 10}, ["  limit: not given there, 10 now"]),
+        ({"limit": 10}, {}, ["  limit: 10 there, not given now"]),
+        ({"benchmarks": {"a": {"data": "x"}}}, {"benchmarks": {}}, ["  benchmarks.a: there, and not now"]),
+        ({"benchmarks": {}}, {"benchmarks": {"a": {"data": "x"}}}, ["  benchmarks.a: not there, and now"]),
         ({"text": "あ" * 99}, {"text": ""}, [f"  text: '{'あ' * 79}... there, '' now"]),
-        ({str(at): 0 for at in range(20)}, {}, ["  0: 0 there, None now", "  and 8 more"]),
+        ({str(at): 0 for at in range(20)}, {}, ["  0: 0 there, not given now", "  and 8 more"]),
     ],
 )
 def test_other_work_is_named(recorded: dict[str, object], identity: dict[str, object], lines: list[str]) -> None:

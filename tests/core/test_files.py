@@ -77,7 +77,7 @@ except JpAdaptError as error:
         tmp_path,
     )
     assert done.stdout.startswith("1 "), done.stderr
-    assert "x.txt: cannot be written (File too large); free some space or choose another --out" in done.stdout
+    assert "x.txt: cannot be written (File too large); free some space or choose another place" in done.stdout
     assert path.read_text(encoding="utf-8") == "old"
     assert _names(tmp_path) == ["x.txt"]
 

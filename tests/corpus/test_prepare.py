@@ -299,7 +299,7 @@ def test_a_full_disk_is_told_and_leaves_no_half_output(tmp_path: Path) -> None:
     for limit in (1500, 20_000):  # in a part, and in a shard
         ran = subprocess.run([sys.executable, "-c", code, str(tmp_path / "out"), str(limit)], capture_output=True, text=True, env=environment, check=False)
         assert "JpAdaptError" in ran.stderr
-        assert "cannot be written (File too large); free some space or choose another --out, then run again" in ran.stderr
+        assert "cannot be written (File too large); free some space or choose another place, then run again" in ran.stderr
         assert [path.name for path in tmp_path.iterdir()] == ["out.partial"]
         assert not list((tmp_path / "out.partial").rglob("*.tmp"))
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY

@@ -183,6 +183,9 @@ def test_items_of_one_run_alone_are_counted(tmp_path: Path) -> None:
     pair = compare_scores(a, b).pairs[0]
     entry = pair.benchmarks[0]
     assert (entry.items, entry.only_a, entry.only_b, entry.difference) == (40, 10, 0, 0.0)
+    common = sum(coins(0.5, 40, 0)) / 40
+    assert common != sum(coins(0.5, 50, 0)) / 50
+    assert (entry.a, entry.b) == (entry.a_items, entry.b_items) == (pytest.approx(common), pytest.approx(common)), "of the items in common"
     assert pair.only_in_one == ["ja/y", "ja/z"]
     with pytest.raises(InputError, match="have no benchmark in common"):
         compare_scores(a, write_run(tmp_path / "c", {"ja/w": [1.0]}))

@@ -55,3 +55,20 @@ def test_a_sample_is_never_off_by_more_than_one_in_any_stratum(labels: list[tupl
 def test_a_limit_of_all_items_is_all_items(limit: int) -> None:
     items = [item(n, n % 2) for n in range(3)]
     assert draw_items(items, limit, 0) == items
+
+
+@pytest.mark.parametrize(("limit", "equal_groups"), [(50, True), (100, True), (50, False), (25, False)])
+def test_labels_have_their_shares_over_groups_that_give_an_item_or_none(limit: int, equal_groups: bool) -> None:
+    """As JMMLU is: in every subject the fourth answer is a little more common, and with one item a subject it was the only one."""
+    items = [item(100 * group + n, label, f"subject {group}", labels=4) for group in range(50) for n, label in enumerate([0] * 6 + [1] * 6 + [2] * 5 + [3] * 7)]
+    counts = Counter(entry.answer for entry in draw_items(items, limit, 0, equal_groups=equal_groups))
+    assert sum(counts.values()) == limit
+    for label, share in enumerate((6, 6, 5, 7)):
+        assert abs(counts[label] - limit * share / 24) <= 2, counts
+
+
+def test_small_groups_are_drawn_as_often_as_large_ones_by_their_share() -> None:
+    """20 groups of 6 items and 20 of 4: with 20 items, the largest remainders were all of the large ones."""
+    items = [item(10 * group + n, None, f"g{group}") for group in range(40) for n in range(6 if group < 20 else 4)]
+    small = [sum(int(entry.group[1:]) >= 20 for entry in draw_items(items, 20, seed)) for seed in range(50)]
+    assert sum(small) / len(small) == pytest.approx(8, abs=1)

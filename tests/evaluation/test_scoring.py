@@ -16,7 +16,7 @@ from jp_adapt.evaluation.extract import STEPS, extract
 from jp_adapt.evaluation.lm_eval_scores import SCORING, process_results
 from jp_adapt.evaluation.metrics.functions import item_function, whole_function
 from jp_adapt.evaluation.prompts import build_prompts
-from jp_adapt.evaluation.results import Output, PartScore, PromptSet
+from jp_adapt.evaluation.results import MetricScore, Output, PartScore, PromptSet
 from jp_adapt.evaluation.scoring import alarms, chance, item_scores, majority, metric_score, score_text
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
 from tests.data import SHARED
@@ -271,3 +271,12 @@ def test_an_accuracy_that_is_reported_for_eight_models_is_one_label() -> None:
     assert score.metrics["accuracy"].value == 735 / 2434
     assert score.metrics["balanced_accuracy"].value == pytest.approx(1 / 3)
     assert score.warnings == ["degenerate: answers '矛盾' on 2434 of 2434 items; that alone scores 0.3020"]
+
+
+def test_no_interval_is_said_where_no_resample_differs() -> None:
+    one_each = [replace(output, group=f"g{n}") for n, output in enumerate(chosen([0, 1, 2, 0], [0, 1, 1, 1]))]
+    assert metric_score("accuracy", one_each, CHOICES, macro=True) == MetricScore(0.5, None, None)
+    two_each = [replace(output, group=f"g{n % 2}") for n, output in enumerate(one_each)]
+    assert metric_score("accuracy", two_each, CHOICES, macro=True).interval is not None
+    assert metric_score("char_f1", written(["x"] * 5, [["あ"]] * 5), ANSWERS) == MetricScore(0.0, None, None)
+    assert metric_score("accuracy", chosen([0] * 5, [1] * 5), CHOICES).interval is not None, "Wilson's has a width at 0"

@@ -129,8 +129,14 @@ def test_unequal_lengths_are_an_error() -> None:
 def test_minimal_detectable_difference() -> None:
     a, b = _answers(30, 10, 15, 45)
     assert minimal_detectable_difference(a, b) == pytest.approx((1.95996 + 0.84162) * 5 / 100, rel=1e-4)
-    assert minimal_detectable_difference(*_answers(50, 0, 0, 50)) == pytest.approx(2.80158 / 100, rel=1e-4)
-    assert minimal_detectable_difference(*_answers(300, 100, 150, 450)) == pytest.approx(minimal_detectable_difference(a, b) / math.sqrt(10))
+    assert minimal_detectable_difference(*_answers(300, 100, 150, 450)) == pytest.approx((1.95996 + 0.84162) * 5 / 100 / math.sqrt(10), rel=1e-4)
+
+
+def test_no_difference_is_detectable_that_the_exact_test_cannot_show() -> None:
+    assert mcnemar_p(*_answers(50, 0, 5, 45)) > 0.05 > mcnemar_p(*_answers(50, 0, 6, 44))
+    for only_b in range(5):
+        assert minimal_detectable_difference(*_answers(50, 0, only_b, 50 - only_b)) == pytest.approx(0.06)
+    assert minimal_detectable_difference(*_answers(2, 1, 2, 0)) is None, "five items"
 
 
 def test_a_bootstrap_leaves_out_what_is_not_defined_and_keeps_groups_apart() -> None:

@@ -279,7 +279,7 @@ def test_a_disk_that_fills_up_while_writing_leaves_nothing(sp_model, tmp_path, m
         path.symlink_to("/dev/full")
 
     monkeypatch.setattr(gguf_write, "_write_header", to_full_disk)
-    with pytest.raises(JpAdaptError, match=r"cannot be written \(No space left on device\); free some space or choose another --out"):
+    with pytest.raises(JpAdaptError, match=r"cannot be written \(No space left on device\); free some space or choose another place"):
         export_gguf(sp_model, tmp_path / "model.gguf", ["F32"])
     assert not list(tmp_path.iterdir())
 

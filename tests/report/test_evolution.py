@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from jp_adapt.commands.evolve_compare import verdict
 from jp_adapt.report.evolution import FITNESS, CandidateFigures, Difference, Evolution, EvolvedGene, Figure, Guarded, HeldOutPoint, MeasuredModel
 from jp_adapt.report.evolution_charts import evolution_drawings
 from jp_adapt.report.run_page import render
+from jp_adapt.report.run_summary import Figures
 from jp_adapt.report.svg_heat import heat_map
+from jp_adapt.report.tables import HEADLINE, headline_table
 from tests.report.test_run_page import small_summary, summary_of
 
 FIGURES = [
@@ -41,7 +44,7 @@ EVOLUTION = Evolution(
     guards=[Guarded("text", 1.01, 1.0, 1.002), Guarded("en", 1.01, 1.0, 1.05)],
     best_parent="ja",
     best_uniform="uniform 1",
-    verdict="On held-out items, by the fitness: than the best parent ('ja') it is better.",
+    verdict="By the fitness on held-out items, the evolved model is better than the best parent ('ja').",
     evaluations=3,
     given_up=1,
     seed=1,
@@ -81,3 +84,24 @@ def test_a_heat_map_needs_a_value_for_every_cell():
     with pytest.raises(ValueError, match="2 rows of 1 values"):
         heat_map(["a", "b"], ["x"], [[1.0]], title="t", low=0, high=1)
     assert "jc-d1" in heat_map(["a"], ["x"], [[1.0]], title="t", low=1, high=1)
+
+
+def test_a_run_that_measured_an_evolution_alone_ends_with_its_verdict():
+    summary = summary_of(small_summary())
+    bare = replace(
+        summary, headline=replace(summary.headline, **{key: Figures(None, None) for key in HEADLINE}), evaluation=replace(summary.evaluation, benchmarks=[])
+    )
+    assert headline_table(replace(bare, evolutions=[EVOLUTION])) == f"{EVOLUTION.stage}: {EVOLUTION.verdict}"
+    assert headline_table(bare) == ""
+    assert headline_table(replace(summary, evolutions=[EVOLUTION])).splitlines()[-1] == f"{EVOLUTION.stage}: {EVOLUTION.verdict}"
+
+
+def test_a_verdict_in_plain_words():
+    models = [
+        model("ja", "parent", 2.4, 0.6, Difference(-0.6, (-0.7, -0.5), 0.0001)),
+        model("uniform 1", "uniform", 1.9, 0.7, Difference(-0.1, (-0.3, 0.1), 0.31)),
+    ]
+    assert verdict(models) == (
+        "By the fitness on held-out items, the evolved model is better than the best parent ('ja'): -0.600 (95 % interval -0.700 to -0.500), "
+        "and is not shown to be better than the best uniform merge ('uniform 1'): -0.100 (95 % interval -0.300 to +0.100)."
+    )

@@ -227,7 +227,7 @@ def test_shards_of_an_earlier_version_are_read_as_they_were_and_it_is_said(
     assert main(["corpus", "stats", str(tmp_path / "corpus")]) == 0
     assert "no token ends the documents (prepared by an earlier version)" in capsys.readouterr().out
     assert main(prepare) == 5
-    assert "document_end: None there, '<|endoftext|>' now" in capsys.readouterr().err
+    assert "document_end: not given there, '<|endoftext|>' now" in capsys.readouterr().err
     index = json.loads((tmp_path / "corpus" / "index.json").read_text(encoding="utf-8"))
     (tmp_path / "corpus" / "index.json").write_text(json.dumps(index | {"format": 3}), encoding="utf-8")
     with pytest.raises(InputError, match="is of format 3, and this version reads formats 1 to 2"):

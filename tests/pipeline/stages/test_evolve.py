@@ -216,3 +216,18 @@ def test_the_same_item_on_both_sides_is_refused(pico, trained, tmp_path):
     shutil.copytree(trained, tmp_path / "run")
     with pytest.raises(InputError, match="'sums': an item stands there twice"):
         jp_adapt.run_recipe(load_recipe(path), tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("stages.best.fitness.text.items=600", "stage 'best': ja has 20 documents, and the search is to ask 600 of them"),
+        ("stages.best.fitness.text.items=20", "stage 'best': ja has 20 documents, and the search is to ask 20 of them"),
+        ("stages.best.fitness.sums.items=12", "sums.yaml has 12 items, and the search is to ask 12 of them"),
+        ("stages.best.genome.groups=99", "stage 'best': 99 groups of layers, and the model has 2 layers"),
+    ],
+)
+def test_what_the_search_would_refuse_is_told_before_the_parents_train(recipe, setting, said):
+    load_recipe(recipe, [setting], need_files=False)
+    with pytest.raises(UsageError, match=said):
+        load_recipe(recipe, [setting])
