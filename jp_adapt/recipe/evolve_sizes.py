@@ -38,7 +38,7 @@ def too_few(measure: Measure, number: int, what: str) -> str | None:
 
 def _layers(stage: EvolveStage, base: Base) -> int | None:
     """Of the models that are merged, which have as many each; None where nothing says so."""
-    folders = [model.path for model in stage.models.values() if model.path is not None] or [base.path]
+    folders: list[str | None] = [model.path for model in stage.models.values() if model.path is not None] or [base.path]
     if folders[0] is not None:
         return from_folder(Path(folders[0])).num_layers
     return KNOWN[base.model].num_layers if base.model in KNOWN else None

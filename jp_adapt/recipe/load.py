@@ -459,7 +459,7 @@ def _check_benchmarks(recipe: schema.Recipe, document: Document, need_files: boo
                 with problems.collected():
                     try:
                         loaded = measured_benchmark(measure, stage.data, items=need_files)
-                        if loaded is not None and loaded.items and (finding := too_few(measure, len(loaded.items), "items")):
+                        if need_files and loaded is not None and loaded.items and (finding := too_few(measure, len(loaded.items), "items")):
                             raise UsageError(finding)
                     except JpAdaptError as error:
                         raise type(error)(f"{where(document, ('stages', index, 'fitness', name, 'benchmark'))}: {error}") from error
