@@ -226,7 +226,7 @@ TESTED_THROUGH = {
     "tests/pipeline/stages/test_watching.py": ("a stage gives its figures away", "training.trackers"),
     "tests/pipeline/stages/test_evolve.py": (
         "whole evolutions are run by the stage",
-        "commands.evolve commands.evolve_candidates commands.evolve_compare commands.evolve_measures recipe.evolve recipe.evolve_sizes",
+        "commands.evolve commands.evolve_candidates commands.evolve_compare commands.evolve_measures recipe.evolve",
     ),
     "tests/recipe/test_bounds.py": ("the base of every declaration", "benchmarks.part"),
     "tests/recipe/test_load.py": ("each rule by the recipe that breaks it", "recipe.checks model.gguf_names"),
