@@ -17,6 +17,13 @@ def names(text: str) -> tuple[str, ...]:
     return results
 
 
+def filled(text: str) -> str:
+    """A text that is not empty."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty; leave it out, or say something")
+    return text
+
+
 def amount(text: str) -> float:
     """A number from 0 to `LARGEST`."""
     return _number(text, LARGEST)

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.cli.arguments import positive
+from jp_adapt.cli.arguments import count
 
 EPILOG = """The recipe is checked as `jp-adapt check` does before it stays. It is meant to be read and changed: it is short, and its comments say what each
 part is for."""
@@ -30,20 +30,21 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--english", nargs="+", default=(), metavar="FILE", help="English text, so that the model keeps its English")
     parser.add_argument("--chats", nargs="+", default=(), metavar="FILE", help="conversations to tune on (.jsonl; docs/sft.md)")
     parser.add_argument("--field", default="text", help="field of the text in .jsonl, .csv and .parquet (default: text)")
-    parser.add_argument("--new-tokens", type=_count, metavar="N", help="Japanese tokens to add (default: by the size of the text; 0: none)")
+    parser.add_argument("--new-tokens", type=count, metavar="N", help="Japanese tokens to add (default: by the size of the text; 0: none)")
     parser.add_argument("--epochs", type=_share_or_more, default=1.0, metavar="E", help="how often the text is read (default: 1)")
     parser.add_argument("--heldout", type=_share, default=0.01, metavar="S", help="share of each source that is held out (default: 0.01)")
     parser.set_defaults(main=main)
 
 
-def _count(text: str) -> int:
-    return 0 if text == "0" else positive(text)
-
-
 def _share(text: str) -> float:
-    number = _share_or_more(text)
-    if number >= 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not above 0 and below 1")
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number < 1:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not above 0 and below 1: something must be held out, to measure what was learned, and something stay to learn from"
+        )
     return number
 
 
@@ -65,6 +66,8 @@ def main(args: argparse.Namespace) -> int:
     from jp_adapt.pipeline.inputs import load_checked
     from jp_adapt.recipe.new_recipe import RecipeParts, recipe_text
 
+    if args.recipe == Path():
+        raise UsageError("no recipe file is named; give FILE.yaml")
     if args.recipe.suffix not in (".yaml", ".yml"):
         raise UsageError(f"{args.recipe}: a recipe is a file that ends in .yaml; give {args.recipe.name}.yaml")
     refuse_existing(args.recipe, "FILE.yaml")

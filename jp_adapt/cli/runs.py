@@ -29,7 +29,10 @@ def main(args: argparse.Namespace) -> int:
     from jp_adapt.report.written import size_text
     from jp_adapt.ui.catalogue import runs
     from jp_adapt.ui.listing import entries
+    from jp_adapt.ui.tags import check_tag
 
+    for tag in args.tag:
+        check_tag(tag)
     found = [entry for entry in entries(runs(args.folder)) if {*args.tag} <= {*entry.tags}]
     if args.json:
         print_json([asdict(entry) for entry in found])

@@ -143,8 +143,11 @@ def _extend(args: argparse.Namespace) -> int:
     if args.json:
         print_json(report.as_dict())
         return 0
+    from jp_adapt.report.written import plural
+
     base, added = report.base, report.extension
-    print(f"{base.family}: {base.vocab_size:,} + {added.new_tokens:,} tokens = {added.vocab_size:,}; all criteria hold.")
+    missing = f" + {plural(added.added_bytes, 'byte')} that the base cannot spell" if added.added_bytes else ""
+    print(f"{base.family}: {base.vocab_size:,} + {added.new_tokens:,} tokens{missing} = {added.vocab_size:,}; all criteria hold.")
     rows = [(entry.source, f"{entry.base.chars_per_token:.3f}", f"{entry.extended.chars_per_token:.3f}") for entry in report.measures]
     print("\n".join(table(("characters per token", "base", "extended"), rows)))
     if base.unused_rows:

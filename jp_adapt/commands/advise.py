@@ -9,6 +9,7 @@ from pathlib import Path
 from jp_adapt.commands.tokenizer import ExtendOptions, local_tokenizer, measured_alone, sweep
 from jp_adapt.commands.tokenizer_sizes import SizeRow, SizesReport
 from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.given import above_zero, at_least, several
 from jp_adapt.core.names import distinct_tails
 from jp_adapt.model.architectures import KNOWN, Architecture, from_folder
 from jp_adapt.model.expected_bits import SCALE, Expected, expected_gap, expected_own, tokens_to_meet
@@ -23,6 +24,7 @@ from jp_adapt.tokenizer.measurable import load_measurable
 SIZES = (500, 1_000, 2_000, 4_000, 8_000, 16_000)
 JAPANESE_ENOUGH = 1.5  # characters per token of the base, from which on there is little to gain
 MOST_RARE = 0.1  # of the new tokens: share that may stand rarely in the training
+MOST_EPOCHS = 4  # after which a repetition teaches less than new text (Muennighoff et al. 2023, "Scaling Data-Constrained Language Models")
 LEAST_GAIN = 1.03  # characters per token over the next smaller extension
 LORA_RANK = 32
 SEQUENCE_TOKENS = 1024
@@ -84,7 +86,7 @@ class _Costs:
         return tokens * operations / (self.device.peak_flops * self.device.mfu) / 3600
 
 
-def advise(base: str, corpora: Sequence[str], options: AdviceOptions) -> AdviceReport:
+def advise(base: str, corpora: str | Sequence[str], options: AdviceOptions) -> AdviceReport:
     """Measure extensions of several sizes, and say which one pays, or that none does. Nothing is written.
 
     Args:
@@ -92,8 +94,10 @@ def advise(base: str, corpora: Sequence[str], options: AdviceOptions) -> AdviceR
         corpora: files of Japanese text like that of the training.
 
     Raises:
-        UsageError: not one budget, or one in hours without the sizes of the model. InputError: as of `tokenizer.extend`.
+        UsageError: a number out of its bounds, not one budget, or one in hours without the sizes of the model. InputError: as of `tokenizer.extend`.
     """
+    _check(options)
+    corpora = several(corpora)
     costs = _costs(base, options)
     if (options.budget_tokens is None) == (options.budget_hours is None):
         raise UsageError("give one of --budget-tokens N and --budget-hours H")
@@ -125,6 +129,19 @@ def advise(base: str, corpora: Sequence[str], options: AdviceOptions) -> AdviceR
         base_bits=options.base_bits,
     )
     return replace(report, advice=list(advice(report, reason)))
+
+
+def _check(options: AdviceOptions) -> None:
+    """UsageError for a number that says nothing."""
+    for name in ("budget_tokens", "devices", "serve_chars_per_day"):
+        at_least(name, getattr(options, name), 1)
+    for name in ("budget_hours", "base_bits"):
+        above_zero(name, getattr(options, name))
+    at_least("price", options.price, 0)
+    if options.sizes is not None and not options.sizes:
+        raise UsageError("sizes names none; give numbers of new tokens, or None for the default")
+    for size in options.sizes or ():
+        at_least("a size", size, 1)
 
 
 @dataclass(frozen=True)
@@ -248,6 +265,11 @@ def advice(report: AdviceReport, reason: str | None = None) -> Iterator[str]:
     yield _expectation(row)
     if row.pays_after_days is not None:
         yield f"Serving pays for the whole training after {row.pays_after_days:,.1f} days."
+    if (times := row.training_chars / report.corpus_chars) > MOST_EPOCHS:
+        yield (
+            f"Where this corpus is all the text there is, the training reads it {times:,.0f} times, and after some {MOST_EPOCHS} times "
+            "repetition teaches less than new text would: bring more, or train for less."
+        )
     yield f"Evidence: {report.fitted_to} (docs/does-it-pay.md). Other models and longer trainings were not measured: measure both."
 
 

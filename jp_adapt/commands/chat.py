@@ -14,6 +14,7 @@ from jp_adapt.core.extras import missing_extra
 from jp_adapt.core.files import refuse_existing
 from jp_adapt.core.progress import say
 from jp_adapt.inference.speaker import FolderSpeaker, Reply, Sampling, ServerSpeaker, Speaker
+from jp_adapt.model.gguf_file import GgufFile
 
 Show = Callable[[str], object]
 NEW, END = "/new", "/end"  # what a user may say instead of a message
@@ -23,15 +24,17 @@ NEW, END = "/new", "/end"  # what a user may say instead of a message
 def open_speaker(model: Path, dtype: str = "auto") -> Iterator[Speaker]:
     """A model folder in transformers, or a GGUF file in llama.cpp; in transformers, expanded to float32, where llama.cpp is not installed.
 
-    InputError where there is no such model.
+    InputError where there is no such model, or a file that cannot be read.
     """
     if model.is_dir():
         yield FolderSpeaker(model, dtype)
     elif not model.is_file():
         raise InputError(f"{model}: no such model; give a model folder or a GGUF file")
     elif missing_extra("gguf") is None:
+        from jp_adapt.export.gguf_folder import token_ids
         from jp_adapt.export.llama_server import llama_server
 
+        token_ids(GgufFile(model))  # a file that is cut is told in our words
         with llama_server(model) as address:
             yield ServerSpeaker(address)
     else:
@@ -66,6 +69,7 @@ def chat(
     """
     if transcript is not None:
         refuse_existing(transcript, "--transcript")
+        transcript.parent.mkdir(parents=True, exist_ok=True)
     beginning = [] if system is None else [{"role": "system", "content": system}]
     with ExitStack() as stack:
         speakers = {name: stack.enter_context(open_speaker(model, dtype)) for name, model in models.items()}

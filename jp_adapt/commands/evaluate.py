@@ -18,6 +18,7 @@ from jp_adapt.core.claim import WorkRecord, refuse_folder
 from jp_adapt.core.environment import environment
 from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
 from jp_adapt.core.files import new_folder, read_json, refuse_unwritable, write_json
+from jp_adapt.core.given import several
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.plugins import use_plugins
@@ -140,9 +141,7 @@ def as_options(changes: dict[str, Any]) -> dict[str, Any]:
     if unknown := next((name for name in changes if name not in known), None):
         raise UsageError(f"evaluate: no option '{unknown}'{did_you_mean(unknown, known)}; options: {', '.join(known)}")
     paths = {name: Path(changes[name]) for name in ("data", "overlap", "baseline") if isinstance(changes.get(name), str)}
-    lists = {
-        name: (changes[name],) if isinstance(changes[name], str) else tuple(changes[name]) for name in ("benchmarks", "texts", "plugins") if name in changes
-    }
+    lists = {name: tuple(several(changes[name])) for name in ("benchmarks", "texts", "plugins") if name in changes}
     return changes | paths | lists
 
 

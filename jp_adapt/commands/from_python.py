@@ -8,12 +8,13 @@ from typing import Any
 
 from jp_adapt.commands.corpus import prepare, stats
 from jp_adapt.commands.tokenizer import ExtendOptions, compare, extend
+from jp_adapt.core.given import several
 from jp_adapt.recipe.load_corpus import load_corpus
 from jp_adapt.report.corpus_report import CorpusReport
 from jp_adapt.report.tokenizer_report import ComparisonReport, ExtensionReport
 
 
-def prepare_corpus(recipe: str | Path, out: str | Path, overrides: Sequence[str] = (), *, processes: int = 1) -> CorpusReport:
+def prepare_corpus(recipe: str | Path, out: str | Path, overrides: str | Sequence[str] = (), *, processes: int = 1) -> CorpusReport:
     """Make the token shards of a corpus recipe in the folder `out`, as `jp-adapt corpus prepare` does; one that is there already is only reported.
 
     Args:
@@ -43,9 +44,9 @@ def build_tokenizer(base: str | Path, corpora: str | Sequence[str], num_tokens: 
     Raises:
         InputError: as of `extend_tokenizer`. GateError: a criterion does not hold; nothing was written. UsageError: `out` exists.
     """
-    return extend(str(base), [corpora] if isinstance(corpora, str) else corpora, num_tokens, Path(out), ExtendOptions(**options))
+    return extend(str(base), several(corpora), num_tokens, Path(out), ExtendOptions(**options))
 
 
-def compare_tokenizers(tokenizers: Sequence[str | Path], texts: str | Sequence[str], field: str = "text") -> ComparisonReport:
+def compare_tokenizers(tokenizers: str | Path | Sequence[str | Path], texts: str | Sequence[str], field: str = "text") -> ComparisonReport:
     """Measure tokenizers of any family side by side on files of text, as `jp-adapt tokenizer compare` does."""
-    return compare([str(name) for name in tokenizers], [texts] if isinstance(texts, str) else texts, field)
+    return compare(several(tokenizers), several(texts), field)

@@ -12,7 +12,9 @@ from pydantic import BaseModel, TypeAdapter
 from jp_adapt.benchmarks.benchmark import Benchmark, Suite
 from jp_adapt.benchmarks.judge import JudgeTask
 from jp_adapt.commands.corpus_steps import STEPS
-from jp_adapt.core.files import write_json
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.files import read_json, write_json
+from jp_adapt.core.progress import say
 from jp_adapt.recipe.corpus import CorpusRecipe
 from jp_adapt.recipe.merge import MergeRecipe
 from jp_adapt.recipe.new_recipe import SCHEMA_FILE
@@ -83,7 +85,20 @@ def _allow_use(source: dict[str, Any]) -> None:
 
 
 def place_schema(kind: str, folder: Path) -> Path:
-    """Write the schema of a kind into a folder, where the recipes of `init` and `copy` look for it; an older one is replaced."""
-    path = folder / SCHEMA_FILE.format(kind)
-    write_json(path, json_schema(kind))
+    """Write the schema of a kind into a folder, where the recipes of `init` and `copy` look for it; an older one is replaced, any other file is left."""
+    path, schema = folder / SCHEMA_FILE.format(kind), json_schema(kind)
+    if not path.exists() or _is_ours(path, schema):
+        write_json(path, schema)
+    else:
+        say(f"note: {path} is none of jp-adapt's schemas and stays as it is; for completion: jp-adapt schema {kind}, under another name")
     return path
+
+
+def _is_ours(path: Path, schema: dict[str, Any]) -> bool:
+    """Whether a file is an older form of `schema`: the same keys and title, and some of its parts."""
+    try:
+        value = read_json(path)
+    except InputError:  # none of ours, whatever it is
+        return False
+    same = isinstance(value, dict) and value.keys() == schema.keys() and value["title"] == schema["title"]
+    return same and isinstance(value["$defs"], dict) and not schema["$defs"].keys().isdisjoint(value["$defs"])

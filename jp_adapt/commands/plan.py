@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.given import at_least
 from jp_adapt.model.architectures import Architecture
 from jp_adapt.model.plan import Device, Workload, flops_per_token, hours, memory_by_part, remedies, total
 from jp_adapt.model.this_machine import find_device
@@ -37,8 +38,11 @@ def plan_recipe(
         price: of one device for one hour, in `currency`, which is only said.
 
     Raises:
-        UsageError: unknown device. InputError: the sizes of the base are not known here.
+        UsageError: unknown device, or a number below its bound. InputError: the sizes of the base are not known here.
     """
+    at_least("devices", devices, 1)
+    at_least("micro_rows", micro_rows, 1)
+    at_least("price", price, 0)
     loaded = loaded if isinstance(loaded, LoadedRecipe) else load_recipe(loaded, need_files=False)
     device_name, device = find_device(device_name)
     recipe = loaded.recipe

@@ -11,6 +11,7 @@ from jp_adapt.commands.tokenizer_sizes import Learning, SizesReport, hold_out, s
 from jp_adapt.core.documents import Document
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import new_folder, refuse_existing, write_text
+from jp_adapt.core.given import at_least, several
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.names import distinct_tails
 from jp_adapt.core.progress import say
@@ -91,6 +92,7 @@ def local_tokenizer(name: str) -> Path:
 def extend(base: str, corpora: Sequence[str], num_tokens: int | None, out: Path, options: ExtendOptions) -> ExtensionReport:
     """Extend a tokenizer, check every criterion, and write the folder `out`; GateError, and no folder, where one does not hold."""
     refuse_existing(out)
+    at_least("number of new tokens", num_tokens, 1)
     options = replace(options, min_count=least_count(num_tokens, options.min_count))
     loaded, path = load_base(base)
     base_folder = loaded.folder or (path.parent if path.name == SPEC else None)
@@ -202,6 +204,8 @@ def verify(base: str, extended: str, texts: Sequence[str], field: str = "text") 
 
 def compare(tokenizers: Sequence[str], texts: Sequence[str], field: str = "text") -> ComparisonReport:
     """Measure tokenizers of any family side by side on each text source."""
+    if not tokenizers:
+        raise UsageError("no tokenizer is named; give one or more")
     loaded = [load_measurable(local_tokenizer(name)) for name in tokenizers]
     names, sources = distinct_tails(tokenizers), expand_corpora(texts)
     rows = []
@@ -228,10 +232,10 @@ def _write(report: Document, page: str, folder: Path) -> None:
     write_text(folder / PAGE, page)
 
 
-def expand_corpora(corpora: Sequence[str]) -> list[str]:
+def expand_corpora(corpora: str | Sequence[str]) -> list[str]:
     """Corpora as given, with patterns of file names filled in; hub data sets (hub:NAME@REVISION) as they are."""
     results: list[str] = []
-    for corpus in corpora:
+    for corpus in several(corpora):
         results += [corpus] if corpus.startswith(HUB) else [str(path) for path in expand_paths([corpus])]
     return list(dict.fromkeys(results))
 

@@ -22,6 +22,7 @@ from jp_adapt.core.foreign_json import MAX_BYTES, parse_json
 MAX_NAME_BYTES = 255  # of a file, on every file system in use
 MAX_SHOWN = 200  # characters of a path in a message
 DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 MAX_TEXT_BYTES = 256 * 2**20  # of a text that is read in one piece
 
 
@@ -290,12 +291,12 @@ def _disk_errors(path: Path, temporary: Path) -> Iterator[None]:
         place = _place(error, path, temporary)
         if not (place.is_relative_to(path) or path.is_relative_to(place)) or (error.filename is None and error.errno not in DISK_ERRORS):
             raise
-        raise _not_written(place, error.strerror or str(error)) from error
+        raise _not_written(place, error.errno, error.strerror or str(error)) from error
     except Exception as error:
         number = re.search(r"\(os error (\d+)\)", str(error))  # so the libraries written in Rust end theirs: safetensors, tokenizers
         if number is None or isinstance(error, JpAdaptError) or int(number[1]) not in DISK_ERRORS:
             raise
-        raise _not_written(path, os.strerror(int(number[1]))) from error
+        raise _not_written(path, int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def _place(error: OSError, path: Path, temporary: Path) -> Path:
@@ -305,8 +306,9 @@ def _place(error: OSError, path: Path, temporary: Path) -> Path:
     return path / named.relative_to(temporary) if named.is_relative_to(temporary) else named
 
 
-def _not_written(place: Path, reason: str) -> JpAdaptError:
-    return JpAdaptError(f"{_shown(place)}: cannot be written ({reason}); free some space or choose another place, then run again")
+def _not_written(place: Path, number: int | None, reason: str) -> JpAdaptError:
+    way = "free some space or choose another place" if number in NO_SPACE else "choose another place"
+    return JpAdaptError(f"{_shown(place)}: cannot be written ({reason}); {way}, then run again")
 
 
 def _sync_file(path: Path) -> None:

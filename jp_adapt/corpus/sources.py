@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import glob
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -119,7 +120,9 @@ def _no_document(path: Path) -> InputError:
 def _jsonl(path: Path, field: str, on_error: OnError) -> Iterator[tuple[str, str]]:
     for place, record in iter_records(path, on_error):
         text = record.get(field)
-        if not isinstance(text, str):
+        if field in record and not isinstance(text, str):
+            on_error(InputError(f"{place}: field '{field}' is {json.dumps(text, ensure_ascii=False)[:MAX_NAMES]}, and text is needed; take the line out"))
+        elif not isinstance(text, str):
             on_error(InputError(f"{place}: no text in field '{field}'; there are: {', '.join(record)[:MAX_NAMES] or 'none'}; {WRONG_FIELD}"))
         elif not text.strip():
             on_error(InputError(f"{place}: field '{field}' is empty; take the line out"))

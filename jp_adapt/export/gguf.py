@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jp_adapt.core.errors import JpAdaptError
+from jp_adapt.core.errors import JpAdaptError, UsageError
 from jp_adapt.core.files import new_files
+from jp_adapt.core.given import several
 from jp_adapt.export.gguf_check import check_file
 from jp_adapt.export.gguf_source import GgufSource, read_source
 from jp_adapt.export.gguf_types import FileType, check_types, file_types
@@ -27,7 +28,7 @@ class GgufExport:
     notes: list[str]
 
 
-def export_gguf(model: str | Path, out: str | Path, types: Sequence[str] = ("auto",), *, name: str | None = None) -> list[GgufExport]:
+def export_gguf(model: str | Path, out: str | Path, types: str | Sequence[str] = ("auto",), *, name: str | None = None) -> list[GgufExport]:
     """Write the model folder `model` as GGUF files.
 
     Args:
@@ -36,12 +37,15 @@ def export_gguf(model: str | Path, out: str | Path, types: Sequence[str] = ("aut
         name: of the model in the file's header; by default that of the folder.
 
     Raises:
-        UsageError: an unknown type, one that cannot be made here, or a file that exists.
+        UsageError: no type, an unknown one, one that cannot be made here, or a file that exists.
         InputError: the folder is not whole, not of one model, or of a kind that llama.cpp does not run as a Llama.
         GateError: a file does not hold, or llama.cpp does not compute, what the folder does. No file was kept.
     """
-    check_types(types)
-    return write_gguf(read_source(Path(model), name), Path(out), types)
+    wanted = several(types)
+    if not wanted:
+        raise UsageError("types names none; give one, such as auto or Q8_0")
+    check_types(wanted)
+    return write_gguf(read_source(Path(model), name), Path(out), wanted)
 
 
 def write_gguf(source: GgufSource, out: Path, types: Sequence[str]) -> list[GgufExport]:

@@ -20,19 +20,22 @@ from jp_adapt.core.extras import require_extra
 
 
 @contextmanager
-def llama_server(model: Path, *, context: int = 0, exact: bool = False, host: str = "127.0.0.1", port: int = 0, parallel: int = 1) -> Iterator[str]:
+def llama_server(
+    model: Path, *, context: int = 0, exact: bool = False, host: str = "127.0.0.1", port: int = 0, parallel: int = 1, name: str | None = None
+) -> Iterator[str]:
     """The address (http://host:port) of a server that has loaded `model`; it ends with the block.
 
     Args:
         context: tokens of a conversation; 0 is the model's own length.
         exact: keys and values in float32, and no flash attention; otherwise float16, as the server's own default.
         port: 0 takes a free one. parallel: conversations at a time, each with `context` tokens.
+        name: what clients ask for; by default the path of the file.
 
     Raises:
         UsageError: xllamacpp is not installed. JpAdaptError: llama.cpp does not load the file, with its own words.
     """
     require_extra("gguf", "llama.cpp")
-    settings = {"model": str(model), "context": context, "exact": exact, "host": host, "port": port, "parallel": parallel}
+    settings = {"model": str(model), "context": context, "exact": exact, "host": host, "port": port, "parallel": parallel, "name": name}
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as log:
         command = [sys.executable, "-m", "jp_adapt.export.llama_server", json.dumps(settings)]
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
@@ -69,6 +72,8 @@ def _serve(settings: dict[str, Any]) -> None:
 
     params = xllamacpp.CommonParams()
     params.model.path = settings["model"]
+    if settings["name"] is not None:
+        params.model_alias = {settings["name"]}
     params.n_parallel = settings["parallel"]
     params.n_ctx = settings["context"] * settings["parallel"]
     params.hostnames = [settings["host"]]

@@ -10,7 +10,7 @@ from jp_adapt.core.files import new_folder, write_text
 from jp_adapt.export.gguf import GgufExport, write_gguf
 from jp_adapt.export.gguf_source import read_source
 from jp_adapt.export.ollama_templates import OllamaChat, ollama_chat
-from jp_adapt.inference.text_side import text_side
+from jp_adapt.inference.text_side import refuse_longer, text_side
 
 NUM_CTX = 8192  # Ollama's default is 4,096 or less; a model's own length may take more memory than there is
 
@@ -34,9 +34,11 @@ def export_ollama(
         num_ctx: tokens of a conversation; by default the model's length, at most 8,192.
 
     Raises:
-        UsageError: `out` exists, a chat template that is none of ours, or a text that a Modelfile cannot hold. Else as `export_gguf`.
+        UsageError: `out` exists, more `num_ctx` than the model has positions, a chat template that is none of ours, or a text that a Modelfile cannot hold.
+            Else as `export_gguf`.
     """
     source, side = read_source(model, name), text_side(model)
+    refuse_longer("--num-ctx", num_ctx, side.positions)
     texts = source.vocabulary.tokens
     chat = ollama_chat(side, adds_bos=source.vocabulary.add_bos, bos=texts[source.ids["bos"]], eos=texts[source.ids["eos"]], name=template)
     chat = chat if system is None else replace(chat, system=system)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from tokenizers import Tokenizer
 
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import read_json, read_text, write_json
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.text.chat import TEMPLATES, Message, with_defaults
@@ -208,6 +208,12 @@ def write_text_side(folder: Path, document_start: str, document_end: str | None 
     side, config = text_side(folder), _optional_json(folder / GENERATION)
     stops = list(dict.fromkeys([*side.generation_stops, *side.stop_ids]))
     write_json(folder / GENERATION, config | {"eos_token_id": stops})
+
+
+def refuse_longer(option: str, tokens: int | None, positions: int | None) -> None:
+    """UsageError where a conversation is to have more `tokens` than the model has `positions`; one that does not say how many is not judged."""
+    if tokens is not None and positions is not None and tokens > positions:
+        raise UsageError(f"{option} {tokens:,}: the model was made for {positions:,} tokens, and writes nothing of use after them; give at most that many")
 
 
 def read_facts(folder: Path) -> Facts:

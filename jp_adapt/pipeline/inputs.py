@@ -21,7 +21,7 @@ HASHED_BYTES = 1_000_000_000  # a pinned file of at most so many is compared wit
 READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
 
 
-def load_checked(name_or_path: str | Path, overrides: Sequence[str] = ()) -> tuple[LoadedRecipe, list[str]]:
+def load_checked(name_or_path: str | Path, overrides: str | Sequence[str] = ()) -> tuple[LoadedRecipe, list[str]]:
     """`load_recipe`, and the notes of `check_inputs`. Where files are missing, what is wrong with the others is said with it."""
     problems = Problems()
     with problems.collected():
@@ -33,7 +33,7 @@ def load_checked(name_or_path: str | Path, overrides: Sequence[str] = ()) -> tup
     raise AssertionError("a recipe without a problem")
 
 
-def check_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> list[str]:
+def check_recipe(name_or_path: str | Path, overrides: str | Sequence[str] = ()) -> list[str]:
     """Check a recipe and every file that it names, as `jp-adapt check` does. Comes back: what is no error and should be known.
 
     Raises:

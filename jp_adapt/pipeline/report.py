@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import write_text
 from jp_adapt.core.progress import say
 from jp_adapt.pipeline.run_folder import RunFolder, resolved_recipe
@@ -37,8 +37,14 @@ def write_report(folder: RunFolder, recipe: Recipe, *, fresh: bool) -> RunSummar
 
 
 def rebuild_report(path: str | Path, control: str | Path | None = None) -> RunSummary:
-    """Write the report of a run again, of what is finished, beside the run `control` (by default the recipe's). InputError when `path` is not a run folder."""
+    """Write the report of a run again, of what is finished, beside the run `control` (by default the recipe's).
+
+    Raises:
+        UsageError: the run is its own control. InputError: `path` is not a run folder.
+    """
     path = Path(path)
+    if control is not None and Path(control).resolve() in (path.resolve(), path.resolve() / "report" / SUMMARY):
+        raise UsageError(f"--control {control}: is the run itself; give another run, with another setting")
     try:
         recipe = Recipe.model_validate(resolved_recipe(path))
     except ValidationError as error:

@@ -17,6 +17,7 @@ from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.benchmarks.part import Part
 from jp_adapt.core.errors import InputError, JpAdaptError, Problems, UsageError
 from jp_adapt.core.files import is_file, read_text
+from jp_adapt.core.given import several
 from jp_adapt.core.plugins import use_plugins
 from jp_adapt.core.schema_words import LIST, MAPPING, what_is_needed
 from jp_adapt.core.shipped import shipped_benchmarks, shipped_corpora, shipped_recipes
@@ -46,7 +47,7 @@ class LoadedRecipe:
     overrides: tuple[str, ...] = ()
 
 
-def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), *, need_files: bool = True) -> LoadedRecipe:
+def load_recipe(name_or_path: str | Path, overrides: str | Sequence[str] = (), *, need_files: bool = True) -> LoadedRecipe:
     """Load a shipped recipe by name, or a recipe file by path.
 
     Args:
@@ -57,7 +58,7 @@ def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = (), *, need
         UsageError: the recipe is wrong; the message lists every problem with file:line.
         InputError: the recipe, or a file that it names, is missing.
     """
-    path = find_recipe(name_or_path)
+    path, overrides = find_recipe(name_or_path), several(overrides)
     document = with_parents(path, ())
     problems = Problems()
     for override in overrides:

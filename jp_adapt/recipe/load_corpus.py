@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from jp_adapt.core.errors import Problems, UsageError
 from jp_adapt.core.files import read_text
+from jp_adapt.core.given import several
 from jp_adapt.core.shipped import shipped_corpora, shipped_recipes, shipped_sources
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import Document, Key, load_yaml
@@ -43,7 +44,7 @@ class LoadedCorpus:
         return where(self.document, key)
 
 
-def load_corpus(name_or_path: str | Path, overrides: Sequence[str] = ()) -> LoadedCorpus:
+def load_corpus(name_or_path: str | Path, overrides: str | Sequence[str] = ()) -> LoadedCorpus:
     """Load a shipped corpus recipe by name, or a corpus recipe file by path.
 
     Raises:
@@ -52,7 +53,7 @@ def load_corpus(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Load
     """
     path = find_recipe(name_or_path, shipped_corpora())
     document = with_parents(path, (), shipped_corpora())
-    for override in overrides:
+    for override in several(overrides):
         apply_override(document, override)
     problems = Problems()
     _fill_in_declarations(document, problems)

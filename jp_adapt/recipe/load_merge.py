@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import read_text
+from jp_adapt.core.given import several
 from jp_adapt.core.yaml_lines import Document, load_yaml
 from jp_adapt.merging.table import METHODS
 from jp_adapt.recipe.load import apply_override, explain, where
@@ -25,7 +26,7 @@ class LoadedMerge:
     path: Path
 
 
-def load_merge(path: Path, overrides: Sequence[str] = ()) -> LoadedMerge:
+def load_merge(path: Path, overrides: str | Sequence[str] = ()) -> LoadedMerge:
     """Load a merge recipe from a file; paths in it start at its folder.
 
     Raises:
@@ -36,7 +37,7 @@ def load_merge(path: Path, overrides: Sequence[str] = ()) -> LoadedMerge:
     if not isinstance(document.value, dict):
         raise UsageError(f"{path}:1: a merge recipe is a mapping that begins with 'format: 1'")
     _refuse_mergekit(document, path)
-    for override in overrides:
+    for override in several(overrides):
         apply_override(document, override)
     try:
         recipe = MergeRecipe.model_validate(document.value)

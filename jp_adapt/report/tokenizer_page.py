@@ -57,7 +57,7 @@ def extension_page(report: ExtensionReport) -> str:
         *_identity("Base", report.base),
         ("SHA-256 of the base", report.base.sha256),
         ("New tokens", number_text(extension.new_tokens, 0)),
-        ("Of them, bytes that the base lacked", number_text(extension.added_bytes, 0)),
+        ("Besides, bytes that the base lacked", number_text(extension.added_bytes, 0)),
         ("Extended vocabulary", number_text(extension.vocab_size, 0)),
         ("Padded vocabulary", number_text(extension.padded_vocab_size, 0)),
         ("Boundaries", _BOUNDARIES.get(extension.boundaries, extension.boundaries)),

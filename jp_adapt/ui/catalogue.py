@@ -143,12 +143,13 @@ def _corpus(path: Path) -> FoundArtifact:
 def _tokenizer(path: Path) -> FoundArtifact:
     if (path / REPORT).is_file():
         report = ExtensionReport.read(path / REPORT)
-        return FoundArtifact(path, "tokenizer", {"new_tokens": report.extension.new_tokens, "vocab_size": report.extension.vocab_size})
+        return FoundArtifact(path, "tokenizer", {key: getattr(report.extension, key) for key in ("new_tokens", "added_bytes", "vocab_size")})
     value = read_json(path / EXTENSION)
     tokens = value.get("tokens") if isinstance(value, dict) else None
     if not isinstance(tokens, list):
         raise InputError(f"{path / EXTENSION}: not the record of an extended tokenizer (it lists no tokens); extend it again")
-    return FoundArtifact(path, "tokenizer", {"new_tokens": len(tokens)})
+    added = sum(isinstance(token, dict) and len(str(token.get("bytes"))) == len("00") for token in tokens)  # as hex; what is learned has more bytes than one
+    return FoundArtifact(path, "tokenizer", {"new_tokens": len(tokens) - added, "added_bytes": added})
 
 
 def _merge(path: Path) -> FoundArtifact:

@@ -14,7 +14,7 @@ from jp_adapt.core.names import model_name
 from jp_adapt.evaluation.results import SCORES
 from jp_adapt.pipeline.status import State, progress_text
 from jp_adapt.report.run_summary import Figures
-from jp_adapt.report.written import number_text
+from jp_adapt.report.written import number_text, plural
 from jp_adapt.ui.catalogue import Catalogue, Found, FoundArtifact, FoundEvaluation, FoundRun
 from jp_adapt.ui.tags import read_tags
 
@@ -136,7 +136,7 @@ def _artifact_headline(found: FoundArtifact) -> str:
     if found.kind == "corpus":
         return f"{number_text(facts['documents'], 0)} documents, {number_text(facts['characters'], 0)} characters, {number_text(facts['tokens'], 0)} tokens"
     if found.kind == "tokenizer":
-        return f"{number_text(facts['new_tokens'], 0)} new tokens"
+        return plural(facts["new_tokens"], "new token") + (f" and {plural(facts['added_bytes'], 'byte')}" if facts["added_bytes"] else "")
     return f"{facts['method']} of {', '.join(facts['models'])}"[:LONGEST_HEADLINE]
 
 

@@ -37,8 +37,7 @@ def change_tags(folder: Path, *, add: Collection[str] = (), remove: Collection[s
     if next((path for path, _ in candidates(folder)), None) != folder:
         raise InputError(f"{folder}: no run, evaluation, corpus, tokenizer or merge lies here; jp-adapt runs FOLDER lists what there is")
     for tag in add:
-        if not is_tag(tag):
-            raise UsageError(f"'{tag}' is not a tag: 1 to {LONGEST} letters, digits and {' '.join(MARKS)}, without spaces")
+        check_tag(tag)
     before = read_tags(folder)
     if missing := sorted({*remove} - {*before}):
         raise UsageError(f"{folder}: has no tag {missing[0]}; it has {', '.join(before) or 'none'}")
@@ -50,6 +49,12 @@ def change_tags(folder: Path, *, add: Collection[str] = (), remove: Collection[s
     else:
         (folder / TAGS).unlink(missing_ok=True)
     return tags
+
+
+def check_tag(text: str) -> None:
+    """UsageError, with the rule, for a text that cannot be a tag."""
+    if not is_tag(text):
+        raise UsageError(f"'{text}' is not a tag: 1 to {LONGEST} letters, digits and {' '.join(MARKS)}, without spaces")
 
 
 def is_tag(text: str) -> bool:

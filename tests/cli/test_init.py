@@ -109,3 +109,24 @@ def test_the_field_and_the_schema_for_an_editor(folder: Path, capsys: pytest.Cap
     assert first == "# yaml-language-server: $schema=recipe.schema.json"
     assert '"title": "Recipe"' in Path("recipe.schema.json").read_text(encoding="utf-8")
     assert main(["init", "other.yaml", "--base", "base", "--texts", "ja.jsonl"]) == 0, "beside the schema that is there"
+
+
+def test_no_recipe_file_and_shares_that_are_none(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["--base", "base", "--texts", "ja.jsonl"]
+    assert main(["init", "", *given]) == 2
+    assert "no recipe file is named; give FILE.yaml" in capsys.readouterr().err
+    for option, value, message in (
+        ("--heldout", "0", "'0' is not above 0 and below 1: something must be held out"),
+        ("--heldout", "1", "'1' is not above 0 and below 1"),
+        ("--new-tokens", "-3", "'-3' is not a whole number of at least 0"),
+    ):
+        with pytest.raises(SystemExit, match="2"):
+            main(["init", "mine.yaml", *given, option, value])
+        assert message in capsys.readouterr().err
+
+
+def test_a_field_that_holds_no_text_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for value in ("5", "null"):
+        (folder / "odd.jsonl").write_text(f'{{"text": {value}}}\n', encoding="utf-8")
+        assert main(["init", "mine.yaml", "--base", "base", "--texts", "odd.jsonl"]) == 3
+        assert f"odd.jsonl:1: field 'text' is {value}, and text is needed" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,10 @@ def test_heldout_text_without_japanese_is_refused(pico: Path, capsys: pytest.Cap
     given = ["advise", "--base", str(pico), "--corpus", JA, "--budget-tokens", "9", "--heldout", str(QUICKSTART / "en_heldout.jsonl")]
     assert main(given) == 3
     assert "holds no Japanese character; --heldout takes Japanese text" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("times", "told"), [(96, True), (4, False)])
+def test_a_training_that_reads_the_text_again_and_again_is_told(times: int, told: bool) -> None:
+    given = report(sizes(0.8, *LADDER), 100_000)
+    rows = [replace(row, training_chars=times * given.corpus_chars) for row in given.rows]
+    assert (f"the training reads it {times} times" in " ".join(advice(replace(given, rows=rows)))) == told

@@ -58,3 +58,38 @@ def test_what_is_shipped_is_listed() -> None:
     assert "quickstart" in jp_adapt.shipped_recipes()
     assert json.dumps(sorted(jp_adapt.shipped_suites()))
     assert "ja/jnli" in jp_adapt.shipped_benchmarks()
+
+
+def test_one_text_is_one_entry_and_not_its_letters(pico: Path, tmp_path: Path) -> None:
+    recipe = str(write_small_recipe(tmp_path, pico))
+    assert jp_adapt.load_recipe(recipe, "seed=11").recipe.seed == 11
+    with pytest.raises(UsageError, match=r"Q9_9.* not a type that is exported"):
+        jp_adapt.export_gguf(pico, tmp_path / "x.gguf", "Q9_9")
+    assert len(jp_adapt.compare_tokenizers(str(pico), JA_HELDOUT).rows) == 1
+    options = jp_adapt.AdviceOptions(budget_tokens=1000, sizes=(20,), device="cpu-2core")
+    assert jp_adapt.advise(str(pico), JA_HELDOUT, options).corpus_chars > 0
+
+
+def test_numbers_that_say_nothing_are_refused_with_the_rule(pico: Path, tmp_path: Path) -> None:
+    recipe = str(write_small_recipe(tmp_path, pico))
+    for plan in ({"devices": 0}, {"micro_rows": -1}, {"price": -1.0}, {"price": float("nan")}):
+        with pytest.raises(UsageError, match=rf"{next(iter(plan))} is .*: a number of at least [01] is needed"):
+            jp_adapt.plan_recipe(recipe, "cpu-2core", **plan)
+    numbers = (
+        {"budget_tokens": -5},
+        {"budget_hours": 0.0},
+        {"devices": 0},
+        {"price": -1.0},
+        {"serve_chars_per_day": -1},
+        {"base_bits": -1.0},
+        {"sizes": (-1,)},
+    )
+    for given in numbers:
+        with pytest.raises(UsageError, match=r" is .*: a number (of at least [01]|above 0) is needed"):
+            jp_adapt.advise(str(pico), JA_HELDOUT, jp_adapt.AdviceOptions(**{"budget_tokens": 1000, "device": "cpu-2core"} | given))
+    with pytest.raises(UsageError, match="number of new tokens is 0: a number of at least 1 is needed"):
+        jp_adapt.build_tokenizer(pico, JA, 0, tmp_path / "out")
+    with pytest.raises(UsageError, match="no tokenizer is named"):
+        jp_adapt.compare_tokenizers([], JA_HELDOUT)
+    with pytest.raises(UsageError, match="types names none"):
+        jp_adapt.export_gguf(pico, tmp_path / "x.gguf", [])

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from jp_adapt.cli.main import main
 from jp_adapt.cli.schema import KINDS as OFFERED
-from jp_adapt.commands.json_schema import KINDS, attribute_notes, json_schema
+from jp_adapt.commands.json_schema import KINDS, attribute_notes, json_schema, place_schema
 from jp_adapt.core import shipped
 from tests.conftest import ROOT
 
@@ -91,3 +91,18 @@ def test_the_command_prints_or_writes_it(tmp_path: Path, capsys: pytest.CaptureF
     assert main(["schema", "recipe", "--out", str(path)]) == 0
     assert json.loads(path.read_text(encoding="utf-8")) == printed
     assert main(["schema", "recipe", "--out", str(path)]) == 2
+
+
+def test_a_schema_of_someone_else_stays_and_an_older_one_goes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "recipe.schema.json"
+    for own in ('{"title": "Recipe", "servings": 4}', "no JSON", "[]"):
+        file.write_text(own, encoding="utf-8")
+        place_schema("recipe", tmp_path)
+        assert file.read_text(encoding="utf-8") == own
+        assert "recipe.schema.json is none of jp-adapt's schemas and stays as it is" in capsys.readouterr().err
+    older = json_schema("recipe")
+    del older["$defs"]["EvolveStage"]
+    file.write_text(json.dumps(older), encoding="utf-8")
+    place_schema("recipe", tmp_path)
+    assert json.loads(file.read_text(encoding="utf-8")) == json_schema("recipe")
+    assert capsys.readouterr().err == ""

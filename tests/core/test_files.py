@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -345,3 +346,13 @@ def test_new_folder_leaves_what_a_running_process_writes(tmp_path: Path) -> None
         write_both()
     assert _names(tmp_path) == ["final"]
     assert (tmp_path / "final" / "mine").read_text(encoding="utf-8") == "first"
+
+
+@pytest.mark.parametrize(("number", "way"), [(errno.ENOSPC, "free some space or choose another place"), (errno.EROFS, "choose another place")])
+def test_space_is_asked_for_where_space_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, way: str) -> None:
+    def refuse(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(JpAdaptError, match=rf"cannot be written \({os.strerror(number)}\); {way}, then run again"):
+        write_text(tmp_path / "x.txt", "a")

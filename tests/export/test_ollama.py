@@ -178,3 +178,9 @@ def test_quotes():
     assert quoted('a "b" c\n\td') == '"""a "b" c\n\td"""'
     with pytest.raises(UsageError):
         quoted('ends with "')
+
+
+def test_a_conversation_longer_than_the_model_is_refused(sp_model, tmp_path):
+    with pytest.raises(UsageError, match=r"--num-ctx 100,000: the model was made for [\d,]+ tokens"):
+        export_ollama(sp_model, tmp_path / "out", num_ctx=100_000)
+    assert not (tmp_path / "out").exists()

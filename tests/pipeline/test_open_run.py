@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.pipeline.open_run import open_run
+from jp_adapt.pipeline.report import rebuild_report
 from jp_adapt.pipeline.run_folder import RunRecord
 from jp_adapt.report.run_summary import RunSummary, read_control
 from tests.report.test_run_page import sample_summary, summary_of
@@ -60,3 +61,9 @@ def test_the_figures_of_another_run_are_read_by_its_folder_or_its_file(tmp_path:
     summary_of(value).write(run / "report" / "summary.json")
     with pytest.raises(InputError, match="this run measured none of the headline's figures"):
         read_control(run)
+
+
+def test_a_run_is_no_control_of_its_own(tmp_path: Path) -> None:
+    for control in (tmp_path, tmp_path / "report" / "summary.json"):
+        with pytest.raises(UsageError, match="is the run itself; give another run"):
+            rebuild_report(tmp_path, str(control))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import shlex
+import shutil
+import socket
 from dataclasses import replace
 
 import httpx2
@@ -150,3 +152,53 @@ def test_the_server_speaks_openais_interface(file):
         answer = httpx2.post(f"{address}/v1/chat/completions", json={"messages": TALK, "max_tokens": 4, "temperature": 0}, timeout=60).json()
     assert answer["choices"][0]["message"]["role"] == "assistant"
     assert answer["usage"]["completion_tokens"] <= 4
+
+
+def test_the_server_answers_to_its_name(file):
+    with llama_server(file, context=256, name="mine") as address:
+        assert [entry["id"] for entry in httpx2.get(f"{address}/v1/models", timeout=60).json()["data"]] == ["mine"]
+
+
+def test_a_file_that_is_cut_is_told_as_serve_tells_it(file, tmp_path, capsys):
+    (tmp_path / "cut.gguf").write_bytes(file.read_bytes()[:1000])
+    (tmp_path / "x.jsonl").write_text('{"text": "あ"}\n', encoding="utf-8")
+    for name in ("cut.gguf", "x.jsonl"):
+        said = []
+        for verb in ("chat", "serve"):
+            assert main([verb, str(tmp_path / name)]) == 3
+            said.append(capsys.readouterr().err)
+        assert said[0] == said[1]
+        assert f"{name}: not a readable GGUF file" in said[0]
+
+
+def test_what_cannot_be_served_is_refused_before_a_server_starts(folder, file, tmp_path, capsys):
+    tokenizer = tmp_path / "tokenizer"
+    shutil.copytree(folder, tokenizer, ignore=shutil.ignore_patterns("*.safetensors"))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        for given, code, message in (
+            ([tokenizer, "--print"], 3, "no *.safetensors here, no weights"),
+            ([folder, "--print", "--context", "513"], 2, "--context 513: the model was made for 512 tokens"),
+            ([file, "--print", "--context", "513"], 2, "--context 513: the model was made for 512 tokens"),
+            ([file, "--port", port], 2, f"127.0.0.1:{port} cannot be used (Address already in use); give another --port"),
+        ):
+            assert main(["serve", *map(str, given)]) == code, given
+            assert message in capsys.readouterr().err
+    for option in ("--name", "--host"):
+        with pytest.raises(SystemExit, match="2"):
+            main(["serve", str(file), option, ""])
+        assert f"argument {option}: is empty" in capsys.readouterr().err
+
+
+def test_a_model_of_a_run_is_served_under_the_runs_name(folder, tmp_path):
+    final = tmp_path / "mine" / "stages" / "model" / "final"
+    shutil.copytree(folder, final)
+    assert plan_server(final).name == "mine/model"
+    assert plan_server(final, name="x").name == "x"
+
+
+def test_a_transcript_in_a_folder_that_is_not_there(folder, tmp_path):
+    chat({"one": folder}, ["It rains."], lambda piece: None, sampling=GREEDY, transcript=tmp_path / "new" / "talk.jsonl", dtype="float32")
+    assert (tmp_path / "new" / "talk.jsonl").is_file()

@@ -44,7 +44,7 @@ def test_corpora_tokenizers_and_merges_are_found_by_their_documents(tmp_path: Pa
     sources = [{"name": "ja", "documents": 2, "characters": 90, "tokens": 60, "scripts": {}, "lengths": [], "problems": {"count": 0, "first": []}}]
     for name, files in {
         "corpus": {"report.json": {"format": 1, "sources": sources, "steps": {}}, "index.json": {}},
-        "tok": {"extension.json": {"tokens": [{}, {}]}, "tokenizer.json": {}},
+        "tok": {"extension.json": {"tokens": [{"bytes": "e3"}, {"bytes": "e38182"}, {"bytes": "e38184"}]}, "tokenizer.json": {}},
         "odd": {"extension.json": [], "tokenizer.json": {}},
         "merged": {"merge.json": {"format": 2}},
     }.items():
@@ -53,7 +53,7 @@ def test_corpora_tokenizers_and_merges_are_found_by_their_documents(tmp_path: Pa
             (tmp_path / name / file).write_text(json.dumps(value), encoding="utf-8")
     found = {entry.path: (entry.kind, entry.headline) for entry in entries(jp_adapt.runs(tmp_path))}
     assert found["corpus"] == ("corpus", "2 documents, 90 characters, 60 tokens")
-    assert found["tok"] == ("tokenizer", "2 new tokens")
+    assert found["tok"] == ("tokenizer", "2 new tokens and 1 byte")
     assert found["odd"] == ("unreadable", "extension.json: not the record of an extended tokenizer (it lists no tokens); extend it again")
     assert found["merged"] == ("unreadable", "merge.json: not a record of a merge in format 1 (its format is 2); merge again with this version")
 

@@ -68,3 +68,8 @@ def test_tags_that_cannot_be_read_leave_their_run_in_the_table(folder: Path, tex
     assert (entry.kind, entry.state, entry.tags) == ("run", "done", [])
     assert "TAGS" in entry.headline
     assert str(folder) not in entry.headline
+
+
+def test_a_list_by_what_is_no_tag_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", str(folder), "--tag", "two words"]) == 2
+    assert "'two words' is not a tag" in capsys.readouterr().err
