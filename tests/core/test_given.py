@@ -20,7 +20,7 @@ def test_bounds_and_what_is_no_number() -> None:
     at_least("n", 1, 1)
     above_zero("n", 0.5)
     for number in (0.5, float("nan")):
-        with pytest.raises(UsageError, match="n is .*: a number of at least 1 is needed"):
+        with pytest.raises(UsageError, match=r"n is .*: a number of at least 1 is needed"):
             at_least("n", number, 1)
-    with pytest.raises(UsageError, match="n is 0: a number above 0 is needed"):
+    with pytest.raises(UsageError, match=r"n is 0: a number above 0 is needed"):
         above_zero("n", 0)
