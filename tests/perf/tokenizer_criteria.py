@@ -15,6 +15,7 @@ from jp_adapt.tokenizer.fuzz import fuzz_strings
 from jp_adapt.tokenizer.load import LoadedTokenizer
 from jp_adapt.tokenizer.runtimes import runtimes_of
 from jp_adapt.tokenizer.verify import Criterion, verify_tokenizer
+from tests.perf.options import option
 from tests.perf.tokenizer_data import BASES, corpus_of, has_data, load_base, read_corpora, read_jsquad, read_standard_library
 from tests.tokenizer.conftest import extended_tokenizer
 
@@ -30,7 +31,8 @@ def main() -> None:
     code, fuzz = read_standard_library(), fuzz_strings(FUZZ_STRINGS)
     for label, texts in (("JSQuAD", japanese), ("English", english), ("standard library", code), ("fuzz", fuzz)):
         print(f"  {label}: {len(texts):,} texts, {sum(map(len, texts)):,} characters", flush=True)
-    for name, number in BASES.items():
+    for name in option("bases", ",".join(BASES)).split(","):
+        number = BASES[name]
         base, started = load_base(name), time.perf_counter()
         extension = extend_tokenizer(base.tokenizer, corpus_of(sources), number)
         extended = extended_tokenizer(base, extension)
