@@ -65,6 +65,16 @@ def test_digits_that_llama_cpp_does_not_know_are_told_and_no_reason_to_keep_a_fi
         llama_cpp._check_ids(source, None)
 
 
+def test_bytes_without_a_token_are_told(sp_model, monkeypatch):
+    """SmolLM2 lacks eight: `tokenizers` drops them, and llama.cpp cuts what stands beside them otherwise."""
+    source = read_source(sp_model)
+    tokenizer = source.loaded.tokenizer
+    monkeypatch.setattr(llama_cpp, "tokenized", lambda client, text, *, special: tokenizer.encode(text))
+    assert "no token" not in llama_cpp._check_ids(source, None)
+    monkeypatch.setitem(tokenizer.__dict__, "missing_bytes", (4, 6))
+    assert llama_cpp._check_ids(source, None).endswith("probe texts differ; 2 bytes have no token, and it cuts what stands beside one otherwise")
+
+
 def _probes(model: Path) -> int:
     special = json.loads((model / "tokenizer.json").read_text(encoding="utf-8"))["added_tokens"]
     return len(llama_cpp.PROBE_TEXTS) + min(64, len(special))
