@@ -55,7 +55,7 @@ def test_prepare_and_stats(recipe: Path, tmp_path: Path, capsys: pytest.CaptureF
     ja, en = report["sources"]
     assert (ja["documents"], en["documents"]) == (20, 5)
     assert ja["problems"]["count"] == 2
-    assert f"{tmp_path / 'texts' / 'a.jsonl'}:4: no text in field 'text'" in ja["problems"]["first"][0]
+    assert f"{tmp_path / 'texts' / 'a.jsonl'}:4: field 'text' is 1, and text is needed" in ja["problems"]["first"][0]
     assert report["steps"]["deduplicate"]["ja"]["dropped"]["exact duplicate"][0] == 1
     assert (ja["mixture_share"], en["mixture_share"]) == (0.75, 0.25)
     assert ja["chars_per_token"] == pytest.approx(ja["characters"] / ja["tokens"])
@@ -90,7 +90,7 @@ WRONG: dict[str, tuple[str, str, int, str]] = {
     "an unknown source": ("max_epochs: {en", "max_epochs: {fr", 2, "the mixture names 'fr', which is not a source; sources: ja, en"),
     "nothing to make": ("tokenizer: ", "title: ", 2, "say what to make: 'tokenizer: FOLDER' for token shards, 'texts: true' for clean texts, or both"),
     "no file": ("*.jsonl", "*.parquet", 3, "no file matches this pattern"),
-    "a broken line": ("on_error: skip", "on_error: refuse", 3, "a.jsonl:4: no text in field 'text'"),
+    "a broken line": ("on_error: skip", "on_error: refuse", 3, "a.jsonl:4: field 'text' is 1, and text is needed"),
 }
 
 

@@ -39,7 +39,7 @@ def read(path: Path, field: str = "text") -> tuple[list[tuple[str, str]], list[s
 BROKEN_LINES = {
     "invalid UTF-8 inside a line": (b'{"text": "\x93\xfa"}\n', "x.jsonl:2: byte 0x93 is not UTF-8"),
     "a missing field": (b'{"txt": "a"}\n', "x.jsonl:2: no text in field 'text'"),
-    "a wrong type": (b'{"text": ["a"]}\n', "x.jsonl:2: no text in field 'text'"),
+    "a wrong type": (b'{"text": ["a"]}\n', "x.jsonl:2: field 'text' is "),
     "no JSON": (b'{"text": "a\n', "x.jsonl:2: not valid JSON"),
     "an empty text": (b'{"text": ""}\n', "x.jsonl:2: field 'text' is empty"),
     "binary": (b"\0\0\n", "x.jsonl:2: holds a NUL byte"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +29,15 @@ def golden_of(benchmark: str, profile: str, shots: int | None, data: Path, quest
     return {"items": len(questions.items), "budget": questions.budget, "sample": {item: fingerprint(questions.items[known[item]]) for item in sample}}
 
 
-def sampled(benchmark: str, profile: str, shots: int | None, data: Path) -> tuple[dict[str, str], int]:
-    """Our own hashes of 20 items, and the number of all."""
+def sampled(benchmark: str, profile: str, shots: int | None, data: Path, chosen: Collection[str] = ()) -> tuple[dict[str, str], int]:
+    """Our own hashes of 20 items, or of those that are `chosen`, and the number of all."""
     loaded = load_benchmark(benchmark, data)
-    protocol, prompts = build_prompts(loaded, profile, shots=shots, limit=ITEMS)
-    asked = {prompt.item.id: Asked(prompt.text, tuple(prompt.choices or prompt.answers), prompt.item.answer if prompt.choices else None) for prompt in prompts}
+    protocol, prompts = build_prompts(loaded, profile, shots=shots, limit=None if chosen else ITEMS)
+    asked = {
+        prompt.item.id: Asked(prompt.text, tuple(prompt.choices or prompt.answers), prompt.item.answer if prompt.choices else None)
+        for prompt in prompts
+        if not chosen or prompt.item.id in chosen
+    }
     return {item: fingerprint(entry) for item, entry in asked.items()}, len(divided(loaded.items, loaded.shots, protocol.division)[0])
 
 

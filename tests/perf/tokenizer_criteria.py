@@ -1,7 +1,7 @@
 """Every criterion of an extension on real text and on 40,000 hostile strings: the three bases, each extended from all of corpora/ja.
 
-`python -m tests.perf tokenizer_criteria [--bases=Llama-3]`. Held-out Japanese is JSQuAD; English corpora and every .py file of the standard library must not change. The
-hostile strings are cut whole, line ends included (`verify_tokenizer` cuts its texts into lines).
+`python -m tests.perf tokenizer_criteria [--bases=Llama-3]`. Held-out Japanese is JSQuAD; English corpora and every .py file of the standard library must not
+change. The hostile strings are cut whole, line ends included (`verify_tokenizer` cuts its texts into lines).
 """
 
 from __future__ import annotations
