@@ -194,31 +194,30 @@ class _Learner:
         waiting = [(unit, pair)]
         while waiting:
             unit, pair = heapq.heappop(waiting)
-            found = self.units.merge(pair, unit)
-            self._enter(found)
-            for number in np.flatnonzero(found.uses.sum(axis=1) >= self.min_count).tolist():
-                left, right = halves(found.pairs[number])
-                token = self.bytes_of[left] + self.bytes_of[right]
-                existing = self.unit_of.get(token)
-                if existing is not None and may_merge(token) and self._has_rule(left, right):
-                    heapq.heappush(waiting, (existing, found.pairs[number]))
+            for existing, spelled in self._enter(self.units.merge(pair, unit)):
+                if may_merge(self.bytes_of[existing]) and self._has_rule(*halves(spelled)):
+                    heapq.heappush(waiting, (existing, spelled))
 
     def _has_rule(self, left: int, right: int) -> bool:
         """Whether a runtime merges two tokens whose text is a token: always where one is new (`append_merges`), else by the base's own rules."""
-        if left in self.waiting or right in self.waiting:
-            return False
         return max(left, right) >= self.first_new or (self.base.to_text(self.bytes_of[left]), self.base.to_text(self.bytes_of[right])) in self.rules
 
-    def _enter(self, found: Found) -> None:
-        """Put pairs into the heap that are frequent enough; those of a sleeper wait until it is a token."""
+    def _enter(self, found: Found) -> list[tuple[int, int]]:
+        """Put pairs into the heap that are frequent enough; those of a sleeper wait until it is a token. Those that spell a token that is there come back,
+        with its unit."""
+        existing = []
         frequent = np.flatnonzero(found.uses.sum(axis=1) >= self.min_count)
         for number, worth in zip(frequent.tolist(), np.sqrt(found.uses[frequent]).sum(axis=1).tolist(), strict=True):
             left, right = halves(found.pairs[number])
             waiting = self.waiting.get(left, self.waiting.get(right))
-            if waiting is None:
-                heapq.heappush(self.heap, (-worth, self.bytes_of[left] + self.bytes_of[right], found.pairs[number]))
-            else:
+            token = self.bytes_of[left] + self.bytes_of[right]
+            if waiting is not None:
                 waiting.append(found.pairs[number])
+            elif (unit := self.unit_of.get(token)) is not None:
+                existing.append((unit, found.pairs[number]))
+            else:
+                heapq.heappush(self.heap, (-worth, token, found.pairs[number]))
+        return existing
 
     def _wake(self, unit: int) -> None:
         """Let a sleeper's pairs into the heap."""
