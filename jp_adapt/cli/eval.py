@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,7 +120,7 @@ def main(args: argparse.Namespace) -> int:
     from jp_adapt.commands.evaluate import EvalOptions, evaluate
     from jp_adapt.commands.processes import joined_processes
     from jp_adapt.core.files import read_json
-    from jp_adapt.core.names import model_name
+    from jp_adapt.core.names import folder_name, model_name
     from jp_adapt.evaluation.results import SCORES
     from jp_adapt.report.tables import comparison_lines, summary_table
 
@@ -154,8 +153,7 @@ def main(args: argparse.Namespace) -> int:
         samples=args.samples,
     )
     named = args.name or (str(args.model) if args.endpoint is not None else model_name(args.model))
-    slug = re.sub(r"[^\w.-]+", "-", named).strip("-.")
-    out = args.out or Path("runs") / f"eval-{slug}"
+    out = args.out or Path("runs") / f"eval-{folder_name(named)}"
     scores = evaluate(args.model, out, options, processes=joined_processes())
     if not is_first_process():
         return 0

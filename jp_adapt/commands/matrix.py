@@ -6,7 +6,6 @@ a Slurm array over a shared disk) the processes share the work, an evaluation ea
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -19,7 +18,7 @@ from jp_adapt.core.claim import WorkRecord, refuse_folder
 from jp_adapt.core.errors import JpAdaptError, RunFolderError, UsageError
 from jp_adapt.core.files import refuse_unwritable, write_text
 from jp_adapt.core.lock import folder_lock, is_locked
-from jp_adapt.core.names import model_name, told_apart
+from jp_adapt.core.names import folder_name, model_name, told_apart
 from jp_adapt.core.progress import say
 from jp_adapt.evaluation.compare import load_runs
 from jp_adapt.evaluation.leaderboard import LEADERBOARD, Leaderboard, leaderboard
@@ -168,4 +167,4 @@ def _refuse_repeated(what: str, names: Sequence[str]) -> None:
 
 
 def _slug(name: str) -> str:
-    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "model"
+    return folder_name(name) or "model"

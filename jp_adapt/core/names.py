@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
@@ -10,6 +11,11 @@ def model_name(folder: Path) -> str:
     """The name of the model in a folder: the folder's own, or, if a stage made it (runs/mine/stages/model/final), that of the run and the stage: mine/model."""
     parts = folder.resolve().parts
     return f"{parts[-4]}/{parts[-2]}" if len(parts) > 4 and parts[-1] == "final" and parts[-3] == "stages" else parts[-1]
+
+
+def folder_name(name: str) -> str:
+    """A name as that of a folder: hyphens for slashes, spaces and other marks. Empty where no letter and no digit is in it."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")
 
 
 def distinct_tails(paths: Sequence[str]) -> list[str]:

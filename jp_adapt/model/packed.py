@@ -44,15 +44,19 @@ def check_attention(way: PackedAttention, dtype: torch.dtype) -> None:
         )
 
 
+def _breaks(positions: Tensor) -> Tensor:
+    """[B, T - 1] whether a position does not continue the one before it by one."""
+    return positions[:, 1:] != positions[:, :-1] + 1
+
+
 def document_numbers(positions: Tensor) -> Tensor:
     """[B, T] number of the document of each position in its row: a new one begins where positions do not continue by one."""
-    begins = positions[:, 1:] != positions[:, :-1] + 1
-    return torch.nn.functional.pad(begins, (1, 0)).cumsum(1)
+    return torch.nn.functional.pad(_breaks(positions), (1, 0)).cumsum(1)
 
 
 def document_ends(positions: Tensor) -> Tensor:
     """[documents + 1] int32: 0 and the ends of the documents, counted over all rows one behind the other. A document ends with its row."""
-    begins = torch.nn.functional.pad(positions[:, 1:] != positions[:, :-1] + 1, (1, 0), value=True)
+    begins = torch.nn.functional.pad(_breaks(positions), (1, 0), value=True)
     starts = begins.flatten().nonzero()[:, 0]
     return torch.nn.functional.pad(starts, (0, 1), value=positions.numel()).to(torch.int32)
 

@@ -14,7 +14,7 @@ from jp_adapt.core.errors import UsageError
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.plan import DEVICES, GB, Device
 
-# What a core reaches in a LoRA step of SmolLM2-135M (docs/log.md, 2026-11-24 and 2026-11-30): in bfloat16 where the processor multiplies it, else in float32.
+# What a core reaches in a LoRA step of SmolLM2-135M: in bfloat16 where the processor multiplies it (docs/log.md, 2026-11-24), else in float32 (an estimate).
 CORE_FLOPS = {True: 0.1225e12, False: 0.05e12}
 FAST_BFLOAT16 = {"avx512_bf16", "amx_bf16"}
 RESERVE = 0.6 * GB
@@ -48,12 +48,17 @@ def this_machine() -> tuple[str, Device]:
     gpu = first_gpu()
     if gpu is None:
         return _cpu()
-    name = next((device for pattern, device in GPU_NAMES if re.search(pattern, gpu)), None)
+    name = device_of(gpu)
     if name is None:
         raise UsageError(
             f"this machine has a GPU whose speed is not known here ({gpu}); name the device that is most like it with --device: {', '.join(DEVICES)}"
         )
     return name, DEVICES[name]
+
+
+def device_of(gpu: str) -> str | None:
+    """The device that a GPU's name, as its driver says it, stands for; None for one that is not in the table."""
+    return next((device for pattern, device in GPU_NAMES if re.search(pattern, gpu)), None)
 
 
 def first_gpu() -> str | None:
@@ -76,5 +81,5 @@ def _cpu() -> tuple[str, Device]:
         memory = min(memory, int(limit))
     flags = set(CPU_INFO.read_text(encoding="utf-8", errors="replace").split()) if CPU_INFO.is_file() else set()
     bfloat16 = bool(flags & FAST_BFLOAT16)
-    source = f"this machine, at what a core reached for this project in {'bfloat16' if bfloat16 else 'float32'}"
+    source = f"this machine, at what a core reached for this project in {'bfloat16' if bfloat16 else 'float32 (an estimate)'}"
     return f"cpu-{cores}core", Device(memory, cores * CORE_FLOPS[bfloat16], 1.0, RESERVE, source)

@@ -17,6 +17,7 @@ from jp_adapt.corpus.mixture import plan_training
 from jp_adapt.model.causal import CausalModel, load_base
 from jp_adapt.model.packed import PackedAttention
 from jp_adapt.model.plan import DEVICES, Workload, flops_per_token, memory_by_part
+from jp_adapt.model.this_machine import device_of
 from jp_adapt.training.loop import TrainSettings, train
 from jp_adapt.training.objective import NextTokenLoss
 from jp_adapt.training.optimizer import trainable_parameters
@@ -185,8 +186,8 @@ def _peak_flops() -> float | None:
     """Of the device's dense bfloat16 products, by the table of `jp-adapt plan`; None for one that is not in it."""
     if not torch.cuda.is_available():
         return None
-    name = torch.cuda.get_device_name().lower()
-    return next((device.peak_flops for key, device in DEVICES.items() if key.split("-")[0] in name.replace(" ", "")), None)
+    name = device_of(torch.cuda.get_device_name())
+    return None if name is None else DEVICES[name].peak_flops
 
 
 def _wait(scale: Scale) -> None:
