@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +12,8 @@ from jp_adapt.report.corpus_page import corpus_page
 from jp_adapt.report.eval_page import comparison_page
 from jp_adapt.report.run_page import render
 from jp_adapt.report.run_summary import RunSummary
-from tests.browser.axe import axe_findings
-from tests.browser.chromium import Tab, chromium, open_tab
-from tests.browser.test_ui import CONTRAST, NAMELESS
+from tests.browser.axe import CONTRAST, NAMELESS, axe_findings
+from tests.browser.chromium import Tab, chromium
 from tests.report.test_corpus_page import poisoned
 from tests.report.test_corpus_page import sample as corpus_sample
 from tests.report.test_run_page import sample_summary
@@ -44,20 +42,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     page = comparison_page(compare_runs(runs), runs, [compare_published(run.scores, load_published()) for run in runs])
     (folder / "comparison.html").write_text(page, encoding="utf-8")
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    with open_tab(tmp_path_factory.mktemp("profile")) as tab:
-        yield tab
-
-
-@pytest.fixture
-def tab(browser: Tab) -> Iterator[Tab]:
-    browser.size(1280)
-    browser.complaints.clear()
-    yield browser
-    assert browser.complaints == []
 
 
 @pytest.mark.parametrize("name", PAGES)

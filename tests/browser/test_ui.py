@@ -11,8 +11,8 @@ import pytest
 
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.ui.tags import change_tags
-from tests.browser.axe import axe_findings
-from tests.browser.chromium import Tab, chromium, open_tab
+from tests.browser.axe import CONTRAST, NAMELESS, axe_findings
+from tests.browser.chromium import Tab, chromium
 from tests.browser.serving import served
 from tests.export.models import TEMPLATE
 from tests.ui.pages import add_steps, write_corpus, write_evaluation, write_training_run
@@ -46,20 +46,11 @@ def address(folder: Path) -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tab]:
-    with open_tab(tmp_path_factory.mktemp("profile")) as tab:
-        yield tab
-
-
 @pytest.fixture
-def tab(browser: Tab) -> Iterator[Tab]:
-    """The tab; a test in which the page complains of anything fails."""
-    browser.size(1280)
-    browser.complaints.clear()
-    yield browser
-    assert browser.complaints == []
-    assert "owned" not in browser.js("document.title")
+def tab(tab: Tab) -> Iterator[Tab]:
+    """The tab; a test in which a text of the folder became code fails."""
+    yield tab
+    assert "owned" not in tab.js("document.title")
 
 
 VIEWS = {
@@ -231,38 +222,3 @@ def test_a_page_elsewhere_gets_nothing(tab: Tab, address: str, tmp_path: Path) -
     tab.open((tmp_path / "evil.html").as_uri(), "document.title")
     assert tab.js("document.title") == "kept out"
     tab.complaints.clear()
-
-
-# Controls that a screen reader has no name for.
-NAMELESS = """[...document.querySelectorAll('button, a, select, input, textarea')].filter(node =>
-    !(node.textContent.trim() || node.ariaLabel || node.labels?.[0]?.textContent.trim())).map(node => node.outerHTML)"""
-
-# Texts whose contrast with what is behind them is below 4.5.
-CONTRAST = """(() => {
-  const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const parse = (text) => {
-    context.clearRect(0, 0, 1, 1);
-    context.fillStyle = text;
-    context.fillRect(0, 0, 1, 1);
-    return context.getImageData(0, 0, 1, 1).data;
-  };
-  const linear = (value) => value <= .03928 ? value / 12.92 : ((value + .055) / 1.055) ** 2.4;
-  const light = ([red, green, blue]) => .2126 * linear(red / 255) + .7152 * linear(green / 255) + .0722 * linear(blue / 255);
-  const behind = (node) => {
-    for (; node; node = node.parentElement) {
-      const colour = parse(getComputedStyle(node).backgroundColor);
-      if (colour[3] > 250) return colour;
-    }
-    return [255, 255, 255, 255];
-  };
-  const found = [];
-  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walk.nextNode()) {
-    const node = walk.currentNode.parentElement;
-    if (!walk.currentNode.textContent.trim() || !node.checkVisibility() || node.closest('.sr, .skip, noscript, option')) continue;
-    const [bright, dark] = [light(parse(getComputedStyle(node).color)), light(behind(node))].sort((a, b) => b - a);
-    const contrast = (bright + .05) / (dark + .05);
-    if (contrast < 4.5) found.push(walk.currentNode.textContent.slice(0, 40) + ' ' + contrast.toFixed(2));
-  }
-  return [...new Set(found)];
-})()"""
