@@ -15,7 +15,7 @@ from jp_adapt.model.architectures import KNOWN, Architecture, from_folder
 from jp_adapt.model.expected_bits import SCALE, Expected, expected_gap, expected_own, tokens_to_meet
 from jp_adapt.model.plan import Device, Workload, flops_per_token, hours
 from jp_adapt.model.this_machine import find_device
-from jp_adapt.report.advice import AdviceReport, AdviceRow, Bits
+from jp_adapt.report.advice import AdviceReport, AdviceRow
 from jp_adapt.report.written import plural
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.extend import check_extendable
@@ -217,7 +217,7 @@ def _row(size: SizeRow, budget: _Budget, costs: _Costs | None, options: AdviceOp
     )
 
 
-def _bits(new_tokens: int, tokens: int, own_tokens: int, base_bits: float | None) -> Bits | None:
+def _bits(new_tokens: int, tokens: int, own_tokens: int, base_bits: float | None) -> Expected | None:
     """Expected bits per character after the training, of those before or as they are; None where either line ends."""
     own = expected_own(own_tokens)
     gap = expected_gap(tokens, new_tokens) if new_tokens else Expected(0.0, 0.0, 0.0, False)
@@ -225,7 +225,7 @@ def _bits(new_tokens: int, tokens: int, own_tokens: int, base_bits: float | None
         return None
     scaled = own.times(base_bits or 1.0)
     low, high = scaled.low * (1 + gap.low), scaled.high * (1 + gap.high)
-    return Bits(scaled.value * (1 + gap.value), low, high, own.extrapolated or gap.extrapolated)
+    return Expected(scaled.value * (1 + gap.value), low, high, own.extrapolated or gap.extrapolated)
 
 
 def recommended(report: SizesReport) -> SizeRow | None:

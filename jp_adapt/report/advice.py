@@ -6,19 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from jp_adapt.core.documents import Document
-
-
-@dataclass(frozen=True)
-class Bits:
-    """Bits per character that are expected after the training, with an interval of 95 %; `extrapolated` where the training is unlike those it was fitted to.
-
-    Of the bits that the base has before, where `AdviceReport.base_bits` is not given.
-    """
-
-    value: float
-    low: float
-    high: float
-    extrapolated: bool
+from jp_adapt.model.expected_bits import Expected
 
 
 @dataclass(frozen=True)
@@ -31,7 +19,8 @@ class AdviceRow:
         training_hours: on all devices together; None where the sizes of the model are not known.
         serving_hours: device-hours a day.
         pays_after_days: of serving, until the device-hours that it saves are those of the training; None where nothing is saved.
-        bits: None where the training is too unlike those that were measured.
+        bits: per character, expected after the training; as a share of those before where `AdviceReport.base_bits` is not given. None where the training is too
+            unlike those that were measured.
     """
 
     new_tokens: int
@@ -44,7 +33,7 @@ class AdviceRow:
     serving_hours: float | None = None
     serving_cost: float | None = None
     pays_after_days: float | None = None
-    bits: Bits | None = None
+    bits: Expected | None = None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ from jp_adapt.commands.advise import AdviceOptions, advice, advise, recommended
 from jp_adapt.commands.tokenizer_sizes import SizeRow, SizesReport
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.model.architectures import KNOWN, from_folder
-from jp_adapt.report.advice import AdviceReport, AdviceRow, Bits
+from jp_adapt.model.expected_bits import Expected
+from jp_adapt.report.advice import AdviceReport, AdviceRow
 from tests.conftest import QUICKSTART
 
 JA = str(QUICKSTART / "ja_train.jsonl")
@@ -90,7 +91,7 @@ def test_bits_are_shares_or_bits() -> None:
     assert scaled.value == pytest.approx(5 * measured.value)
 
 
-def advise_bits(base_bits: float | None) -> Bits:
+def advise_bits(base_bits: float | None) -> Expected:
     from jp_adapt.commands.advise import _bits
 
     found = _bits(2600, 100_000, 100_000, base_bits)

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from jp_adapt.report.advice import AdviceReport, AdviceRow, Bits
+from jp_adapt.model.expected_bits import Expected
+from jp_adapt.report.advice import AdviceReport, AdviceRow
 from jp_adapt.report.advice_page import advice_columns, advice_page, cells
 from tests.pages import BalancedPage
 
 ATTACK = "</script><img src=x onerror=alert(1)>"
-OWN = AdviceRow(0, 0.8, 0, 1000, 800, bits=Bits(0.79, 0.7, 0.88, False))
-EXTENDED = AdviceRow(500, 1.6, 12, 1000, 1600, bits=Bits(0.85, 0.75, 0.97, True))
+OWN = AdviceRow(0, 0.8, 0, 1000, 800, bits=Expected(0.79, 0.7, 0.88, False))
+EXTENDED = AdviceRow(500, 1.6, 12, 1000, 1600, bits=Expected(0.85, 0.75, 0.97, True))
 REPORT = AdviceReport(ATTACK, 10, 1234, 5678, 10, [OWN, EXTENDED], 500, [ATTACK, "Second."], "a small model")
 
 
