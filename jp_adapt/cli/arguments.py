@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 LARGEST = 2**31 - 1
 MOST_PROCESSES = 1_024
@@ -15,6 +16,18 @@ def names(text: str) -> tuple[str, ...]:
     if not results:
         raise argparse.ArgumentTypeError("nothing is named")
     return results
+
+
+def names_or_paths(text: str) -> tuple[str, ...]:
+    """Names or paths with commas between them; the path of a file that is there may hold commas itself."""
+    parts, results = text.split(","), []
+    while parts:
+        length = next((number for number in range(len(parts), 1, -1) if Path(",".join(parts[:number]).strip()).is_file()), 1)
+        results.append(",".join(parts[:length]).strip())
+        parts = parts[length:]
+    if not any(results):
+        raise argparse.ArgumentTypeError("nothing is named")
+    return tuple(filter(None, results))
 
 
 def filled(text: str) -> str:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.cli.arguments import count, names, positive, processes, seed, share, temperature
+from jp_adapt.cli.arguments import count, names_or_paths, positive, processes, seed, share, temperature
 from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 
@@ -40,7 +40,7 @@ def add_parser(verbs: Any) -> None:
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--suite", metavar="S", help="suite of benchmarks (default: quick)")
-    what.add_argument("--benchmarks", type=names, default=(), metavar="A,B", help="benchmarks by name or path")
+    what.add_argument("--benchmarks", type=names_or_paths, default=(), metavar="A,B", help="benchmarks by name or path")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the upstream repositories of the benchmarks")
     parser.add_argument(
         "--missing", choices=("refuse", "skip"), default="refuse", help="benchmarks whose data is not there: an error, or left out (default: refuse)"

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from jp_adapt.cli.arguments import names_or_paths
+
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
@@ -14,7 +16,11 @@ def add_parser(verbs: Any) -> None:
     )
     parser.add_argument("out", type=Path, help="folder to write; must not exist")
     parser.add_argument(
-        "--benchmarks", default="", metavar="A,B", help="benchmarks by name or path (default: all that have the profile and whose data is there)"
+        "--benchmarks",
+        type=names_or_paths,
+        default=(),
+        metavar="A,B",
+        help="benchmarks by name or path (default: all that have the profile and whose data is there)",
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the upstream repositories of the benchmarks")
     parser.add_argument("--profile", default="jp-adapt", metavar="P", help="whose prompts and scorers (default: jp-adapt)")
@@ -24,8 +30,7 @@ def add_parser(verbs: Any) -> None:
 def main(args: argparse.Namespace) -> int:
     from jp_adapt.evaluation.lm_eval_export import export_lm_eval
 
-    names = [name.strip() for name in args.benchmarks.split(",") if name.strip()]
-    export = export_lm_eval(args.out, profile=args.profile, benchmarks=names, data=args.data)
+    export = export_lm_eval(args.out, profile=args.profile, benchmarks=args.benchmarks, data=args.data)
     for name, reason in export.left_out:
         print(f"not exported: {name}: {reason}")
     for name, reason in export.limits:

@@ -32,7 +32,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--field", default="text", help="field of the text in .jsonl, .csv and .parquet (default: text)")
     parser.add_argument("--new-tokens", type=count, metavar="N", help="Japanese tokens to add (default: by the size of the text; 0: none)")
     parser.add_argument("--epochs", type=_share_or_more, default=1.0, metavar="E", help="how often the text is read (default: 1)")
-    parser.add_argument("--heldout", type=_share, default=0.01, metavar="S", help="share of each source that is held out (default: 0.01)")
+    parser.add_argument("--heldout", type=_share, default=0.01, metavar="S", help="share of each source that is held out (default: 0.01; 0: none)")
     parser.set_defaults(main=main)
 
 
@@ -41,10 +41,8 @@ def _share(text: str) -> float:
         number = float(text)
     except ValueError:
         number = -1.0
-    if not 0 < number < 1:
-        raise argparse.ArgumentTypeError(
-            f"'{text}' is not above 0 and below 1: something must be held out, to measure what was learned, and something stay to learn from"
-        )
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a share below 1: something must stay to learn from")
     return number
 
 
@@ -64,7 +62,7 @@ def main(args: argparse.Namespace) -> int:
     from jp_adapt.core.files import refuse_existing, write_text
     from jp_adapt.core.progress import say
     from jp_adapt.pipeline.inputs import load_checked
-    from jp_adapt.recipe.new_recipe import RecipeParts, recipe_text
+    from jp_adapt.recipe.new_recipe import RecipeParts, recipe_text, repeated_files
 
     if args.recipe == Path():
         raise UsageError("no recipe file is named; give FILE.yaml")
@@ -80,7 +78,7 @@ def main(args: argparse.Namespace) -> int:
         args.recipe.unlink()
         raise
     place_schema("recipe", args.recipe.parent)
-    for note in notes:
+    for note in [*repeated_files(parts), *notes]:
         say(f"note: {note}")
     print(f"{args.recipe}: " + " -> ".join(f"{stage.id} ({stage.kind})" for stage in loaded.recipe.stages))
     recipe = shlex.quote(str(args.recipe))

@@ -139,7 +139,9 @@ def _command(given: list[str]) -> int:
     try:
         # a command that starts itself in several processes repeats what was given
         args, unknown = build_parser().parse_known_args(given, argparse.Namespace(given=given))
-        if unknown:
+        if unknown and "rest" in args and not any(word.startswith("-") for word in unknown):  # argparse takes no words behind an option for a list before it
+            setattr(args, args.rest, [*getattr(args, args.rest), *unknown])
+        elif unknown:
             command = " ".join(filter(None, ("jp-adapt", args.verb, getattr(args, "action", None))))
             tell_error(f"unrecognized arguments: {' '.join(unknown)}\nTry: {command} --help")
             raise SystemExit(2)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.cli.arguments import names, positive, seed
+from jp_adapt.cli.arguments import names_or_paths, positive, seed
 from jp_adapt.cli.output import print_json
 
 EPILOG = """The first model is what the others are compared with. Data is read once, and each model is loaded once.
@@ -24,7 +24,7 @@ def add_parser(verbs: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="folders, or ORG/NAME[@REVISION] of the hub; the base first")
-    parser.add_argument("--suites", type=names, required=True, metavar="A,B", help="suites by name or path")
+    parser.add_argument("--suites", type=names_or_paths, required=True, metavar="A,B", help="suites by name or path")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results: DIR/MODEL/SUITE, leaderboard.json and index.html")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the upstream repositories of the benchmarks")
     parser.add_argument("--missing", choices=("refuse", "skip"), default="refuse", help="benchmarks whose data is not there (default: refuse)")

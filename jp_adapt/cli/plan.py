@@ -50,7 +50,8 @@ def main(args: argparse.Namespace) -> int:
         _print_stage(stage, device)
     cost = "" if plan["cost"] is None else f", cost {plan['cost']:,.2f} {plan['currency']}"
     together = f", {plan['device_hours']:,.1f} device-hours" if device["devices"] > 1 else ""
-    speed = "at the speed that was measured" if plan["assumed"]["mfu"] == 1 else f"at {plan['assumed']['mfu']:.0%} of the peak (assumed)"
+    reached = {"measured": "at the speed that was measured", "estimated": "at a speed that is estimated, not measured"}
+    speed = reached.get(plan["assumed"]["reached"], f"at {plan['assumed']['mfu']:.0%} of the peak (assumed)")
     print(f"\nin all: {_hours(plan['hours'])}{together}{cost}, {speed}")
     return 0
 

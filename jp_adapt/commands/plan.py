@@ -54,7 +54,7 @@ def plan_recipe(
     return {
         "recipe": recipe.name,
         "device": {"name": device_name, "devices": devices, "memory_bytes": device.memory_bytes, "peak_flops": device.peak_flops, "source": device.source},
-        "assumed": {"mfu": device.mfu, "reserve_bytes": device.reserve_bytes, "chars_per_token": ASSUMED_CHARS_PER_TOKEN},
+        "assumed": {"mfu": device.mfu, "reached": device.reached, "reserve_bytes": device.reserve_bytes, "chars_per_token": ASSUMED_CHARS_PER_TOKEN},
         "base": {"parameters": architecture.parameters, "vocab_size": architecture.vocab_size, "tied": architecture.tied},
         "stages": stages,
         "hours": device_hours / devices,

@@ -21,13 +21,17 @@ GB = 10**9
 
 @dataclass(frozen=True)
 class Device:
-    """A device: memory, peak of dense bfloat16 products, the share of it that training is assumed to reach, and where the figures are from."""
+    """A device: memory, peak of dense bfloat16 products, the share of it that training is assumed to reach, and where the figures are from.
+
+    `reached`: the peak is what a training reached (measured), or would reach (estimated); None where it is that of a data sheet.
+    """
 
     memory_bytes: float
     peak_flops: float
     mfu: float
     reserve_bytes: float
     source: str
+    reached: Literal["measured", "estimated"] | None = None
 
 
 def _gpu(memory_gb: float, tera_flops: float, source: str) -> Device:
@@ -48,7 +52,7 @@ DEVICES = {
     "rtx4090-24g": _gpu(24, 165, "NVIDIA Ada whitepaper"),
     "rtx3090-24g": _gpu(24, 71, "NVIDIA Ampere GA102 whitepaper"),
     # Two cores with AVX512-BF16 took 430 tokens of SmolLM2-135M a second in a LoRA step of 0.57 GFLOP a token: what is reached, so the share is 1.
-    "cpu-2core": Device(16 * GB, 0.245e12, 1.0, 0.6 * GB, "measured for this project, 2 cores with AVX512-BF16"),
+    "cpu-2core": Device(16 * GB, 0.245e12, 1.0, 0.6 * GB, "measured for this project, 2 cores with AVX512-BF16", "measured"),
 }
 
 

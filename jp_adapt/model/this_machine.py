@@ -81,5 +81,5 @@ def _cpu() -> tuple[str, Device]:
         memory = min(memory, int(limit))
     flags = set(CPU_INFO.read_text(encoding="utf-8", errors="replace").split()) if CPU_INFO.is_file() else set()
     bfloat16 = bool(flags & FAST_BFLOAT16)
-    source = f"this machine, at what a core reached for this project in {'bfloat16' if bfloat16 else 'float32 (an estimate)'}"
-    return f"cpu-{cores}core", Device(memory, cores * CORE_FLOPS[bfloat16], 1.0, RESERVE, source)
+    source = f"this machine, {'at what a core reached for this project in bfloat16' if bfloat16 else 'at an estimate of what a core reaches in float32'}"
+    return f"cpu-{cores}core", Device(memory, cores * CORE_FLOPS[bfloat16], 1.0, RESERVE, source, "measured" if bfloat16 else "estimated")

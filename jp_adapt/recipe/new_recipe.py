@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import re
 from collections.abc import Sequence
@@ -24,7 +25,9 @@ CHARS_OF_A_TOKEN = 500  # of text for one new token, so that most of them stand 
 NEW_TOKENS = (200, 16_000)  # fewest and most by default
 STEPS = 300  # of an epoch, about: fewer learn little, and more of them are shorter than they need be
 SMALL = 10**9  # parameters: below, LoRA takes ten times the learning rate (recipes/)
+_OPTIONS = (("--texts", "texts"), ("--english", "english"), ("--chats", "chats"))
 SENTENCES = ("今日はいい天気なので、駅前の公園まで散歩に行きました。", "新しい言葉を覚えるには、毎日少しずつ読むことが大切です。")
+NOTHING_HELD_OUT = "Nothing is held out, so the report cannot say how well the model reads new text; `heldout: 0.01` of a source would hold out 1 %."
 PROMPTS = ("日本でいちばん高い山は", "雨の日には")
 
 
@@ -36,7 +39,7 @@ class RecipeParts:
         base: folder of a model, a GGUF file, ORG/NAME of the hub (with @REVISION or at today's commit), or the name of a shipped recipe, whose base it is.
         texts: files or patterns of Japanese text. english: of English text, which keeps the model's English. chats: of conversations (.jsonl).
         new_tokens: 0 leaves the tokenizer as it is; by default by the size of the texts.
-        heldout: share of each source that no stage trains on.
+        heldout: share of each source that no stage trains on; with 0 nothing is measured but benchmarks and samples.
         field: of the text in .jsonl, .csv and .parquet.
     """
 
@@ -65,6 +68,7 @@ def recipe_text(parts: RecipeParts, path: Path) -> str:
     lines += [_source(name, kind, file, path, parts) for kind, named in sources.items() for name, file in named.items()]
     lines += ["", "stages:"]
     japanese, english, chats = (list(named) for named in sources.values())
+    measured = parts.heldout > 0
     chars = sum(file.stat().st_size for file in files["ja"] if file.is_file()) // 3
     start = "base"
     if japanese:
@@ -72,12 +76,29 @@ def recipe_text(parts: RecipeParts, path: Path) -> str:
         if new_tokens:
             lines += _tokenizer_stage(japanese, english, new_tokens)
             start = "tok"
-        lines += _pretrain_stage(start, japanese, english, chars, parts.epochs, base)
+        lines += _pretrain_stage(start, japanese, english, chars, parts, base)
         start = "cpt"
     if chats:
-        lines += _sft_stage(start, chats, japanese + english, base)
+        lines += _sft_stage(start, chats, chats + japanese + english if measured else [], base)
         start = "sft"
-    return "\n".join([*lines, *_last_stages(start, japanese + english)]) + "\n"
+    return "\n".join([*lines, *_last_stages(start, japanese + english if measured else [])]) + "\n"
+
+
+def repeated_files(parts: RecipeParts) -> list[str]:
+    """What to tell of files that are given twice, by name or by content."""
+    given = [(option, path) for option, patterns in _OPTIONS for pattern in getattr(parts, patterns) for path in expand_paths([pattern])]
+    notes = []
+    for number, (option, path) in enumerate(given):
+        earlier = next(
+            ((other, file) for other, file in given[:number] if file.stat().st_size == path.stat().st_size and filecmp.cmp(file, path, shallow=False)), None
+        )
+        if earlier is None:
+            continue
+        if earlier[0] == option and earlier[1].resolve() == path.resolve():
+            notes.append(f"{path} is given twice with {option}; it is read once")
+        else:
+            notes.append(f"{path} ({option}) holds the same as {earlier[1]} ({earlier[0]}); its text has twice the weight")
+    return list(dict.fromkeys(notes))
 
 
 def _head(parts: RecipeParts, path: Path, base: Base) -> list[str]:
@@ -85,7 +106,7 @@ def _head(parts: RecipeParts, path: Path, base: Base) -> list[str]:
     given = base.model_dump(exclude_none=True)
     places = {key: _place(given[key], path) for key in ("path", "file") if key in given and not base.package}
     entries = [f"{key}: {_scalar(value)}" for key, value in (given | places).items()]
-    held = f"{100 * parts.heldout:g} % of each source is held out: no stage trains on it, and the report measures it."
+    held = f"{100 * parts.heldout:g} % of each source is held out: no stage trains on it, and the report measures it." if parts.heldout else NOTHING_HELD_OUT
     return [
         SCHEMA_LINE.format("recipe"),
         f"# Check: jp-adapt check {path}   plan: jp-adapt plan {path}   run: jp-adapt run {path}",
@@ -118,8 +139,9 @@ def _names(kind: str, paths: Sequence[Path]) -> dict[str, Path]:
 
 def _source(name: str, kind: str, file: Path, recipe: Path, parts: RecipeParts) -> str:
     language = "en" if kind == "en" else "ja"
+    held = f", heldout: {parts.heldout:g}" if parts.heldout else ""
     form = ", format: chat" if kind == "chat" else f", field: {_scalar(parts.field)}" if parts.field != "text" else ""
-    return f"  {name}: {{path: {_scalar(_place(str(file), recipe))}, language: {language}, license: private{form}, heldout: {parts.heldout:g}}}"
+    return f"  {name}: {{path: {_scalar(_place(str(file), recipe))}, language: {language}, license: private{form}{held}}}"
 
 
 def _place(file: str, recipe: Path) -> str:
@@ -153,7 +175,7 @@ def _tokenizer_stage(japanese: list[str], english: list[str], new_tokens: int) -
     ]
 
 
-def _pretrain_stage(start: str, japanese: list[str], english: list[str], chars: int, epochs: float, base: Base) -> list[str]:
+def _pretrain_stage(start: str, japanese: list[str], english: list[str], chars: int, parts: RecipeParts, base: Base) -> list[str]:
     weights = [f"{{source: {name}, weight: {0.9 / len(japanese):.3g}}}" for name in japanese] + [
         f"{{source: {name}, weight: {0.1 / len(english):.3g}}}" for name in english
     ]
@@ -169,16 +191,16 @@ def _pretrain_stage(start: str, japanese: list[str], english: list[str], chars: 
         "    kind: pretrain",
         f"    start: {start}",
         f"    data: [{data}]",
-        f"    budget: {{epochs: {epochs:g}}}",
+        f"    budget: {{epochs: {parts.epochs:g}}}",
         f"    sequence_tokens: {length}",
         f"    batch_tokens: {batch}",
         f"    optimizer: {{lr: {lr}{f', new_rows_lr: {rows_lr}' if start == 'tok' else ''}}}",
-        f"    heldout: [{', '.join(japanese + english)}]",
+        *([f"    heldout: [{', '.join(japanese + english)}]"] if parts.heldout else []),
         "",
     ]
 
 
-def _sft_stage(start: str, chats: list[str], texts: list[str], base: Base) -> list[str]:
+def _sft_stage(start: str, chats: list[str], heldout: list[str], base: Base) -> list[str]:
     length = min(1024, _positions(base))
     return [
         "  # Instruction tuning: the loss lies on the answers alone. `jp-adapt preview` shows which tokens these are.",
@@ -192,7 +214,7 @@ def _sft_stage(start: str, chats: list[str], texts: list[str], base: Base) -> li
         f"    batch_tokens: {4 * length}",
         "    too_long: drop  # conversations longer than sequence_tokens; how many is said",
         f"    optimizer: {{lr: {'5.0e-4' if _is_small(base) else '1.0e-4'}}}",
-        f"    heldout: [{', '.join(chats + texts)}]",
+        *([f"    heldout: [{', '.join(heldout)}]"] if heldout else []),
         "",
     ]
 
@@ -206,7 +228,7 @@ def _last_stages(start: str, texts: list[str]) -> list[str]:
         "  - id: eval",
         "    kind: evaluate",
         "    models: [base, model]",
-        f"    texts: [{', '.join(texts)}]",
+        *([f"    texts: [{', '.join(texts)}]"] if texts else []),
         "    benchmarks: [quickstart/ja-everyday-100]",
         "    segment:",
         *(f"      - {sentence}" for sentence in SENTENCES),

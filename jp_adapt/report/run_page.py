@@ -14,7 +14,7 @@ from jp_adapt.report.pages import render as render_page
 from jp_adapt.report.run_charts import stage_charts
 from jp_adapt.report.run_summary import BenchmarkResult, BenchmarkSide, Figures, HeldOutText, RunSummary
 from jp_adapt.report.svg import Mark, interval_bar
-from jp_adapt.report.tables import control_line
+from jp_adapt.report.tables import control_hint, control_line
 from jp_adapt.report.written import DASH, duration_text, number_text, range_text
 
 SECTIONS = {
@@ -73,6 +73,7 @@ def render(summary: RunSummary) -> str:
         run_facts=_run_facts(summary),
         cards=_cards(summary),
         control=control_line(summary, summary.control).removeprefix("control: ") if summary.control else "",
+        control_hint=control_hint(summary),
         drawn={stage: [*drawings.values()] for stage, drawings in drawn.items()},
         glance=_glance(summary, drawn),
         trained_samples=_trained_samples(summary),

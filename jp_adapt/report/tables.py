@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from jp_adapt.core.shipped import shipped_recipes
 from jp_adapt.evaluation.batch_check import as_line
 from jp_adapt.evaluation.compare import BenchmarkComparison, Comparison, notes
 from jp_adapt.evaluation.leaderboard import Leaderboard
@@ -159,7 +160,7 @@ def headline_table(summary: RunSummary) -> str:
     if not rows:
         return "\n".join(verdicts)
     if summary.control is None:
-        return "\n".join(terminal.table(("", "base", "adapted", "change"), rows) + verdicts)
+        return "\n".join([*terminal.table(("", "base", "adapted", "change"), rows), *filter(None, [control_hint(summary)]), *verdicts])
     lines = terminal.table(("", "base", "adapted", "change", "control"), [(*row, "–") if len(row) < 5 else row for row in rows])
     return "\n".join([*lines, control_line(summary, summary.control), *verdicts])
 
@@ -169,6 +170,16 @@ def control_line(summary: RunSummary, control: Control) -> str:
     lasted = f"trained {duration_text(control.training_s)}, this run {duration_text(summary.training_s)}"
     title = f" ({control.title})" if control.title else ""
     return f"control: run {control.name} of {control.created[:10]}{title}, {lasted}"
+
+
+def control_hint(summary: RunSummary) -> str:
+    """How a control is made for a run that extends the tokenizer and has none: without one its figures do not tell the extension from the training."""
+    if summary.tokenizer is None or summary.control is not None:
+        return ""
+    control = f"{summary.run.name}-base-tokenizer"
+    if control in shipped_recipes():
+        return f"no control (the base's own tokenizer, trained as long) yet: jp-adapt run {control}, then jp-adapt report RUN --control runs/{control}"
+    return "no control (the base's own tokenizer, trained as long) yet: jp-adapt report RUN --control OTHER puts the figures of such a run beside"
 
 
 def _share(value: float | None) -> str:

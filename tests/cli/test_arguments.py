@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from jp_adapt.cli.arguments import LARGEST, MOST_PROCESSES, amount, count, port, positive, processes, seed, temperature
+from jp_adapt.cli.arguments import LARGEST, MOST_PROCESSES, amount, count, names_or_paths, port, positive, processes, seed, temperature
 from jp_adapt.cli.main import main
 
 
@@ -37,6 +38,15 @@ def test_what_is_none(text: str) -> None:
 def test_what_is_no_amount(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         amount(text)
+
+
+def test_a_path_may_hold_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a,b, c.yaml").touch()
+    assert names_or_paths("ja/jnli,a,b, c.yaml, ja/jsts") == ("ja/jnli", "a,b, c.yaml", "ja/jsts")
+    assert names_or_paths("a,b") == ("a", "b")
+    with pytest.raises(argparse.ArgumentTypeError, match="nothing is named"):
+        names_or_paths(" , ")
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,23 @@ def test_what_is_wrong_is_said_and_nothing_is_written(folder: Path, given: list[
     assert not (folder / "mine.yaml").exists()
 
 
+def test_nothing_held_out(folder: Path) -> None:
+    assert main(["init", "mine.yaml", "--base", "base", "--texts", "ja.jsonl", "--chats", "chats.jsonl", "--heldout", "0"]) == 0
+    recipe = load_recipe(Path("mine.yaml")).recipe
+    assert {source.heldout for source in recipe.sources.values()} == {None}
+    assert [getattr(stage, "heldout", getattr(stage, "texts", [])) for stage in recipe.stages] == [[], [], [], [], []]
+    assert "# Nothing is held out, so the report cannot say" in Path("mine.yaml").read_text(encoding="utf-8")
+
+
+def test_files_that_are_given_twice_are_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copy("ja.jsonl", "copy.jsonl")
+    assert main(["init", "mine.yaml", "--base", "base", "--texts", "ja.jsonl", "./ja.jsonl", "copy.jsonl", "--english", "en.jsonl"]) == 0
+    said = capsys.readouterr().err
+    assert "note: ja.jsonl is given twice with --texts; it is read once\n" in said
+    assert "note: copy.jsonl (--texts) holds the same as ja.jsonl (--texts); its text has twice the weight\n" in said
+    assert "en.jsonl" not in said
+
+
 def test_nothing_is_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "mine.yaml").write_text("my work", encoding="utf-8")
     assert main(["init", "mine.yaml", "--base", "base", "--texts", "ja.jsonl"]) == 2
@@ -116,8 +133,7 @@ def test_no_recipe_file_and_shares_that_are_none(folder: Path, capsys: pytest.Ca
     assert main(["init", "", *given]) == 2
     assert "no recipe file is named; give FILE.yaml" in capsys.readouterr().err
     for option, value, message in (
-        ("--heldout", "0", "'0' is not above 0 and below 1: something must be held out"),
-        ("--heldout", "1", "'1' is not above 0 and below 1"),
+        ("--heldout", "1", "'1' is not a share below 1: something must stay to learn from"),
         ("--new-tokens", "-3", "'-3' is not a whole number of at least 0"),
     ):
         with pytest.raises(SystemExit, match="2"):

@@ -7,11 +7,13 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 
 from jp_adapt.cli.main import main
+from jp_adapt.model import this_machine
 from tests.recipes import write_small_recipe
 
 
@@ -103,4 +105,7 @@ def test_the_machine_at_hand_is_the_default(recipe, capsys, monkeypatch):
     device = plan(capsys, recipe)["device"]
     assert device["name"] == f"cpu-{len(os.sched_getaffinity(0))}core"
     assert device["memory_bytes"] <= psutil.virtual_memory().total
-    assert device["source"].startswith("this machine, at what a core reached for this project in ")
+    assert device["source"].startswith("this machine, at ")
+    monkeypatch.setattr(this_machine, "CPU_INFO", Path("/nowhere"))
+    assert main(["plan", str(recipe)]) == 0
+    assert "at a speed that is estimated, not measured" in capsys.readouterr().out

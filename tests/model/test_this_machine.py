@@ -63,5 +63,6 @@ def test_a_cpu_has_the_memory_of_its_container_and_the_speed_of_its_features(tmp
     assert slow.memory_bytes == GB < fast.memory_bytes
     assert fast.peak_flops / slow.peak_flops == pytest.approx(this_machine.CORE_FLOPS[True] / this_machine.CORE_FLOPS[False])
     assert fast.peak_flops == this_machine.CORE_FLOPS[True] * int(name.removeprefix("cpu-").removesuffix("core"))
+    assert (fast.reached, slow.reached) == ("measured", "estimated")
     assert "bfloat16" in fast.source
     assert "float32" in slow.source

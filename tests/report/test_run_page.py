@@ -449,6 +449,16 @@ def test_the_page_does_not_change_the_summary_and_is_repeatable() -> None:
     assert json.dumps(summary) == before
 
 
+def test_without_a_control_the_report_says_how_to_add_one() -> None:
+    summary = sample_summary()
+    assert summary["run"]["name"] == "quickstart"
+    command = "jp-adapt run quickstart-base-tokenizer, then jp-adapt report RUN --control runs/quickstart-base-tokenizer"
+    assert command in render(summary)
+    assert command in headline_table(summary_of(summary))
+    assert "jp-adapt report RUN --control OTHER puts" in render(summary | {"run": summary["run"] | {"name": "mine"}})
+    assert "no control" not in render(summary | {"tokenizer": None}).lower()
+
+
 def test_a_control_stands_beside_the_three_numbers() -> None:
     headline = {"chars_per_token": {"adapted": 0.568}, "bits_per_char_ja": {"adapted": 4.66}, "bits_per_byte_en": {}}
     control = {"name": "plain", "title": "With the <base> tokenizer", "created": "2026-11-24T10:00:00+00:00", "headline": headline, "training_s": 331.0}
@@ -460,7 +470,7 @@ def test_a_control_stands_beside_the_three_numbers() -> None:
     assert lines[0].split() == ["base", "adapted", "change", "control"]
     assert [line.split()[-1] for line in lines[1:4]] == ["0.568", "4.660", "–"]
     assert lines[-1].startswith("control: run plain of 2026-11-24 (With the <base> tokenizer), trained 5 min 31 s, this run ")
-    assert "Control" not in render(sample_summary())
+    assert "Control:" not in render(sample_summary())
 
 
 def test_an_unfinished_run_shows_what_it_wrote_while_it_trained() -> None:

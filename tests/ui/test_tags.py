@@ -36,11 +36,18 @@ def test_tags_are_given_shown_filtered_and_taken_away(folder: Path, capsys: pyte
     assert capsys.readouterr().out.splitlines()[0].split() == ["kind", "path", "state", "figures", "tags", "size", "date"]
     assert main(["runs", str(folder), "--tag", "none"]) == 0
     assert capsys.readouterr().out == f"{folder}: nothing has the tag none\n"
-    assert main(["runs", "tag", str(folder / "a"), "--remove", "論文", "--remove", "baseline"]) == 0
+    assert main(["runs", "tag", str(folder / "a"), "--remove", "baseline", "2026"]) == 0
+    assert capsys.readouterr().out == f"{folder / 'a'}: 2026, 論文\n"
+    assert main(["runs", "tag", str(folder / "a"), "--remove", "論文", "--remove", "2026"]) == 0
     assert capsys.readouterr().out == f"{folder / 'a'}: no tags\n"
     assert not (folder / "a" / TAGS).exists()
     assert main(["runs", str(folder)]) == 0
     assert "tags" in capsys.readouterr().out
+
+
+def test_a_folder_behind_its_tags_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs", "tag", "paper", str(folder / "a")]) == 2
+    assert f"the folder stands before its tags: jp-adapt runs tag {folder / 'a'} paper" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
