@@ -17,12 +17,11 @@ from jp_adapt.commands import evolve_compare
 from jp_adapt.commands.evolve_candidates import Candidates, Setup, pool, score
 from jp_adapt.commands.evolve_measures import MeasuredItems, Meter, load_measures
 from jp_adapt.commands.merge import merge_into
-from jp_adapt.commands.merge_parents import OpenModel, open_models
+from jp_adapt.commands.merge_parents import OpenModel, language_weights, open_models
 from jp_adapt.core.errors import GateError
 from jp_adapt.core.progress import progress, say
 from jp_adapt.inference.model_folder import EvaluatedModel, load_model
 from jp_adapt.inference.text_side import write_text_side
-from jp_adapt.merging.checkpoint import FolderWeights
 from jp_adapt.merging.genome import Genome, written
 from jp_adapt.merging.journal import Evaluation, Journal
 from jp_adapt.merging.plan import HEAD
@@ -33,7 +32,7 @@ from jp_adapt.report.evolution import EVOLUTION, CandidateFigures, Evolution, Ev
 
 MAX_CURVE = 4  # points of the held-out curve: each is one more measurement of all held-out items
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1.6e-2}  # relative, by which the written model may differ from the one that was searched
-MERGE_KEYS = ("method", "base", "normalize", "lambda", "seed", "dtype", "tokenizer", "rows", "config")  # of a merge stage; an evolution has more
+MERGE_KEYS = ("method", "base", "normalize", "lambda", "seed", "dtype", "tokenizer", "rows", "config", "into")  # of a merge stage; an evolution has more
 Evaluate = Callable[..., Mapping[str, Sequence[float]]]
 
 
@@ -306,7 +305,7 @@ def _finish(task: EvolveTask, candidates: Candidates, evolution: Evolution, fold
 
 
 def _check_written(folder: Path, candidates: Candidates) -> None:
-    weights = FolderWeights(folder)
+    weights, _ = language_weights(folder)
     for name in weights.tensors:
         if name not in candidates.parameters:
             assert name == HEAD  # tied: the embedding stands for it

@@ -69,5 +69,11 @@ def merge_into(
         if document_start is not None:
             write_text_side(target, document_start)
         record.write(target / RECORD)
-        write_card(target, title, [*finish(target), *card_facts(record, text)], tags=("jp-adapt", "merge"))
+        write_card(
+            target,
+            title,
+            [*finish(target), *card_facts(record, text)],
+            tags=("jp-adapt", "merge"),
+            task="text-generation" if record.into is None else "image-text-to-text",
+        )
     return MergeResult(out, record)

@@ -17,15 +17,17 @@ if TYPE_CHECKING:
 def explain_model(model: Path, parents: Mapping[str, Path]) -> Explanation:
     """Estimate from weights alone which of the model folders `parents` made the model, with which coefficients, in each layer.
 
+    Of vision-language models it is the language part that is compared.
+
     Raises:
         InputError: a folder holds no model, or the parents cannot be told apart.
     """
-    from jp_adapt.merging.checkpoint import FolderWeights
+    from jp_adapt.commands.merge_parents import language_weights
     from jp_adapt.merging.explain import explain_merge
 
-    weights = FolderWeights(model)
+    weights, _ = language_weights(model)
     with progress("reading", len(weights.tensors)) as advance:
-        return explain_merge(weights, {name: FolderWeights(path) for name, path in parents.items()}, advance)
+        return explain_merge(weights, {name: language_weights(path)[0] for name, path in parents.items()}, advance)
 
 
 def named_folders(given: list[str]) -> dict[str, Path]:

@@ -15,11 +15,12 @@ from torch import Tensor
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json
 from jp_adapt.core.hashes import sha256_file
-from jp_adapt.merging.checkpoint import FolderWeights, Weights
+from jp_adapt.merging.checkpoint import FolderWeights, NamedWeights, Weights
 from jp_adapt.merging.config import is_tied
 from jp_adapt.merging.lora import AdaptedWeights, Factors
 from jp_adapt.merging.plan import EMBEDDING, HEAD, Parent
 from jp_adapt.merging.vocabulary import Vocabulary
+from jp_adapt.model.vision import LanguagePart, language_part
 from jp_adapt.tokenizer.bpe import BpeTokenizer, family_of
 from jp_adapt.tokenizer.encoder import vocab_of
 from jp_adapt.tokenizer.load import SPEC, load_tokenizer
@@ -46,12 +47,27 @@ class Adapter:
 
 
 @dataclass(frozen=True)
+class Vision:
+    """A vision-language model whose language part is merged: the whole of it.
+
+    Attributes:
+        kept: names of the tensors outside of the language part: vision tower, projector, cross-attention.
+    """
+
+    part: LanguagePart
+    config: Mapping[str, Any]
+    weights: FolderWeights
+    kept: list[str]
+
+
+@dataclass(frozen=True)
 class OpenModel:
-    """A model of a merge.
+    """A model of a merge; of a vision-language model its language part.
 
     Attributes:
         folder: of the model, or of the base of the adapter.
         tokenizer: folder of its tokenizer; None where it has none.
+        vision: the whole, where it is a vision-language model.
     """
 
     name: str
@@ -60,6 +76,7 @@ class OpenModel:
     weights: Weights
     config: Mapping[str, Any]
     tokenizer: Path | None
+    vision: Vision | None = None
 
     @cached_property
     def parent(self) -> Parent:
@@ -105,15 +122,32 @@ def open_models(folders: Mapping[str, tuple[Path, Path | None]]) -> dict[str, Op
 def _open_model(name: str, path: Path, adapter: Path | None) -> OpenModel:
     if not (path / "config.json").is_file():
         raise InputError(f"'{name}': {path} has no config.json; give the folder of a Hugging Face model")
-    weights: Weights = FolderWeights(path)
+    weights, vision = language_weights(path)
+    config = read_json(path / "config.json") if vision is None else vision.part.config
     if adapter is None:
-        return OpenModel(name, path, None, weights, read_json(path / "config.json"), path if _has_tokenizer(path) else None)
+        return OpenModel(name, path, None, weights, config, path if _has_tokenizer(path) else None, vision)
     read = _read_adapter(adapter)
     strange = [tensor for tensor in (*read.factors, *read.replaced, *read.new_rows) if tensor not in weights.tensors]
     if strange:
         raise InputError(f"'{name}': {adapter} changes {strange[0]}, which {path} does not have; this is the adapter of another base")
     adapted = AdaptedWeights(weights, read.factors, read.replaced, read.new_rows)
-    return OpenModel(name, path, read, adapted, read_json(path / "config.json"), _adapter_tokenizer(adapter, path))
+    return OpenModel(name, path, read, adapted, config, _adapter_tokenizer(adapter, path), vision)
+
+
+def language_weights(folder: Path) -> tuple[Weights, Vision | None]:
+    """The weights of a model folder; of a vision-language model those of its language part, under the names of a plain model, and the whole of it.
+
+    InputError: no model in the folder, or a vision-language model whose language part is not known.
+    """
+    weights = FolderWeights(folder)
+    path = folder / "config.json"
+    config = read_json(path) if path.is_file() else {}
+    part = language_part(config, weights.tensors, str(path))
+    if part is None:
+        return weights, None
+    names = part.names(weights.tensors)
+    own = set(names.values())
+    return NamedWeights(weights, names), Vision(part, config, weights, [name for name in weights.tensors if name not in own])
 
 
 def _has_tokenizer(folder: Path) -> bool:

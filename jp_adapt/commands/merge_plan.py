@@ -18,13 +18,21 @@ from jp_adapt.recipe.merge import MergeSettings, ModelSettings
 
 @dataclass(frozen=True)
 class MergePlan:
-    """A merge before anything is computed; `alignment` is None where no model has a tokenizer."""
+    """A merge before anything is computed.
+
+    Attributes:
+        rows: of the embedding; the head lacks the last `rows_without_head`.
+        alignment: None where no model has a tokenizer.
+        into: the vision-language model whose language part is written anew; None where a plain model is written.
+    """
 
     parents: dict[str, Parent]
     slices: list[Slice]
     rows: int
     alignment: Alignment | None
     jobs: list[Job]
+    into: OpenModel | None = None
+    rows_without_head: int = 0
 
     def with_settings(self, merge: MergeSettings, settings: Mapping[str, Settings]) -> list[Job]:
         """The jobs of the same merge with other parameters of the models. UsageError as of `plan_merge`."""
@@ -37,6 +45,7 @@ class MergePlan:
             settings=settings,
             shared=merge.shared(),
             dtype=None if merge.dtype is None else getattr(torch, merge.dtype),
+            rows_without_head=self.rows_without_head,
         )
 
 
@@ -51,8 +60,26 @@ def plan_merge(models: Mapping[str, OpenModel], merge: MergeSettings, settings: 
     slices = _slices(merge, parents)
     alignment = _alignment(merge, models, slices)
     rows = len(alignment.names) if alignment is not None else next(iter(models.values())).rows
-    planned = MergePlan(parents, slices, rows, alignment, [])
+    leading = alignment.output if alignment is not None else next(iter(models))
+    planned = MergePlan(parents, slices, rows, alignment, [], _into(merge, models, slices), parents[leading].rows_without_head)
     return replace(planned, jobs=planned.with_settings(merge, {name: entry.given() for name, entry in settings.items()}))
+
+
+def _into(merge: MergeSettings, models: Mapping[str, OpenModel], slices: Sequence[Slice]) -> OpenModel | None:
+    """The vision-language model that the merged language part is put into: the one that is named, the base, or the first. None: a plain model is written."""
+    seeing = [name for name, model in models.items() if model.vision is not None and not model.vision.part.own_code]
+    if merge.into is not None and merge.into not in seeing:
+        ones = f"; {', '.join(seeing)} can be" if seeing else ""
+        raise InputError(f"into: '{merge.into}' is no vision-language model that transformers has the code of{ones}")
+    name = merge.into or (merge.base if merge.base in seeing else next(iter(seeing), None))
+    if name is None:
+        return None
+    model = models[name]
+    if merge.config not in (None, name):
+        raise InputError(f"config: '{merge.config}', but '{name}' keeps its own configuration around the merged language part; take 'config' out")
+    if model.vision is not None and model.vision.part.layers is not None and sum(entry.length for entry in slices) != model.parent.layers:
+        raise InputError(f"'{name}' has cross-attention between its layers, which stays where it is: slices cannot change their number")
+    return model
 
 
 def _slices(merge: MergeSettings, parents: Mapping[str, Parent]) -> list[Slice]:
@@ -68,6 +95,9 @@ def _alignment(merge: MergeSettings, models: Mapping[str, OpenModel], slices: Se
     """How the rows of the models come into one order; None where no model has a tokenizer."""
     known = {name: vocabulary for name, model in models.items() if (vocabulary := model.vocabulary) is not None}
     if not known:
+        (first, rows), *others = ((name, model.rows) for name, model in models.items())
+        if odd := next((entry for entry in others if entry[1] != rows), None):
+            raise InputError(f"'{first}' has {rows:,} rows and '{odd[0]}' {odd[1]:,}, and no folder has a tokenizer that says which is which; put it there")
         return None
     leading = merge.base if merge.base in known else next(iter(known))
     for name, model in models.items():

@@ -42,6 +42,7 @@ class MergeRecord(Document):
         rows_filled: model -> rows of the vocabulary that it lacked; `rows.jsonl` says what it got for each.
         tokens_dropped: model -> tokens that the kept tokenizer lacks.
         assumed_tokenizer: models without a tokenizer of their own, taken to have that of the base or of the first model.
+        into: the vision-language model whose other tensors, `tensors_kept` of them, were written as they are.
     """
 
     WHAT: ClassVar[str] = "a record of a merge"
@@ -66,6 +67,8 @@ class MergeRecord(Document):
     tokens_dropped: dict[str, int]
     assumed_tokenizer: list[str]
     rank: int | None = None
+    into: str | None = None
+    tensors_kept: int = 0
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def merge_record(merge: MergeSettings, models: Mapping[str, OpenModel], plan: Me
     """The record of a merge into a model."""
     from jp_adapt.merging.plan import HEAD
 
-    jobs, alignment = plan.jobs, plan.alignment
+    jobs, alignment, into = plan.jobs, plan.alignment, plan.into
     types = Counter(str(job.info.dtype).removeprefix("torch.") for job in jobs)
     return MergeRecord(
         format=MergeRecord.FORMAT,
@@ -97,10 +100,12 @@ def merge_record(merge: MergeSettings, models: Mapping[str, OpenModel], plan: Me
         tied_head=all(job.place.name != HEAD for job in jobs),
         vocab_size=jobs[0].info.shape[0],
         tokenizer=alignment.output if alignment is not None else None,
-        config=merge.config or merge.base or next(iter(models)),
+        config=merge.config or merge.base or next(iter(models)) if into is None else into.name,
         rows_filled={name: len(fills) for name, fills in alignment.fills.items()} if alignment is not None else {},
         tokens_dropped={name: len(tokens) for name, tokens in alignment.dropped.items()} if alignment is not None else {},
         assumed_tokenizer=[name for name, model in models.items() if model.tokenizer is None] if alignment is not None else [],
+        into=None if into is None else into.name,
+        tensors_kept=0 if into is None or into.vision is None else len(into.vision.kept),
     )
 
 
@@ -110,6 +115,8 @@ def card_facts(record: MergeRecord, text: str) -> list[str]:
     names = ", ".join(f"`{name}` ({entry.folder}{' with ' + entry.adapter if entry.adapter else ''})" for name, entry in record.models.items())
     lines = [f"- merged by {method.title} ({method.paper}) from {names}" + (f"; base `{record.base}`" if record.base else "")]
     lines += [f"- computed in {record.arithmetic}, written in {record.dtype}"]
+    if record.into is not None:
+        lines += [f"- the language part alone was merged: vision tower, projector and whatever else sees are those of `{record.into}`, byte for byte"]
     lines += [f"- `{name}` lacked {count:,} rows of the vocabulary: {ROWS} says what it got for each" for name, count in record.rows_filled.items() if count]
     dropped = {name: count for name, count in record.tokens_dropped.items() if count}
     lines += [f"- {count:,} tokens of `{name}` are not in the tokenizer of `{record.tokenizer}` and were dropped" for name, count in dropped.items()]

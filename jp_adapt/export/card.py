@@ -21,11 +21,12 @@ def write_card(
     licence: str | None = None,
     base_model: str | None = None,
     tags: tuple[str, ...] = ("jp-adapt",),
+    task: str = "text-generation",
 ) -> None:
     """`README.md`: a model card with the front matter that the hub reads, and what is known of where the model comes from."""
     front = ["---", *([f"base_model: {base_model}"] if base_model else []), *([f"license: {licence}"] if licence else [])]
     front += ["language:", *(f"- {language}" for language in languages)]
-    front += ["library_name: transformers", "pipeline_tag: text-generation", f"tags: [{', '.join(tags)}]", "---"]
+    front += ["library_name: transformers", f"pipeline_tag: {task}", f"tags: [{', '.join(tags)}]", "---"]
     body = ["", f"# {title}", "", f"Made with jp-adapt {metadata.version('jp-adapt')}.", "", *facts, ""]
     write_text(folder / "README.md", "\n".join(front + body))
 

@@ -77,6 +77,22 @@ class FolderWeights:
         return tensor
 
 
+class NamedWeights:
+    """Some tensors of a folder under names of their own: the language part of a vision-language model, as a plain model has it.
+
+    Args:
+        names: name here -> name in the folder.
+    """
+
+    def __init__(self, weights: FolderWeights, names: Mapping[str, str]) -> None:
+        self.weights, self.names = weights, dict(names)
+        self.tensors = {name: weights.tensors[stored] for name, stored in names.items()}
+
+    def read(self, name: str) -> Tensor:
+        """The tensor that is called `name` here, in the type of the file."""
+        return self.weights.read(self.names[name])
+
+
 def _weight_files(folder: Path) -> list[Path]:
     if (folder / INDEX).is_file():
         value = read_json(folder / INDEX)

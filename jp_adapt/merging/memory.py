@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from jp_adapt.merging.checkpoint import FolderWeights, Weights
+from jp_adapt.merging.checkpoint import FolderWeights, NamedWeights, Weights
 from jp_adapt.merging.genome import DENSITY_STEPS
 from jp_adapt.merging.lora import AdaptedWeights, Factors, coefficients
 from jp_adapt.merging.merge import merge_tensor
@@ -61,7 +61,7 @@ class MemoryMerge:
     def _merged(self, job: Job) -> Tensor:
         tensors = {model: self.parents[model].weights.read(name) for model, name in job.sources.items()}
         if self.alignment is not None and job.place.name in (EMBEDDING, HEAD):
-            tensors = aligned_rows(tensors, self.alignment)
+            tensors = aligned_rows(tensors, self.alignment, job.info.shape[0])
         known = {"thresholds": self._known_thresholds(job, tensors)} if self.method.name == "ties" else {}
         return merge_tensor(self.method, job, tensors, base=self.base, seed=self.seed, known=known)
 
@@ -91,6 +91,8 @@ def _origin(weights: Weights, name: str) -> Origin | None:
     """Where a tensor lies on disk as it is; None where something changes it."""
     if isinstance(weights, AdaptedWeights):
         return None if weights.changes(name) else _origin(weights.base, name)
+    if isinstance(weights, NamedWeights):
+        return _origin(weights.weights, weights.names[name])
     return (weights.folder.resolve(), name) if isinstance(weights, FolderWeights) else None
 
 

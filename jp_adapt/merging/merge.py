@@ -53,5 +53,5 @@ def merged_tensors(
     for job in jobs:
         tensors = {model: parents[model].weights.read(name) for model, name in job.sources.items()}
         if alignment is not None and job.place.name in (EMBEDDING, HEAD):
-            tensors = aligned_rows(tensors, alignment)
+            tensors = aligned_rows(tensors, alignment, job.info.shape[0])
         yield merge_tensor(method, job, tensors, base=base, seed=seed)

@@ -34,6 +34,11 @@ class Parent:
     def layers(self) -> int:
         return 1 + max((layer for name in self.weights.tensors if (layer := layer_of(name)) is not None), default=-1)
 
+    @property
+    def rows_without_head(self) -> int:
+        """Rows of the embedding for which the head has none: tokens that the model reads and never writes (the image's, in Mllama)."""
+        return self.info(EMBEDDING).shape[0] - self.info(HEAD).shape[0] if HEAD in self.tensors else 0
+
     def info(self, name: str) -> TensorInfo:
         return self.weights.tensors[self.tensors[name]]
 
@@ -88,12 +93,13 @@ def plan(
     settings: Mapping[str, Settings],
     shared: Settings,
     dtype: torch.dtype | None = None,
+    rows_without_head: int = 0,
 ) -> list[Job]:
     """The jobs of a merge, in the order of the model: embedding, layers, norm, head.
 
     Args:
         base: the model that the others differ from, for methods that merge differences.
-        rows: of embedding and head of the merged model.
+        rows: of embedding and head of the merged model; the head lacks the last `rows_without_head`.
         settings: model -> its parameters; those of a slice go before them.
         shared: parameters of the merge.
         dtype: of the result; by default that of the base's tensor, else of the first model's.
@@ -103,7 +109,7 @@ def plan(
         InputError: the tensors of the models do not match.
     """
     _check_slices(method, slices, parents, base)
-    planner = _Planner(method, parents, base, rows, settings, shared, dtype)
+    planner = _Planner(method, parents, base, {EMBEDDING: rows, HEAD: rows - rows_without_head}, settings, shared, dtype)
     first, last = slices[0], slices[-1]
     jobs = [planner.job(first, EMBEDDING, Place(EMBEDDING, None, 0.0))]
     number = 0
@@ -122,7 +128,7 @@ class _Planner:
     method: Method
     parents: Mapping[str, Parent]
     base: str | None
-    rows: int
+    rows: Mapping[str, int]
     settings: Mapping[str, Settings]
     shared: Settings
     dtype: torch.dtype | None
@@ -154,10 +160,10 @@ class _Planner:
         infos = {model: self.parents[model].info(own[model]) for model in own}
         leading = self.base if self.method.base and self.base is not None else next(iter(infos))
         shape = infos[leading].shape
-        if name in (EMBEDDING, HEAD):
-            shape = (self.rows, *shape[1:])
+        if name in self.rows:
+            shape = (self.rows[name], *shape[1:])
         for model, info in infos.items():
-            if info.shape[1:] != shape[1:] or (info.shape != shape and name not in (EMBEDDING, HEAD)):
+            if info.shape[1:] != shape[1:] or (info.shape != shape and name not in self.rows):
                 raise InputError(f"{place.name} is {list(info.shape)} in '{model}' and {list(infos[leading].shape)} in '{leading}'; take models of one size")
         merged = [model for model in own if not (self.method.base and model == self.base)]
         per_model = {

@@ -113,6 +113,10 @@ class MergeSettings(Part):
     tokenizer: Name | None = Field(None, description="model whose tokenizer is kept; by default one that holds the tokens of all")
     rows: Literal["donor", "pieces"] = Field("donor", description="row of a token that a model lacks: of the models that have it, or made of its own pieces")
     config: Name | None = Field(None, description="model whose config.json is kept where they compute differently (rope, norms, heads)")
+    into: Name | None = Field(
+        None,
+        description="vision-language model that gets the merged language part and keeps all else; by default the base if it is one, else the first that is",
+    )
     shard_bytes: Count = Field(5_000_000_000, description="largest size of a weight file")
 
     def shared(self) -> dict[str, settings.Setting]:
@@ -145,7 +149,7 @@ def findings(merge: MergeSettings, models: Mapping[str, ModelSettings]) -> Itera
     if method is None:
         yield ("method",), f"method is '{merge.method}'{did_you_mean(merge.method, METHODS)}; methods: {', '.join(METHODS)}"
         return
-    for key in ("base", "tokenizer", "config"):
+    for key in ("base", "tokenizer", "config", "into"):
         name = getattr(merge, key)
         if name is not None and name not in models:
             yield (key,), f"{key} is '{name}'{did_you_mean(name, models)}; the models are {', '.join(models)}"
