@@ -11,6 +11,8 @@ from typing import Any
 import pyarrow
 import pyarrow.parquet
 
+from tests.benchmark_files_more import write_more_files
+
 NUM = 12
 MANY = 40  # where llm-jp-eval keeps 32 records for its examples
 WORDS = ["犬", "猫", "鳥", "魚", "馬", "牛", "羊", "豚", "鹿", "熊", "狐", "狸"]
@@ -173,7 +175,7 @@ def _others(root: Path) -> None:
 
 def write_benchmark_files(root: Path) -> Path:
     """All of them, below `root`."""
-    writers: list[Callable[[Path], None]] = [_jglue, _mgsm, _questions, _sentences, _others]
+    writers: list[Callable[[Path], None]] = [_jglue, _mgsm, _questions, _sentences, _others, write_more_files]
     for writer in writers:
         writer(root)
     return root

@@ -77,6 +77,13 @@ class Hub(Part):
     note: str = Field("", description="why there is no revision, or how the copy differs")
 
 
+class Checks(Part):
+    """What a program checks of each answer, in place of right answers: instructions that are to be followed."""
+
+    names: Expression = Field(description="gives the names of an item's checks, a list (`jp_adapt.benchmarks.checks` has them)")
+    arguments: Expression = Field(description="gives their arguments, a list of names and values for each check in order")
+
+
 class Variant(Part):
     """Another wording of a protocol's prompt."""
 
@@ -145,6 +152,7 @@ class Benchmark(Licensed):
     choices: list[Template] | Expression | None = Field(None, description="texts of the choices, or an expression that gives them")
     answer: Expression | None = Field(None, description="index of the right choice, or its text")
     answers: list[Template] | Expression | None = Field(None, description="right answers, or an expression that gives them; the first is shown in examples")
+    checks: Checks | None = Field(None, description="what a program checks of each answer, in place of right answers")
     turns: Expression | None = Field(None, description="what the user says, turn by turn, in a benchmark for judges")
     test_program: Template | None = Field(None, description="program that runs a generated answer (`generation`) and fails where it is wrong")
     question: Template = Field("{{ question }}", description="the text that tells the item from others: what overlap with a corpus is looked for")
@@ -173,13 +181,17 @@ class Benchmark(Licensed):
         if self.kind in ("multiple_choice", "acceptability") and (self.choices is None or self.answer is None):
             raise ValueError(f"a {self.kind} benchmark needs 'choices' and 'answer'")
         needed = {"generate": "answers", "similarity": "answers", "code": "test_program", "judge": "turns"}.get(self.kind)
-        if needed is not None and getattr(self, needed) is None:
-            raise ValueError(f"a {self.kind} benchmark needs '{needed}'")
+        if self.checks is not None and (self.kind != "generate" or self.answers is not None):
+            raise ValueError("'checks' stands in a generate benchmark, in place of 'answers'")
+        if needed is not None and getattr(self, needed) is None and self.checks is None:
+            raise ValueError(f"a {self.kind} benchmark needs '{needed}'" + (" or 'checks'" if self.kind == "generate" else ""))
         for profile, protocol in self.protocols.items():
             kind = protocol.kind or self.kind
             chosen = kind in ("multiple_choice", "acceptability")
             if any((METRICS[metric].of == "choices") != chosen for metric in protocol.metrics):
                 raise ValueError(f"protocols.{profile}: {kind} is scored by other metrics than {', '.join(protocol.metrics)}")
+            if any(METRICS[metric].checks != (self.checks is not None) for metric in protocol.metrics):
+                raise ValueError(f"protocols.{profile}: {', '.join(protocol.metrics)}: checks are scored by metrics of their own, and they by no others")
             if not chosen and protocol.max_chars is None and protocol.max_tokens is None:
                 raise ValueError(f"protocols.{profile}: a generated answer needs 'max_chars'")
             if protocol.shots and self.data.shots is None and not protocol.examples:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from jp_adapt.benchmarks.benchmark import Benchmark, Protocol, Split, Suite
+from jp_adapt.benchmarks.benchmark import Benchmark, Checks, Protocol, Split, Suite
+from jp_adapt.benchmarks.checks import check_texts
 from jp_adapt.benchmarks.files import Record, read_split
 from jp_adapt.benchmarks.part import Part
 from jp_adapt.benchmarks.profiles import PROFILES, RETIRED
@@ -27,7 +28,10 @@ Declaration = TypeVar("Declaration", Benchmark, Suite)
 
 @dataclass(frozen=True)
 class Item:
-    """One item: `fields` is what templates see (the record, the declared fields, `choices` and `answers`)."""
+    """One item: `fields` is what templates see (the record, the declared fields, `choices` and `answers`).
+
+    `answers` are the right answers, any of which will do; or the item's checks (`jp_adapt.benchmarks.checks`), which a good answer passes all of.
+    """
 
     id: str
     group: str
@@ -219,7 +223,7 @@ def _filled(benchmark: Benchmark, record: Record) -> tuple[Record, list[str], in
     for name, template in benchmark.fields.items():
         fields[name] = render(template, fields)
     choices = _texts(benchmark.choices, fields)
-    answers = _texts(benchmark.answers, fields)
+    answers = _texts(benchmark.answers, fields) if benchmark.checks is None else _checks(benchmark.checks, fields)
     answer = None
     if benchmark.choices is not None:
         if "" in choices:
@@ -233,6 +237,10 @@ def _filled(benchmark: Benchmark, record: Record) -> tuple[Record, list[str], in
     if benchmark.answers is not None and not answers:
         raise ValueError("no right answer")
     return fields | {"choices": choices, "answers": answers, "answer_index": answer}, choices, answer, answers
+
+
+def _checks(declared: Checks, fields: Record) -> list[str]:
+    return check_texts(value_of(declared.names, fields), value_of(declared.arguments, fields))
 
 
 def _texts(declared: list[str] | str | None, fields: Record) -> list[str]:

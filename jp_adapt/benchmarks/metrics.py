@@ -2,6 +2,7 @@
 
 A function of `texts` takes an answer and one right answer and returns a score, 0 to `perfect`; the best over all right answers counts. One of `choices`
 takes the log-likelihoods (nats), the texts of the choices and the index of the right one. A `whole` function takes all answers and all right answers.
+One of `checks` takes an answer and the checks of its item.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Metric:
         perfect: the best score.
         as_written: it reads numbers, and gets the answer without normalisers: what rewrites a text first makes numbers that nobody wrote.
         first_answer: only the first right answer counts.
+        checks: it scores which of an item's checks an answer passes; its function takes the answer and all of them.
+        weighted: an item counts as often as it has right answers or checks, so that the value is the mean over all of them.
         by_language: the functions take the language of the answers as `language`.
         lm_eval: name of the metric of the same definition in lm-evaluation-harness; None where it has none.
         lm_eval_aggregation: how lm-evaluation-harness gets the value from its items.
@@ -43,6 +46,8 @@ class Metric:
     perfect: float = 1.0
     as_written: bool = False
     first_answer: bool = False
+    checks: bool = False
+    weighted: bool = False
     by_language: bool = False
     lm_eval: str | None = None
     lm_eval_aggregation: str = "mean"
@@ -72,6 +77,10 @@ METRICS: dict[str, Metric] = {
     "chrf": Metric("texts", "texts:sentence_chrf", "texts:chrf", "texts", perfect=100, first_answer=True),
     "pearson": Metric("texts", whole="labels:pearson", whole_of="numbers", as_written=True),
     "spearman": Metric("texts", whole="labels:spearman", whole_of="numbers", as_written=True),
+    "prompt_level_strict_acc": Metric("texts", "checks:prompt_strict", share=True, checks=True),
+    "inst_level_strict_acc": Metric("texts", "checks:instruction_strict", checks=True, weighted=True),
+    "prompt_level_loose_acc": Metric("texts", "checks:prompt_loose", share=True, checks=True),
+    "inst_level_loose_acc": Metric("texts", "checks:instruction_loose", checks=True, weighted=True),
     "pass@1": Metric("program", share=True),
     "answered": Metric("turns", share=True),
 }

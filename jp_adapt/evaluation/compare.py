@@ -15,7 +15,7 @@ from jp_adapt.core.names import distinct_tails
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.results import BenchmarkScore, Output, Scores, read_outputs, read_scores
-from jp_adapt.evaluation.scoring import as_number, degenerate
+from jp_adapt.evaluation.scoring import as_number, degenerate, item_weights
 
 if TYPE_CHECKING:
     import numpy as np
@@ -282,8 +282,9 @@ def _benchmark(x: BenchmarkScore, y: BenchmarkScore, a: Run, b: Run, seed: int) 
     if _whole_of(metric) in ("labels", "numbers"):
         tested = _whole_set([ours[item] for item in scored], [theirs[item] for item in scored], metric, seed)
     else:
-        groups = [ours[item].group for item in scored]
-        tested = _tested(left, right, _weights(groups) if _averages_groups(x, list(ours.values())) else [1.0] * len(scored), seed)
+        macro = _averages_groups(x, list(ours.values()))
+        weights = _weights([ours[item].group for item in scored]) if macro else item_weights(metric, [ours[item] for item in scored])
+        tested = _tested(left, right, weights, seed)
     gained = [item for item, u, v in zip(scored, left, right, strict=True) if v > u]
     lost = [item for item, u, v in zip(scored, left, right, strict=True) if v < u]
     entry = replace(entry, gained=gained, lost=lost, **({} if tested is None else vars(tested)))

@@ -45,8 +45,9 @@ def score_text(text: str, protocol: Protocol, answers: Sequence[str]) -> tuple[s
 def answer_scores(answer: str, protocol: Protocol, answers: Sequence[str]) -> dict[str, float | None]:
     """The metrics of an extracted answer."""
     normal, golds = normalise(answer, protocol.normalise), [normalise(gold, protocol.normalise) for gold in answers]
+    as_written = {metric for metric in protocol.metrics if METRICS[metric].as_written or METRICS[metric].checks}
     return {
-        metric: _text_score(metric, answer, answers, protocol) if METRICS[metric].as_written else _text_score(metric, normal, golds, protocol)
+        metric: _text_score(metric, answer, answers, protocol) if metric in as_written else _text_score(metric, normal, golds, protocol)
         for metric in protocol.metrics
     }
 
@@ -61,6 +62,8 @@ def _text_score(metric: str, prediction: str, golds: Sequence[str], protocol: Pr
     facts = METRICS[metric]
     if facts.whole_of == "numbers":
         return as_number(prediction)
+    if facts.checks:
+        return item_function(metric)(prediction, golds)
     score = partial(item_function(metric), **_language(metric, protocol))
     return max(score(prediction, gold) for gold in (golds[:1] if facts.first_answer else golds))
 
@@ -102,7 +105,7 @@ def _facts(metric: str) -> Metric:
 def _value(metric: str, outputs: Sequence[Output], protocol: Protocol) -> float | None:
     match _facts(metric).whole_of:
         case None:
-            return float(np.mean([output.scores[metric] or 0.0 for output in outputs]))
+            return float(np.average([output.scores[metric] or 0.0 for output in outputs], weights=item_weights(metric, outputs)))
         case "labels":
             return whole_function(metric)(*_label_texts(outputs))
         case "numbers":
@@ -111,6 +114,12 @@ def _value(metric: str, outputs: Sequence[Output], protocol: Protocol) -> float 
             given = [normalise(str(output.prediction), protocol.normalise) for output in outputs]
             references = [normalise(str(output.gold[0]), protocol.normalise) for output in outputs]
             return whole_function(metric)(given, references, **_language(metric, protocol))
+
+
+def item_weights(metric: str, outputs: Sequence[Output]) -> list[float]:
+    """How much each item counts in the mean; the mean of the weights is 1."""
+    numbers = [len(output.gold) if _facts(metric).weighted and isinstance(output.gold, list) else 1 for output in outputs]
+    return [number * len(numbers) / sum(numbers) for number in numbers]
 
 
 def _label_texts(outputs: Sequence[Output]) -> tuple[list[Any], list[Any]]:
@@ -129,9 +138,9 @@ def _bootstrap(metric: str, outputs: Sequence[Output], protocol: Protocol) -> Bo
     if whole_of in ("labels", "numbers"):
         given, gold = _numbers(outputs, metric) if whole_of == "numbers" else _label_texts(outputs)
         return _resampled(lambda drawn: labels.resampled(metric, given, gold, drawn), [len(outputs)])
-    items = np.array([output.scores[metric] or 0.0 for output in outputs])
+    items, weights = np.array([output.scores[metric] or 0.0 for output in outputs]), np.array(item_weights(metric, outputs))
     shift = (_value(metric, outputs, protocol) or 0.0) - items.mean() if whole_of == "texts" else 0.0
-    return _resampled(lambda drawn: items[drawn].mean(axis=-1) + shift, [len(outputs)])
+    return _resampled(lambda drawn: (items * weights)[drawn].mean(axis=-1) / weights[drawn].mean(axis=-1) + shift, [len(outputs)])
 
 
 def _bootstrap_groups(metric: str, groups: Sequence[Sequence[Output]]) -> Bootstrap:
