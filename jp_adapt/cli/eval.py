@@ -21,6 +21,7 @@ profiles are never comparable.
 
 what to do with results (jp-adapt eval ACTION --help says more):
   eval matrix          many models on many suites, and a leaderboard
+  eval server          our engine behind an OpenAI-compatible address, for other harnesses
   eval compare         compare evaluations item by item
   eval published       an evaluation beside published scores of the same protocol
   eval page            an evaluation as a page with every item

@@ -44,7 +44,7 @@ VERBS = (
 )
 
 ACTIONS = {
-    "eval": ("matrix", "compare", "published", "page", "export-lm-eval"),
+    "eval": ("matrix", "server", "compare", "published", "page", "export-lm-eval"),
     "runs": ("tag",),
 }  # verbs of their own beneath another, each in the module of its name
 

@@ -34,12 +34,16 @@ class Continuation:
 
 @dataclass(frozen=True)
 class Continued:
-    """`text` without the stop string and without the thought, and why it ends: a stop string, a stop id, or the budget."""
+    """`text` without the stop string and without the thought, and why it ends: a stop string, a stop id, or the budget.
+
+    `ids`: every token that was written, where the engine tells them; the stop id is not among them.
+    """
 
     text: str
     finish: Literal["stop", "eos", "length"] = "eos"
     tokens: int = 0
     thought: str | None = None
+    ids: tuple[int, ...] = field(default=(), compare=False)
 
 
 @dataclass

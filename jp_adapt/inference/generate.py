@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -216,7 +216,7 @@ class _Run:
         state = self.active[row]
         done = state.answer.add(None if token in self.stop_ids else token)
         if done is not None:
-            self.results[state.request] = done
+            self.results[state.request] = replace(done, ids=tuple(state.given))
             del self.active[row]
 
     def _move_up(self) -> None:

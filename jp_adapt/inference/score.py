@@ -70,6 +70,22 @@ def score_requests(
 
 
 @dataclass(frozen=True)
+class TokenScore:
+    """ln p of a token in its place, in nats, and the most probable tokens there with theirs, the most probable first."""
+
+    nats: float
+    top: tuple[tuple[int, float], ...]
+
+
+def score_tokens(model: CausalModel, requests: Sequence[Request], *, top: int = 1, advance: Advance = lambda done, note: None) -> list[list[TokenScore]]:
+    """Every scored id of each request, in the order given, beside the `top` most probable tokens in its place. Memory is handled as in `score_requests`."""
+    tokens: list[dict[int, TokenScore]] = [{} for _ in requests]
+    run = _Run(model, requests, advance, Room(PACK_TOKENS), tokens, top)
+    run.go(build_trie(requests), ALONE)
+    return [[own[place] for place in sorted(own)] for own in tokens]
+
+
+@dataclass(frozen=True)
 class _Job:
     """One forward pass: `nodes` and all below them, after the tokens of the nodes of `path`, which are kept in memory."""
 
@@ -121,8 +137,17 @@ class PrefixMemory:
 class _Run:
     """The results so far, the prefix that lies in memory, and the forward passes that add to them."""
 
-    def __init__(self, model: CausalModel, requests: Sequence[Request], advance: Advance, room: Room) -> None:
+    def __init__(
+        self,
+        model: CausalModel,
+        requests: Sequence[Request],
+        advance: Advance,
+        room: Room,
+        tokens: list[dict[int, TokenScore]] | None = None,
+        top: int = 0,
+    ) -> None:
         self.model, self.advance, self.room = model, advance, room
+        self.tokens, self.top = tokens, top  # where each token is asked for: by the request, and the place of the token in it
         self.device = model.base_head.device
         self.nats = torch.zeros(len(requests), dtype=torch.float64)
         self.missed = torch.zeros(len(requests), dtype=torch.int64)
@@ -189,30 +214,37 @@ class _Run:
         """One pass over `nodes`, which lie in preorder below the prefix in memory. It counts as a whole or not at all."""
         ids: list[int] = []
         positions: list[int] = []
-        rows, owners, targets = [], [], []
+        rows, owners, targets, places = [], [], [], []
         for node in nodes:
             for at, request, target in node.marks if scored else ():
                 rows.append(len(ids) + at)
                 owners.append(request)
                 targets.append(target)
+                places.append(node.depth + at + 1)
             ids += node.tokens
             positions += range(node.depth, node.depth + len(node.tokens))
         mask = _tree_mask(nodes, self.memory.length, len(ids)).to(self.device)
         hidden = self.model(torch.tensor([ids], device=self.device), torch.tensor([positions], device=self.device), mask=mask, cache=self.memory)[0]
         if rows:
-            self._score(hidden, rows, owners, targets)
+            self._score(hidden, rows, owners, targets, places)
 
-    def _score(self, hidden: Tensor, rows: list[int], owners: list[int], targets: list[int]) -> None:
-        asked, places = torch.tensor(rows).unique(return_inverse=True)  # choices part after one token: its logits are made once
+    def _score(self, hidden: Tensor, rows: list[int], owners: list[int], targets: list[int], places: list[int]) -> None:
+        asked, which = torch.tensor(rows).unique(return_inverse=True)  # choices part after one token: its logits are made once
         size = max(1, CHUNK_LOGITS // self.model.vocab_size)
-        target, owner = torch.tensor(targets), torch.tensor(owners)
+        target, owner, place = torch.tensor(targets), torch.tensor(owners), torch.tensor(places)
         results = []
         for start in range(0, len(asked), size):
             logits = self.model.logits(hidden[asked[start : start + size].to(self.device)])
-            here = (places >= start) & (places < start + size)
-            row, wanted = (places[here] - start).to(self.device), target[here].to(self.device)
-            values = (logits[row, wanted] - logits.logsumexp(dim=1)[row]).double().cpu()
+            here = (which >= start) & (which < start + size)
+            row, wanted = (which[here] - start).to(self.device), target[here].to(self.device)
+            total = logits.logsumexp(dim=1)
+            values = (logits[row, wanted] - total[row]).double().cpu()
             results.append((owner[here], values, (logits.argmax(dim=1)[row] != wanted).long().cpu()))
+            if self.tokens is not None:
+                likely = logits.topk(min(self.top, logits.shape[1]), dim=1)
+                tops = [tuple(zip(*pair, strict=True)) for pair in zip(likely.indices.tolist(), (likely.values - total[:, None]).tolist(), strict=True)]
+                for own, at, own_row, nats in zip(owner[here].tolist(), place[here].tolist(), row.tolist(), values.tolist(), strict=True):
+                    self.tokens[own][at] = TokenScore(nats, tops[own_row])
         for owned, values, missed in results:
             self.nats.index_add_(0, owned, values)
             self.missed.index_add_(0, owned, missed)
