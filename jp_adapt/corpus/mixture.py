@@ -49,8 +49,8 @@ class Chosen:
     epochs_by_source: dict[str, float]
 
 
-def choose_documents(sizes: Mapping[str, Numbers], wanted: Mapping[str, float], seed: int) -> Chosen:
-    """Documents of each source until `wanted` tokens of it are reached.
+def choose_documents(sizes: Mapping[str, Numbers], wanted: Mapping[str, float], seed: int, read: Mapping[str, int] | None = None) -> Chosen:
+    """Documents of each source until `wanted` tokens of it are reached, behind the first `read` of them.
 
     Each source is read in a shuffled order of its own, again and again, every document once in each epoch; the last one may go past the budget, none is
     cut for it.
@@ -60,17 +60,17 @@ def choose_documents(sizes: Mapping[str, Numbers], wanted: Mapping[str, float], 
         whole = int(size.sum())
         if not whole:
             raise InputError(f"source '{name}': no document of it has a token; the tokenizer drops every character of it")
-        taken = epoch = 0
+        taken = 0
+        epoch, passed = divmod((read or {}).get(name, 0), len(size))
         while taken < wanted[name]:
             shuffled = list(range(len(size)))
             random.Random(f"{seed}/{name}/{epoch}").shuffle(shuffled)
-            order = np.asarray(shuffled, dtype=np.int64)
-            read = np.cumsum(size[order])
-            order = order[: int(np.searchsorted(read, wanted[name] - taken)) + 1]
+            order = np.asarray(shuffled[passed:], dtype=np.int64)
+            order = order[: int(np.searchsorted(np.cumsum(size[order]), wanted[name] - taken)) + 1]
             taken += int(size[order].sum())
             documents.append(order)
             sources.append(np.full(len(order), number, dtype=np.int64))
-            epoch += 1
+            epoch, passed = epoch + 1, 0
         tokens[name], epochs[name] = taken, taken / whole
     empty = np.zeros(0, dtype=np.int64)
     return Chosen(np.concatenate([empty, *sources]), np.concatenate([empty, *documents]), tokens, epochs)
@@ -86,6 +86,7 @@ def plan_training(
     tokens: int | None = None,
     epochs: float | None = None,
     max_epochs: Mapping[str, float] | None = None,
+    read: Mapping[str, int] | None = None,
 ) -> Plan:
     """Choose documents by weight until the budget is met, and pack them. Nothing but the arguments decides, so every resume and every rank sees one order.
 
@@ -94,6 +95,7 @@ def plan_training(
         prefix: id that stands before every document.
         tokens: training tokens in all; or `epochs` of the first source, the others in proportion.
         max_epochs: name -> the most that a source is read; what it cannot give the others give, by their weights.
+        read: name -> documents of it that an earlier plan read; this one goes on behind them.
 
     Raises:
         InputError: a source has no token, or the sources may not give so many.
@@ -106,7 +108,7 @@ def plan_training(
         first = next(iter(sources))
         tokens = max(1, round(epochs * int(sizes[first].sum()) * sum(weights.values()) / weights[first]))
     most = {name: limit * int(sizes[name].sum()) for name, limit in (max_epochs or {}).items()}
-    chosen = choose_documents(sizes, share_out(tokens, weights, most), seed)
+    chosen = choose_documents(sizes, share_out(tokens, weights, most), seed, read)
     taken = np.concatenate([np.zeros(0, dtype=np.int64), *sizes.values()])
     first_of = np.cumsum([0, *map(len, documents.values())])[:-1]
     packing = pack_best_fit(taken[first_of[chosen.source_of] + chosen.document_of], length)

@@ -171,6 +171,10 @@ class Plan:
     def fill(self) -> float:
         return self.packing.fill
 
+    @property
+    def cut_share(self) -> float:
+        return self.packing.cut_share
+
     @cached_property
     def _names(self) -> list[str]:
         return list(self.sources)
@@ -185,9 +189,21 @@ class Plan:
             results.append(Piece(name, int(self.document_of[entry]), int(packing.offset[piece]), int(packing.tokens[piece])))
         return results
 
+    @property
+    def documents_read(self) -> dict[str, int]:
+        """How many documents of each source are read, one that is read twice counted twice."""
+        return dict(zip(self.sources, np.bincount(self.source_of, minlength=len(self.sources)).tolist(), strict=True))
+
     def step(self, step: int) -> range:
         """The rows of `step` (from 0)."""
         return range(step * self.rows_per_step, min((step + 1) * self.rows_per_step, self.packing.num_rows))
+
+    def tokens_of(self, step: int) -> dict[str, int]:
+        """How many tokens of each source are in `step`, of those that are in it."""
+        tokens: dict[str, int] = {}
+        for piece in (piece for row in self.step(step) for piece in self.row(row)):
+            tokens[piece.source] = tokens.get(piece.source, 0) + piece.tokens
+        return tokens
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """The rows of `step` (from 0) that `rank` works on. `num_targets` counts the whole step, over all ranks."""
