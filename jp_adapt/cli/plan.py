@@ -58,7 +58,8 @@ def main(args: argparse.Namespace) -> int:
 
 def _print_stage(stage: dict[str, Any], device: dict[str, Any]) -> None:
     print(f"\n{stage['id']} ({stage['kind']}): {_millions(stage['trainable'])} trainable ({stage['trainable_share']:.1%})", end="")
-    print(f", {plural(stage['new_tokens'], 'new token')}" if stage["new_tokens"] else "")
+    grown = f" ({', '.join(f'{number:,}' for number in stage['grow'])}, one phase after another)" if stage["grow"] else ""
+    print(f", {plural(stage['new_tokens'], 'new token')}{grown}" if stage["new_tokens"] else "")
     estimated = "" if stage["tokens_known"] else " (estimated from the text's size, or assumed where it is not here)"
     print(f"  {plural(stage['tokens'], 'token')}{estimated}, {plural(stage['steps'], 'step')}, {stage['flops']:.2e} FLOP, {_hours(stage['hours'])}")
     memory = [*stage["memory"].items(), ("one device", stage["bytes"])]

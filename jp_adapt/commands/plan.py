@@ -88,7 +88,7 @@ def _stage_plan(stage: TrainingStage, recipe: Recipe, architecture: Architecture
     share = -(-rows // devices)
     while micro_rows is None and stage.micro_batch_rows is None and work.micro_rows > 1 and total(work, device) > device.memory_bytes:
         work = replace(work, micro_rows=work.micro_rows // 2)
-    needed = total(work, device)
+    needed, phases = total(work, device), _phases(stage, work)
     help_needed = [
         {
             "remedy": remedy,
@@ -103,6 +103,7 @@ def _stage_plan(stage: TrainingStage, recipe: Recipe, architecture: Architecture
         "id": stage.id,
         "kind": stage.kind,
         "new_tokens": work.new_tokens,
+        "grow": [phase.new_tokens for phase in phases] if len(phases) > 1 else None,
         "trainable": work.trainable,
         "trainable_share": work.trainable / (architecture.parameters + work.trainable - work.trained_base_parameters),
         "tokens": tokens,
@@ -114,9 +115,18 @@ def _stage_plan(stage: TrainingStage, recipe: Recipe, architecture: Architecture
         "bytes": needed,
         "fits": needed <= device.memory_bytes,
         "would_fit_with": help_needed,
-        "flops": tokens * flops_per_token(work),
-        "hours": help_needed[-1]["hours"] if help_needed and help_needed[-1]["fits"] else hours(work, device),
+        "flops": sum(phase.tokens * flops_per_token(phase) for phase in phases),
+        "hours": help_needed[-1]["hours"] if help_needed and help_needed[-1]["fits"] else sum(hours(phase, device) for phase in phases),
     }
+
+
+def _phases(stage: TrainingStage, work: Workload) -> list[Workload]:
+    """The parts of a stage, each with the new tokens that are in its head; the memory of all of them is there from the beginning."""
+    if not isinstance(stage, PretrainStage) or stage.grow is None:
+        return [work]
+    total = sum(phase.share for phase in stage.grow)
+    sizes = [work.new_tokens if phase.new_tokens == "all" else phase.new_tokens for phase in stage.grow]
+    return [replace(work, new_tokens=size, tokens=round(work.tokens * phase.share / total)) for size, phase in zip(sizes, stage.grow, strict=True)]
 
 
 def _tokens(stage: TrainingStage, recipe: Recipe) -> tuple[int, bool]:

@@ -50,21 +50,25 @@ def unigram_offsets(new: Tensor, rest: Tensor, along: Tensor, counts: Tensor, to
 
 
 @torch.inference_mode()
-def row_calibration(model: CausalModel, ids: Tensor, positions: Tensor, used: Tensor, counts: Tensor, total: int) -> Tensor:
-    """[W, H] what to add to the output rows of the new tokens of `model`; where the head is tied they are the input rows too.
+def row_calibration(model: CausalModel, ids: Tensor, positions: Tensor, used: Tensor, counts: Tensor, total: int, known: int = 0) -> Tensor:
+    """[W, H] what to add to the last W output rows in use of the new tokens of `model`; where the head is tied they are the input rows too.
 
     Args:
         ids, positions: [B, T] packed training text, the more varied the better; 2,048 tokens are enough for 6,000 rows.
         used: [B, T] False where there is only padding.
-        counts: [W] how often each new token occurs among `total` tokens of the training text.
+        counts: [W] how often each of these tokens occurs among `total` tokens of the training text.
+        known: new rows before them that stay as they are.
     """
-    assert model.new_output is not None
+    rows = model.new_head
+    assert rows is not None
     hidden = model(ids, positions)[used]
     direction = common_direction(hidden)
-    head = model.base_head.to(hidden.dtype)
+    head, trained = model.base_head.to(hidden.dtype), rows[:known].to(hidden.dtype)
     size = max(1, CHUNK_LOGITS // len(head))
     rest = torch.cat([(part @ head.t()).float().logsumexp(dim=1) for part in hidden.split(size)])
-    new = (hidden @ model.new_output.to(hidden.dtype).t()).float()
-    largest = min(LARGEST, LONGEST * float(model.new_output.norm(dim=1).median() / direction.norm()))
+    if known:
+        rest = torch.logaddexp(rest, (hidden @ trained.t()).float().logsumexp(dim=1))
+    new = (hidden @ rows[known:].to(hidden.dtype).t()).float()
+    largest = min(LARGEST, LONGEST * float(rows[known:].norm(dim=1).median() / direction.norm()))
     offsets = unigram_offsets(new, rest, hidden.float() @ direction, counts.to(new), total, largest)
     return offsets[:, None] * direction

@@ -57,6 +57,7 @@ class CausalModel(nn.Module):
         attention: which attention goes over packed documents.
         compiled: whether torch compiles the body, for which the documents of each batch must not be Python numbers.
         order: where the rows of ids stand.
+        rows_in_use: how many of the new rows are in the head, the first ones; the tokens of the others do not come yet. All, unless training lets them grow.
         trained: names of the base's own weights that train, or did in an earlier stage: what an adapter folder must hold beside LoRA and new rows.
     """
 
@@ -80,6 +81,7 @@ class CausalModel(nn.Module):
             self.new_output = nn.Parameter(rows.output.clone())
         num_rows = int(base.get_input_embeddings().weight.shape[0])
         self.order = take_rows(base, num_rows if rows.first is None else rows.first, len(rows.input)) if rows else RowOrder(num_rows)
+        self.rows_in_use = self.order.count
         self.embedding = ExtendedEmbedding(base.get_input_embeddings(), self.new_input, self.order)
 
     @property
@@ -94,8 +96,15 @@ class CausalModel(nn.Module):
         return weight
 
     @property
+    def new_head(self) -> Tensor | None:
+        """[rows_in_use, H] head rows of the new tokens that are in use; None where there are none."""
+        if self.new_output is None or self.rows_in_use == len(self.new_output):
+            return self.new_output
+        return self.new_output[: self.rows_in_use]
+
+    @property
     def vocab_size(self) -> int:
-        return int(self.base_head.shape[0]) + (0 if self.new_output is None else int(self.new_output.shape[0]))
+        return int(self.base_head.shape[0]) + self.rows_in_use
 
     def forward(self, ids: Tensor, positions: Tensor | None = None, *, mask: Tensor | None = None, cache: Any = None) -> Tensor:
         """Last hidden states [B, T, H] of ids [B, T]. Where positions [B, T] restart, a new document begins that sees nothing before it.
@@ -116,8 +125,8 @@ class CausalModel(nn.Module):
     def logits(self, hidden: Tensor) -> Tensor:
         """[N, vocab_size] in float32, of hidden states [N, H]."""
         logits = hidden @ self.base_head.to(hidden.dtype).t()
-        if self.new_output is not None:
-            logits = self.order.join(logits, hidden @ self.new_output.to(hidden.dtype).t(), dim=1)
+        if (new_head := self.new_head) is not None:
+            logits = self.order.join(logits, hidden @ new_head.to(hidden.dtype).t(), dim=1)
         return logits.float()
 
     @torch.inference_mode()

@@ -286,7 +286,7 @@ def _not_the_work(stage: Stage) -> Any:
         return {"data", "benchmarks"}
     if isinstance(stage, EvolveStage):
         return {"data": True, "processes": True, "fitness": {name: {"benchmark"} for name in stage.fitness}}
-    return MEMORY_ONLY
+    return MEMORY_ONLY if getattr(stage, "grow", None) is not None else MEMORY_ONLY | {"grow"}
 
 
 def _outside_files(stage: Stage, folder: RunFolder) -> dict[str, str]:

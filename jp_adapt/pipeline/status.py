@@ -27,6 +27,7 @@ class StageStatus:
         loss: of the last step; nats per token, or a preference loss.
         tokens_per_s: over the last steps.
         left_s: at that speed; None where the stage does not run.
+        new_tokens: that are in use by now, in a stage that lets them come in little by little.
     """
 
     id: str
@@ -38,6 +39,7 @@ class StageStatus:
     loss: float | None = None
     tokens_per_s: float | None = None
     left_s: float | None = None
+    new_tokens: int | None = None
 
 
 def run_status(path: str | Path) -> list[StageStatus]:
@@ -62,6 +64,7 @@ def progress_text(stage: StageStatus) -> str:
     if stage.step is None:
         return ""
     parts = [f"{number_text(stage.step, 0)}/{number_text(stage.num_steps, 0)}" if stage.num_steps else f"step {number_text(stage.step, 0)}"]
+    parts += [f"{number_text(stage.new_tokens, 0)} new tokens"] if stage.new_tokens is not None else []
     parts += [f"loss {number_text(stage.loss, 3)}"] if stage.loss is not None else []
     parts += [f"{number_text(stage.tokens_per_s, 0)} tokens/s"] if stage.tokens_per_s is not None else []
     parts += [f"{duration_text(stage.left_s)} left"] if stage.left_s is not None else []
@@ -81,7 +84,8 @@ def _status(folder: RunFolder, stage_id: str, kind: str, running: bool) -> Stage
     step_s, tokens_per_s = _speed(lines[-RECENT:])
     left_s = (num_steps - last["step"]) * step_s if state == "running" and step_s is not None and num_steps is not None else None
     elapsed_s = record.elapsed_s if record else None
-    return StageStatus(stage_id, kind, state, last["step"], elapsed_s, num_steps, loss, tokens_per_s if state == "running" else None, left_s)
+    new_tokens = last["new_tokens"] if type(last.get("new_tokens")) is int else None
+    return StageStatus(stage_id, kind, state, last["step"], elapsed_s, num_steps, loss, tokens_per_s if state == "running" else None, left_s, new_tokens)
 
 
 def _speed(lines: Sequence[dict[str, Any]]) -> tuple[float | None, float | None]:

@@ -84,7 +84,8 @@ def _headline(texts: list[HeldOutText]) -> Headline:
 def _training(stage_folder: StageFolder, stage: TrainingStage, recipe: Recipe) -> TrainingCurve:
     """Steps and held-out figures of a training stage; losses of a finished one also in bits per character of the first source, comparable across tokenizers."""
     record = stage_folder.record()
-    chars_per_token = record.results.get("chars_per_token") if record is not None else None
+    results = record.results if record is not None else {}
+    of_phase = {phase["new_tokens"]: phase["chars_per_token"] for phase in results.get("phases", ())}
     languages = {source: recipe.sources[source].language for source in stage.heldout}
     japanese = next((source for source, language in languages.items() if language == "ja"), None)
     english = next((source for source, language in languages.items() if language == "en"), None)
@@ -92,10 +93,11 @@ def _training(stage_folder: StageFolder, stage: TrainingStage, recipe: Recipe) -
     for line in stage_folder.read_metrics():
         step, tokens = line["step"], int(line.get("tokens", 0))
         if "loss_nats_per_token" in line:
-            loss = _finite(line["loss_nats_per_token"])
+            loss, new_tokens = _finite(line["loss_nats_per_token"]), line.get("new_tokens")
+            chars_per_token = of_phase.get(new_tokens, results.get("chars_per_token"))
             bits = None if loss is None or not chars_per_token else loss / math.log(2) / chars_per_token
             elapsed_s, lr, grad_norm = (_finite(line.get(name)) for name in ("elapsed_s", "lr", "grad_norm"))
-            steps.append(StepFigures(step, tokens, elapsed_s, lr, grad_norm, loss, bits))
+            steps.append(StepFigures(step, tokens, elapsed_s, lr, grad_norm, loss, bits, new_tokens))
         if any(name.startswith("bits_per_byte/") for name in line):
             heldout.append(HeldOutFigures(step, tokens, _finite(line.get(f"bits_per_char/{japanese}")), _finite(line.get(f"bits_per_byte/{english}"))))
     return TrainingCurve(

@@ -40,6 +40,7 @@ def cross_check(recipe: Recipe) -> Iterator[Finding]:
             yield (*key, "lora"), f"'{stage.start}' has LoRA already, and this stage continues with it; take 'lora' out"
         yield from _check_parameters(stage, index, recipe)
         yield from _check_kernels(stage, index)
+        yield from _check_growth(stage, index, recipe)
         kinds.setdefault(stage.id, stage.kind)
     yield from _check_frozen_rows(recipe)
     yield from _check_distributed(recipe)
@@ -52,6 +53,8 @@ def _check_start(stage: Stage, key: Key, kinds: dict[str, str], all_ids: list[st
             yield (*key, *where), finding
         elif kinds[start] not in stage.starts_from:
             yield (*key, *where), f"kind {stage.kind} starts from {' or '.join(stage.starts_from)}, and '{start}' is {kinds[start]}"
+        elif isinstance(stage, PretrainStage) and stage.grow is not None and kinds[start] != "tokenizer":
+            yield (*key, "grow"), f"new tokens come in where a stage starts from a tokenizer, and '{start}' is {kinds[start]}; take 'grow' out"
         elif isinstance(stage, PretrainStage) and "init" in stage.model_fields_set and kinds[start] != "tokenizer":
             yield (*key, "init"), f"new rows are made where a stage starts from a tokenizer, and '{start}' is {kinds[start]}; take 'init' out"
 
@@ -74,6 +77,20 @@ def _check_parameters(stage: Stage, index: int, recipe: Recipe) -> Iterator[Find
                 why = f"'{before.id}' trained LoRA, which would stay beside the weights that train here; let it have 'parameters: full' too"
                 yield ("stages", index, "parameters"), why
             start = before.start
+
+
+def _check_growth(stage: Stage, index: int, recipe: Recipe) -> Iterator[Finding]:
+    """The last phase has all tokens of the tokenizer that the stage starts from."""
+    if not isinstance(stage, PretrainStage) or stage.grow is None:
+        return
+    key: Key = ("stages", index, "grow")
+    start = next((other for other in recipe.stages[:index] if other.id == stage.start and isinstance(other, TokenizerStage)), None)
+    last = stage.grow[-1].new_tokens
+    if start is not None and last not in ("all", start.new_tokens):
+        has = "as many as its text can teach" if start.new_tokens is None else f"{start.new_tokens:,}"
+        yield (*key, len(stage.grow) - 1), f"the last phase has {last:,} new tokens, and '{start.id}' {has}; end with all"
+    if recipe.distributed != "ddp":
+        yield key, f"growing and distributed: {recipe.distributed} were not tried together; take one of them out"
 
 
 def _check_kernels(stage: Stage, index: int) -> Iterator[Finding]:

@@ -505,8 +505,17 @@ def _check_files(recipe: schema.Recipe, document: Document) -> None:
         for place, folder in stage.outside.items():
             if wrong := _missing(Path(folder), folder=True):
                 missing.append(f"{where(document, ('stages', index, *place))}: {wrong}")
+        if isinstance(stage, schema.PretrainStage) and stage.grow is not None:
+            missing += [f"{where(document, ('stages', index, 'data', *place))}: {wrong}" for place, wrong in _prepared_data(stage, recipe)]
     if missing:
         raise InputError("\n".join(missing))
+
+
+def _prepared_data(stage: schema.PretrainStage, recipe: schema.Recipe) -> Iterator[Finding]:
+    """The prepared corpora that a stage names which grows: they hold the tokens of one tokenizer."""
+    for position, item in enumerate(stage.data):
+        if item.source in recipe.sources and (Path(recipe.sources[item.source].path) / "index.json").is_file():
+            yield (position,), f"source '{item.source}' is a prepared corpus, with the tokens of one tokenizer, and 'grow' has several; name a source of texts"
 
 
 def _missing(path: Path, folder: bool = False) -> str | None:

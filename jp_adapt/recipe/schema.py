@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
@@ -111,6 +112,13 @@ class Weighted(Part):
         return {"source": value} if isinstance(value, str) else value
 
 
+def _or_new_tokens(schema: dict[str, Any]) -> None:
+    """Let the JSON Schema of `Phase` take its number alone, too."""
+    phase = dict(schema)
+    schema.clear()
+    schema |= {"title": phase["title"], "description": phase["description"], "anyOf": [*phase["properties"]["new_tokens"]["anyOf"], phase]}
+
+
 class Budget(Part):
     """How long a training stage runs: `tokens` seen, or `epochs` of the first source (the others follow by weight)."""
 
@@ -124,6 +132,21 @@ class Budget(Part):
         if (self.tokens is None) == (self.epochs is None):
             raise ValueError("give either 'tokens' or 'epochs'")
         return self
+
+
+class Phase(Part):
+    """New tokens that a pretrain stage works with for a part of its budget: the first so many of the extension, or `all`. A number alone has the share 1."""
+
+    EXAMPLE: ClassVar[str] = "{new_tokens: 400}"
+    model_config = ConfigDict(json_schema_extra=_or_new_tokens)
+
+    new_tokens: _NumberOfTokens | Literal["all"] = Field(description="how many of the new tokens, the most useful first")
+    share: Positive = Field(1.0, description="share of the budget, divided by the sum over all phases")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_number(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) else {"new_tokens": value}
 
 
 class Optimizer(Part):
@@ -292,6 +315,20 @@ class PretrainStage(_Tuning):
     kind: Literal["pretrain"]
     init: RowInit = Field("calibrated", description=f"{FIRST_VALUES}; where the stage starts from a tokenizer")
     lora: Lora = Field(Lora(), description="LoRA of the stage; a start that has LoRA continues with its own")
+    grow: list[Phase] | None = Field(
+        None,
+        min_length=2,
+        description="let the new tokens come in little by little, as [400, 1500, all]: each phase reads on with a longer tokenizer. "
+        "Where the stage starts from a tokenizer",
+    )
+
+    def findings(self) -> Iterator[tuple[Key, str]]:
+        sizes = [phase.new_tokens for phase in self.grow or ()]
+        for place, (before, after) in enumerate(pairwise(sizes), start=1):
+            if before == "all" or (after != "all" and after <= before):
+                yield ("grow", place), f"each phase has more new tokens than the one before it, and {after} comes after {before}"
+        if self.grow and self.weights == "best":
+            yield ("weights",), "the best weights may be those of a phase without all tokens; take weights: best out, or grow"
 
 
 class SftStage(_Tuning):

@@ -169,7 +169,7 @@ class Control:
 
 @dataclass(frozen=True)
 class StepFigures:
-    """One step of a training stage; None for a figure that was not measured, or is not a number."""
+    """One step of a training stage; None for a figure that was not measured, or is not a number. `new_tokens`: in use, where they come in little by little."""
 
     step: int
     tokens: int
@@ -178,6 +178,7 @@ class StepFigures:
     grad_norm: float | None = None
     loss_nats_per_token: float | None = None
     loss_bits_per_char: float | None = None
+    new_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -213,6 +214,15 @@ class TrainingCurve:
     heldout_chars: int | None = None
     done: bool = True
     samples: list[TrainingSample] = field(default_factory=list)
+
+    @property
+    def phases(self) -> list[tuple[int, int]]:
+        """(new tokens in use, step from which on) where they come in little by little."""
+        first: dict[int, int] = {}
+        for step in self.steps:
+            if step.new_tokens is not None:
+                first.setdefault(step.new_tokens, step.step)
+        return list(first.items())
 
 
 @dataclass(frozen=True)

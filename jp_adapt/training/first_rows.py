@@ -14,18 +14,18 @@ COUNTED_TOKENS = 2_000_000  # of the training text
 STATE_TOKENS = 2_048  # whose hidden states are looked at
 
 
-def calibrate_rows(model: CausalModel, plan: StepPlan, *, sharded: bool) -> None:
-    """Let the new rows begin with the probability that their tokens have in the training text (`model/calibration.py`).
+def calibrate_rows(model: CausalModel, plan: StepPlan, *, sharded: bool, known: int = 0) -> None:
+    """Let the new rows in use begin with the probability that their tokens have in the training text (`model/calibration.py`); the first `known` stay.
 
     Rank 0 computes, on the GPU where there is one and the model is not to be sharded; the others add the same.
     """
-    added = ranks.share(_added(model, plan, sharded=sharded) if ranks.rank() == 0 else None)
+    added = ranks.share(_added(model, plan, known, sharded=sharded) if ranks.rank() == 0 else None)
     output = model.new_output
     if output is not None and not output.is_meta:
-        output.data += added.to(output)
+        output.data[known : model.rows_in_use] += added.to(output)
 
 
-def _added(model: CausalModel, plan: StepPlan, *, sharded: bool) -> torch.Tensor:
+def _added(model: CausalModel, plan: StepPlan, known: int, *, sharded: bool) -> torch.Tensor:
     if torch.cuda.is_available() and not sharded:
         model.to(torch.device("cuda"))
     counts, total = _counts(model, plan)
@@ -36,18 +36,18 @@ def _added(model: CausalModel, plan: StepPlan, *, sharded: bool) -> torch.Tensor
         if len(rows) * len(rows[0][0]) >= STATE_TOKENS:
             break
     ids, positions, targets = torch.tensor(rows, device=model.base_head.device).unbind(dim=1)
-    return row_calibration(model, ids, positions, targets != IGNORED, torch.from_numpy(counts), total).cpu()
+    return row_calibration(model, ids, positions, targets != IGNORED, torch.from_numpy(counts[known:]), total, known).cpu()
 
 
 def _counts(model: CausalModel, plan: StepPlan) -> tuple[np.ndarray, int]:
-    """[W] how often each new token stands in the text that will be trained on, and how many tokens were counted."""
-    counts, total = np.zeros(model.order.count, np.int64), 0
+    """[W] how often each new token in use stands in the text that will be trained on, and how many tokens were counted."""
+    counts, total = np.zeros(model.rows_in_use, np.int64), 0
     for step in range(plan.num_steps):
         targets = np.concatenate([np.asarray(row) for row in plan.batch(step).targets])
         targets = targets[targets != IGNORED]
         total += len(targets)
-        new = targets[(targets >= model.order.first) & (targets < model.order.first + model.order.count)]
-        counts += np.bincount(new - model.order.first, minlength=model.order.count)
+        new = targets[(targets >= model.order.first) & (targets < model.order.first + model.rows_in_use)]
+        counts += np.bincount(new - model.order.first, minlength=model.rows_in_use)
         if total >= COUNTED_TOKENS:
             break
     return counts, total

@@ -22,6 +22,7 @@ from jp_adapt.model.causal import CausalModel
 from jp_adapt.model.packed import PackedAttention, check_attention
 from jp_adapt.training import ranks
 from jp_adapt.training.checkpoint import best_checkpoint, gather_tensors, last_whole_checkpoint, load_checkpoint, save_checkpoint
+from jp_adapt.training.growth import Growth
 from jp_adapt.training.heap import keep_freed_memory
 from jp_adapt.training.objective import LossKernel, NextTokenLoss, accumulate_gradients
 from jp_adapt.training.optimizer import group_norms, parameter_groups, trainable_parameters
@@ -88,6 +89,7 @@ def train(
     checkpoints: Path,
     on_step: Callable[[int, Metrics], None],
     measure: Callable[[], Metrics] | None = None,
+    growth: Growth | None = None,
 ) -> None:
     """Train what is not frozen of `model`, in place, on all steps of `plan`, from the last checkpoint if there is one.
 
@@ -99,13 +101,14 @@ def train(
         on_step: called with the number of finished steps and their metrics (loss_nats, tokens, lr, grad_norm, elapsed_s, and what `measure` gave), on
             every rank: what goes through a sharded model must do so on all of them, what writes must do so on rank 0.
         measure: held-out figures, taken before the first step, every `measure_every` steps and after the last.
+        growth: which new rows are in use when; `plan` is its plan then. All of them throughout by default.
 
     Raises:
         Interrupted: Ctrl-C or SIGTERM; a checkpoint was saved.
         JpAdaptError: the loss is no longer a number, or another process is gone; nothing was saved after the last good step.
     """
     with ranks.lost_rank_is_an_error(), stop_requests() as stop_requested:
-        loop = _Loop(model, plan, settings, checkpoints, on_step, measure)
+        loop = _Loop(model, plan, settings, checkpoints, on_step, measure, growth)
         loop.resume()
         while loop.done < plan.num_steps:
             stopping = ranks.any_rank(stop_requested()) if loop.step() else False
@@ -127,6 +130,7 @@ class _Loop:
         checkpoints: Path,
         on_step: Callable[[int, Metrics], None],
         measure: Callable[[], Metrics] | None,
+        growth: Growth | None,
     ) -> None:
         ranks.join()
         # "no": the model computes in the type it was loaded in, and `accelerate launch --mixed_precision` must not cast a second time.
@@ -135,7 +139,9 @@ class _Loop:
         if self.accelerator.device.type == "cpu":
             keep_freed_memory()
         self.model, self.plan, self.settings = model, plan, settings
-        self.checkpoints, self.on_step, self.measure = checkpoints, on_step, measure
+        self.checkpoints, self.on_step, self.measure, self.growth = checkpoints, on_step, measure, growth
+        if growth is not None:
+            model.rows_in_use = growth.rows_after(0)
         _prepare_body(model, settings)
         self.sharded = settings.distributed == "fsdp" and self.accelerator.num_processes > 1
         if self.sharded:
@@ -178,11 +184,14 @@ class _Loop:
             self._restore(self.last_saved)
             self.done = int(self.last_saved.name.removeprefix("step_"))
         elif self.measure is not None:
+            self._grow()
             with gathered(self.rows):
                 self.on_step(0, {"tokens": 0, "elapsed_s": 0.0, **self.measure()})
 
     def _restore(self, checkpoint: Path) -> None:
         state = self._load(checkpoint)
+        if self.growth is not None:
+            self.model.rows_in_use = self.growth.rows_after(state["step"])
         self.tokens, self.elapsed_s, self.rewinds = state["tokens"], state["elapsed_s"], state["rewinds"]
         self.spikes = SpikeDetector(self.settings.spike_factor, state["recent_losses"])
         if self.scaler.is_enabled():
@@ -199,6 +208,7 @@ class _Loop:
     def step(self) -> bool:
         """One step of the plan. False when it was a spike: the weights are those of the last checkpoint, and the step is passed over."""
         self.figure, started = None, time.monotonic()
+        self._grow()
         batch = self.plan.batch(self.done, self.accelerator.process_index, self.accelerator.num_processes)
         self._set_rates(batch.num_targets)
         scale = float(self.scaler.get_scale()) if self.scaler.is_enabled() else 1.0
@@ -214,8 +224,13 @@ class _Loop:
         self.elapsed_s += step_s
         metrics = {"loss_nats": nats, "num_targets": batch.num_targets, "tokens": self.tokens, **norms, "elapsed_s": self.elapsed_s}
         metrics |= {"lr": self.optimizer.param_groups[0]["lr"], "tokens_per_s": batch.num_targets / step_s}
+        metrics |= {"new_tokens": self.model.rows_in_use} if self.growth is not None else {}
         self._report(metrics)
         return True
+
+    def _grow(self) -> None:
+        if self.growth is not None:
+            self.growth.bring_in(self.model, self.done)
 
     def _set_rates(self, num_targets: int) -> None:
         """The learning rate of this step for every group, and the epsilon of the new rows, whose gradients are as small as the step has targets."""

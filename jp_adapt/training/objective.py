@@ -32,7 +32,7 @@ class NextTokenLoss(nn.Module):
         """Sum of -ln p(target), in nats, over targets [B, T] that are not negative. The head is multiplied at these positions only."""
         hidden = self.model(ids, positions)
         counted = targets >= 0
-        loss: Tensor = self.cross_entropy(hidden[counted], self.model.base_head, self.model.new_output, self.model.order.columns(targets[counted]))
+        loss: Tensor = self.cross_entropy(hidden[counted], self.model.base_head, self.model.new_head, self.model.order.columns(targets[counted]))
         return loss
 
 

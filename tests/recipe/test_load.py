@@ -134,6 +134,37 @@ WRONG = [
         ["17: new rows are made where a stage starts from a tokenizer, and 'rows' is rows; take 'init' out"],
     ),
     (
+        "grow with rows that are there",
+        [("start: rows", "start: rows\n    grow: [4, all]")],
+        2,
+        ["17: new tokens come in where a stage starts from a tokenizer, and 'rows' is rows; take 'grow' out"],
+    ),
+    (
+        "grow to fewer tokens, and past all",
+        [("start: rows", "start: tok\n    grow: [4, 3, all, 10]")],
+        2,
+        ["17: each phase has more new tokens than the one before it, and 3 comes after 4", "17: each phase has more", "and 10 comes after all"],
+    ),
+    (
+        "grow to another number, and keep the best weights",
+        [("start: rows", "start: tok\n    grow: [4, 9]\n    heldout: [ja]\n    weights: best")],
+        2,
+        ["17: the last phase has 9 new tokens, and 'tok' 10; end with all", "19: the best weights may be those of a phase without all tokens"],
+    ),
+    (
+        "grow to a number where nobody knows it",
+        [("start: rows", "start: tok\n    grow: [4, 9]"), ("new_tokens: 10", "new_tokens: auto")],
+        2,
+        ["17: the last phase has 9 new tokens, and 'tok' as many as its text can teach; end with all"],
+    ),
+    (
+        "grow, sharded",
+        [("start: rows", "start: tok\n    grow: [4, all]"), ("name: small", "name: small\ndistributed: fsdp")],
+        2,
+        ["18: growing and distributed: fsdp were not tried together; take one of them out"],
+    ),
+    ("grow in one phase", [("start: rows", "start: tok\n    grow: [all]")], 2, ["17: stages.cpt.grow"]),
+    (
         "no rows stage",
         [("  - id: rows\n    kind: rows\n    start: tok\n    data: [{source: ja}]\n    budget: {tokens: 100}\n", ""), ("start: rows", "start: base")],
         2,
@@ -470,3 +501,15 @@ def test_what_is_no_recipe_is_told_with_a_way_out(folder: Path, monkeypatch: pyt
     monkeypatch.chdir(folder)
     with pytest.raises(error, match=f"^{message}"):
         find_recipe(given)
+
+
+def test_a_prepared_corpus_cannot_be_read_by_a_stage_that_grows(folder: Path) -> None:
+    path = _change(folder, ("start: rows", "start: tok\n    grow: [4, {new_tokens: all, share: 3}]"), ("path: en.jsonl", "path: shards"))
+    (folder / "shards").mkdir()
+    (folder / "shards" / "index.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(InputError, match=r"recipe\.yaml:20: source 'en' is a prepared corpus, with the tokens of one tokenizer, and 'grow' has several"):
+        load_recipe(path)
+    stage = load_recipe(path, need_files=False).recipe.stages[2]
+    assert isinstance(stage, PretrainStage)
+    assert stage.grow is not None
+    assert [(phase.new_tokens, phase.share) for phase in stage.grow] == [(4, 1.0), ("all", 3.0)]

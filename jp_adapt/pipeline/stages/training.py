@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import torch
 from tokenizers import Tokenizer
 
-from jp_adapt.commands.prepared import is_prepared, open_prepared
 from jp_adapt.commands.processes import measuring_processes
-from jp_adapt.commands.source_parts import refuse_prepared
+from jp_adapt.commands.training_plan import TokenizedPhase, growing_plan, training_plan
 from jp_adapt.core.files import new_folder, read_json, read_json_lines, write_text
 from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import progress, say
 from jp_adapt.corpus.conversations import ConversationPlan
-from jp_adapt.corpus.mixture import plan_training
-from jp_adapt.corpus.pack import Documents, Plan, StepPlan, with_end
+from jp_adapt.corpus.pack import Plan, StepPlan
+from jp_adapt.corpus.phases import PhasedPlan
 from jp_adapt.corpus.sources import first_chars
 from jp_adapt.inference.bits import TEXT_WINDOW, Encode, score_texts
 from jp_adapt.inference.samples import greedy_ids
@@ -39,6 +38,7 @@ from jp_adapt.tokenizer.save import copy_tokenizer
 from jp_adapt.training import ranks
 from jp_adapt.training.checkpoint import last_whole_checkpoint
 from jp_adapt.training.first_rows import calibrate_rows
+from jp_adapt.training.growth import Growth
 from jp_adapt.training.loop import Distributed, Metrics, TrainSettings
 from jp_adapt.training.trackers import open_tracker
 
@@ -146,19 +146,11 @@ def recorded_steps(
 
 def source_counter(plan: StepPlan) -> Callable[[int], Metrics]:
     """A function that says how many tokens of each source are in a step; of conversations, which come as they are packed, it says nothing."""
-
-    def count(step: int) -> Metrics:
-        tokens: Metrics = {}
-        if isinstance(plan, Plan):
-            for piece in (piece for row in plan.step(step) for piece in plan.row(row)):
-                tokens[f"tokens/{piece.source}"] = tokens.get(f"tokens/{piece.source}", 0) + piece.tokens
-        return tokens
-
-    return count
+    return lambda step: {f"tokens/{name}": tokens for name, tokens in plan.tokens_of(step).items()} if isinstance(plan, Plan | PhasedPlan) else {}
 
 
 def sampler(
-    model: CausalModel, tokenizer: Tokenizer, samples: TrainingSamples, folder: StageFolder, *, prefix: int, every: int
+    model: CausalModel, encode: Encode, decode: Callable[[list[int]], str], samples: TrainingSamples, folder: StageFolder, *, prefix: int, every: int
 ) -> Callable[[int, Metrics], None]:
     """A function that writes greedy continuations into samples.jsonl before the first step and every so many; a step that is done again replaces its own.
 
@@ -172,9 +164,9 @@ def sampler(
         lines = [line for _, line in read_json_lines(path)] if path.is_file() else []
         lines = [line for line in lines if line["step"] < step]
         for prompt in samples.prompts:
-            ids = [prefix, *tokenizer.encode(prompt, add_special_tokens=False).ids]
-            new = greedy_ids(model, ids, stop_id=prefix, enough=lambda new: len(tokenizer.decode(new)) >= samples.max_chars, max_tokens=3 * samples.max_chars)
-            lines.append({"step": step, "prompt": prompt, "continuation": tokenizer.decode(new)[: samples.max_chars]})
+            ids = [prefix, *encode(prompt)]
+            new = greedy_ids(model, ids, stop_id=prefix, enough=lambda new: len(decode(new)) >= samples.max_chars, max_tokens=3 * samples.max_chars)
+            lines.append({"step": step, "prompt": prompt, "continuation": decode(new)[: samples.max_chars]})
         if ranks.rank() == 0:
             write_text(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
 
@@ -213,15 +205,18 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
     tokenizer_folder = context.tokenizer_folder(stage.id)
     tokenizer = plain_tokenizer(tokenizer_folder)
     prefix, end = context.prefix_id(tokenizer), context.end_id(tokenizer)
-    plan, chars_per_token = sft_plan(stage, context) if isinstance(stage, SftStage) else _plan(stage, context, encoder(tokenizer), prefix, end)
+    plan, chars_per_token, phases = _plan(stage, context, prefix, end)
+    calibrated = makes_new_rows(stage, context) and stage.init == "calibrated"
+    growth = Growth(plan, [phase.rows for phase in phases], calibrated) if isinstance(plan, PhasedPlan) else None
     dtype = resolve_precision(context.recipe.precision)
     model = prepare_model(stage, context, dtype)
-    if makes_new_rows(stage, context) and stage.init == "calibrated" and last_whole_checkpoint(folder.checkpoints) is None:
+    encode = _encoder(model, tokenizer, phases)
+    if calibrated and growth is None and last_whole_checkpoint(folder.checkpoints) is None:
         calibrate_rows(model, plan, sharded=context.recipe.distributed == "fsdp" and ranks.world_size() > 1)
     texts = [source for source in stage.heldout if context.recipe.sources[source].format == "text"]
     heldout = {source: first_chars(context.documents(source, "heldout"), stage.heldout_chars) for source in texts}
     languages = {source: context.recipe.sources[source].language for source in texts}
-    measures = [heldout_measure(model, encoder(tokenizer), heldout, languages, prefix, end)] if heldout else []
+    measures = [heldout_measure(model, encode, heldout, languages, prefix, end)] if heldout else []
     if isinstance(stage, SftStage) and (chats := [source for source in stage.heldout if source not in texts]):
         measures.append(answer_measure(model, stage, context, chats))
 
@@ -230,8 +225,8 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
 
     distributed = context.recipe.distributed
     settings = train_settings(stage, distributed, context.recipe.deepspeed)
-    work = partial(train, model, plan, settings, checkpoints=folder.checkpoints, measure=measure if measures else None)
-    samples = [sampler(model, tokenizer, stage.samples, folder, prefix=prefix, every=stage.heldout_every)] if stage.samples is not None else []
+    work = partial(train, model, plan, settings, checkpoints=folder.checkpoints, measure=measure if measures else None, growth=growth)
+    samples = [sampler(model, encode, tokenizer.decode, stage.samples, folder, prefix=prefix, every=stage.heldout_every)] if stage.samples else []
     if ranks.rank() > 0:
         work(on_step=samples[0] if samples and distributed != "ddp" else lambda step, metrics: None)
         return {}
@@ -248,7 +243,8 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
         "steps": plan.num_steps,
         "fill": plan.fill,
         "tokens_by_source": plan.tokens_by_source,
-        **({"epochs_by_source": plan.epochs_by_source, "cut_share": plan.packing.cut_share} if isinstance(plan, Plan) else {}),
+        **({"epochs_by_source": plan.epochs_by_source, "cut_share": plan.cut_share} if isinstance(plan, Plan | PhasedPlan) else {}),
+        **({"phases": [{"new_tokens": phase.rows, "chars_per_token": phase.chars_per_token} for phase in phases]} if phases else {}),
         **({"notes": plan.notes} if isinstance(plan, ConversationPlan) else {}),
         "chars_per_token": chars_per_token,
         "document_end": tokenizer.id_to_token(end),
@@ -256,32 +252,20 @@ def run_training(stage: TrainingStage, context: Context, folder: StageFolder) ->
     }
 
 
-def _plan(stage: TrainingStage, context: Context, encode: Callable[[str], list[int]], prefix: int, end: int) -> tuple[Plan, float]:
-    """The training plan, and characters per token of the first source (to turn losses into bits per character); the end of a document is a token of it."""
-    sources: dict[str, tuple[Documents, float]] = {}
-    max_epochs: dict[str, float] = {}
-    chars_per_token = 0.0
-    for item in stage.data:
-        path = Path(context.recipe.sources[item.source].path)
-        if is_prepared(path):
-            refuse_prepared(context.recipe.sources[item.source])
-            prepared = open_prepared(path, item.source, item.weight, sha256_file(context.tokenizer_folder(stage.id) / "tokenizer.json"), end)
-            sources |= prepared.sources
-            max_epochs |= prepared.max_epochs
-            chars_per_token = chars_per_token or prepared.chars_per_token
-            continue
-        texts = context.documents(item.source)
-        encoded = [with_end(encode(text), end) for text in texts]
-        sources[item.source] = (encoded, item.weight)
-        chars_per_token = chars_per_token or sum(map(len, texts)) / sum(map(len, encoded))
-    plan = plan_training(
-        sources,
-        prefix=prefix,
-        length=stage.sequence_tokens,
-        rows_per_step=max(1, stage.batch_tokens // stage.sequence_tokens),
-        seed=context.recipe.seed,
-        tokens=stage.budget.tokens,
-        epochs=stage.budget.epochs,
-        max_epochs=max_epochs,
-    )
-    return plan, chars_per_token
+def _plan(stage: TrainingStage, context: Context, prefix: int, end: int) -> tuple[Plan | PhasedPlan | ConversationPlan, float, list[TokenizedPhase]]:
+    """The plan of a stage, characters per token of its first source (of answers in an sft stage), and the phases of one that grows."""
+    folder = context.tokenizer_folder(stage.id)
+    if isinstance(stage, SftStage):
+        return *sft_plan(stage, context), []
+    if isinstance(stage, PretrainStage) and stage.grow is not None:
+        plan, phases = growing_plan(stage, context.recipe, folder, prefix=prefix, end=end)
+        return plan, phases[-1].chars_per_token, phases
+    return *training_plan(stage, context.recipe, folder, prefix=prefix, end=end), []
+
+
+def _encoder(model: CausalModel, tokenizer: Tokenizer, phases: Sequence[TokenizedPhase]) -> Encode:
+    """Text -> ids with the tokenizer that `model` has rows for by now."""
+    if not phases:
+        return encoder(tokenizer)
+    encoders = {phase.rows: encoder(phase.tokenizer) for phase in phases}
+    return lambda text: encoders[model.rows_in_use](text)

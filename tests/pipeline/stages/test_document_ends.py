@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jp_adapt.cli.main import main
+from jp_adapt.commands.training_plan import training_plan
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.mixture import plan_training
 from jp_adapt.corpus.pack import IGNORED, Plan, with_end
@@ -21,8 +22,8 @@ from jp_adapt.inference.text_side import end_of_documents, text_side, write_text
 from jp_adapt.pipeline.run import run_recipe
 from jp_adapt.pipeline.run_folder import RunFolder
 from jp_adapt.pipeline.stages.context import Context
-from jp_adapt.pipeline.stages.training import _plan
 from jp_adapt.recipe.load import load_recipe
+from jp_adapt.recipe.schema import PretrainStage
 from jp_adapt.text.document_ends import document_end
 from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
 from tests.properties import examples
@@ -139,11 +140,13 @@ def write(folder: Path, base: Path, source: str = "ja.jsonl", epochs: float = 1)
     return folder / "ends.yaml"
 
 
-def training_plan(recipe: Path, base: Path, out: Path) -> Plan:
+def first_plan(recipe: Path, base: Path, out: Path) -> Plan:
     """The plan that the recipe's first stage trains on."""
     loaded = load_recipe(recipe).recipe
     tokenizer, context = plain_tokenizer(base), Context(loaded, base, RunFolder(out).stage)
-    return _plan(loaded.stages[0], context, encoder(tokenizer), context.prefix_id(tokenizer), context.end_id(tokenizer))[0]
+    stage = loaded.stages[0]
+    assert isinstance(stage, PretrainStage)
+    return training_plan(stage, loaded, base, prefix=context.prefix_id(tokenizer), end=context.end_id(tokenizer))[0]
 
 
 @pytest.fixture(scope="module")
@@ -182,7 +185,7 @@ def test_the_end_of_the_base_is_found_and_travels_with_the_model(base: Path, tmp
 
 
 def test_shards_and_texts_give_one_plan_with_an_end_for_each_document(base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from_texts = training_plan(write(tmp_path, base), base, tmp_path / "run")
+    from_texts = first_plan(write(tmp_path, base), base, tmp_path / "run")
     assert main(["corpus", "prepare", str(tmp_path / "corpus.yaml"), "--out", str(tmp_path / "corpus")]) == 0
     assert "documents end with the token <|endoftext|>" in capsys.readouterr().out
     shards = TokenShards(tmp_path / "corpus")
@@ -191,7 +194,7 @@ def test_shards_and_texts_give_one_plan_with_an_end_for_each_document(base: Path
     encode = encoder(plain_tokenizer(base))
     assert [documents[index].tolist() for index in range(len(documents))] == [[*encode(text), 0] for text in TEXTS]
     (tmp_path / "ends.yaml").write_text(RECIPE.format(base=base, source="corpus", epochs=1), encoding="utf-8")
-    from_shards = training_plan(tmp_path / "ends.yaml", base, tmp_path / "run")
+    from_shards = first_plan(tmp_path / "ends.yaml", base, tmp_path / "run")
     results = targets_behind(from_texts, 1)
     assert results == targets_behind(from_shards, 2)
     assert sum(count for (_, target), count in results.items() if target == 0) == len(TEXTS)
@@ -219,7 +222,7 @@ def test_shards_of_an_earlier_version_are_read_as_they_were_and_it_is_said(
         assert main(prepare) == 0
     as_format_1(tmp_path / "corpus")
     capsys.readouterr()
-    plan = training_plan(recipe, base, tmp_path / "run")
+    plan = first_plan(recipe, base, tmp_path / "run")
     assert "corpus: prepared by an earlier version (format 1), so no token ends its documents; read as it was" in capsys.readouterr().err
     encode = encoder(plain_tokenizer(base))
     targets = Counter(target for step in range(plan.num_steps) for row in plan.batch(step).targets for target in row if target != IGNORED)
@@ -241,7 +244,7 @@ def test_two_recipes_that_end_documents_differently_do_not_go_together(base: Pat
     assert "document_end is '<eod>', which is not a special token of the tokenizer in" in capsys.readouterr().err
     assert main([*prepare, "-s", "document_end=</s>"]) == 0
     with pytest.raises(InputError, match=r"its documents end with token 500, and those of this stage with token 0; say the same token in both recipes"):
-        training_plan(recipe, base, tmp_path / "run")
+        first_plan(recipe, base, tmp_path / "run")
     assert main(["run", str(recipe), "--out", str(tmp_path / "run"), "-s", "base.document_end=<eod>"]) == 3
     assert "base.document_end is '<eod>', and the tokenizer of" in capsys.readouterr().err
     assert main(["check", str(tmp_path / "corpus.yaml"), "-s", "tokenizer=null", "-s", "texts=true", "-s", "document_end=</s>"]) == 2
