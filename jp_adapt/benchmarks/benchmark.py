@@ -41,6 +41,7 @@ class Split(Part):
     files: list[str] = Field(min_length=1, description="paths or patterns, relative to the data folder; `archive.zip!member` reads inside a zip")
     reader: Reader = Field(description="how a file becomes records")
     columns: list[str] | None = Field(None, description="names of the columns of a csv or tsv without a header line, or of the files of `lines`")
+    rename: dict[str, Name] = Field(default_factory=dict, description="name in the file -> name that templates use, for names with spaces")
     rows: list[str] = Field(default_factory=list, description="keys down to the list of records; what lies above them is merged into each record")
     where: Expression | None = Field(None, description="keep the records for which this holds")
     first: Count | None = Field(None, description="keep so many records, the first ones")

@@ -54,6 +54,8 @@ def read_split(split: Split, folder: Path) -> Records:
         for number, record in part:
             if len(records) == MAX_RECORDS:
                 raise InputError(f"{path}: more than {MAX_RECORDS:,} records; a benchmark is read in one piece")
+            if split.rename:
+                record = {split.rename.get(name, name): value for name, value in record.items()}
             records.append(record | {"_file": path.name.split(".")[0], "_line": number, "_index": len(records)})
             places.append(f"{path}:{number}" if number else f"{path}: record {len(records)}")
     return Records(records, places, sha256)
@@ -203,11 +205,15 @@ def _descend(value: Any, keys: list[str], path: Path) -> Iterator[Record]:
 
 
 def _element(node: ElementTree.Element) -> Record:
-    """An XML element as a record: attributes, and children by tag; children of one tag alone become a list of their texts."""
+    """An XML element as a record: attributes, and children by tag. A child that has children itself is a list of their texts, and what several such children
+    of one tag have stands in one list; those of a tag T below it alone stand under CHILD_T, too."""
     record: Record = dict(node.attrib)
     for child in node:
         if len(child) == 0:
             record[child.tag] = (child.text or "").strip()
-        else:
-            record[child.tag] = [(entry.text or "").strip() for entry in child]
+            continue
+        for entry in child:
+            for name in (child.tag, f"{child.tag}_{entry.tag}"):
+                texts = record.get(name)
+                record[name] = [*(texts if isinstance(texts, list) else []), (entry.text or "").strip()]
     return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,17 @@ def environment() -> BoundedEnvironment:
     """The one environment; Jinja is loaded with the first template."""
     from jp_adapt.text.template_bounds import BoundedEnvironment
 
-    return BoundedEnvironment()
+    found = BoundedEnvironment()
+    found.add_filter("frompython", _from_python)
+    return found
+
+
+def _from_python(text: str) -> Any:
+    """A literal of Python, which tables of pandas hold lists as. ValueError where it is none."""
+    try:
+        return ast.literal_eval(text)
+    except (SyntaxError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(f"not a literal of Python ({one_line(error)})") from error
 
 
 @cache

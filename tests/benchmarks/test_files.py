@@ -62,6 +62,11 @@ def test_a_quote_in_a_tsv_is_text(tmp_path: Path) -> None:
     assert read(tmp_path, files=["x.tsv"], reader="tsv") == [{"a": '"猫', "b": 'いる"'}]
 
 
+def test_names_with_spaces_get_others(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("The question,b\n何？,1\n", encoding="utf-8")
+    assert read(tmp_path, files=["x.csv"], reader="csv", rename={"The question": "question", "c": "d"}) == [{"question": "何？", "b": "1"}]
+
+
 def test_nested_json_is_merged_downwards(tmp_path: Path) -> None:
     data = {"data": [{"title": "t", "paragraphs": [{"context": "c", "qas": [{"id": 1}, {"id": 2}]}]}], "version": "1"}
     (tmp_path / "x.json").write_text(json.dumps(data), encoding="utf-8")
@@ -73,7 +78,9 @@ def test_parquet_xml_lines_and_constants(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist([{"a": {"b": [1, 2]}}]), tmp_path / "x.parquet")
     assert read(tmp_path, files=["x.parquet"], reader="parquet") == [{"a": {"b": [1, 2]}}]
     (tmp_path / "x.xml").write_text('<qs><q id="1"><text> 何？ </text><answers><answer>あ</answer><answer/></answers></q></qs>', encoding="utf-8")
-    assert read(tmp_path, files=["x.xml"], reader="xml", rows=["q"]) == [{"id": "1", "text": "何？", "answers": ["あ", ""]}]
+    assert read(tmp_path, files=["x.xml"], reader="xml", rows=["q"]) == [{"id": "1", "text": "何？", "answers": ["あ", ""], "answers_answer": ["あ", ""]}]
+    (tmp_path / "y.xml").write_text("<qs><q><p><s>一</s><e>1</e></p><p><s>二</s></p></q></qs>", encoding="utf-8")
+    assert read(tmp_path, files=["y.xml"], reader="xml", rows=["q"]) == [{"p": ["一", "1", "二"], "p_s": ["一", "二"], "p_e": ["1"]}]
     (tmp_path / "s").write_text("a\nb\n", encoding="utf-8")
     (tmp_path / "t").write_text("あ\nい\n", encoding="utf-8")
     assert read(tmp_path, files=["s", "t"], reader="lines", columns=["x", "y"]) == [{"x": "a", "y": "あ"}, {"x": "b", "y": "い"}]

@@ -118,6 +118,8 @@ BROKEN = [
     "{{ 2.0 ** 5000 }}",
     "{{ ('[' * 900) | fromjson }}",
     "{{ ('9' * 5000) | fromjson }}",
+    "{{ ('[' * 900) | frompython }}",
+    "{{ 'open(1)' | frompython }}",
     "{{ texts | slice(0) | list }}",
 ]
 
@@ -157,7 +159,14 @@ def test_whatever_python_raises_is_one_error(template: str) -> None:
 
 @pytest.mark.parametrize(
     ("expression", "value"),
-    [("record.k | map('string') | list", ["1", "2"]), ("json | fromjson", [{"a": 1}]), ("texts.index('b')", 1), ("x", "日本"), ("n > 2 and flag", True)],
+    [
+        ("record.k | map('string') | list", ["1", "2"]),
+        ("json | fromjson", [{"a": 1}]),
+        ("\"['一', 2]\" | frompython", ["一", 2]),
+        ("texts.index('b')", 1),
+        ("x", "日本"),
+        ("n > 2 and flag", True),
+    ],
 )
 def test_an_expression_gives_its_value(expression: str, value: object) -> None:
     assert value_of(checked_expression(expression), FIELDS) == value
