@@ -89,6 +89,37 @@ def shorten(base: BpeTokenizer, record: Mapping[str, Any], num_tokens: int) -> E
     )
 
 
+def tokens_by_size(extended: BpeTokenizer, record: Mapping[str, Any], ids: Sequence[int], sizes: Sequence[int]) -> list[int]:
+    """How many tokens the text of `ids`, which `extended` gave, takes with the first so many learned tokens alone, for each of `sizes`; 0 is the base.
+
+    Nothing is encoded again: tokens are merged in the order of their worth, so one that is not there falls into the two parts that it was made of, and so on;
+    SentencePiece writes a character without a piece of its own as bytes.
+    """
+    first, entries = int(record["first_new_id"]), record["tokens"]
+    tokens = [bytes.fromhex(entry["bytes"]) for entry in entries]
+    ranks = {token: rank for rank, token in enumerate(tokens)}
+    added = sum(len(token) == 1 for token in tokens)  # bytes that the base lacked; they stand first
+    known = {token for token_id, token in extended.token_bytes.items() if token_id < first}
+
+    def count(token: bytes, size: int, made: dict[bytes, int]) -> int:
+        if token not in made:
+            rank = ranks.get(token)
+            if rank is None:
+                made[token] = 1 if token in known else len(token)
+            elif rank < added + size:
+                made[token] = 1
+            else:
+                parts = _parts(extended, entries[rank]["sources"], ranks, rank)
+                made[token] = len(token) if parts == [token] else sum(count(part, size, made) for part in parts)
+        return made[token]
+
+    results = []
+    for size in sizes:
+        made: dict[bytes, int] = {}
+        results.append(sum(1 if token_id < first else count(tokens[token_id - first], size, made) for token_id in ids))
+    return results
+
+
 def _counts_of_first(base: BpeTokenizer, tokens: Sequence[bytes], sources: Sequence[Sequence[int]], counts: Sequence[int], size: int) -> list[int]:
     """How often the first `size` tokens occur without the others: each of those gives its uses to its two parts, and so on."""
     ranks = {token: rank for rank, token in enumerate(tokens)}

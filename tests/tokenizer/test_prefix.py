@@ -11,7 +11,7 @@ from jp_adapt.core.errors import GateError, InputError, UsageError
 from jp_adapt.core.files import read_json, write_json
 from jp_adapt.tokenizer.extend import extend_tokenizer
 from jp_adapt.tokenizer.load import load_tokenizer
-from jp_adapt.tokenizer.prefix import prefix_tokenizer
+from jp_adapt.tokenizer.prefix import prefix_tokenizer, read_record, shorten, tokens_by_size
 from jp_adapt.tokenizer.save import save_tokenizer
 from tests.tokenizer.conftest import Trio
 
@@ -41,6 +41,17 @@ def test_all_of_it_is_the_whole(small_trio: Trio, japanese: list[str], tmp_path:
     longer = write(small_trio, japanese[:20], 100, tmp_path / "longer")
     prefix_tokenizer(longer, 100, tmp_path / "cut")
     assert read_json(tmp_path / "cut" / "tokenizer.json") == read_json(longer / "tokenizer.json")
+
+
+def test_the_tokens_of_a_shorter_one_are_counted_without_it(trio: Trio, japanese: list[str], tmp_path: Path) -> None:
+    """Of SentencePiece, tiktoken and GPT-2 BPE: as many as the shorter extension itself gives, text by text."""
+    longer = write(trio, japanese[:40], 500, tmp_path / "longer")
+    extended, record = load_tokenizer(longer).tokenizer, read_record(longer)
+    sizes = (0, 1, 60, 300, 500)
+    short = [shorten(trio.base.tokenizer, record, size).tokenizer for size in sizes[1:]]
+    for text in [*japanese[40:46], "It rains. 雨が　降る\n\n😀 é"]:
+        wanted = [len(tokenizer.encode(text)) for tokenizer in (trio.base.tokenizer, *short)]
+        assert tokens_by_size(extended, record, extended.encode(text), sizes) == wanted
 
 
 @pytest.mark.parametrize("number", [0, 101])
