@@ -13,8 +13,8 @@ from jp_adapt.cli.output import print_json
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "runs",
-        help="all runs, evaluations, corpora, tokenizers and merges of a folder",
-        description="List every run, evaluation, judgement, corpus, tokenizer and merge of a folder and of the folders in it: "
+        help="all runs, evaluations, corpora, tokenizers, merges and leaderboards of a folder",
+        description="List every run, evaluation, judgement, corpus, tokenizer, merge and leaderboard of a folder and of the folders in it: "
         "state, figures, size on the disk, date. The newest stands first.",
         epilog="jp-adapt runs tag RUN TAG gives tags.",
     )

@@ -16,7 +16,7 @@ def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser(
         "ui",
         help="a local page: runs, live curves, comparisons, items, tokenizers, chat",
-        description="Show the runs, evaluations, corpora, tokenizers and merges of a folder in a browser: live curves, comparisons, every item, "
+        description="Show the runs, evaluations, corpora, tokenizers, merges and leaderboards of a folder in a browser: live curves, comparisons, every item, "
         "a tokenizer playground, a chat with two models.",
         epilog=EPILOG,
     )

@@ -147,8 +147,13 @@ def write_leaderboard(out: Path) -> Leaderboard:
     return board
 
 
+def cell_folder(out: Path, model: str, suite: str) -> Path:
+    """Where the results of a model on a suite lie in the folder of a matrix."""
+    return out / _slug(model) / _slug(suite)
+
+
 def _cell(out: Path, model: str, suite: str) -> Cell:
-    return Cell(model, suite, out / _slug(model) / _slug(suite))
+    return Cell(model, suite, cell_folder(out, model, suite))
 
 
 def _is_finished(cell: Cell) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from importlib import metadata
@@ -18,7 +19,8 @@ from starlette.routing import Route
 
 from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
 from jp_adapt.core.foreign_json import parse_json
-from jp_adapt.inference.speaker import EndpointSpeaker
+from jp_adapt.inference.speaker import EndpointSpeaker, Reply
+from jp_adapt.ui.board_view import board_view
 from jp_adapt.ui.compare_view import runs_view, scores_view, tests_view
 from jp_adapt.ui.corpus_view import corpus_view
 from jp_adapt.ui.guard import Guard
@@ -26,14 +28,15 @@ from jp_adapt.ui.items_view import MOST_ROWS, MOST_TOGETHER, ItemTable
 from jp_adapt.ui.library import Library
 from jp_adapt.ui.live import Statuses, event, follow
 from jp_adapt.ui.pieces import said_elsewhere
-from jp_adapt.ui.playgrounds import Kept, Speakers, Thing, Tokenizers
+from jp_adapt.ui.playgrounds import Kept, Readers, Speakers, Thing, Tokenizers
 from jp_adapt.ui.run_view import run_samples, run_tokenizer, run_view
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
 STATIC = Path(str(files("jp_adapt.ui").joinpath("static")))
-TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+WORDS = Path(str(files("jp_adapt.report").joinpath("japanese.json")))  # of the static pages, too
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".json": "application/json"}
 MAX_BODY = 2**20
 MOST_COMPARED = 8
 MOST_TABLES = 2
@@ -54,7 +57,7 @@ class Page:
     def __init__(self, library: Library, ended: Callable[[], bool], endpoints: Mapping[str, EndpointSpeaker]) -> None:
         self.library, self.ended, self.endpoints = library, ended, endpoints
         self.tables: Kept[ItemTable] = Kept(MOST_TABLES)
-        self.tokenizers, self.speakers, self.statuses = Tokenizers(), Speakers(), Statuses()
+        self.tokenizers, self.speakers, self.readers, self.statuses = Tokenizers(), Speakers(), Readers(), Statuses()
 
     def entries(self, query: Mapping[str, list[str]]) -> Any:
         return {"folder": self.library.folder.name, "version": metadata.version("jp-adapt"), "entries": [asdict(entry) for entry in self.library.entries()]}
@@ -96,14 +99,25 @@ class Page:
     def corpus(self, query: Mapping[str, list[str]]) -> Any:
         return corpus_view(self.library.corpus(_one(query, "p")))
 
+    def board(self, query: Mapping[str, list[str]]) -> Any:
+        return board_view(self.library.leaderboard(_one(query, "p")), self.library.folder)
+
     def playground(self, query: Mapping[str, list[str]]) -> Any:
         models = [*self.library.playground(tokenizers=False), *self.endpoints]
         endpoints = {name: speaker.address for name, speaker in self.endpoints.items()}
-        return {"tokenizers": [*self.library.playground(tokenizers=True)], "models": models, "endpoints": endpoints}
+        return {"tokenizers": [*self.library.playground(tokenizers=True)], "models": models, "readers": [*self._readable()], "endpoints": endpoints}
 
     def cut(self, asked: Mapping[str, Any]) -> Any:
         """The text of a POST, cut by one tokenizer."""
         return self.tokenizers.cut(_named(self.library.playground(tokenizers=True), asked.get("tokenizer"), "tokenizer"), str(asked.get("text", "")))
+
+    def surprise(self, asked: Mapping[str, Any]) -> Any:
+        """The tokens of a text and how surprising each is to a model folder."""
+        model = _named(self._readable(), asked.get("model"), "model folder")
+        return self.readers.surprise(model, str(asked.get("before", "")), str(asked.get("text", "")))
+
+    def _readable(self) -> dict[str, Path]:
+        return {name: path for name, path in self.library.playground(tokenizers=False).items() if path.is_dir()}
 
     def model(self, name: object) -> Path | EndpointSpeaker:
         """What answers under a name of `playground`."""
@@ -138,12 +152,14 @@ def build_app(
         "item-search": page.item_search,
         "item": page.item,
         "corpus": page.corpus,
+        "board": page.board,
         "playground": page.playground,
     }
     routes = [Route(f"/api/{name}", partial(_answer, answer)) for name, answer in answers.items()]
     routes += [
         Route("/api/live", partial(_live, page)),
         Route("/api/cut", partial(_posted, page.cut), methods=["POST"]),
+        Route("/api/surprise", partial(_posted, page.surprise), methods=["POST"]),
         Route("/api/chat", partial(_chat, page), methods=["POST"]),
         Route("/{path:path}", _static),
     ]
@@ -166,14 +182,14 @@ async def _live(page: Page, request: Request) -> Response:
 
 
 async def _chat(page: Page, request: Request) -> Response:
-    """The answer of a model as server-sent events: pieces of text, then the end, or an error in words."""
+    """The answer of a model as server-sent events: pieces of text, whether it was cut, then the end, or an error in words."""
     asked = await _body(request)
     model = await run_in_threadpool(page.model, asked.get("model"))
 
     async def pieces() -> AsyncIterator[str]:
         try:
-            async for piece in said_elsewhere(page.speakers.reply(model, asked), page.ended):
-                yield event({"piece": piece})
+            async for said in said_elsewhere(_told_pieces(page.speakers.reply(model, asked)), page.ended):
+                yield event(said)
         except Exception as error:  # of torch or of a broken model folder: told in the conversation, where it belongs
             yield event({"error": str(error) if isinstance(error, JpAdaptError) else f"{type(error).__name__}: {error}"})
         yield event({"end": True})
@@ -181,10 +197,23 @@ async def _chat(page: Page, request: Request) -> Response:
     return StreamingResponse(pieces(), media_type="text/event-stream")
 
 
+def _told_pieces(reply: Reply) -> Iterator[dict[str, Any]]:
+    """The pieces of an answer as events, and one more where it was cut."""
+    with closing(reply):
+        while True:
+            try:
+                piece = next(reply)
+            except StopIteration as end:
+                if end.value:
+                    yield {"cut": True}
+                return
+            yield {"piece": piece}
+
+
 async def _static(request: Request) -> Response:
     """A file of the front end; the page itself where no file is named."""
     name = request.path_params["path"] or "index.html"
-    file = STATIC / name
+    file = WORDS if name == WORDS.name else STATIC / name
     if ".." in Path(name).parts or file.suffix not in TYPES or not file.is_file():
         raise InputError(f"'{name}' is no file of this page")
     return FileResponse(file, media_type=TYPES[file.suffix])

@@ -1,4 +1,4 @@
-"""Everything that jp-adapt wrote below a folder, found by its documents: runs, evaluations, judgements, corpora, tokenizers, merges."""
+"""Everything that jp-adapt wrote below a folder, found by its documents: runs, evaluations, judgements, corpora, tokenizers, merges, leaderboards."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json
 from jp_adapt.core.lock import is_locked
 from jp_adapt.corpus.figures import REPORT, CorpusFigures
+from jp_adapt.evaluation.leaderboard import LEADERBOARD, Leaderboard
 from jp_adapt.evaluation.results import SCORES, Scores, read_scores
 from jp_adapt.pipeline.run_folder import RESOLVED, RUN, RunRecord, run_record
 from jp_adapt.pipeline.status import StageStatus, State, run_state, run_status
@@ -26,7 +27,7 @@ from jp_adapt.tokenizer.save import EXTENSION
 
 PASSED_OVER = re.compile(r"\..*|parts|checkpoints|work|.*\.old-\d+|.*\.partial")  # what is unfinished, set aside, or a part of something
 INDEX = "index.json"  # of a corpus
-Kind = Literal["corpus", "tokenizer", "merge"]
+Kind = Literal["corpus", "tokenizer", "merge", "leaderboard"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class FoundEvaluation:
 
 @dataclass(frozen=True)
 class FoundArtifact:
-    """A prepared corpus, an extended tokenizer or a merged model, with a few facts of its document."""
+    """A prepared corpus, an extended tokenizer, a merged model or the leaderboard of a matrix, with a few facts of its document."""
 
     path: Path
     kind: Kind
@@ -159,10 +160,16 @@ def _merge(path: Path) -> FoundArtifact:
     )
 
 
+def _leaderboard(path: Path) -> FoundArtifact:
+    board = Leaderboard.read(path / LEADERBOARD)
+    return FoundArtifact(path, "leaderboard", {"models": board.models, "benchmarks": len(board.table), "missing": len(board.missing)})
+
+
 _READERS: tuple[tuple[set[str], Callable[[Path], Found]], ...] = (
     ({RUN, RESOLVED}, _run),
     ({SCORES}, _evaluation),
     ({INDEX, REPORT}, _corpus),
     ({EXTENSION, SPEC}, _tokenizer),
     ({MERGE}, _merge),
+    ({LEADERBOARD}, _leaderboard),
 )

@@ -197,6 +197,11 @@ def _output_at(file: Path, offset: int) -> Output | None:
 def _answer(output: Output) -> dict[str, Any]:
     return {
         "text": _said(output)[:LONGEST_TEXT],
+        "thought": None if output.thought is None else output.thought[:LONGEST_TEXT],
+        "cut": output.cut,
+        "drawn": [
+            {"text": one.generation[:LONGEST_TEXT], "thought": one.thought and one.thought[:LONGEST_TEXT], "cut": one.cut} for one in output.samples or []
+        ],
         "prediction": output.prediction if isinstance(output.prediction, int) else None,
         "nats": output.log_likelihoods,
         "scores": output.scores,

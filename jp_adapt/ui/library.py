@@ -61,6 +61,10 @@ class Library:
         """The folder of a prepared corpus."""
         return self._path(path, {"corpus"})
 
+    def leaderboard(self, path: str) -> Path:
+        """The folder of an evaluated matrix of models and suites."""
+        return self._path(path, {"leaderboard"})
+
     def playground(self, *, tokenizers: bool) -> dict[str, Path]:
         """Model folders and GGUF files, or folders with a tokenizer, by the names that the page has for them."""
         playable = _has_tokenizer if tokenizers else _is_model

@@ -18,7 +18,7 @@ from jp_adapt.report.written import number_text, plural
 from jp_adapt.ui.catalogue import Catalogue, Found, FoundArtifact, FoundEvaluation, FoundRun
 from jp_adapt.ui.tags import read_tags
 
-Kind = Literal["run", "evaluation", "judgement", "corpus", "tokenizer", "merge", "unreadable"]
+Kind = Literal["run", "evaluation", "judgement", "corpus", "tokenizer", "merge", "leaderboard", "unreadable"]
 MOST_SCORES = 3  # of an evaluation, in its headline
 LONGEST_NAME, LONGEST_HEADLINE = 200, 500  # characters
 HEADLINE = {"chars_per_token": "chars/token", "bits_per_char_ja": "bits/char ja", "bits_per_byte_en": "bits/byte en"}
@@ -137,6 +137,9 @@ def _artifact_headline(found: FoundArtifact) -> str:
         return f"{number_text(facts['documents'], 0)} documents, {number_text(facts['characters'], 0)} characters, {number_text(facts['tokens'], 0)} tokens"
     if found.kind == "tokenizer":
         return plural(facts["new_tokens"], "new token") + (f" and {plural(facts['added_bytes'], 'byte')}" if facts["added_bytes"] else "")
+    if found.kind == "leaderboard":
+        waiting = f", {facts['missing']} not measured yet" if facts["missing"] else ""
+        return f"{plural(len(facts['models']), 'model')}, {plural(facts['benchmarks'], 'benchmark')}{waiting}"
     return f"{facts['method']} of {', '.join(facts['models'])}"[:LONGEST_HEADLINE]
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TypeVar
 
 LOOK_EVERY_S = 0.5
+Piece = TypeVar("Piece")
 
 
-async def said_elsewhere(pieces: Iterator[str], ended: Callable[[], bool]) -> AsyncIterator[str]:
+async def said_elsewhere(pieces: Iterator[Piece], ended: Callable[[], bool]) -> AsyncIterator[Piece]:
     """The pieces as they come, until there are no more or `ended` says so; an exception of theirs is raised here.
 
     The thread is a daemon: a model or a server that does not answer keeps no process alive. Whoever stops listening ends the iterator at its next piece.
     """
     loop = asyncio.get_running_loop()
-    queue: asyncio.Queue[str | BaseException | None] = asyncio.Queue()
+    queue: asyncio.Queue[Piece | BaseException | None] = asyncio.Queue()
     left = threading.Event()
 
     def work() -> None:

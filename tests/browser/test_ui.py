@@ -15,7 +15,7 @@ from tests.browser.axe import CONTRAST, NAMELESS, axe_findings
 from tests.browser.chromium import Tab, chromium
 from tests.browser.serving import served
 from tests.export.models import TEMPLATE
-from tests.ui.pages import add_steps, write_corpus, write_evaluation, write_training_run
+from tests.ui.pages import add_steps, write_board, write_corpus, write_evaluation, write_training_run
 
 pytestmark = [pytest.mark.programs, pytest.mark.skipif(chromium() is None, reason="no Chromium here; apt-get install chromium brings one")]
 
@@ -32,6 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
     write_training_run(folder / "second", steps=40, of=100, lr=2e-4)
     write_training_run(folder / "evil", name=EVIL)
     write_corpus(folder / "corpus")
+    write_board(folder / "matrix")
     change_tags(folder / "first", add=["baseline", "論文"])
     write_evaluation(folder / "eval" / "base", RIGHT)
     write_evaluation(folder / "eval" / "adapted", BETTER, model=EVIL)
@@ -54,8 +55,9 @@ def tab(tab: Tab) -> Iterator[Tab]:
 
 
 VIEWS = {
-    "#/runs": "document.querySelectorAll('.entries tbody tr').length === 6",
+    "#/runs": "document.querySelectorAll('.entries tbody tr').length === 7",
     "#/corpus?p=corpus": "document.querySelector('.funnel li')",
+    "#/board?p=matrix": "document.querySelectorAll('.scores tbody tr').length === 1",
     "#/run?p=second": "document.querySelectorAll('.chart canvas').length >= 2",
     "#/compare?p=first&p=second&e=eval/base&e=eval/adapted": "document.querySelectorAll('.scores tbody tr').length === 3 && document.querySelector('canvas')",
     "#/items?e=eval/base&e=eval/adapted&i=7": "document.querySelectorAll('.item').length > 5 && document.querySelectorAll('.detail pre').length > 1",
@@ -147,6 +149,19 @@ def test_items_are_filtered_searched_and_walked_by_keys(tab: Tab, address: str) 
     tab.type("日本の10番目")
     tab.wait("document.querySelector('.total').innerText.startsWith('1 ')")
     tab.open(f"{address}{tab.js('location.hash')}", "document.querySelector('.total')?.innerText.startsWith('1 ')")
+
+
+def test_tokens_of_an_item_are_coloured_by_surprise(tab: Tab, address: str) -> None:
+    tab.open(f"{address}#/items?e=eval/base&i=1", "document.querySelector('.surprise-panel')")
+    tab.js("document.querySelector('.surprise-panel').open = true")
+    tab.wait("document.querySelector('.surprise-panel button')")
+    tab.js("document.querySelector('.surprise-panel button').click()")
+    tab.wait("document.querySelectorAll('.surprise-panel li.surprise').length > 20", seconds=60)
+    for theme in ("light", "dark"):
+        tab.js(f"document.documentElement.dataset.theme = '{theme}'")
+        assert tab.js(CONTRAST) == [], theme
+    assert tab.js("[...document.querySelectorAll('.surprise-panel li.surprise')].every(node => / bits$/.test(node.title))")
+    assert tab.js("document.querySelectorAll('.surprise-panel h4').length") == 2, "the right answer and what the model said"
 
 
 def test_the_end_of_a_long_list_is_reached(tab: Tab, address: str) -> None:

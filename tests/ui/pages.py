@@ -8,6 +8,7 @@ from typing import Any
 
 from starlette.testclient import TestClient
 
+from jp_adapt.evaluation.leaderboard import LEADERBOARD, BoardRow, Leaderboard, Standing
 from jp_adapt.evaluation.results import Output, Scores, TextScore, write_outputs, write_scores
 from jp_adapt.inference.speaker import EndpointSpeaker
 from jp_adapt.pipeline.run_folder import RunRecord
@@ -83,6 +84,15 @@ def write_corpus(folder: Path) -> Path:
     report = {"format": 1, "sources": [source], "steps": {"length": {"ja": step}}}
     (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
     (folder / "index.json").write_text("{}", encoding="utf-8")
+    return folder
+
+
+def write_board(folder: Path) -> Path:
+    """The leaderboard of a matrix: two models on one benchmark, and one suite that is not measured yet."""
+    folder.mkdir(parents=True, exist_ok=True)
+    better = Standing("adapted", 0.8, (0.7, 0.9), 0.2, (0.1, 0.3), 0.0004, "better", "adapted is better than base by 20.0 points (p < 0.001)")
+    row = BoardRow("core", "ja/pick", "ja/pick@jp-adapt/0-shot/accuracy", "accuracy", 80, 0.5, [Standing("base", 0.6, (0.5, 0.7)), better])
+    Leaderboard(["base", "adapted"], 1, 0.05, [row], [("adapted", "chat")]).write(folder / LEADERBOARD)
     return folder
 
 

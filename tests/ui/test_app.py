@@ -13,10 +13,13 @@ import pytest
 
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.inference.speaker import EndpointSpeaker
+from jp_adapt.tokenizer.extend import extend_tokenizer
+from jp_adapt.tokenizer.load import load_tokenizer
+from jp_adapt.tokenizer.save import save_tokenizer
 from jp_adapt.ui.live import Statuses, follow
 from tests.chat_server import chat_server, said
 from tests.export.models import TEMPLATE
-from tests.ui.pages import ADDRESS, TOKEN, Client, add_steps, write_corpus, write_evaluation, write_training_run
+from tests.ui.pages import ADDRESS, TOKEN, Client, add_steps, write_board, write_corpus, write_evaluation, write_training_run
 
 RIGHT = [n % 3 > 0 for n in range(80)]
 BETTER = [n % 5 > 0 for n in range(80)]
@@ -293,7 +296,7 @@ def model(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> Path:
 
 def test_the_tokenizer_playground(model: Path) -> None:
     client = Client(model.parent.parent)
-    assert client.get("playground") == {"tokenizers": ["models/pico"], "models": ["models/pico"], "endpoints": {}}
+    assert client.get("playground") == {"tokenizers": ["models/pico"], "models": ["models/pico"], "readers": ["models/pico"], "endpoints": {}}
     cut = client.post("cut", {"tokenizer": "models/pico", "text": "It rains 雨"})
     assert "".join(text for _, text, _, partial in cut["tokens"] if not partial) == "It rains "
     assert [text for _, text, _, partial in cut["tokens"] if partial] == ["E9", "9B", "A8"]
@@ -309,6 +312,59 @@ def test_new_tokens_of_an_extended_tokenizer_are_marked(model: Path, tmp_path: P
     cut = Client(tmp_path).post("cut", {"tokenizer": "tok", "text": "The children were playing"})
     assert {(token_id >= 400) == bool(new) for token_id, _, new, _ in cut["tokens"]} == {True}
     assert any(new for _, _, new, _ in cut["tokens"])
+    assert cut["sizes"] == [], "the record does not say what they are made of"
+
+
+def test_what_fewer_new_tokens_would_make_of_a_text(model: Path, tmp_path: Path) -> None:
+    text = "吾輩は猫である。名前はまだ無い。"
+    (tmp_path / "tok").mkdir()
+    base = load_tokenizer(model)
+    save_tokenizer(base, extend_tokenizer(base.tokenizer, [text * 3], 8), model, tmp_path / "tok")
+    client = Client(tmp_path)
+    cut = client.post("cut", {"tokenizer": "tok", "text": text})
+    assert [size for size, _ in cut["sizes"]] == [0, 1, 2, 4, 6, 8]
+    counts = [used for _, used in cut["sizes"]]
+    assert counts == sorted(counts, reverse=True)
+    assert (counts[0], counts[-1]) == (len(base.tokenizer.encode(text)), len(cut["tokens"]))
+    assert client.post("cut", {"tokenizer": "tok", "text": ""})["sizes"][0] == [0, 0]
+
+
+def test_how_surprising_a_text_is_to_a_model(model: Path) -> None:
+    client = Client(model.parent.parent)
+    asked = {"model": "models/pico", "before": "It ", "text": "rains 雨"}
+    tokens = client.post("surprise", asked)["tokens"]
+    assert "".join(text for text, _, partial, _ in tokens if not partial) == "It rains "
+    assert all(bits > 0 for _, bits, _, _ in tokens)
+    assert [before for *_, before in tokens] == sorted((before for *_, before in tokens), reverse=True)
+    assert "0 characters, and 1 to 400,000" in client.post("surprise", {"model": "models/pico"}, status=400)["error"]
+    assert "no such model folder" in client.post("surprise", asked | {"model": "/etc"}, status=404)["error"]
+
+
+def test_thoughts_and_drawn_answers_stand_apart(tmp_path: Path) -> None:
+    folder = write_evaluation(tmp_path / "eval", [True, True])
+    lines = [json.loads(line) for line in (folder / "outputs.jsonl").read_text(encoding="utf-8").splitlines()]
+    drawn = [{"generation": text, "prediction": [text], "scores": {"accuracy": 1.0}, "thought": text * 2, "cut": text == "乙"} for text in ("甲", "乙")]
+    lines[-1] |= {"thought": "山は高い。", "cut": True, "samples": drawn}
+    (folder / "outputs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    client = Client(tmp_path)
+    [answer] = client.get("item", e="eval", i=len(lines) - 1)["answers"]
+    assert (answer["thought"], answer["cut"], answer["text"]) == ("山は高い。", True, "富士山")
+    assert answer["drawn"] == [{"text": "甲", "thought": "甲甲", "cut": False}, {"text": "乙", "thought": "乙乙", "cut": True}]
+    [other] = client.get("item", e="eval", i=0)["answers"]
+    assert (other["thought"], other["cut"], other["drawn"]) == (None, False, [])
+
+
+def test_a_leaderboard_with_the_items_of_its_cells(tmp_path: Path) -> None:
+    write_evaluation(tmp_path / "matrix" / "base" / "core", RIGHT)
+    write_board(tmp_path / "matrix")
+    client = Client(tmp_path)
+    [entry] = [entry for entry in client.get("entries")["entries"] if entry["kind"] == "leaderboard"]
+    assert (entry["path"], entry["headline"]) == ("matrix", "2 models, 1 benchmark, 1 not measured yet")
+    board = client.get("board", p="matrix")
+    assert board["items"] == {"core": {"base": "matrix/base/core"}}
+    assert [one["outcome"] for one in board["table"][0]["standings"]] == [None, "better"]
+    (tmp_path / "matrix" / "leaderboard.json").write_text("{}", encoding="utf-8")
+    assert "is no leaderboard of this folder" in Client(tmp_path).get("board", p="matrix", status=404)["error"]
 
 
 def test_what_new_tokens_spell_in_a_run_is_marked(model: Path, tmp_path: Path) -> None:
@@ -338,7 +394,7 @@ def test_a_chat_answers_as_the_command_does(model: Path) -> None:
     given = [json.loads(event.removeprefix("data: ")) for event in client.post("chat", asked).strip().split("\n\n")]
     from jp_adapt.inference.speaker import FolderSpeaker, Sampling
 
-    assert given[-1] == {"end": True}
+    assert given[-2:] == [{"cut": True}, {"end": True}], "six tokens are no whole answer"
     said = "".join(event.get("piece", "") for event in given)
     assert said == "".join(FolderSpeaker(model).reply(asked["messages"], Sampling(temperature=0.0, max_tokens=6)))  # type: ignore[arg-type]
     for changes, message in (
@@ -355,7 +411,7 @@ def test_a_chat_answers_as_the_command_does(model: Path) -> None:
 def test_only_endpoints_of_the_command_line_are_asked(tmp_path: Path) -> None:
     with chat_server(said("雨"), said("です。")) as server:
         client = Client(tmp_path, endpoints={"mine": EndpointSpeaker("gpt", server.url)})
-        assert client.get("playground") == {"tokenizers": [], "models": ["mine"], "endpoints": {"mine": server.url}}
+        assert client.get("playground") == {"tokenizers": [], "models": ["mine"], "readers": [], "endpoints": {"mine": server.url}}
         asked = {"model": "mine", "messages": [{"role": "user", "content": "今日は？"}], "sampling": {"temperature": 0.0}}
         given = [json.loads(event.removeprefix("data: ")) for event in client.post("chat", asked).strip().split("\n\n")]
         assert given == [{"piece": "雨"}, {"piece": "です。"}, {"end": True}]

@@ -2,6 +2,7 @@
 
 import { fill, h } from "./dom.js";
 import { otherLanguage, switchLanguage, t } from "./words.js";
+import { boardView } from "./board.js";
 import { chatView } from "./chat.js";
 import { compareView } from "./compare.js";
 import { corpusView } from "./corpus.js";
@@ -10,7 +11,7 @@ import { runView } from "./run.js";
 import { runsView } from "./runs.js";
 import { tokensView } from "./tokens.js";
 
-const views = { runs: runsView, run: runView, corpus: corpusView, compare: compareView, items: itemsView, tokenizer: tokensView, chat: chatView };
+const views = { runs: runsView, run: runView, corpus: corpusView, board: boardView, compare: compareView, items: itemsView, tokenizer: tokensView, chat: chatView };
 const tabs = [["runs", "Runs"], ["compare", "Compare"], ["items", "Items"], ["tokenizer", "Tokenizer"], ["chat", "Chat"]];
 const main = document.getElementById("main");
 let leave = () => {};
@@ -23,7 +24,7 @@ function asked() {
 
 function frame(name) {
   document.title = `${t(tabs.find(([key]) => key === name)?.[1] ?? "Runs")} · jp-adapt`;
-  fill(document.getElementById("nav"), tabs.map(([key, word]) => h("a", { href: `#/${key}`, "aria-current": key === name || (key === "runs" && ["run", "corpus"].includes(name)) ? "page" : null }, t(word))));
+  fill(document.getElementById("nav"), tabs.map(([key, word]) => h("a", { href: `#/${key}`, "aria-current": key === name || (key === "runs" && ["run", "corpus", "board"].includes(name)) ? "page" : null }, t(word))));
   const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
   fill(document.getElementById("theme"), t(dark ? "Light" : "Dark"));
   fill(document.getElementById("lang"), otherLanguage()).lang = document.documentElement.lang === "ja" ? "en" : "ja";

@@ -39,10 +39,12 @@ export async function chatView(place, query, onleave) {
     const answer = h("p", { class: "said model" }, h("span", { class: "dots" }, "…"));
     talk.pane.append(h("p", { class: "said user" }, text), answer);
     let said = "";
+    let cut = false;
     const settings = sampling();
     try {
       for await (const event of streamed("chat", { model: talk.name, messages, sampling: settings }, signal)) {
         if (event.error) throw new Error(event.error);
+        cut ||= event.cut === true;
         said += event.piece ?? "";
         fill(answer, said);
         talk.pane.scrollTop = talk.pane.scrollHeight;
@@ -51,8 +53,10 @@ export async function chatView(place, query, onleave) {
       if (error.name !== "AbortError") talk.pane.append(h("p", { class: "warning", role: "alert" }, error.message));
     }
     if (!said) return answer.remove();
+    if (cut) talk.pane.append(h("p", { class: "note cut", role: "status" }, `${t("The answer was cut: it reached its longest length, or the end of the model's context.")} (${t("Longest answer")}: ${settings.max_tokens})`));
+    talk.pane.scrollTop = talk.pane.scrollHeight;
     talk.messages = [...messages, { role: "assistant", content: said.trim() }];
-    return transcript.push({ model: talk.name, messages, answer: said.trim(), sampling: settings });
+    return transcript.push({ model: talk.name, messages, answer: said.trim(), cut, sampling: settings });
   }
 
   form.addEventListener("submit", async (event) => {

@@ -68,7 +68,7 @@ function overlaid(runs, onleave) {
   return { node, draw };
 }
 
-function interval(score, chance) {
+export function interval(score, chance) {
   if (!score?.interval || score.interval[0] < 0 || score.interval[1] > 1) return null;
   const [low, high] = score.interval;
   return h("span", { class: "interval", vars: { low, high, value: score.value, chance: chance ?? -1 }, title: `${number(low)} … ${number(high)}` }, h("i", {}), h("b", {}), chance !== null && h("u", {}));

@@ -2,15 +2,16 @@
 
 import { h, SCROLLS } from "./dom.js";
 import { number } from "./format.js";
+import { surprisePanel } from "./surprise.js";
 import { t } from "./words.js";
 
 const text = (value) => (value === null || value === undefined ? "" : Array.isArray(value) ? value.map(text).join("\n") : typeof value === "object" ? JSON.stringify(value, null, 1) : String(value));
 const block = (value) => h("pre", { class: "sample" }, value);
 
-// A thought that stands before an answer is folded.
-function said(value) {
-  const found = /^\s*<think>([\s\S]*?)<\/think>\s*/.exec(value);
-  return found ? [h("details", {}, h("summary", {}, t("Thought")), block(found[1].trim())), block(value.slice(found[0].length))] : block(value);
+// An answer, with what the model thought before it folded; behind it the other answers that were drawn.
+function said({ text, thought, cut, drawn = [] }) {
+  return [thought && h("details", { class: "thought" }, h("summary", {}, t("Thought")), block(thought)), block(text), cut && h("p", { class: "note" }, t("Its budget cut this answer.")),
+    drawn.length > 1 && h("details", {}, h("summary", {}, `${t("Drawn answers")} (${drawn.length})`), drawn.map((one) => said(one)))];
 }
 
 export function itemCard(item, index, at, close) {
@@ -21,8 +22,16 @@ export function itemCard(item, index, at, close) {
     item.shared && h("details", {}, h("summary", {}, t("Beginning that the prompts share")), block(item.shared)),
     h("h3", {}, t("Prompt")), block(item.prompt),
     item.choices ? choices(item, names) : [item.gold !== null && [h("h3", {}, t("Right answer")), block(text(item.gold))]],
-    h("div", { class: "pair" }, item.answers.map((answer, side) => h("div", {}, h("h3", {}, names[side], " ", mark(side)), answer ? said(answer.text) : h("p", { class: "note" }, "–")))),
+    h("div", { class: "pair" }, item.answers.map((answer, side) => h("div", {}, h("h3", {}, names[side], " ", mark(side)), answer ? said(answer) : h("p", { class: "note" }, "–")))),
+    surprisePanel(item.shared + item.prompt, texts(item, names)),
   ];
+}
+
+// [name, text] of what can be asked of a model behind the prompt: every choice, or the right answer and the answers that were given.
+function texts(item, names) {
+  if (item.choices) return item.choices.map((choice, number_) => [`${t("Choices")} ${number_ + 1}${number_ === item.gold ? " ✓" : ""}`, choice]);
+  const given = [[t("Right answer"), Array.isArray(item.gold) ? text(item.gold[0]) : text(item.gold)], ...item.answers.map((answer, side) => [names[side], answer?.text ?? ""])];
+  return given.filter(([, value]) => value);
 }
 
 // The choices with their log-likelihoods: a bar says how likely each is beside the others.

@@ -7,7 +7,7 @@ import { t } from "./words.js";
 
 const EVERY_MS = 3000;
 const MOST = 300; // rows that are drawn at once
-const kinds = ["run", "evaluation", "judgement", "corpus", "tokenizer", "merge", "unreadable"];
+const kinds = ["run", "evaluation", "judgement", "corpus", "tokenizer", "merge", "leaderboard", "unreadable"];
 const GROUPS = { "": "none", kind: "Kind", state: "State", tag: "Tag", folder: "Folder" };
 const columns = [["name", "Name"], ["kind", "Kind"], ["state", "State"], ["headline", "Figures"], ["bytes", "Size"], ["date", "Date"]];
 
@@ -17,6 +17,7 @@ export function link(entry) {
   const path = encodeURIComponent(entry.path);
   if (entry.kind === "run") return `#/run?p=${path}`;
   if (entry.kind === "corpus") return `#/corpus?p=${path}`;
+  if (entry.kind === "leaderboard") return `#/board?p=${path}`;
   if (entry.kind === "tokenizer") return `#/tokenizer?t=${path}`;
   return ["evaluation", "judgement"].includes(entry.kind) ? `#/items?e=${path}` : null;
 }

@@ -1,7 +1,7 @@
 // A text cut by several tokenizers side by side.
 
 import { get, post } from "./api.js";
-import { fill, h, later } from "./dom.js";
+import { fill, h, later, SCROLLS } from "./dom.js";
 import { count, number } from "./format.js";
 import { t } from "./words.js";
 
@@ -50,12 +50,22 @@ export async function tokensView(place, query, onleave) {
 }
 
 const failed = (name, error) => h("section", { class: "cut" }, h("h2", {}, name), h("p", { class: "warning" }, error.message));
-const spaces = (text) => text.replaceAll("\n", "↵").replaceAll("\t", "⇥").replaceAll(" ", "␣").replaceAll("\u3000", "□");
+export const spaces = (text) => text.replaceAll("\n", "↵").replaceAll("\t", "⇥").replaceAll(" ", "␣").replaceAll("\u3000", "□");
+
+// What the text would take with fewer of the new tokens, the most useful ones first.
+function sizeTable({ sizes, chars, tokens }) {
+  const most = Math.max(1, ...sizes.map(([, used]) => used));
+  return h("details", { class: "sizes" }, h("summary", {}, t("With fewer new tokens")), h("div", SCROLLS, h("table", { class: "bars" },
+    h("thead", {}, h("tr", {}, ["new tokens", "tokens", "chars/token"].map((word) => h("th", { scope: "col" }, t(word))))),
+    h("tbody", {}, sizes.map(([size, used]) => h("tr", {}, h("th", { scope: "row" }, size ? count(size) : t("Base")), h("td", {}, h("span", { class: "bar-of", vars: { share: used / most } }), h("span", { class: "number" }, count(used))),
+      h("td", { class: "n" }, number(used ? chars / used : 0))))))), h("p", { class: "note" }, t("A longer vocabulary has to be learned:"), " ", h("code", {}, "jp-adapt tokenizer extend --sweep")));
+}
 
 function card(name, value) {
   const fresh = value.tokens.filter(([, , isNew]) => isNew).length;
   const facts = [[number(value.tokens.length ? value.chars / value.tokens.length : 0), t("chars/token")], [count(value.tokens.length), t("tokens")], [count(fresh), t("new")], [count(value.vocab_size), t("vocabulary")]];
   return h("section", { class: "cut" }, h("h2", {}, name),
     h("dl", { class: "facts" }, facts.map(([figure, word]) => h("div", {}, h("dt", {}, word), h("dd", {}, figure)))),
+    value.sizes.length > 0 && sizeTable(value),
     h("ol", { class: "chips", lang: "ja" }, value.tokens.map(([id, text, isNew, partial]) => h("li", { class: `chip${isNew ? " new" : ""}${partial ? " hex" : ""}`, title: `id ${id}` }, partial ? h("code", {}, text) : spaces(text), h("span", { class: "id" }, id)))));
 }
