@@ -48,17 +48,17 @@ def item_scale(entry: BenchmarkScore) -> Scale | None:
     return None if facts is None or facts.whole_of == "numbers" else (0.0, facts.perfect)
 
 
-def _filters(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """(key, words) of the outcomes that can be asked for."""
+def _filters(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """(key, phrase with what stands in its {}) of the outcomes that can be asked for."""
     graded = all(entry.scale is not None for run in runs for entry in run.scores.benchmarks)
     right, wrong = ("best grade", "worst grade") if graded else ("right", "wrong")
     if len(runs) == 1:
-        return [("", "all"), ("right", right), ("wrong", wrong)]
+        return [("", ["all"]), ("right", [right]), ("wrong", [wrong])]
     base = runs[0].name
-    results = [("", "all")]
+    results = [("", ["all"])]
     for index, run in enumerate(runs[1:], start=1):
-        results += [(f"lost{index}", f"{base} better than {run.name}"), (f"gained{index}", f"{run.name} better than {base}")]
-    return [*results, ("right", f"all {right}"), ("wrong", f"all {wrong}"), ("differ", "different scores")]
+        results += [(f"lost{index}", ["{} better than {}", base, run.name]), (f"gained{index}", ["{} better than {}", run.name, base])]
+    return [*results, ("right", [f"all {right}"]), ("wrong", [f"all {wrong}"]), ("differ", ["different scores"])]
 
 
 def _item(

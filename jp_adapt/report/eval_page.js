@@ -1,7 +1,7 @@
 (function () {
   // The items stand in #data as JSON. Every text of theirs goes through textContent: nothing of it is ever read as markup.
   var data = JSON.parse(document.getElementById("data").textContent), root = document.getElementById("browser");
-  var size = 50, start = 0, found = [];
+  var size = 50, start = 0, found = [], named = [];  // named: what says the words of the controls
   var japanese = /[\u3040-\u30ff\u3400-\u9fff\uff66-\uff9f]/;
   function make(tag, text, className) {
     var node = document.createElement(tag);
@@ -11,11 +11,16 @@
     return node;
   }
   function choose(name, options) {
-    var label = make("label", name + " "), select = make("select");
+    var label = make("label"), caption = make("span"), select = make("select");
+    label.append(caption, " ");
     options.forEach(function (option) {
-      var node = make("option", option[1]);
+      var node = make("option");
       node.value = option[0];
       select.appendChild(node);
+    });
+    named.push(function () {
+      caption.textContent = language.say(name);
+      options.forEach(function (option, index) { select.options[index].textContent = language.say.apply(null, [].concat(option[1])); });
     });
     select.onchange = function () { start = 0; draw(); keep(); };
     label.appendChild(select);
@@ -29,7 +34,9 @@
   var flag = choose("Flag", [["", "any"], ["moved", "boundary moved"], ["truncated", "truncated"], ["cut", "answer cut"]]);
   var order = choose("Order", [["", "as in the data"], ["low", "lowest score first"], ["high", "highest score first"]].concat(data.items.some(function (item) { return item.answers.length > 1; }) ?
     [["lost", "largest loss against the first"], ["gained", "largest gain over the first"]] : []));
-  var label = make("label", "Text "), search = make("input");
+  var label = make("label"), caption = make("span"), search = make("input");
+  label.append(caption, " ");
+  named.push(function () { caption.textContent = language.say("Text"); });
   search.type = "search";
   search.oninput = function () { start = 0; draw(); keep(); };
   label.appendChild(search);
@@ -68,9 +75,9 @@
     parent.appendChild(box);
   }
   function answer(one, parent) {
-    if (one.thought) folded(one.model + ": thought", one.thought, parent);
+    if (one.thought) folded(language.say("{}: thought", one.model), one.thought, parent);
     block(one.model + ": " + one.score, one.text, parent);
-    (one.samples || []).forEach(function (text, index) { folded(one.model + ": answer " + (index + 1) + " of " + one.samples.length, text, parent); });
+    (one.samples || []).forEach(function (text, index) { folded(language.say("{}: answer {} of {}", one.model, index + 1, one.samples.length), text, parent); });
   }
   function card(item) {
     var box = make("details"), head = make("summary", data.benchmarks[item.b] + " · " + item.id + (item.group ? " · " + item.group : ""));
@@ -82,12 +89,12 @@
       if (!box.open || box.dataset.filled) return;
       box.dataset.filled = "1";
       if (item.shared !== undefined) {
-        folded("Beginning that its prompts share", data.shared[item.shared], box);
+        folded(language.say("Beginning that its prompts share"), data.shared[item.shared], box);
       }
-      block("Prompt", item.prompt, box);
+      block(language.say("Prompt"), item.prompt, box);
       if (item.choices) {
         var table = make("table"), row = table.insertRow();
-        ["Choice", "Right"].concat(item.answers.map(function (one) { return one.model + ", nats"; })).forEach(function (name) { row.appendChild(make("th", name)); });
+        [language.say("Choice"), language.say("Right")].concat(item.answers.map(function (one) { return one.model + ", nats"; })).forEach(function (name) { row.appendChild(make("th", name)); });
         item.choices.forEach(function (choice, index) {
           var line = table.insertRow();
           line.appendChild(make("td", choice));
@@ -98,7 +105,7 @@
         });
         box.appendChild(table);
       } else {
-        if (item.gold) block("Right answer", item.gold, box);
+        if (item.gold) block(language.say("Right answer"), item.gold, box);
         var beside = make("div", undefined, item.answers.length > 1 ? "pair" : "");
         item.answers.forEach(function (one) {
           var side = make("div");
@@ -120,10 +127,10 @@
   function show() {
     list.replaceChildren();
     found.slice(start, start + size).forEach(function (item) { list.appendChild(card(item)); });
-    count.textContent = found.length + " of " + data.items.length + " items" + (found.length ? ", shown " + (start + 1) + " to " + Math.min(start + size, found.length) : "");
+    count.textContent = language.say(found.length ? "{} of {} items, shown {} to {}" : "{} of {} items", found.length, data.items.length, start + 1, Math.min(start + size, found.length));
     pager.replaceChildren();
-    button("Back", -size);
-    button("Next", size);
+    button(language.say("Back"), -size);
+    button(language.say("Next"), size);
   }
   function keep() { filters.forEach(function (pair) { address.set(pair[1], pair[0].value, "items"); }); }
   function draw() { found = ordered(data.items.filter(matches)); show(); }
@@ -131,6 +138,8 @@
   // A link can carry the filters: #items?outcome=lost1&benchmark=0&flag=moved&text=...&open
   var filters = [[benchmark, "benchmark"], [outcome, "outcome"], [flag, "flag"], [order, "order"], [search, "text"]];
   filters.forEach(function (pair) { if (address.has(pair[1])) pair[0].value = address.get(pair[1]); });
-  draw();
+  function name() { named.forEach(function (one) { one(); }); draw(); }
+  language.changed(name);
+  name();
   if (address.has("open") && list.firstChild) list.firstChild.open = true;
 })();

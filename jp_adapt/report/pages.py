@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import re
 from collections.abc import Sequence
@@ -23,7 +24,8 @@ from jp_adapt.report.token_parts import criterion_name, runtime_name, script_nam
 from jp_adapt.report.written import DASH, duration_text, finite, number_text, plural, range_text, size_text, value_text
 from jp_adapt.text.scripts import script_of
 
-SCRIPTS = ("theme.js", "address.js", "tables.js")  # of every page, in this order
+_WORDS = "@words@"  # where the Japanese phrases go, in the head, before anything of a run
+SCRIPTS = ("language.js", "theme.js", "address.js", "tables.js")  # of every page, in this order
 
 
 def render(template: str, sections: dict[str, str], *, script: str = "", data: Any = None, **values: Any) -> str:
@@ -36,7 +38,20 @@ def render(template: str, sections: dict[str, str], *, script: str = "", data: A
     digests = [base64.b64encode(hashlib.sha256(entry.encode()).digest()).decode() for entry in scripts]
     own = {"page_scripts": scripts, "page_digests": digests, "page_style": Markup(_file("report.css"))}
     own["page_data"] = None if data is None else Markup(json_text(data))
-    return _environment().get_template(template).render(sections=sections, **own, **values)
+    page = _environment().get_template(template).render(sections=sections, page_words=Markup(_WORDS), **own, **values)
+    return page.replace(_WORDS, json_text(_words_of(page)), 1)
+
+
+def japanese() -> dict[str, str]:
+    """English phrase -> Japanese phrase; {} stands for what differs, {0} and {1} for its parts where their order changes. The local page has the same words."""
+    table: dict[str, str] = json.loads(_file("japanese.json"))
+    return table
+
+
+def _words_of(page: str) -> dict[str, str]:
+    """Those of the Japanese phrases that a page has use for."""
+    text = " ".join(html.unescape(page).split())
+    return {phrase: words for phrase, words in japanese().items() if all(part in text for part in phrase.split("{}"))}
 
 
 def drawing(svg: str) -> Markup:

@@ -67,8 +67,9 @@
       held += left;
       table.parentNode.hidden = parts.length > 0 && !left;
     });
-    total.textContent = parts.length ? held + (held === 1 ? " row" : " rows") : "";
+    total.textContent = parts.length ? language.say(held === 1 ? "{} row" : "{} rows", held) : "";
   }
   find.oninput = function () { search(); address.set("q", find.value); };
+  language.changed(search);
   if (find.value) search();
 })();

@@ -57,6 +57,29 @@ def test_a_page_fits_every_window_and_can_be_read_by_everyone(tab: Tab, folder: 
         assert axe_findings(tab) == [], theme
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_read_in_japanese_and_in_english(tab: Tab, folder: Path, name: str) -> None:
+    tab.open((folder / f"{name}.html").as_uri(), READY)
+    words = "[...document.querySelectorAll('h2, dt, thead th, caption, button, nav a, #browser label span, figure text')].map(node => node.textContent)"
+    given = tab.js(words)
+    try:
+        tab.js("document.getElementById('language').click()")
+        tab.wait("document.documentElement.lang === 'ja' && document.getElementById('language').textContent === 'English'")
+        headings = tab.js("[...document.querySelectorAll('h2, nav a')].map(node => node.textContent)")
+        assert [text for text in headings if text.isascii()] == []
+        assert tab.js("document.querySelectorAll('#browser').length") == 0 or "並び順" in tab.js(words)
+        for width in (1280, 400):
+            tab.size(width)
+            assert tab.js("new Promise(done => requestAnimationFrame(() => setTimeout(() => done(document.documentElement.scrollWidth), 50)))") <= width
+        assert tab.js(NAMELESS) == []
+        assert tab.js(CONTRAST) == []
+        tab.open((folder / f"{name}.html").as_uri(), "document.documentElement.lang === 'ja'")  # a browser remembers
+        tab.js("document.getElementById('language').click()")
+        assert tab.js(words) == given
+    finally:
+        tab.js("localStorage.clear()")
+
+
 def test_a_table_sorts_and_a_link_keeps_it(tab: Tab, folder: Path) -> None:
     address = (folder / "run.html").as_uri()
     tab.open(f"{address}#provenance", "document.querySelector('#provenance .sort')")

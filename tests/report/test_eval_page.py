@@ -281,7 +281,7 @@ def test_a_grade_of_1_is_the_worst_and_shown_so(tmp_path: Path) -> None:
     marks = [[(answer["score"], answer["mark"]) for answer in item["answers"]] for item in data["items"]]
     assert marks == [[("1", "wrong")] * 2, [("5", "right")] * 2, [("1", "wrong"), ("5", "right")], [("3", ""), ("4", "")]]
     assert [item["outcomes"] for item in data["items"]] == [["wrong"], ["right"], ["gained1", "differ"], ["gained1", "differ"]]
-    assert data["outcomes"][-3:] == [("right", "all best grade"), ("wrong", "all worst grade"), ("differ", "different scores")]
+    assert data["outcomes"][-3:] == [("right", ["all best grade"]), ("wrong", ["all worst grade"]), ("differ", ["different scores"])]
     unknown = eval_items.browser_data([load_run(judged(tmp_path / "c", [1, 5], scale=None))])
     assert [(item["outcomes"], item["answers"][0]["mark"]) for item in unknown["items"]] == [([], ""), ([], "")], "of an unknown scale nothing is said"
 

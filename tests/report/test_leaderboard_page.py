@@ -8,7 +8,7 @@ from jp_adapt.report.leaderboard_page import leaderboard_page
 HOSTILE = "<script>alert(1)</script>"
 
 
-def _board() -> Leaderboard:
+def board() -> Leaderboard:
     standings = [
         Standing("base", 0.5, (0.4, 0.6)),
         Standing(HOSTILE, 0.75, (0.6, 0.8), 0.25, (0.1, 0.3), 0.01, "better", f"{HOSTILE} is better than base by 25.0 points (p = 0.010)"),
@@ -24,7 +24,7 @@ def _board() -> Leaderboard:
 
 
 def test_scores_marks_and_links_are_shown() -> None:
-    page = leaderboard_page(_board(), {("base", "core"): "base/core/index.html", (HOSTILE, "core"): "a b/core/index.html"})
+    page = leaderboard_page(board(), {("base", "core"): "base/core/index.html", (HOSTILE, "core"): "a b/core/index.html"})
     assert "<strong>▲ 0.7500</strong><small>0.600 to 0.800</small>" in page, "the highest score, better than the first model's"
     assert '<td class="n">0.5000<small>0.400 to 0.600</small></td>' in page
     assert '<a href="a%20b/core/index.html">' in page
@@ -34,6 +34,6 @@ def test_scores_marks_and_links_are_shown() -> None:
 
 
 def test_names_are_text() -> None:
-    page = leaderboard_page(_board(), {})
+    page = leaderboard_page(board(), {})
     assert HOSTILE not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; on chat" in page, "what is not measured yet is named"

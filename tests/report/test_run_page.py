@@ -19,7 +19,7 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.report.run_page import render as render_page
 from jp_adapt.report.run_summary import RunSummary
 from jp_adapt.report.tables import headline_table
-from tests.pages import BalancedPage
+from tests.pages import BalancedPage, without_words
 
 CRITERIA = ("unreachable_new_tokens", "changed_english_lines", "longer_inputs", "base_ids_changed", "round_trip_failures")
 ATTACK = "</script><script>alert(1)</script><img src=http://evil.example/x onerror=alert(1)>\" ' & \x00\x1b[31m\u202egnp\ud800"
@@ -463,14 +463,14 @@ def test_a_control_stands_beside_the_three_numbers() -> None:
     headline = {"chars_per_token": {"adapted": 0.568}, "bits_per_char_ja": {"adapted": 4.66}, "bits_per_byte_en": {}}
     control = {"name": "plain", "title": "With the <base> tokenizer", "created": "2026-11-24T10:00:00+00:00", "headline": headline, "training_s": 331.0}
     summary = sample_summary() | {"control": control}
-    said = render(summary)
+    said = without_words(render(summary))
     assert [part in said for part in ("Control: 0.57 chars/token", "Control: 4.66 bits/char", "With the &lt;base&gt; tokenizer")] == [True] * 3
     assert said.count("Control: ") == 3, "the English figure is missing, and the third says which run it is"
     lines = headline_table(summary_of(summary)).splitlines()
     assert lines[0].split() == ["base", "adapted", "change", "control"]
     assert [line.split()[-1] for line in lines[1:4]] == ["0.568", "4.660", "–"]
     assert lines[-1].startswith("control: run plain of 2026-11-24 (With the <base> tokenizer), trained 5 min 31 s, this run ")
-    assert "Control:" not in render(sample_summary())
+    assert "Control:" not in without_words(render(sample_summary()))
 
 
 def test_an_unfinished_run_shows_what_it_wrote_while_it_trained() -> None:
