@@ -7,8 +7,6 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from jp_adapt.report.advice_page import advice_page
 from jp_adapt.report.corpus_page import corpus_page
 from jp_adapt.report.leaderboard_page import leaderboard_page
@@ -77,10 +75,10 @@ def test_every_phrase_of_a_script_has_a_japanese_one() -> None:
     assert said - japanese().keys() == set()
 
 
-@pytest.mark.parametrize(("phrase", "words"), sorted(japanese().items()))
-def test_nothing_that_stands_in_a_phrase_is_lost(phrase: str, words: str) -> None:
-    places = [int(number) if number else at for at, number in enumerate(re.findall(r"\{(\d*)\}", words))]
-    assert sorted(places) == list(range(phrase.count("{}")))
+def test_nothing_that_stands_in_a_phrase_is_lost() -> None:
+    for phrase, words in japanese().items():
+        places = [int(number) if number else at for at, number in enumerate(re.findall(r"\{(\d*)\}", words))]
+        assert sorted(places) == list(range(phrase.count("{}"))), phrase
 
 
 def test_a_page_has_the_words_that_it_needs() -> None:
