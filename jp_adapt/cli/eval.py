@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jp_adapt.cli.arguments import count, names_or_paths, positive, processes, seed, share, temperature
+from jp_adapt.cli.arguments import names_or_paths, positive, processes
+from jp_adapt.cli.asking import add_asking, asking
 from jp_adapt.cli.output import print_json
 from jp_adapt.core.errors import UsageError
 
@@ -46,25 +47,13 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument(
         "--missing", choices=("refuse", "skip"), default="refuse", help="benchmarks whose data is not there: an error, or left out (default: refuse)"
     )
-    whose = parser.add_mutually_exclusive_group()
-    whose.add_argument("--profile", metavar="P", help="whose prompts and scorers (default: the suite's, else jp-adapt)")
-    whose.add_argument("--chat", action="store_const", const="jp-adapt-chat", dest="profile", help="ask in the model's chat template: --profile jp-adapt-chat")
-    parser.add_argument("--system", default="", metavar="TEXT", help="system prompt of --chat (default: none)")
-    parser.add_argument(
-        "--thought-tokens", type=count, metavar="N", help="what a thought may take beside the answer's budget (default: 2048 for a model that thinks)"
-    )
-    parser.add_argument("--temperature", type=temperature, default=0.0, metavar="T", help="of drawn answers (default: 0, the most probable tokens)")
-    parser.add_argument("--top-p", type=share, default=1.0, metavar="P", help="draw from the most probable tokens that have this share together (default: 1)")
-    parser.add_argument("--top-k", type=count, default=0, metavar="K", help="draw from the K most probable tokens (default: 0, all)")
-    parser.add_argument("--samples", type=positive, default=1, metavar="N", help="draw N answers to an item: means, pass@k, majority@N (default: 1)")
-    parser.add_argument("--shots", type=_count, metavar="K", help="examples before each item (default: the protocol's)")
+    add_asking(parser)
     parser.add_argument(
         "--limit",
         type=positive,
         metavar="N",
         help="measure a sample of N items of each benchmark, categories and labels in their shares; of a mean over categories at least one item of each",
     )
-    parser.add_argument("--seed", type=seed, default=0, metavar="S", help="of the sample, the same items for every model, and of drawn answers (default: 0)")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="arithmetic (default: auto)")
     parser.add_argument("--prompt-set", action="store_true", help="measure every wording of the prompt: mean and range")
     parser.add_argument("--overlap", type=Path, metavar="FILE", help="overlap of items with a training corpus: clean and touched items apart")
@@ -89,12 +78,6 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--name", metavar="NAME", help="what the model is called in results and pages (default: its folder; RUN/STAGE for what a stage made)")
     parser.add_argument("--json", action="store_true", help="print scores.json")
     parser.set_defaults(main=main)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) > 64:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number from 0 to 64")
-    return int(text)
 
 
 def _served(args: argparse.Namespace) -> Served | None:
@@ -129,10 +112,8 @@ def main(args: argparse.Namespace) -> int:
         suite=args.suite,
         benchmarks=args.benchmarks,
         data=args.data,
-        profile=args.profile,
-        shots=args.shots,
+        **asking(args),
         limit=args.limit,
-        seed=args.seed,
         dtype=args.dtype,
         prompt_set=args.prompt_set,
         allow_code_execution=args.allow_code_execution,
@@ -146,12 +127,6 @@ def main(args: argparse.Namespace) -> int:
         plugins=tuple(args.plugin),
         name=args.name,
         missing=args.missing,
-        system=args.system,
-        thought_tokens=args.thought_tokens,
-        temperature=args.temperature,
-        top_p=args.top_p,
-        top_k=args.top_k,
-        samples=args.samples,
     )
     named = args.name or (str(args.model) if args.endpoint is not None else model_name(args.model))
     out = args.out or Path("runs") / f"eval-{folder_name(named)}"

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.cli.arguments import names_or_paths, positive, seed
+from jp_adapt.cli.arguments import names_or_paths, positive
+from jp_adapt.cli.asking import add_asking, asking
 from jp_adapt.cli.output import print_json
 
 EPILOG = """The first model is what the others are compared with. Data is read once, and each model is loaded once.
@@ -28,9 +29,8 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder of the results: DIR/MODEL/SUITE, leaderboard.json and index.html")
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder that holds the upstream repositories of the benchmarks")
     parser.add_argument("--missing", choices=("refuse", "skip"), default="refuse", help="benchmarks whose data is not there (default: refuse)")
-    parser.add_argument("--profile", metavar="P", help="whose prompts and scorers (default: each suite's)")
+    add_asking(parser)
     parser.add_argument("--limit", type=positive, metavar="N", help="measure a sample of N items of each benchmark")
-    parser.add_argument("--seed", type=seed, default=0, metavar="S", help="of the sample (default: 0)")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="arithmetic (default: auto)")
     parser.add_argument("--backend", default="local", metavar="NAME", help="what computes: local, vllm, or an engine of a plugin (default: local)")
     parser.add_argument("--allow-code-execution", action="store_true", help="run programs that the model writes, in a sandbox (Linux)")
@@ -46,9 +46,8 @@ def main(args: argparse.Namespace) -> int:
     options = EvalOptions(
         data=args.data,
         missing=args.missing,
-        profile=args.profile,
+        **asking(args),
         limit=args.limit,
-        seed=args.seed,
         dtype=args.dtype,
         backend=args.backend,
         allow_code_execution=args.allow_code_execution,

@@ -60,8 +60,8 @@ ReadBenchmark = Callable[..., LoadedBenchmark]  # as `load_benchmark`
 
 
 @dataclass(frozen=True)
-class EvalOptions:
-    """What an evaluation may be told besides model and folder. `profile` is the suite's by default, `shots` each protocol's."""
+class EvalOptions(Asking):
+    """What an evaluation may be told besides model and folder. `profile` is the suite's by default, `shots` each protocol's, and `seed` also the sample's."""
 
     suite: str | None = None
     benchmarks: tuple[str, ...] = ()
@@ -69,7 +69,6 @@ class EvalOptions:
     profile: str | None = None
     shots: int | None = None
     limit: int | None = None
-    seed: int = 0
     dtype: str = "auto"
     prompt_set: bool = False
     allow_code_execution: bool = False
@@ -83,18 +82,12 @@ class EvalOptions:
     plugins: tuple[str, ...] = ()
     name: str | None = None
     missing: Literal["refuse", "skip"] = "refuse"
-    system: str = ""
-    thought_tokens: int | None = None
-    temperature: float = 0.0
-    top_p: float = 1.0
-    top_k: int = 0
-    samples: int = 1
 
     @property
     def asking(self) -> Asking:
         """What is asked and drawn beside what the profile says."""
-        seed = self.seed if self.temperature else 0
-        return Asking(self.system, self.thought_tokens, self.temperature, self.top_p, self.top_k, self.samples, seed)
+        asking = Asking(**{entry.name: getattr(self, entry.name) for entry in fields(Asking)})
+        return asking if self.temperature else replace(asking, seed=0)
 
 
 @dataclass(frozen=True)

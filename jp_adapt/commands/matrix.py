@@ -7,7 +7,7 @@ a Slurm array over a shared disk) the processes share the work, an evaluation ea
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +22,7 @@ from jp_adapt.core.names import folder_name, model_name, told_apart
 from jp_adapt.core.progress import say
 from jp_adapt.evaluation.compare import load_runs
 from jp_adapt.evaluation.leaderboard import LEADERBOARD, Leaderboard, leaderboard
-from jp_adapt.evaluation.results import SCORES, read_scores
+from jp_adapt.evaluation.results import SCORES, Asking, read_scores
 from jp_adapt.inference.model_source import check_folder, open_source
 
 PAGE = "index.html"
@@ -81,7 +81,10 @@ def evaluate_matrix(models: Sequence[str | Path], suites: Sequence[str], out: st
     names = told_apart([name or model_name(Path(folder)) for folder, name in local], [folder for folder, _ in local])
     _refuse_repeated("folder", [_slug(name) for name in names])
     _refuse_repeated("folder", [_slug(suite) for suite in suites])
-    _claim(out, {name: getattr(options, name) for name in SHARED}, names, suites)
+    identity = {name: getattr(options, name) for name in SHARED}
+    if options.asking != Asking():
+        identity["asking"] = asdict(options.asking)
+    _claim(out, identity, names, suites)
     table = {name: [_cell(out, name, suite) for suite in suites] for name in names}
     failures = list(_measure(table, dict(zip(names, (folder for folder, _ in local), strict=True)), options))
     board = write_leaderboard(out)

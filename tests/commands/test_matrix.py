@@ -15,7 +15,7 @@ from jp_adapt.commands.matrix import evaluate_matrix
 from jp_adapt.core.errors import RunFolderError, UsageError
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.evaluation.leaderboard import LEADERBOARD, Leaderboard
-from jp_adapt.evaluation.results import read_scores
+from jp_adapt.evaluation.results import read_outputs, read_scores
 from jp_adapt.inference import model_folder
 from tests.commands.test_evaluate import mine
 
@@ -60,6 +60,16 @@ def test_every_cell_is_what_eval_gives(models: list[str], suites: list[str], tmp
     assert [standing.outcome is None for row in board.table for standing in row.standings] == [True, False, True, False]
     assert len(board.rows()) == 4
     assert board.to_pandas()["model"].tolist() == ["base", "other"] * 2
+
+
+def test_how_models_are_asked_is_the_same_in_all_cells(models: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suite, out = tmp_path / "everyday.yaml", tmp_path / "out"
+    suite.write_text("format: 1\ntitle: everyday\nbenchmarks: [quickstart/ja-everyday-100]\n", encoding="utf-8")
+    command = ["eval", "matrix", models[0], "--suites", str(suite), "--out", str(out), "--limit", "2", "--chat", "--system"]
+    assert main([*command, "短く答える。"]) == 0
+    assert all("短く答える。" in output.prompt for output in read_outputs(next(out.rglob("outputs.jsonl"))))
+    assert main([*command, "長く答える。"]) == 5
+    assert "asking.system" in capsys.readouterr().err
 
 
 def test_the_command_continues_and_shows_what_is_missing(
