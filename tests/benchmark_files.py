@@ -12,6 +12,7 @@ import pyarrow
 import pyarrow.parquet
 
 from tests.benchmark_files_more import write_more_files
+from tests.drawn_shapes import COLOURS, SHAPES, pixels, png
 
 NUM = 12
 MANY = 40  # where llm-jp-eval keeps 32 records for its examples
@@ -173,9 +174,44 @@ def _others(root: Path) -> None:
         _jsonl(root / "arc/ARC-V1-Feb2018-2/ARC-Easy" / f"ARC-Easy-{split}.jsonl", rows)
 
 
+def _parquet(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+
+
+def _pictures(root: Path) -> None:
+    """Pictures as the hub's parquet files hold them, and beside a file of questions."""
+    seen = [png(pixels(shape, 2, n), COLOURS[colour]) for n, (shape, colour) in enumerate(zip(SHAPES, COLOURS, strict=True))]
+    cells = [{"bytes": data, "path": f"{n}.png"} for n, data in enumerate(seen)]
+    split = "data/test-00000-of-00001.parquet"
+    asked = [[{"qa_id": 10 * n + k, "question": f"{k}番の色は？", "answer": f"{colour}です。"} for k in range(3)] for n, colour in enumerate(COLOURS)]
+    _parquet(root / "ja_vg_vqa_500" / split, [{"image_id": n, "image": cell, "qas": qas} for n, (cell, qas) in enumerate(zip(cells, asked, strict=True))])
+    questions = [{"page_url": "u", "image_url": "u", "image": cells[n % 4], "question": f"{n}番は？", "answer": "丸が二つ。"} for n in range(NUM)]
+    _parquet(root / "ja_vlm_bench_in_the_wild" / split, questions)
+    several = [{"images": [cells[n % 4], cells[(n + 1) % 4]], "question": f"<image> と<image> の違いは{n}？", "answer": "色。"} for n in range(NUM)]
+    _parquet(root / "ja_multi_image_vqa" / split, several)
+    numbered = [
+        {
+            "id": f"q{n}",
+            "question": f"<image 1>の{n}番は？<image 2>は？",
+            "options": str(["丸", "it's", '"四角"', "<image 2>"]),
+            "answer": "ABCD"[n % 4],
+            "question_type": "multiple-choice" if n else "open",
+            **{f"image_{k}": cells[(n + k) % 4] if k < 3 else None for k in range(1, 8)},
+        }
+        for n in range(NUM)
+    ]
+    _parquet(root / "jmmmu/Accounting/test-00000-of-00001.parquet", numbered)
+    for n, data in enumerate(seen):
+        (root / "heron_bench/images").mkdir(parents=True, exist_ok=True)
+        (root / f"heron_bench/images/00{n}.jpg").write_bytes(data)
+    lines = [{"question_id": n, "image": f"00{n % 4}.jpg", "category": ("conv", "detail", "complex")[n % 3], "text": f"{n}は何？"} for n in range(NUM)]
+    _jsonl(root / "heron_bench/questions_ja.jsonl", lines)
+
+
 def write_benchmark_files(root: Path) -> Path:
     """All of them, below `root`."""
-    writers: list[Callable[[Path], None]] = [_jglue, _mgsm, _questions, _sentences, _others, write_more_files]
+    writers: list[Callable[[Path], None]] = [_jglue, _mgsm, _questions, _sentences, _others, _pictures, write_more_files]
     for writer in writers:
         writer(root)
     return root

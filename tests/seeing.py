@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 IMAGE, PAD = "<image>", "<pad>"
+AROUND = ("<fake_token_around_image>", "<global-img>", *(f"<row_{row}_col_{column}>" for row in (1, 2) for column in (1, 2)))  # in Idefics3 and SmolVLM
 SEEING = ("llava", "llava_next", "idefics3", "smolvlm", "mllama")
 PLACES = {"llava": 4, "llava_next": 10, "idefics3": 4, "smolvlm": 4, "mllama": 1}  # of a picture of `PIXELS` pixels in a text
 PIXELS, PATCH = 28, 14
@@ -21,7 +22,9 @@ def make_seeing(kind: str, pico: Path, folder: Path, *, seed: int = 0, tied: boo
 
     folder.mkdir(parents=True)
     config = json.loads((pico / "config.json").read_text(encoding="utf-8"))
-    rows = config["vocab_size"] + 2
+    added = [IMAGE, PAD, *(AROUND if kind in ("idefics3", "smolvlm") else ())]
+    first = config["vocab_size"]
+    rows = first + len(added)
     keys = ("hidden_size", "intermediate_size", "num_attention_heads", "num_key_value_heads", "max_position_embeddings", "rms_norm_eps")
     text: dict[str, Any] = {key: config[key] for key in keys} | {
         "vocab_size": rows,
@@ -29,7 +32,7 @@ def make_seeing(kind: str, pico: Path, folder: Path, *, seed: int = 0, tied: boo
         "tie_word_embeddings": tied,
         "bos_token_id": 0,
         "eos_token_id": 0,
-        "pad_token_id": rows - 1,
+        "pad_token_id": first + 1,
     }
     tower = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": PIXELS, "patch_size": PATCH}
     torch.manual_seed(seed)
@@ -40,26 +43,26 @@ def make_seeing(kind: str, pico: Path, folder: Path, *, seed: int = 0, tied: boo
             classes = transformers.LlavaNextConfig, transformers.LlavaNextForConditionalGeneration
             more |= {"image_grid_pinpoints": [[PIXELS, PIXELS]]}
         parts = {"vision_config": {"model_type": "clip_vision_model", "projection_dim": 16} | tower, "text_config": {"model_type": "llama"} | text}
-        whole = classes[0](**parts, image_token_index=rows - 2, tie_word_embeddings=tied, vision_feature_layer=-2, **more)
+        whole = classes[0](**parts, image_token_index=first, tie_word_embeddings=tied, vision_feature_layer=-2, **more)
     elif kind in ("idefics3", "smolvlm"):
         names = {"idefics3": ("Idefics3Config", "Idefics3ForConditionalGeneration"), "smolvlm": ("SmolVLMConfig", "SmolVLMForConditionalGeneration")}[kind]
         classes = getattr(transformers, names[0]), getattr(transformers, names[1])
         parts = {"vision_config": tower | {"patch_size": 7}, "text_config": {"model_type": "llama"} | text}
-        whole = classes[0](**parts, image_token_id=rows - 2, pad_token_id=rows - 1, tie_word_embeddings=tied, scale_factor=2)
+        whole = classes[0](**parts, image_token_id=first, pad_token_id=first + 1, tie_word_embeddings=tied, scale_factor=2)
     else:
         classes = transformers.MllamaConfig, transformers.MllamaForConditionalGeneration
         tower = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_global_layers": 1, "attention_heads": 2, "patch_size": PATCH}
         tower |= {"image_size": PIXELS, "max_num_tiles": 1, "supported_aspect_ratios": [[1, 1]], "intermediate_layers_indices": [0], "vision_output_dim": 32}
         # Its embedding has eight rows more than its head: the image's token is among them.
-        text |= {"vocab_size": rows - 2, "num_hidden_layers": 4, "cross_attention_layers": list(CROSSING), "tie_word_embeddings": False}
+        text |= {"vocab_size": first, "num_hidden_layers": 4, "cross_attention_layers": list(CROSSING), "tie_word_embeddings": False}
         text |= {"rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0}}
-        whole = classes[0](vision_config=tower, text_config=text, image_token_index=rows - 2)
+        whole = classes[0](vision_config=tower, text_config=text, image_token_index=first)
     model = classes[1](whole)
-    model.generation_config.pad_token_id = rows - 1
+    model.generation_config.pad_token_id = first + 1
     model.save_pretrained(folder)
     spec = json.loads((pico / "tokenizer.json").read_text(encoding="utf-8"))
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    spec["added_tokens"] += [{"id": rows - 2, "content": IMAGE} | flags, {"id": rows - 1, "content": PAD} | flags]
+    spec["added_tokens"] += [{"id": first + place, "content": token} | flags for place, token in enumerate(added)]
     (folder / "tokenizer.json").write_text(json.dumps(spec), encoding="utf-8")
     shutil.copy(pico / "tokenizer_config.json", folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor(kind)), encoding="utf-8")
@@ -72,7 +75,7 @@ def preprocessor(kind: str) -> dict[str, Any]:
     own: dict[str, dict[str, Any]] = {
         "llava": {"image_processor_type": "CLIPImageProcessor"} | size,
         "llava_next": {"image_processor_type": "LlavaNextImageProcessor", "image_grid_pinpoints": [[PIXELS, PIXELS]]} | size,
-        "idefics3": {"image_processor_type": "Idefics3ImageProcessor", "size": {"longest_edge": PIXELS}, "max_image_size": {"longest_edge": PIXELS}},
+        "idefics3": {"image_processor_type": "Idefics3ImageProcessor", "size": {"longest_edge": 2 * PIXELS}, "max_image_size": {"longest_edge": PIXELS}},
         "smolvlm": {"image_processor_type": "SmolVLMImageProcessor", "size": {"longest_edge": PIXELS}, "max_image_size": {"longest_edge": PIXELS}},
         "mllama": {"image_processor_type": "MllamaImageProcessor", "size": {"height": PIXELS, "width": PIXELS}, "max_image_tiles": 1},
     }

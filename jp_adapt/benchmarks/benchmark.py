@@ -29,7 +29,7 @@ Extract = Literal[
     "choice_letter",
     "code_block",
 ]
-Division = Literal["llm-jp-eval", "llm-jp-eval-jcola-out-of-domain", "llm-jp-eval-jmmlu"]
+Division = Literal["first-of-picture", "llm-jp-eval", "llm-jp-eval-jcola-out-of-domain", "llm-jp-eval-jmmlu"]
 
 Template = Annotated[str, AfterValidator(checked_template), Field(description="Jinja template over the item's fields")]
 Expression = Annotated[str, AfterValidator(checked_expression), Field(description="Jinja expression (no braces) over the record")]
@@ -150,6 +150,9 @@ class Benchmark(Licensed):
     group: Template = ""
     macro: bool = Field(False, description="the benchmark's value is the mean of its groups, not of its items")
     fields: dict[Name, Template] = Field(default_factory=dict, description="what templates see besides the record itself")
+    images: Expression | None = Field(
+        None, description="picture of a record, or a list: paths in the data folder, or columns of pictures; templates see them as `image` and `images`"
+    )
     choices: list[Template] | Expression | None = Field(None, description="texts of the choices, or an expression that gives them")
     answer: Expression | None = Field(None, description="index of the right choice, or its text")
     answers: list[Template] | Expression | None = Field(None, description="right answers, or an expression that gives them; the first is shown in examples")

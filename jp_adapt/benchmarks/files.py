@@ -104,7 +104,7 @@ def _read(path: Path, member: str) -> str:
 def _records(path: Path, member: str, split: Split) -> Iterator[tuple[int, Record]]:
     """(line or 0, record) of one file."""
     if split.reader == "parquet":
-        yield from _parquet(path)
+        yield from _parquet(path, split)
         return
     text = _read(path, member)
     if split.reader == "jsonl":
@@ -151,7 +151,7 @@ def _table(text: str, path: Path, split: Split) -> Iterator[tuple[int, Record]]:
         raise InputError(f"{path}:{rows.line_num}: not a table that can be read ({error})") from error
 
 
-def _parquet(path: Path) -> Iterator[tuple[int, Record]]:
+def _parquet(path: Path, split: Split) -> Iterator[tuple[int, Record]]:
     import pyarrow.parquet as parquet
     from pyarrow import ArrowException
 
@@ -161,7 +161,8 @@ def _parquet(path: Path) -> Iterator[tuple[int, Record]]:
             size += batch.nbytes
             if size > MAX_DATA_BYTES:
                 raise InputError(f"{path}: unpacks to more than {MAX_DATA_BYTES:,} bytes; a benchmark is read in one piece")
-            yield from ((0, record) for record in batch.to_pylist())
+            for record in batch.to_pylist():
+                yield from ((0, part) for part in (_descend(record, split.rows, path) if split.rows else [record]))
     except (ArrowException, OSError, ValueError, OverflowError) as error:
         raise InputError(f"{path}: not a parquet file that can be read ({one_line(error)})") from error
 

@@ -14,6 +14,7 @@ from jp_adapt.benchmarks.benchmark import Benchmark, Checks, Protocol, Split, Su
 from jp_adapt.benchmarks.checks import check_texts
 from jp_adapt.benchmarks.files import Record, read_split
 from jp_adapt.benchmarks.part import Part
+from jp_adapt.benchmarks.pictures import MARK, Picture, lifted, pictures_of
 from jp_adapt.benchmarks.profiles import PROFILES, RETIRED
 from jp_adapt.benchmarks.templates import render, value_of
 from jp_adapt.core.errors import InputError, UsageError
@@ -28,7 +29,7 @@ Declaration = TypeVar("Declaration", Benchmark, Suite)
 
 @dataclass(frozen=True)
 class Item:
-    """One item: `fields` is what templates see (the record, the declared fields, `choices` and `answers`).
+    """One item: `fields` is what templates see (the record, the declared fields, `choices` and `answers`, and a mark for each of its `pictures`).
 
     `answers` are the right answers, any of which will do; or the item's checks (`jp_adapt.benchmarks.checks`), which a good answer passes all of.
     """
@@ -39,6 +40,7 @@ class Item:
     choices: list[str]
     answer: int | None
     answers: list[str]
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -190,31 +192,38 @@ def _keys_of(kind: type[Part], key: tuple[int | str, ...]) -> list[str]:
 def _items(benchmark: Benchmark, split: Split, folder: Path) -> tuple[list[Item], dict[str, str]]:
     read = read_split(split, folder)
     items: list[Item] = []
+    sha256 = dict(read.sha256)
     first_place: dict[str, str] = {}
     for record, place in zip(read.records, read.places, strict=True):
         try:
-            if split.where is not None and not value_of(split.where, record):
+            if split.where is not None and not value_of(split.where, lifted(record)[0]):
                 continue
-            item = _item(benchmark, record)
+            item = _item(benchmark, record, folder)
         except (UsageError, ValueError) as error:
             raise InputError(f"{place}: {error}") from error
         if item.id in first_place:
             raise InputError(f"{place}: id '{item.id}' stands in {first_place[item.id]} already")
         first_place[item.id] = place
         items.append(item)
+        sha256 |= {picture.name: picture.sha256 for picture in item.pictures if (folder / picture.name).is_file()}
         if len(items) == split.first:
             break
     if not items:
         raise InputError(f"{folder / split.files[0]}: no items")
-    return items, read.sha256
+    return items, sha256
 
 
-def _item(benchmark: Benchmark, record: Record) -> Item:
+def _item(benchmark: Benchmark, record: Record, folder: Path) -> Item:
     """One record as an item. ValueError or UsageError where it cannot be one."""
+    record, cells = lifted(record)
+    pictures: tuple[Picture, ...] = ()
+    if benchmark.images is not None:
+        pictures = pictures_of(value_of(benchmark.images, record), cells, folder)
+        record |= {"image": MARK, "images": MARK * len(pictures)}
     fields, choices, answer, answers = _filled(benchmark, record)
     if not render(benchmark.question, fields).strip():
         raise ValueError("the question is empty")
-    return Item(render(benchmark.id, fields), render(benchmark.group, fields), fields, choices, answer, answers)
+    return Item(render(benchmark.id, fields), render(benchmark.group, fields), fields, choices, answer, answers, pictures)
 
 
 def _filled(benchmark: Benchmark, record: Record) -> tuple[Record, list[str], int | None, list[str]]:

@@ -76,6 +76,8 @@ METRICS: dict[str, Metric] = {
     "rouge2": Metric("texts", "texts:rouge2", by_language=True),
     "rougeL": Metric("texts", "texts:rouge_l", by_language=True),
     "harness_rouge2": Metric("texts", "texts:harness_rouge2"),
+    "sakana_rougeL": Metric("texts", "texts:sakana_rouge_l"),
+    "llm_jp_mm_rougeL": Metric("texts", "texts:llm_jp_mm_rouge_l"),
     "bleu": Metric("texts", "texts:sentence_bleu", "texts:bleu", "texts", perfect=100, first_answer=True, by_language=True),
     "chrf": Metric("texts", "texts:sentence_chrf", "texts:chrf", "texts", perfect=100, first_answer=True),
     "pearson": Metric("texts", whole="labels:pearson", whole_of="numbers", as_written=True),

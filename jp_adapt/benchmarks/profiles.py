@@ -84,6 +84,18 @@ PROFILES: dict[str, ProfileRules] = {
         shots="harness",
         start="nothing",
     ),
+    "sakana-vlm": ProfileRules(
+        title="Sakana's evaluation of EvoVLM-JP: one question a picture, ROUGE-L",
+        source="https://github.com/SakanaAI/evolutionary-model-merge/tree/c6a19da/evomerge/eval",
+        start="nothing",
+        chat=True,
+    ),
+    "llm-jp-eval-mm": ProfileRules(
+        title="llm-jp-eval-mm: all questions of each picture",
+        source="https://github.com/llm-jp/llm-jp-eval-mm/tree/03757c7/src/eval_mm/tasks",
+        start="nothing",
+        chat=True,
+    ),
     "flexeval": ProfileRules(
         title="presets of flexeval 0.18", source="https://github.com/sbintuitions/flexeval/tree/v0.18.3", shots="flexeval", start="nothing"
     ),

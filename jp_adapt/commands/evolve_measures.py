@@ -108,6 +108,8 @@ def _load(name: str, measure: Measure, texts: Mapping[str, Sequence[str]], data:
         assert measure.text is not None
         pairs = [("", document[: measure.chars]) for document in texts[measure.text]]
     else:
+        if loaded.benchmark.images is not None:
+            raise InputError(f"'{name}' has items with pictures, which a search does not look at; measure its result on them with jp-adapt eval")
         protocol, prompts = build_prompts(loaded, "jp-adapt")
         asked = Asked(loaded, protocol, prompts)
         pairs = [(prompt.text, _right_answer(prompt)) for prompt in prompts]

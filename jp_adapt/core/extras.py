@@ -18,6 +18,7 @@ PACKAGES = {
     "vllm": "vllm",
     "gguf": "xllamacpp",
     "ui": "starlette",
+    "vision": "PIL",
 }
 
 

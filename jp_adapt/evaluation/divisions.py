@@ -1,4 +1,4 @@
-"""How llm-jp-eval divides data into items and examples (its src/llm_jp_eval/datasets/*.py): shuffled by `random.Random(42)`, then cut."""
+"""How peers divide data into items and examples: llm-jp-eval (its src/llm_jp_eval/datasets/*.py) shuffles by `random.Random(42)` and cuts."""
 
 from __future__ import annotations
 
@@ -63,6 +63,14 @@ def _jmmlu(items: Sequence[Item], pool: Sequence[Item]) -> Divided:
     return tested[KEPT // 2 :], development[: KEPT // 2] + tested[: KEPT // 2]
 
 
+def _first_of_picture(items: Sequence[Item], pool: Sequence[Item]) -> Divided:
+    """The first question of each picture, as Sakana takes JA-VG-VQA-500 (evomerge/eval/ja_vg_vqa.py)."""
+    first: dict[tuple[str, ...], Item] = {}
+    for item in items:
+        first.setdefault(tuple(picture.sha256 for picture in item.pictures), item)
+    return list(first.values()), list(pool)
+
+
 def _shuffled(generator: random.Random, items: Sequence[Item]) -> list[Item]:
     shuffled = list(items)
     generator.shuffle(shuffled)
@@ -70,6 +78,7 @@ def _shuffled(generator: random.Random, items: Sequence[Item]) -> list[Item]:
 
 
 DIVISIONS: dict[Division, Callable[[Sequence[Item], Sequence[Item]], Divided]] = {
+    "first-of-picture": _first_of_picture,
     "llm-jp-eval": _training,
     "llm-jp-eval-jcola-out-of-domain": _jcola_out_of_domain,
     "llm-jp-eval-jmmlu": _jmmlu,

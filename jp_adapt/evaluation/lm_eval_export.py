@@ -75,7 +75,7 @@ def _export(name: str, profile: str, data: Path | None, target: Path, final: Pat
         return
     chosen = (protocol.kind or benchmark.kind) in CHOSEN
     metrics, missing = _metrics(protocol, chosen)
-    reason = _obstacle(protocol, protocol.kind or benchmark.kind, metrics)
+    reason = "its items have pictures" if benchmark.images is not None else _obstacle(protocol, protocol.kind or benchmark.kind, metrics)
     if reason is not None:
         export.left_out.append((name, reason))
         return

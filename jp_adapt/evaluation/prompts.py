@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from jp_adapt.benchmarks.benchmark import Protocol
 from jp_adapt.benchmarks.items import Item, LoadedBenchmark, chosen_examples, protocol_of
+from jp_adapt.benchmarks.pictures import MARK, Picture
 from jp_adapt.benchmarks.templates import Fields, render
+from jp_adapt.core.errors import UsageError
 from jp_adapt.evaluation.divisions import divided
 from jp_adapt.evaluation.sampling import draw_items
 from jp_adapt.evaluation.shots import with_shots
@@ -14,12 +16,13 @@ from jp_adapt.evaluation.shots import with_shots
 
 @dataclass(frozen=True)
 class Prompt:
-    """An item as it is asked: the text before the answer, the texts of its choices (with the delimiter), the right answers."""
+    """An item as it is asked: the text before the answer, the texts of its choices (with the delimiter), the right answers, the pictures in the text."""
 
     item: Item
     text: str
     choices: list[str]
     answers: list[str]
+    pictures: tuple[Picture, ...] = ()
 
 
 def build_prompts(
@@ -52,7 +55,11 @@ def _prompt(protocol: Protocol, item: Item, examples: list[Item]) -> Prompt:
         seen = fields_of(protocol, example)
         text += render(protocol.shot_prompt or protocol.prompt, seen) + protocol.delimiter + target_of(protocol, example, seen) + protocol.separator
     choices = [protocol.delimiter + protocol.choices_prefix + choice for choice in fields["choices"]]
-    return Prompt(item, text + render(protocol.prompt, fields), choices, fields["answers"])
+    text += render(protocol.prompt, fields)
+    pictures = tuple(picture for shown in (*examples, item) for picture in shown.pictures)
+    if pictures and protocol.kind != "judge" and text.count(MARK) != len(pictures):
+        raise UsageError(f"item {item.id}: its prompt shows {text.count(MARK)} of {len(pictures)} pictures; write {{{{ image }}}} or {{{{ images }}}} in it")
+    return Prompt(item, text, choices, fields["answers"], pictures)
 
 
 def fields_of(protocol: Protocol, item: Item) -> Fields:

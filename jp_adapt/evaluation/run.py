@@ -38,7 +38,8 @@ def run_benchmark(
     """
     kind = protocol.kind or loaded.benchmark.kind
     if kind in ("multiple_choice", "acceptability"):
-        return _chosen(loaded.id, protocol, prompts, backend.choose([p.text for p in prompts], [p.choices for p in prompts], rules.boundary, advance))
+        texts, choices, pictures = [p.text for p in prompts], [p.choices for p in prompts], [p.pictures for p in prompts]
+        return _chosen(loaded.id, protocol, prompts, backend.choose(texts, choices, rules.boundary, advance, pictures))
     if kind == "judge":
         return _conversations(loaded, protocol, prompts, backend, asking, advance)
     asks = [_ask(protocol, prompt, backend, rules, asking, sample) for prompt in prompts for sample in range(asking.samples)]
@@ -55,9 +56,9 @@ def _ask(protocol: Protocol, prompt: Prompt, backend: Backend, rules: ProfileRul
     budget = protocol.max_chars, _budget(protocol, prompt, backend)
     draw = _draw(asking, prompt.item.id, sample)
     if not rules.chat:
-        return Ask(prompt.text, tuple(protocol.stop), *budget, start=rules.start, draw=draw)
+        return Ask(prompt.text, tuple(protocol.stop), *budget, start=rules.start, draw=draw, pictures=prompt.pictures)
     text = backend.chat([], prompt.text, asking.system)
-    return Ask(text, tuple(protocol.stop), *budget, (prompt.text,), "nothing", asking.system, asking.thought_tokens, draw)
+    return Ask(text, tuple(protocol.stop), *budget, (prompt.text,), "nothing", asking.system, asking.thought_tokens, draw, prompt.pictures)
 
 
 def _draw(asking: Asking, item: str, sample: int) -> Draw | None:
@@ -139,8 +140,8 @@ def _conversations(loaded: LoadedBenchmark, protocol: Protocol, prompts: Sequenc
         turns_so_far = [(*(text for pair in history[index] for text in pair), said[index][turn]) for index in open_ones]
         draws = [_draw(asking, prompts[index].item.id, turn) for index in open_ones]
         asks = [
-            Ask(text, tuple(protocol.stop), protocol.max_chars, None, so_far, "nothing", asking.system, asking.thought_tokens, draw)
-            for text, so_far, draw in zip(texts, turns_so_far, draws, strict=True)
+            Ask(text, tuple(protocol.stop), protocol.max_chars, None, so_far, "nothing", asking.system, asking.thought_tokens, draw, prompts[index].pictures)
+            for index, text, so_far, draw in zip(open_ones, texts, turns_so_far, draws, strict=True)
         ]
         written = backend.write(asks, advance)
         for index, text, answer in zip(open_ones, texts, written, strict=True):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
+from jp_adapt.benchmarks.pictures import Picture
 from jp_adapt.benchmarks.profiles import Boundary, Start
 from jp_adapt.core.progress import Advance
 from jp_adapt.inference.draw import Draw
@@ -19,7 +20,8 @@ class Ask:
 
     `said`: the same text as the turns of a conversation, the user's and the answers in turn, behind the `system` prompt; the text is then whole, `start` is
     "nothing", and what is written may begin with a thought: stops and the budgets of the answer count from its end, and it may have `thought_tokens` of its
-    own (None: THOUGHT_TOKENS where the model is one that thinks). `draw`: how tokens are drawn; None takes the most probable ones.
+    own (None: THOUGHT_TOKENS where the model is one that thinks). `draw`: how tokens are drawn; None takes the most probable ones. `pictures` stand in the
+    text where its marks are (`pictures.MARK`).
     """
 
     text: str
@@ -31,6 +33,7 @@ class Ask:
     system: str = ""
     thought_tokens: int | None = None
     draw: Draw | None = None
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,11 @@ class Written:
 class Backend(Interface):
     """A model that scores choices and writes continuations."""
 
-    def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]: ...
+    def choose(
+        self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance, pictures: Sequence[Sequence[Picture]] = ()
+    ) -> list[Chosen]:
+        """The log-likelihoods of each item's choices after its prompt; `pictures` of each item stand where the marks in its prompt are."""
+        ...
 
     def write(self, asks: Sequence[Ask], advance: Advance) -> list[Written]: ...
 

@@ -3,9 +3,11 @@ texts are sent, and what the server says of its tokens decides where scoring beg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from jp_adapt.benchmarks.pictures import MARK, Picture
 from jp_adapt.benchmarks.profiles import Boundary
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.progress import Advance
@@ -27,7 +29,11 @@ class EndpointBackend:
         self.completions, self.tokens, self.max_tokens = completions, tokens, max_tokens
         self._asked_in_text = self._thinks = False
 
-    def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance) -> list[Chosen]:
+    def choose(
+        self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance, pictures: Sequence[Sequence[Picture]] = ()
+    ) -> list[Chosen]:
+        if any(pictures):
+            raise InputError("an endpoint tells no likelihoods of texts with pictures; --chat asks for written answers")
         if self.tokens is not None:
             return self.tokens.choose(prompts, choices, boundary, advance)
         if boundary != "safe":
@@ -59,6 +65,8 @@ class EndpointBackend:
         return tokens
 
     def write(self, asks: Sequence[Ask], advance: Advance) -> list[Written]:
+        if any(ask.pictures and not ask.said for ask in asks):
+            raise InputError("an endpoint takes pictures in conversations alone; ask in one: --chat")
         if self.tokens is not None and not any(ask.said for ask in asks):
             return self.tokens.write(asks, advance)
         self._asked_in_text |= not all(ask.said for ask in asks)
@@ -71,7 +79,8 @@ class EndpointBackend:
         if not ask.said:
             return {"prompt": ask.text, "max_tokens": budget, "stop": list(ask.stop)} | drawn(ask.draw)
         system = [{"role": "system", "content": ask.system}] if ask.system else []
-        messages = [*system, *({"role": "assistant" if at % 2 else "user", "content": text} for at, text in enumerate(ask.said))]
+        seen = iter(ask.pictures)
+        messages = [*system, *({"role": "assistant" if at % 2 else "user", "content": _content(text, seen)} for at, text in enumerate(ask.said))]
         return {"messages": messages, "max_tokens": budget, "thought_tokens": ask.thought_tokens} | drawn(ask.draw)
 
     def _write(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -106,6 +115,19 @@ class EndpointBackend:
         """For the record alone: what is asked are the turns, and the endpoint puts them into the model's template."""
         said = [text for turn in turns for text in turn] + [user]
         return "\n".join([*([f"[system] {system}"] if system else []), *(f"[{'assistant' if at % 2 else 'user'}] {text}" for at, text in enumerate(said))])
+
+
+def _content(text: str, pictures: Iterator[Picture]) -> str | list[dict[str, Any]]:
+    """What a message says, with the next pictures where its marks are, as data URLs."""
+    if MARK not in text:
+        return text
+    first, *others = text.split(MARK)
+    parts: list[dict[str, Any]] = [{"type": "text", "text": first}]
+    for other in others:
+        picture = next(pictures)
+        url = f"data:{picture.media_type};base64,{b64encode(picture.data).decode()}"
+        parts += [{"type": "image_url", "image_url": {"url": url}}, {"type": "text", "text": other}]
+    return [part for part in parts if part.get("text") != ""]
 
 
 def _thought_and_answer(reply: dict[str, Any]) -> tuple[str | None, str]:

@@ -20,7 +20,9 @@ from jp_adapt.inference.processes import ALONE, Processes
 from jp_adapt.inference.samples import continue_prompts
 from jp_adapt.inference.text_side import TextSide, text_side
 from jp_adapt.inference.token_backend import TokenBackend
+from jp_adapt.inference.vision import ModelEyes
 from jp_adapt.model.causal import CausalModel, load_causal, resolve_precision
+from jp_adapt.model.language_view import whole_of
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,10 @@ def load_model(
             f"{folder}: the tokenizer has {tokenizer.vocab_size:,} tokens, and the embedding {model.vocab_size:,} rows; they do not belong together"
         )
     if torch.cuda.is_available():
-        model.to(torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count()))
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        model.to(device)
+        if (whole := whole_of(model.base)) is not None:
+            whole.to(device)
     description = {
         "name": name or model_name(folder),
         "vocab_size": model.vocab_size,
@@ -110,4 +115,6 @@ def load_model(
         **side.description,
     }
     engine = LocalEngine(model, tokenizer.runtime.decode, stop_ids=side.stop_ids, decode_marked=tokenizer.decode, processes=processes)
-    return EvaluatedModel(TokenBackend.of(engine, side), description, model, side)
+    whole = whole_of(model.base)
+    eyes = None if whole is None else ModelEyes(model, whole, folder, tokenizer.encode, tokenizer.runtime.id_to_token)
+    return EvaluatedModel(TokenBackend.of(engine, side, eyes=eyes), description, model, side)

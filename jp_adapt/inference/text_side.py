@@ -8,7 +8,7 @@ and no torch.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
@@ -16,9 +16,11 @@ from typing import Any, Literal
 
 from tokenizers import Tokenizer
 
+from jp_adapt.benchmarks.pictures import MARK
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import read_json, read_text, write_json
 from jp_adapt.core.hashes import sha256_file
+from jp_adapt.model.vision import is_vision
 from jp_adapt.text.chat import TEMPLATES, Message, with_defaults
 from jp_adapt.text.chat_jinja import DATE_FORMAT, TEMPLATE_DATE, ChatError, render
 from jp_adapt.text.document_ends import document_end as default_end
@@ -58,11 +60,13 @@ class ChatFormat:
 
     Attributes:
         own: whether it is the model's own; else it is the Japanese Alpaca prompt.
+        parts: whether what a message says is a list of texts and pictures, as templates of vision-language models take it.
     """
 
     template: str
     date: str = TEMPLATE_DATE
     own: bool = True
+    parts: bool = False
 
     @property
     def thinks(self) -> bool:
@@ -81,7 +85,7 @@ class ChatFormat:
     def render_messages(self, messages: Sequence[Message], *, prompt: bool) -> str:
         """The text of messages; with `prompt` also what stands before the answer that is asked for. InputError as above."""
         try:
-            return render(self.template, messages, prompt=prompt, date=self.date)
+            return render(self.template, [_in_parts(message) for message in messages] if self.parts else messages, prompt=prompt, date=self.date)
         except ChatError as error:
             raise InputError(f"the model's chat template cannot be used: {error}") from error
 
@@ -171,6 +175,8 @@ def text_side(folder: Path, document_start: str | None = None, document_end: str
     bos_in_chat = (bos_text or "") if template else str(runtime.id_to_token(start))
     jinja = with_defaults(template or TEMPLATES["alpaca-ja"].jinja, bos=bos_in_chat, eos=eos_text or "", system=None)
     chat = ChatFormat(jinja, facts.template_date or TEMPLATE_DATE, template is not None)
+    if is_vision(config) and _takes_parts(chat):
+        chat = replace(chat, parts=True)
     generation = _ids(_optional_json(folder / GENERATION).get("eos_token_id")) or _ids(config.get("eos_token_id"))
     stops = [start, *generation, *_ids(config.get("eos_token_id")), eos, end, _end_of_turn(chat, loaded.tokenizer)]
     positions = config.get("max_position_embeddings") or (config.get("text_config") or {}).get("max_position_embeddings")
@@ -262,6 +268,22 @@ def own_template(folder: Path) -> str | None:
 def _own_start(runtime: Tokenizer) -> tuple[int, ...]:
     plain, whole = (runtime.encode("a", add_special_tokens=special).ids for special in (False, True))
     return tuple(next((whole[:at] for at in range(len(whole)) if whole[at : at + len(plain)] == plain), ()))
+
+
+def _in_parts(message: Message) -> Message:
+    """A message whose text is a list of its texts and pictures."""
+    first, *others = str(message["content"]).split(MARK)
+    parts = [{"type": "text", "text": first}, *(part for text in others for part in ({"type": "image"}, {"type": "text", "text": text}))]
+    return {**message, "content": [part for part in parts if part.get("text") != ""] or parts[:1]}
+
+
+def _takes_parts(chat: ChatFormat) -> bool:
+    """Whether a template writes the text of a message in parts, and nothing of the list around it."""
+    try:
+        text = replace(chat, parts=True).render_messages([{"role": "user", "content": "\ue000"}], prompt=False)
+    except InputError:
+        return False
+    return text.count("\ue000") == 1 and "'type'" not in text and '"type"' not in text
 
 
 def _end_of_turn(chat: ChatFormat, tokenizer: BpeTokenizer) -> int | None:

@@ -19,6 +19,7 @@ from jp_adapt.core.extras import require_extra
 from jp_adapt.core.files import read_json, write_json
 from jp_adapt.core.progress import say
 from jp_adapt.model.attention import DOCUMENT_ATTENTION
+from jp_adapt.model.language_view import load_seeing, sees
 from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters, lora_settings, plain_name
 from jp_adapt.model.packed import PackedAttention, packed_attention
 from jp_adapt.model.rows import ExtendedEmbedding, RowOrder, take_rows
@@ -170,7 +171,7 @@ class CausalModel(nn.Module):
 
 
 def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | None = None, empty: bool = False, device: str | None = None) -> Any:
-    """The transformers model of a plain folder, from safetensors only and without remote code.
+    """The transformers model of a plain folder, from safetensors only and without remote code; of a vision-language model its language part.
 
     Args:
         quantization: "nf4": linear layers of the transformer in 4-bit NormalFloat with double quantization (QLoRA, 2305.14314); embedding, head and norms
@@ -187,13 +188,19 @@ def load_base(folder: Path, dtype: torch.dtype, *, quantization: Quantization | 
         four_bit = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype)
         config |= {"quantization_config": four_bit} | ({} if device is None else {"device_map": {"": device}})
     try:
+        config_of = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        if sees(config_of):
+            if quantization is not None:
+                raise InputError(f"{folder}: a vision-language model trains in its own precision: what sees stays as it is, bit for bit; take quantization out")
+            return load_seeing(folder, config_of, dtype, empty=empty)
         if empty:
             with init_empty_weights(include_buffers=False):
-                config_of = AutoConfig.from_pretrained(folder, trust_remote_code=False)
                 model = AutoModelForCausalLM.from_config(config_of, trust_remote_code=False, **config)
             model.tie_weights()
             return model
         model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, **config)
+    except InputError:
+        raise
     except Exception as error:  # for a config.json or weights that it does not take, transformers raises errors of a dozen kinds
         raise InputError(f"{folder}: no model that transformers can load ({one_line(error)})") from error
     for module in model.modules() if quantization is not None else ():

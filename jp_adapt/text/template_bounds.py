@@ -7,6 +7,7 @@ costs something too, and what would be large is priced before it is made.
 
 from __future__ import annotations
 
+import ast
 import functools
 import itertools
 import re
@@ -28,6 +29,7 @@ VALUE = 20  # what a value in a list costs besides its characters
 ROUND = 1_000  # what a round of a loop costs, or a call
 MAX_ARGUMENT = 10_000  # of a filter or a method: widths, counts, digits
 MAX_BITS = 10_000  # of a whole number
+MAX_LITERAL = 20_000  # characters; one that is nested deeper than Python parses is an error of its own
 
 FILTERS = (
     *(
@@ -237,6 +239,13 @@ def _from_json(text: str) -> Any:
     return parse_json(text, "fromjson", lone_surrogates="replace")
 
 
+def _from_literal(text: str) -> Any:
+    """The value of a Python literal, as MMMU's data write lists."""
+    if len(text) > MAX_LITERAL:
+        raise TooMuchError(f"reads a literal of {len(text):,} characters")
+    return ast.literal_eval(text)
+
+
 class BoundedEnvironment(ImmutableSandboxedEnvironment):
     """The sandbox with a purse. Text is taken as it is: nothing is escaped, and by default trailing newlines stay."""
 
@@ -250,6 +259,7 @@ class BoundedEnvironment(ImmutableSandboxedEnvironment):
         self.filters = {name: _paying(name, self.filters[name]) for name in filters}
         self.filters |= {"_rounds": rounds, "_pay": _pay, "_joined": _joined, "_toll": _toll}
         self.add_filter("fromjson", _from_json)
+        self.add_filter("fromliteral", _from_literal)
         self.tests = {name: _paying(name, function) for name, function in self.tests.items() if name not in ("filter", "test")}
         self.globals = {name: self.globals[name] for name in GLOBALS}
 

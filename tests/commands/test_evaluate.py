@@ -257,7 +257,7 @@ class Scripted:
     def __init__(self, say: Callable[[str], str] | None = None, pick: Callable[[str, Sequence[str]], int] | None = None) -> None:
         self.say, self.pick = say, pick
 
-    def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: object, advance: object) -> list[Chosen]:
+    def choose(self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: object, advance: object, pictures: object = ()) -> list[Chosen]:
         assert self.pick is not None
         return [Chosen([float(at == self.pick(prompt, of)) for at in range(len(of))]) for prompt, of in zip(prompts, choices, strict=True)]
 

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from jp_adapt.benchmarks.items import load_benchmark
+from jp_adapt.benchmarks.pictures import Picture
 from jp_adapt.benchmarks.profiles import PROFILES, Start
 from jp_adapt.evaluation.prompts import build_prompts
 from jp_adapt.evaluation.run import run_benchmark
 from jp_adapt.inference.answer import Continuation
 from jp_adapt.inference.backend import Ask
 from jp_adapt.inference.text_side import Starts
-from jp_adapt.inference.token_backend import TokenBackend
+from jp_adapt.inference.token_backend import TokenBackend, in_view
 from jp_adapt.inference.trie import Request
 
 DOCUMENT, OWN, BOS, EOS = 900, 901, 902, 903
@@ -42,6 +43,14 @@ class Recording:
 
     def take_warnings(self) -> list[str]:
         return []
+
+
+def test_few_pictures_are_in_view_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jp_adapt.inference.token_backend.PICTURES_IN_VIEW", 2)
+    a, b, c = (Picture(name, name, b"") for name in "abc")
+    shown: list[tuple[Picture, ...]] = [(a,), (a, b), (b,), (c,), (a, b, c), (), (c,)]
+    assert [list(group) for group in in_view(shown)] == [[0, 1, 2], [3], [4], [5, 6]]
+    assert [list(group) for group in in_view([(), (), ()])] == [[0, 1, 2]]
 
 
 def backend(engine: Recording, max_tokens: int = 4000) -> TokenBackend:

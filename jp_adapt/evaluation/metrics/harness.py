@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+import unicodedata
 
 from jp_adapt.evaluation.metrics.strings import overlap_f1
 from jp_adapt.text import morphology
@@ -16,11 +17,15 @@ _EMOJI = re.compile("[\U0001f600-\U0001f64f\U0001f300-\U0001f5ff\U0001f680-\U000
 
 def normalise(text: str) -> str:
     """Emoji away, neologdn, single spaces."""
-    import emoji
     import neologdn
 
-    text = _EMOJI.sub("", "".join("" if emoji.is_emoji(char) else char for char in text))
-    return " ".join(neologdn.normalize(text).split())
+    return " ".join(neologdn.normalize(_without_emoji(text)).split())
+
+
+def _without_emoji(text: str) -> str:
+    import emoji
+
+    return _EMOJI.sub("", "".join("" if emoji.is_emoji(char) else char for char in text))
 
 
 def words(text: str) -> list[str]:
@@ -43,3 +48,10 @@ class HarnessTokenizer:
 
     def tokenize(self, text: str) -> list[str]:
         return words(text)
+
+
+class NfkcTokenizer:
+    """For rouge_score: the words that llm-jp-eval-mm gives it."""
+
+    def tokenize(self, text: str) -> list[str]:
+        return morphology.words(" ".join(unicodedata.normalize("NFKC", _without_emoji(text)).split()))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from jp_adapt.evaluation.metrics.harness import HarnessTokenizer
+from jp_adapt.evaluation.metrics.harness import HarnessTokenizer, NfkcTokenizer
 
 SENTENCE_TOKENIZERS = {"ja": "ja-mecab", "en": "13a"}
 
@@ -24,7 +24,7 @@ class JapaneseTokenizer:
 def _rouge(name: str, language: str) -> Any:
     from rouge_score.rouge_scorer import RougeScorer
 
-    tokenizers = {"ja": JapaneseTokenizer, "harness": HarnessTokenizer}
+    tokenizers = {"ja": JapaneseTokenizer, "harness": HarnessTokenizer, "llm-jp-eval-mm": NfkcTokenizer}
     return RougeScorer([name], tokenizer=tokenizers[language]()) if language in tokenizers else RougeScorer([name], use_stemmer=False)
 
 
@@ -47,6 +47,16 @@ def rouge_l(prediction: str, answer: str, language: str) -> float:
 
 def harness_rouge2(prediction: str, answer: str) -> float:
     return rouge(prediction, answer, "rouge2", "harness")
+
+
+def sakana_rouge_l(prediction: str, answer: str) -> float:
+    """ROUGE-L as Sakana's evolutionary-model-merge counts it (evomerge/eval/metrics.py, commit c6a19da): the words of Stability's fork."""
+    return rouge(prediction, answer, "rougeL", "harness")
+
+
+def llm_jp_mm_rouge_l(prediction: str, answer: str) -> float:
+    """ROUGE-L as llm-jp-eval-mm counts it (metrics/rougel_scorer.py, commit 03757c7): NFKC in the place of neologdn."""
+    return rouge(prediction, answer, "rougeL", "llm-jp-eval-mm")
 
 
 def bleu(predictions: Sequence[str], references: Sequence[str], language: str) -> float:

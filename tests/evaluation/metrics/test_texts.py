@@ -28,3 +28,14 @@ def test_bleu_and_chrf_are_sacrebleus() -> None:
     assert texts.bleu(given, references, "ja") == corpus_bleu(given, [references], tokenize="ja-mecab").score
     assert texts.chrf(given, references) == corpus_chrf(given, [references]).score
     assert texts.bleu(references, references, "ja") == pytest.approx(100)
+
+
+def test_rouge_l_as_sakana_and_llm_jp_eval_mm_count_it() -> None:
+    """The values of the examples in llm-jp-eval-mm's own test; the two differ in how they take full-width signs and long vowels."""
+    for count in (texts.sakana_rouge_l, texts.llm_jp_mm_rouge_l):
+        assert count("私は猫です。", "私は猫です。") == 1.0
+        assert count("たかしが公園にいたようだ。", "たかしが公園で遊んでいた。") == pytest.approx(0.6666, abs=1e-4)
+        assert count("ここは湖の岸です。", "池のほとりです。") == pytest.approx(0.5)
+        assert count("猫です😀。", "猫です。") == 1.0
+    assert texts.sakana_rouge_l("すごーーーーい", "すごーい") == 1.0
+    assert texts.llm_jp_mm_rouge_l("すごーーーーい", "すごーい") < 1.0
