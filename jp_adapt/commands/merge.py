@@ -69,11 +69,5 @@ def merge_into(
         if document_start is not None:
             write_text_side(target, document_start)
         record.write(target / RECORD)
-        write_card(
-            target,
-            title,
-            [*finish(target), *card_facts(record, text)],
-            tags=("jp-adapt", "merge"),
-            task="text-generation" if record.into is None else "image-text-to-text",
-        )
+        write_card(target, title, [*finish(target), *card_facts(record, text)], tags=("jp-adapt", "merge"))
     return MergeResult(out, record)

@@ -7,7 +7,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
-from jp_adapt.core.files import write_text
+from jp_adapt.core.files import read_json, write_text
+from jp_adapt.model.vision import is_vision
 
 USE = "## Use"  # what stands behind it is written anew for the hub
 
@@ -21,14 +22,22 @@ def write_card(
     licence: str | None = None,
     base_model: str | None = None,
     tags: tuple[str, ...] = ("jp-adapt",),
-    task: str = "text-generation",
 ) -> None:
     """`README.md`: a model card with the front matter that the hub reads, and what is known of where the model comes from."""
     front = ["---", *([f"base_model: {base_model}"] if base_model else []), *([f"license: {licence}"] if licence else [])]
     front += ["language:", *(f"- {language}" for language in languages)]
-    front += ["library_name: transformers", f"pipeline_tag: {task}", f"tags: [{', '.join(tags)}]", "---"]
+    front += [
+        "library_name: transformers",
+        f"pipeline_tag: {'image-text-to-text' if _sees(folder) else 'text-generation'}",
+        f"tags: [{', '.join(tags)}]",
+        "---",
+    ]
     body = ["", f"# {title}", "", f"Made with jp-adapt {metadata.version('jp-adapt')}.", "", *facts, ""]
     write_text(folder / "README.md", "\n".join(front + body))
+
+
+def _sees(folder: Path) -> bool:
+    return (folder / "config.json").is_file() and is_vision(read_json(folder / "config.json"))
 
 
 class StageRecord(Protocol):

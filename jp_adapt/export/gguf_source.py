@@ -18,6 +18,7 @@ from jp_adapt.export.gguf_folder import MORE_TEMPLATES
 from jp_adapt.inference.text_side import ChatFormat, TextSide, own_template, special_token, text_side
 from jp_adapt.merging.checkpoint import FolderWeights
 from jp_adapt.model.gguf_tensors import Array, LlamaTensor, llama_tensors
+from jp_adapt.model.vision import is_vision
 from jp_adapt.tokenizer.gguf import Vocabulary, vocabulary_of
 from jp_adapt.tokenizer.load import LoadedTokenizer, load_tokenizer
 
@@ -84,6 +85,8 @@ def read_source(folder: Path, name: str | None = None) -> GgufSource:
         raise InputError(f"{folder}: no config.json here; give the folder of a Hugging Face model")
     place = str(folder / "config.json")
     config = _mapping(folder / "config.json")
+    if is_vision(config):
+        raise InputError(f"{folder}: a vision-language model; a GGUF file of its language part alone is not written here")
     tensors = llama_tensors(config, place)
     weights = FolderWeights(folder)
     _check_weights(weights, tensors, folder)

@@ -9,6 +9,7 @@ from typing import Any
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json
+from jp_adapt.model.vision import plain_config
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,9 @@ def from_config(config: Mapping[str, Any], place: str) -> Architecture:
 
 
 def from_folder(folder: Path) -> Architecture:
-    """The sizes of a model folder; only its config.json is read."""
-    return from_config(read_json(folder / "config.json"), str(folder / "config.json"))
+    """The sizes of a model folder, of a vision-language model those of its language part; only its config.json is read."""
+    place = str(folder / "config.json")
+    return from_config(plain_config(read_json(folder / "config.json"), place), place)
 
 
 def from_gguf(path: Path) -> Architecture:

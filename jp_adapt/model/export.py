@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import save_torch_state_dict
 from torch import Tensor
 
 from jp_adapt.core.errors import GateError
+from jp_adapt.core.files import read_json, write_json
 from jp_adapt.model.causal import CausalModel, Quantization, attach, load_base
+from jp_adapt.model.language_view import whole_of
 from jp_adapt.model.lora import merge_lora
 from jp_adapt.model.rows import RowOrder, set_rows
+from jp_adapt.model.vision import HEAD, copy_image_side, language_part, with_language
+from jp_adapt.model.weight_files import read_tensors
 
 MAX_LOGIT_DIFFERENCE = 5e-3  # float32 rounding of W x + B A x against (W + B A) x; measured about 1e-4 on SmolLM2-135M
 
@@ -19,7 +24,7 @@ MAX_LOGIT_DIFFERENCE = 5e-3  # float32 rounding of W x + B A x against (W + B A)
 def export_model(
     base: Path, adapter: Path, trained_dtype: torch.dtype, folder: Path, probe: list[int], *, dtype: str = "float32", quantization: Quantization | None = None
 ) -> float:
-    """Write `base` + `adapter` into `folder` as safetensors of type `dtype`.
+    """Write `base` + `adapter` into `folder` as safetensors of type `dtype`; of a vision-language model all that sees is written as it is in `base`.
 
     The base's weights are taken as they trained: rounded to `trained_dtype` and to `quantization`, so that the folder is the model that was trained and
     not a near one. What was in 4 bits is written in `dtype`.
@@ -41,7 +46,7 @@ def export_model(
     if not difference <= MAX_LOGIT_DIFFERENCE:
         raise GateError(f"merged and attached logits differ by {difference:.2e}, and at most {MAX_LOGIT_DIFFERENCE:.0e} is allowed; the export was not kept")
     target = getattr(torch, dtype)
-    merged.to(target).save_pretrained(folder)
+    _save(merged.to(target), base, folder, dtype)
     written = load_base(folder, target)
     if attached.tied and written.get_output_embeddings().weight.data_ptr() != written.get_input_embeddings().weight.data_ptr():
         raise GateError("the head of the written model is no longer tied to its embedding")
@@ -50,6 +55,26 @@ def export_model(
         if not torch.equal(kept[name], weight):
             raise GateError(f"{name} was not written as it was merged; the export was not kept")
     return difference
+
+
+def _save(merged: Any, base: Path, folder: Path, dtype: str) -> None:
+    """Write a plain model, or that of `base` around a language part."""
+    if whole_of(merged) is None:
+        merged.save_pretrained(folder)
+        return
+    place = str(base / "config.json")
+    config, tensors = read_json(base / "config.json"), {}
+    for path in sorted(base.glob("*.safetensors")):
+        tensors |= read_tensors(path)
+    part = language_part(config, tensors, place)
+    assert part is not None
+    own, tied = set(part.names(tensors).values()), bool(merged.config.tie_word_embeddings)
+    written = {part.file_name(name): weight.detach() for name, weight in merged.state_dict().items() if not (tied and name == HEAD)}
+    written |= {name: tensor for name, tensor in tensors.items() if name not in own}
+    save_torch_state_dict(written, folder)
+    rows, layers = len(merged.get_input_embeddings().weight), int(merged.config.num_hidden_layers)
+    write_json(folder / "config.json", with_language(config, part, rows=rows, layers=layers, tied=tied, dtype=dtype))
+    copy_image_side(base, folder)
 
 
 def _as_trained(base: Path, adapter: Path, trained_dtype: torch.dtype, quantization: Quantization | None) -> CausalModel:

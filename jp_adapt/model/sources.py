@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json
 from jp_adapt.core.suggest import did_you_mean
+from jp_adapt.model.vision import IMAGE_FILES
 from jp_adapt.model.weight_files import read_header
 
 PACKAGE_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")  # PEP 508
@@ -85,6 +86,7 @@ def folder_files(folder: Path) -> list[Path]:
     if not isinstance(read_json(folder / "config.json", allow_nan=True), dict):
         raise InputError(f"{folder / 'config.json'}: not the configuration of a model")
     names = ["config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja"]
+    names += IMAGE_FILES
     names.append("jp_adapt.json")  # which token begins a document (inference/text_side.py)
     return [folder / name for name in names if (folder / name).is_file()] + weights
 

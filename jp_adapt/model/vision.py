@@ -154,24 +154,26 @@ def language_part(config: Mapping[str, Any], file_names: Collection[str], place:
     """
     if not is_vision(config):
         return None
+    plain, layers = _plain(config, place)
+    kind_name = str(config["model_type"])
+    for body, head in KINDS[kind_name].names:
+        if f"{body}embed_tokens.weight" in file_names:
+            return LanguagePart(kind_name, plain, body, head, layers)
+    tried = " or ".join(f"{body}embed_tokens.weight" for body, _ in KINDS[kind_name].names)
+    raise InputError(f"{place}: no tensor {tried}, as the files of a {kind_name} have; the folder is not whole, or of a version that is not known")
+
+
+def plain_config(config: Mapping[str, Any], place: str) -> Mapping[str, Any]:
+    """The configuration of a model, or of the language part of one that sees. InputError as of `language_part`."""
+    return _plain(config, place)[0] if is_vision(config) else config
+
+
+def _plain(config: Mapping[str, Any], place: str) -> tuple[dict[str, Any], tuple[int, ...] | None]:
+    """The configuration of a language part, all defaults filled in, and the numbers of its layers where others stand between them."""
     kind_name = str(config.get("model_type"))
     if kind_name not in KINDS:
         raise InputError(f"{place}: a vision-language model of the kind '{kind_name}'; known are {', '.join(KINDS)}")
     kind = KINDS[kind_name]
-    plain = _plain_config(config, kind_name, kind, place)
-    for body, head in kind.names:
-        if f"{body}embed_tokens.weight" in file_names:
-            layers = None
-            if "cross_attention_layers" in plain:
-                crossing = set(plain.pop("cross_attention_layers"))
-                layers = tuple(number for number in range(plain["num_hidden_layers"]) if number not in crossing)
-                plain["num_hidden_layers"] = len(layers)
-            return LanguagePart(kind_name, plain, body, head, layers)
-    tried = " or ".join(f"{body}embed_tokens.weight" for body, _ in kind.names)
-    raise InputError(f"{place}: no tensor {tried}, as the files of a {kind_name} have; the folder is not whole, or of a version that is not known")
-
-
-def _plain_config(config: Mapping[str, Any], kind_name: str, kind: Kind, place: str) -> dict[str, Any]:
     own: dict[str, Any] = dict(config) if kind.flat else dict(config.get("text_config") or {})
     text_type = FLAT_TEXT[kind_name] if kind.flat else own.get("model_type") or ("mllama_text_model" if kind_name == "mllama" else "llama")
     if text_type not in TEXT_DEFAULTS:
@@ -181,7 +183,11 @@ def _plain_config(config: Mapping[str, Any], kind_name: str, kind: Kind, place: 
     plain = TEXT_DEFAULTS[text_type] | own | {TIED: tied, "model_type": "llama" if text_type == "mllama_text_model" else text_type}
     if isinstance(plain.get("rope_parameters"), dict):  # a default beside it would be another one's
         plain.pop("rope_theta", None)
-    return plain
+    if "cross_attention_layers" not in plain:
+        return plain, None
+    crossing = set(plain.pop("cross_attention_layers"))
+    layers = tuple(number for number in range(plain["num_hidden_layers"]) if number not in crossing)
+    return plain | {"num_hidden_layers": len(layers)}, layers
 
 
 def with_language(config: Mapping[str, Any], part: LanguagePart, *, rows: int, layers: int, tied: bool, dtype: str) -> dict[str, Any]:
