@@ -63,7 +63,8 @@ def _save(merged: Any, base: Path, folder: Path, dtype: str) -> None:
         merged.save_pretrained(folder)
         return
     place = str(base / "config.json")
-    config, tensors = read_json(base / "config.json"), {}
+    config = read_json(base / "config.json")
+    tensors: dict[str, Tensor] = {}
     for path in sorted(base.glob("*.safetensors")):
         tensors |= read_tensors(path)
     part = language_part(config, tensors, place)

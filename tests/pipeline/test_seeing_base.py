@@ -22,12 +22,12 @@ from tests.seeing import IMAGE, answer_with_picture, make_seeing
 LANGUAGE = ("language_model.", "model.text_model.", "lm_head.")
 
 
-@pytest.mark.parametrize(("kind", "tied"), [("llava_next", True), ("smolvlm", False)])
-def test_it_is_extended_adapted_and_exported(kind, tied, pico, tmp_path):
+@pytest.mark.parametrize(("kind", "tied", "trains"), [("llava_next", True, "lora: {rank: 4, alpha: 8}"), ("smolvlm", False, "parameters: full")])
+def test_it_is_extended_adapted_and_exported(kind, tied, trains, pico, tmp_path):
     base = make_seeing(kind, pico, tmp_path / "base", tied=tied)
     recipe = write_small_recipe(tmp_path / "recipe", base)
     text = recipe.read_text(encoding="utf-8")
-    recipe.write_text(text[: text.index("  - id: eval")].replace("new_tokens: 60", "new_tokens: 30"), encoding="utf-8")
+    recipe.write_text(text[: text.index("  - id: eval")].replace("new_tokens: 60", "new_tokens: 30").replace("lora: {rank: 4, alpha: 8}", trains), encoding="utf-8")
     settings = ["stages.rows.budget.tokens=500", "stages.rows.init=mean", "stages.cpt.budget.tokens=500"]
     run_recipe(load_recipe(recipe, settings), tmp_path / "run")
     stages = tmp_path / "run" / "stages"
@@ -40,9 +40,9 @@ def test_it_is_extended_adapted_and_exported(kind, tied, pico, tmp_path):
     embedding = next(name for name in old if name.endswith("embed_tokens.weight"))
     first = len(old[embedding])
     assert new[embedding].shape[0] == first + 30
-    assert torch.equal(new[embedding][:first], old[embedding])
+    assert torch.equal(new[embedding][:first], old[embedding]) == trains.startswith("lora")
     changed = [name for name in old if name not in seeing and name != embedding and not torch.equal(new[name], old[name])]
-    assert len(changed) >= 2 * 7, "LoRA on the linear layers of both layers"
+    assert len(changed) >= 2 * 7, "all linear layers of both layers"
     assert not any("vision" in name for name in changed)
     config = json.loads((final / "config.json").read_text(encoding="utf-8"))
     assert config["text_config"]["vocab_size"] == first + 30
