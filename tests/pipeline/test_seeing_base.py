@@ -27,7 +27,8 @@ def test_it_is_extended_adapted_and_exported(kind, tied, trains, pico, tmp_path)
     base = make_seeing(kind, pico, tmp_path / "base", tied=tied)
     recipe = write_small_recipe(tmp_path / "recipe", base)
     text = recipe.read_text(encoding="utf-8")
-    recipe.write_text(text[: text.index("  - id: eval")].replace("new_tokens: 60", "new_tokens: 30").replace("lora: {rank: 4, alpha: 8}", trains), encoding="utf-8")
+    text = text[: text.index("  - id: eval")].replace("new_tokens: 60", "new_tokens: 30").replace("lora: {rank: 4, alpha: 8}", trains)
+    recipe.write_text(text, encoding="utf-8")
     settings = ["stages.rows.budget.tokens=500", "stages.rows.init=mean", "stages.cpt.budget.tokens=500"]
     run_recipe(load_recipe(recipe, settings), tmp_path / "run")
     stages = tmp_path / "run" / "stages"
