@@ -56,9 +56,7 @@ var language = (function () {
   };
   button.hidden = false;
   try { kept = localStorage.getItem("language"); } catch (error) { /* as above */ }
-  addEventListener("DOMContentLoaded", function () { if ((kept || navigator.language.slice(0, 2)) === "ja") show("ja"); });
-  button.textContent = "\u65e5\u672c\u8a9e";
-  button.lang = "ja";
+  show((kept || navigator.language.slice(0, 2)) === "ja" ? "ja" : "en");
   return {
     // A phrase of a script's own, with values for its {}.
     say: function (phrase) { return filled(root.lang === "ja" && Object.prototype.hasOwnProperty.call(table, phrase) ? table[phrase] : phrase, Array.prototype.slice.call(arguments, 1)); },

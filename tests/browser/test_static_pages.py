@@ -67,6 +67,7 @@ def test_a_page_is_read_in_japanese_and_in_english(tab: Tab, folder: Path, name:
         tab.wait("document.documentElement.lang === 'ja' && document.getElementById('language').textContent === 'English'")
         headings = tab.js("[...document.querySelectorAll('h2, nav a')].map(node => node.textContent)")
         assert [text for text in headings if text.isascii()] == []
+        assert not tab.js("document.querySelector('.lead').innerText").isascii()
         assert tab.js("document.querySelectorAll('#browser').length") == 0 or "並び順" in tab.js(words)
         for width in (1280, 400):
             tab.size(width)
