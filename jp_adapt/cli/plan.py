@@ -87,4 +87,6 @@ def _millions(number: int) -> str:
 
 
 def _hours(number: float) -> str:
-    return f"{number:,.1f} h" if number >= 1 else f"{60 * number:,.1f} min"
+    if number >= 1:
+        return f"{number:,.1f} h"
+    return f"{60 * number:,.1f} min" if 60 * number >= 0.05 else f"{3600 * number:,.1f} s"

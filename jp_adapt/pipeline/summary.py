@@ -129,12 +129,17 @@ def _provenance(folder: RunFolder, recipe: Recipe, records: list[StageRecord], c
     hashes = read_json(folder.path / "inputs.json") if (folder.path / "inputs.json").is_file() else {}
     precision = next((record.results["precision"] for record in records if "precision" in record.results), recipe.precision)
     return Provenance(
-        base=recipe.base.model_dump(mode="json", exclude_none=True),
+        base={key: _without_folder(value) for key, value in recipe.base.model_dump(mode="json", exclude_none=True).items()},
         inputs=[InputFile(Path(path).name, entry["sha256"], entry["bytes"]) for path, entry in hashes.items()],
         env=read_json(folder.path / "env.json") | {"precision": precision},
         stages=[_facts(folder, record) for record in records],
         repeat=[shlex.join(command)] if command else [],
     )
+
+
+def _without_folder(value: Any) -> Any:
+    """The name alone of a path on this machine: a report is sent to others."""
+    return Path(value).name if isinstance(value, str) and Path(value).is_absolute() else value
 
 
 def _facts(folder: RunFolder, record: StageRecord) -> StageFacts:

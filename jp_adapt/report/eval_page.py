@@ -109,7 +109,7 @@ def _page(
 
 
 def _facts(run: Run) -> list[tuple[str, str]]:
-    known = run.scores.model
+    known, made = run.scores.model, run.scores.environment
     counts = [
         (name, number_text(known[key], 0) if known.get(key) is not None else "") for name, key in (("Vocabulary", "vocab_size"), ("Parameters", "parameters"))
     ]
@@ -119,6 +119,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         *counts,
         ("Precision", str(known.get("dtype") or "")),
         ("Endpoint", str(known.get("endpoint") or "")),
+        ("Measured with", ", ".join(f"{name} {made[name]}" for name in ("jp-adapt", "torch", "transformers") if name in made)),
+        ("Machine", str(made.get("platform") or "")),
     ]
 
 

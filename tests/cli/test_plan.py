@@ -95,7 +95,7 @@ def test_the_cost_names_its_currency_and_the_speed_is_said(recipe, capsys):
     assert main(["plan", str(recipe), "--device", "a100-40g", "--devices", "8", "--price", "3000000", "--currency", "JPY"]) == 0
     out = capsys.readouterr().out
     assert "small on 8 x a100-40g (" in out
-    assert re.search(r"in all: .* min, 0.0 device-hours, cost [\d.,]+ JPY, at 35% of the peak \(assumed\)", out)
+    assert re.search(r"in all: .* (min|s), 0.0 device-hours, cost [\d.,]+ JPY, at 35% of the peak \(assumed\)", out)
     assert plan(capsys, recipe, "--device", "a100-40g", "--price", 2)["currency"] == "USD"
     assert plan(capsys, recipe, "--device", "a100-40g")["currency"] is None
 

@@ -126,7 +126,7 @@ def _samples(source: str, part: SourcePart, chat: Chat, stage: SftStage, context
         raise InputError(f"{entry.path}: every answer has weight 0, so there is nothing to train on")
     if len(trained) < len(conversations):
         say(f"{stage.id}: {len(conversations) - len(trained)} of {len(conversations)} conversations of {source} have weight 0 and are left out")
-    if fields.notes:
+    if fields.notes and part == "training":  # what is held out has the same fields
         say(f"{stage.id}: fields of {source} that are taken for notes and not used: {fields.said()}")
     encoded = [(chat.encoder.sample(conversation), conversation.place) for conversation in trained]
     samples, too_long = fit_length(encoded, stage.sequence_tokens, stage.too_long)
