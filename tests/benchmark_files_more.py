@@ -158,7 +158,11 @@ def _safety(root: Path) -> None:
     _jsonl(root / "jbbq/Age.jsonl", records)
 
 
+def _own_text(root: Path) -> None:
+    _text(root / "niah/mine.txt", "".join(f"{WORDS[n % NUM]}が{n}匹いる。\n" for n in range(4000)))
+
+
 def write_more_files(root: Path) -> None:
     """All of them, below `root`."""
-    for writer in (_instructions, _limits, _exact, _choices, _safety):
+    for writer in (_instructions, _limits, _exact, _choices, _safety, _own_text):
         writer(root)

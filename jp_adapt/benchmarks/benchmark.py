@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 
+from jp_adapt.benchmarks.haystack import Haystack
 from jp_adapt.benchmarks.metrics import METRICS, MetricName
 from jp_adapt.benchmarks.part import Count, Licensed, Name, Part
 from jp_adapt.benchmarks.profiles import PROFILES, RETIRED, ProfileRules
@@ -13,7 +14,7 @@ from jp_adapt.benchmarks.templates import checked_expression, checked_template
 from jp_adapt.core.suggest import did_you_mean
 
 Kind = Literal["multiple_choice", "generate", "similarity", "acceptability", "code", "judge"]
-Reader = Literal["jsonl", "json", "csv", "tsv", "parquet", "xml", "lines", "python"]
+Reader = Literal["jsonl", "json", "csv", "tsv", "parquet", "xml", "lines", "python", "haystack"]
 Normaliser = Literal["nfkc", "width", "dashes", "brackets", "quotes", "spaces", "case", "punctuation", "units", "number_commas", "kanji_numerals"]
 Extract = Literal[
     "strip",
@@ -43,6 +44,7 @@ class Split(Part):
     columns: list[str] | None = Field(None, description="names of the columns of a csv or tsv without a header line, or of the files of `lines`")
     rename: dict[str, Name] = Field(default_factory=dict, description="name in the file -> name that templates use, for names with spaces")
     rows: list[str] = Field(default_factory=list, description="keys down to the list of records; what lies above them is merged into each record")
+    haystack: Haystack | None = Field(None, description="what the reader `haystack` makes of the text of all files: needles at known depths")
     where: Expression | None = Field(None, description="keep the records for which this holds")
     first: Count | None = Field(None, description="keep so many records, the first ones")
     sha256: str | None = Field(
@@ -57,6 +59,8 @@ class Split(Part):
                 raise ValueError(f"files: {file[:80]!r} leads out of the data folder; name what lies in it")
             if parts.count("**") > 1 or any("**" in part and part != "**" for part in parts):
                 raise ValueError(f"files: {file[:80]!r}: '**' stands once, and alone between two slashes")
+        if (self.reader == "haystack") != (self.haystack is not None):
+            raise ValueError("reader haystack needs 'haystack', what is made of the text; other readers have none")
         if self.reader in ("xml", "python") and not self.rows:
             raise ValueError(f"reader {self.reader} needs 'rows': the tag of a record, or the constant and the keys below it")
         return self
@@ -116,6 +120,7 @@ class Protocol(Part):
     stop: list[str] = Field(default_factory=list, description="texts that end a generated answer")
     max_chars: Count | None = Field(None, description="budget of a generated answer in characters")
     max_tokens: Count | Literal["longest_answer", "longest_answer_plus_10"] | None = Field(None, description="budget in tokens, where a peer has one")
+    whole_context: bool = Field(False, description="a prompt may take all positions of the model; by default 4,096 tokens at most")
     extract: list[Extract] = Field(default_factory=list, description="what of a generated text is the answer, taken from it as it was written")
     normalise: list[Normaliser] = Field(
         default_factory=list, description="done to extracted answers and right answers, in this order, before they are compared; numbers are read without them"

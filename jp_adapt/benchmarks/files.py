@@ -18,6 +18,7 @@ from typing import IO, Any
 from xml.etree import ElementTree
 
 from jp_adapt.benchmarks.benchmark import Split
+from jp_adapt.benchmarks.haystack import haystack_records
 from jp_adapt.core.errors import InputError, one_line
 from jp_adapt.core.files import is_file, not_utf8
 from jp_adapt.core.foreign_json import parse_json
@@ -47,7 +48,8 @@ def read_split(split: Split, folder: Path) -> Records:
     places: list[str] = []
     sha256: dict[str, str] = {}
     files = [results for pattern in split.files for results in _expand(folder, pattern)]
-    parts = [_parallel(files, split)] if split.reader == "lines" else [_records(path, member, split) for path, member in files]
+    together = _parallel if split.reader == "lines" else _haystacks if split.haystack is not None else None
+    parts = [together(files, split)] if together is not None else [_records(path, member, split) for path, member in files]
     for path, _ in files:
         sha256[path.relative_to(folder).as_posix()] = sha256_file(path)
     for (path, _), part in zip(files, parts, strict=False):
@@ -174,6 +176,16 @@ def _parallel(files: list[tuple[Path, str]], split: Split) -> Iterator[tuple[int
         raise InputError(f"{files[0][0]}: {len(texts[0])} lines, and {files[1][0]} has {len(texts[1])}; parallel files have as many lines as each other")
     names = split.columns or [path.name for path, _ in files]
     yield from ((number, dict(zip(names, lines, strict=True))) for number, lines in enumerate(zip(*texts, strict=True), start=1))
+
+
+def _haystacks(files: list[tuple[Path, str]], split: Split) -> Iterator[tuple[int, Record]]:
+    """Haystacks of the text of all files, one behind the other."""
+    text = "\n".join(_read(path, member).strip() for path, member in files)
+    assert split.haystack is not None
+    try:
+        yield from ((0, record) for record in haystack_records(text, split.haystack))
+    except ValueError as error:
+        raise InputError(f"{files[0][0]}: {error}") from error
 
 
 def _constant(text: str, name: str, path: Path) -> Any:

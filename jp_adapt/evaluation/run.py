@@ -56,9 +56,18 @@ def _ask(protocol: Protocol, prompt: Prompt, backend: Backend, rules: ProfileRul
     budget = protocol.max_chars, _budget(protocol, prompt, backend)
     draw = _draw(asking, prompt.item.id, sample)
     if not rules.chat:
-        return Ask(prompt.text, tuple(protocol.stop), *budget, start=rules.start, draw=draw, pictures=prompt.pictures)
+        return Ask(
+            prompt.text,
+            tuple(protocol.stop),
+            *budget,
+            start=rules.start,
+            draw=draw,
+            pictures=prompt.pictures,
+            whole_context=protocol.whole_context,
+        )
     text = backend.chat([], prompt.text, asking.system)
-    return Ask(text, tuple(protocol.stop), *budget, (prompt.text,), "nothing", asking.system, asking.thought_tokens, draw, prompt.pictures)
+    known = (asking.system, asking.thought_tokens, draw, prompt.pictures, protocol.whole_context)
+    return Ask(text, tuple(protocol.stop), *budget, (prompt.text,), "nothing", *known)
 
 
 def _draw(asking: Asking, item: str, sample: int) -> Draw | None:

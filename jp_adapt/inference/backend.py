@@ -21,7 +21,7 @@ class Ask:
     `said`: the same text as the turns of a conversation, the user's and the answers in turn, behind the `system` prompt; the text is then whole, `start` is
     "nothing", and what is written may begin with a thought: stops and the budgets of the answer count from its end, and it may have `thought_tokens` of its
     own (None: THOUGHT_TOKENS where the model is one that thinks). `draw`: how tokens are drawn; None takes the most probable ones. `pictures` stand in the
-    text where its marks are (`pictures.MARK`).
+    text where its marks are (`pictures.MARK`). `whole_context`: the text may take all positions of the model.
     """
 
     text: str
@@ -34,6 +34,7 @@ class Ask:
     thought_tokens: int | None = None
     draw: Draw | None = None
     pictures: tuple[Picture, ...] = ()
+    whole_context: bool = False
 
 
 @dataclass(frozen=True)

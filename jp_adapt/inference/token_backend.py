@@ -99,8 +99,8 @@ class OneAtATime:
 class TokenBackend:
     """An engine behind the interface of `backend.Backend`; `starts` are the tokens that may stand before a text.
 
-    `thinks`: whether the model thinks before it answers. A thought may go beyond `max_tokens`, up to the model's `positions` where they are given. `eyes`:
-    those of a model that sees.
+    `thinks`: whether the model thinks before it answers. A thought may go beyond `max_tokens`, up to the model's `positions` where they are given; so may a
+    prompt that is asked with its `whole_context`. `eyes`: those of a model that sees.
     """
 
     def __init__(
@@ -202,7 +202,8 @@ class TokenBackend:
         for ask in asks:
             ids = self._encoder(ask.pictures)(ask.text)
             answer, thought = ask.max_tokens or MAX_TOKENS_PER_CHAR * (ask.max_chars or 1), self._thought_tokens(ask)
-            longest = self.max_tokens if self.positions is None else max(self.max_tokens, min(self.positions, self.max_tokens + thought))
+            most = self.max_tokens if self.positions is None or not ask.whole_context else max(self.max_tokens, self.positions)
+            longest = most if self.positions is None else max(most, min(self.positions, most + thought))
             budget = answer + thought
             room = max(1, longest - min(budget, longest // 2))
             start = self._before(ask.start, ids)

@@ -16,6 +16,7 @@ from jp_adapt.evaluation.results import BenchmarkScore, MetricScore
 from jp_adapt.report.eval_items import browser_data
 from jp_adapt.report.pages import drawing, render
 from jp_adapt.report.svg import Bar, Mark, bar_chart, interval_bar
+from jp_adapt.report.svg_heat import heat_map
 from jp_adapt.report.svg_radar import LEAST_AXES, Polygon, radar
 from jp_adapt.report.tables import sample_line
 from jp_adapt.report.written import number_text, plural
@@ -78,7 +79,8 @@ def _page(
     scored: Run | None = None,
 ) -> str:
     entries = scored.scores.benchmarks if scored is not None else []
-    figures, beside = _figures(runs, published), [_Beside(item.model, [entry for entry in item.benchmarks if entry.published]) for item in published]
+    figures = [*_figures(runs, published), *(grid for run in runs for grid in _grids(run))]
+    beside = [_Beside(item.model, [entry for entry in item.benchmarks if entry.published]) for item in published]
     with_published = any(item.rows for item in beside)
     if figures or with_published:
         headings |= {"charts": "Beside published models" if with_published else "All benchmarks"}
@@ -152,6 +154,21 @@ def _parts(entry: BenchmarkScore) -> list[tuple[str, float | None, int | None]]:
         parts += [(f"prompt \u201c{wording}\u201d", value, entry.items) for wording, value in entry.prompt_set.values.items()]
         parts.append(("mean of the prompts", entry.prompt_set.mean, None))
     return parts + [(group, values.get(entry.primary_metric), None) for group, values in entry.groups.items()]
+
+
+def _grids(run: Run) -> list[Markup]:
+    """A heat map of each benchmark whose groups fill a grid, such as a needle's lengths and depths: groups called ROW/COLUMN."""
+    results = []
+    for entry in run.scores.benchmarks:
+        cells = {tuple(group.split("/")): values.get(entry.primary_metric) for group, values in entry.groups.items()}
+        if entry.primary_metric not in METRICS or any(len(cell) != 2 for cell in cells):
+            continue
+        rows, columns = (list(dict.fromkeys(cell[side] for cell in cells)) for side in (0, 1))
+        if min(len(rows), len(columns)) > 1 and len(cells) == len(rows) * len(columns):
+            values = [[cells[row, column] for column in columns] for row in rows]
+            title = f"{run.name}, {entry.title}: {entry.primary_metric}"
+            results.append(drawing(heat_map(rows, columns, values, title=title, low=0.0, high=METRICS[entry.primary_metric].perfect)))
+    return results
 
 
 def _share(entry: BenchmarkScore, value: float | None) -> float | None:

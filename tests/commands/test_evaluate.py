@@ -18,6 +18,7 @@ from jp_adapt.cli.main import main
 from jp_adapt.commands import evaluate as evaluate_module
 from jp_adapt.commands.evaluate import EvalOptions, evaluate
 from jp_adapt.core.errors import InputError, RunFolderError, UsageError
+from jp_adapt.core.shipped import shipped_benchmarks
 from jp_adapt.evaluation.results import BatchCheck, Flips, Output, Sample, Scores, read_outputs, read_scores
 from jp_adapt.inference import model_source
 from jp_adapt.inference.backend import Ask, Chosen, Written
@@ -118,6 +119,25 @@ def test_many_kinds_at_once(pico: Path, data: Path, tmp_path: Path) -> None:
     assert [turn for _, _, turn in ids] == ["1", "2", "1", "2"]
     assert turns[0].generation is not None
     assert turns[0].generation in turns[1].prompt, "the second turn sees the first answer"
+
+
+def test_needles_and_instructions_from_data_to_page(pico: Path, data: Path, tmp_path: Path) -> None:
+    declared = shipped_benchmarks()["ja/niah-ja"].read_text(encoding="utf-8")
+    grid = declared.replace("[1000, 2000, 4000, 8000, 16000, 32000]", "[60, 90]").replace("[0, 25, 50, 75, 100]", "[0, 100]").replace("trials: 2", "trials: 1")
+    (tmp_path / "needles.yaml").write_text(grid.replace("max_chars: 30", "max_chars: 4"), encoding="utf-8")
+    names = (str(tmp_path / "needles.yaml"), "ja/m-ifeval-ja")
+    (tmp_path / "short.yaml").write_text(
+        shipped_benchmarks()[names[1]].read_text(encoding="utf-8").replace("max_chars: 3000", "max_chars: 4"), encoding="utf-8"
+    )
+    names = (names[0], str(tmp_path / "short.yaml"))
+    needles, instructions = evaluate(pico, tmp_path / "out", benchmarks=names, data=data, dtype="float32", limit=4).benchmarks
+    assert list(needles.groups) == ["60/0", "60/100", "90/0", "90/100"]
+    assert needles.truncated_items == 0
+    assert instructions.primary_metric == "prompt_level_strict_acc"
+    assert instructions.metrics.keys() >= {"inst_level_strict_acc", "inst_level_loose_acc"}
+    asked = [output for output in read_outputs(tmp_path / "out") if output.benchmark == names[1]]
+    assert all("check" in json.loads(check) for output in asked for check in output.gold)
+    assert "60, 0: 0.00" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
 
 
 def test_code_is_not_run_without_leave(pico: Path, data: Path, tmp_path: Path) -> None:

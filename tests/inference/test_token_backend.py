@@ -63,6 +63,16 @@ def backend(engine: Recording, max_tokens: int = 4000) -> TokenBackend:
     )
 
 
+def test_a_prompt_takes_all_positions_only_where_it_is_asked_so() -> None:
+    engine = Recording()
+    asked = backend(engine, max_tokens=100)
+    asked.positions = 1000
+    text = "x" * 950
+    cuts = [asked.write([Ask(text, max_tokens=10, whole_context=whole)], quiet)[0].truncated_tokens for whole in (True, False)]
+    assert cuts == [0, 951 - 90]
+    assert [len(request.ids) for request in engine.asked] == [951, 90]
+
+
 @pytest.mark.parametrize(
     ("start", "text", "ids"),
     [

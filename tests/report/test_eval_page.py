@@ -222,6 +222,16 @@ def test_parts_of_a_benchmark_are_told(tmp_path: Path) -> None:
         assert said in words
 
 
+def test_groups_that_fill_a_grid_are_a_heat_map(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", 2)
+    scores = read_scores(run)
+    cells = {f"{length}/{depth}": {"accuracy": depth / 100} for length in (1000, 2000) for depth in (0, 50)}
+    for groups, shown in ((cells, True), ({name: value for name, value in cells.items() if name != "2000/50"}, False)):
+        write_scores(run, replace(scores, benchmarks=[replace(scores.benchmarks[0], groups=groups)]))
+        words = write_evaluation_page(run).read_text(encoding="utf-8")
+        assert ("2000, 50: 0.50" in words) == shown
+
+
 def test_a_page_is_written_whole_and_overwrites_nothing(tmp_path: Path) -> None:
     a, b = write_run(tmp_path / "a", 2), write_run(tmp_path / "b", 5)
     page = tmp_path / "page.html"
