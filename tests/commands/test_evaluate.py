@@ -125,11 +125,9 @@ def test_needles_and_instructions_from_data_to_page(pico: Path, data: Path, tmp_
     declared = shipped_benchmarks()["ja/niah-ja"].read_text(encoding="utf-8")
     grid = declared.replace("[1000, 2000, 4000, 8000, 16000, 32000]", "[60, 90]").replace("[0, 25, 50, 75, 100]", "[0, 100]").replace("trials: 2", "trials: 1")
     (tmp_path / "needles.yaml").write_text(grid.replace("max_chars: 30", "max_chars: 4"), encoding="utf-8")
-    names = (str(tmp_path / "needles.yaml"), "ja/m-ifeval-ja")
-    (tmp_path / "short.yaml").write_text(
-        shipped_benchmarks()[names[1]].read_text(encoding="utf-8").replace("max_chars: 3000", "max_chars: 4"), encoding="utf-8"
-    )
-    names = (names[0], str(tmp_path / "short.yaml"))
+    declared = shipped_benchmarks()["ja/m-ifeval-ja"].read_text(encoding="utf-8")
+    (tmp_path / "short.yaml").write_text(declared.replace("max_chars: 3000", "max_chars: 4"), encoding="utf-8")
+    names = (str(tmp_path / "needles.yaml"), str(tmp_path / "short.yaml"))
     needles, instructions = evaluate(pico, tmp_path / "out", benchmarks=names, data=data, dtype="float32", limit=4).benchmarks
     assert list(needles.groups) == ["60/0", "60/100", "90/0", "90/100"]
     assert needles.truncated_items == 0
