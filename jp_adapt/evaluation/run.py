@@ -66,8 +66,18 @@ def _ask(protocol: Protocol, prompt: Prompt, backend: Backend, rules: ProfileRul
             whole_context=protocol.whole_context,
         )
     text = backend.chat([], prompt.text, asking.system)
-    known = (asking.system, asking.thought_tokens, draw, prompt.pictures, protocol.whole_context)
-    return Ask(text, tuple(protocol.stop), *budget, (prompt.text,), "nothing", *known)
+    return Ask(
+        text,
+        tuple(protocol.stop),
+        *budget,
+        (prompt.text,),
+        "nothing",
+        asking.system,
+        asking.thought_tokens,
+        draw,
+        prompt.pictures,
+        protocol.whole_context,
+    )
 
 
 def _draw(asking: Asking, item: str, sample: int) -> Draw | None:
