@@ -33,6 +33,8 @@ def _grades(models: Sequence[ModelGrades]) -> list[str]:
         if entry.agreement is not None:
             counts = ", ".join(f"{same} of {compared}" for same, compared in zip(entry.agreement.same, entry.agreement.compared, strict=True))
             lines.append(f"  {entry.model}: takes agree on {counts}; at most one apart {entry.agreement.within_one_share:.0%}")
+        if entry.length_spearman is not None:
+            lines.append(f"  {entry.model}: rank correlation of grades with the length of answers {entry.length_spearman:+.2f}")
     return lines
 
 
@@ -51,10 +53,17 @@ def _calibration(calibration: Mapping[str, Calibration] | RankingCalibration | N
         correlations = f"Spearman {_number(calibration.spearman)}, Pearson {_number(calibration.pearson)}"
         return [f"  against the recorded ranking of {len(calibration.models)} models: {correlations}"]
     rows = [
-        (model, f"{entry.same} of {entry.judgements}", _number(entry.kappa), _number(entry.pearson), _number(entry.mean_shift))
+        (
+            model,
+            f"{entry.same} of {entry.judgements}",
+            _number(entry.kappa),
+            _number(entry.pearson),
+            _number(entry.mean_shift),
+            _number(entry.length_spearman),
+        )
         for model, entry in calibration.items()
     ]
-    return terminal.table(("against the record", "same", "kappa", "Pearson", "mean shift"), rows)
+    return terminal.table(("against the record", "same", "kappa", "Pearson", "mean shift", "shift with length"), rows)
 
 
 def _use(summary: JudgeSummary) -> list[str]:

@@ -369,9 +369,10 @@ def test_mt_bench_two_turns_and_calibration(tmp_path: Path, capsys: pytest.Captu
     assert set(report["models"][0]["turns"]) == {"1", "2"}
     assert set(report["models"][0]["categories"]) == {"writing", "math", "stem"}
     assert (again["calibration"]["model-a"]["judgements"], again["calibration"]["model-a"]["pearson"]) == (12, None)
-    assert text.splitlines()[2:4] == [
-        "against the record      same  kappa  Pearson  mean shift",
-        "model-a             24 of 24  1.000    1.000       0.000",
+    assert text.splitlines()[2].startswith("  model-a: rank correlation of grades with the length of answers ")
+    assert text.splitlines()[3:5] == [
+        "against the record      same  kappa  Pearson  mean shift  shift with length",
+        "model-a             24 of 24  1.000    1.000       0.000                  –",
     ]
     english = [body for body in server.bodies if "### Assistant A:" in body["messages"][1]["content"]]
     assert len(english) == 12

@@ -38,7 +38,11 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far two judgements of the same answers agree. Shares and the shift of the mean (given - recorded) are None where they have no answer in common."""
+    """How far two judgements of the same answers agree. Shares and the shift of the mean (given - recorded) are None where they have no answer in common.
+
+    `length_spearman`: rank correlation of (given - recorded) with the characters of the answers. Above 0 this judge likes long answers better than the record's
+    does; None where the lengths are not known.
+    """
 
     judgements: int
     same: int
@@ -49,6 +53,7 @@ class Calibration:
     spearman: float | None
     mean_shift: float | None
     mean_shift_interval: tuple[float, float] | None
+    length_spearman: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,8 @@ class RankingCalibration:
 class ModelGrades:
     """The grades of one model: mean over items and turns, its standard error and 95 % interval over items, the same by take, turn and category.
 
-    `judgement_mean` counts every judgement once, as FastChat's show_result.py does.
+    `judgement_mean` counts every judgement once, as FastChat's show_result.py does. `length_spearman`: rank correlation of scores with the characters of the
+    answers; None where the lengths are not known.
     """
 
     model: str
@@ -78,6 +84,7 @@ class ModelGrades:
     turns: dict[str, float]
     categories: dict[str, float]
     agreement: Agreement | None
+    length_spearman: float | None = None
 
 
 @dataclass(frozen=True)

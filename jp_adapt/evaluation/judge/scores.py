@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +35,20 @@ def ranking_of(verdicts: Sequence[Verdict]) -> Ranking | None:
 def takes_of(verdicts: Sequence[Verdict]) -> list[Takes]:
     """The scores by model and take."""
     takes: dict[str, dict[int, dict[tuple[str, int], float]]] = {}
+    lengths: dict[str, dict[tuple[str, int], int]] = {}
     for entry in verdicts:
+        asked = entry.judgement
+        lengths.setdefault(asked.models[0], {})[asked.item, asked.turn] = len(asked.answers[-1])
         own = takes.setdefault(entry.judgement.models[0], {}).setdefault(entry.take, {})
         if entry.score is not None:
             own[entry.judgement.item, entry.judgement.turn] = entry.score
-    return [Takes(model, [scores for _, scores in sorted(by_take.items())]) for model, by_take in takes.items()]
+    return [Takes(model, [scores for _, scores in sorted(by_take.items())], lengths[model]) for model, by_take in takes.items()]
 
 
 def summarise_takes(task: JudgeTask, takes: Sequence[Takes], categories: Mapping[str, str]) -> list[ModelGrades]:
     """A summary for each model that has a verdict."""
     assert task.scale is not None
-    return [summarise(Takes(entry.model, [take for take in entry.scores if take]), categories, task.scale) for entry in takes if any(entry.scores)]
+    return [summarise(replace(entry, scores=[take for take in entry.scores if take]), categories, task.scale) for entry in takes if any(entry.scores)]
 
 
 def calibrate_ranking(ranking: Ranking, recorded: Path) -> RankingCalibration:
@@ -66,7 +70,7 @@ def calibrate_takes(task: JudgeTask, given: Sequence[Takes], recorded: Sequence[
     for entry in given:
         other = theirs.get(entry.model) or (next(iter(theirs.values())) if len(theirs) == len(given) == 1 else None)
         if other is not None:
-            results[entry.model] = calibrate(other, entry.item_means(), task.scale)
+            results[entry.model] = calibrate(other, entry.item_means(), task.scale, entry.lengths)
     if not results:
         raise InputError(f"the recorded judgements are of {', '.join(sorted(theirs))}, and none of these is judged here")
     return results

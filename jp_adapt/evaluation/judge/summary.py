@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from jp_adapt.evaluation import statistics
@@ -15,10 +15,14 @@ Key = tuple[str, int]  # item, turn
 
 @dataclass(frozen=True)
 class Takes:
-    """The scores of one model: a mapping (item, turn) -> score for each take. An item without a verdict in a take is not in its mapping."""
+    """The scores of one model: a mapping (item, turn) -> score for each take. An item without a verdict in a take is not in its mapping.
+
+    `lengths`: characters of the answers, where they are known.
+    """
 
     model: str
     scores: list[dict[Key, float]]
+    lengths: dict[Key, int] = field(default_factory=dict)
 
     def item_means(self) -> dict[Key, float]:
         """The mean over the takes, of every item and turn that has a verdict in any of them."""
@@ -50,6 +54,7 @@ def summarise(takes: Takes, categories: Mapping[str, str], scale: tuple[int, int
         turns={str(turn): _mean([score for (_, other), score in means.items() if other == turn]) for turn in turns},
         categories={name: _mean(scores) for name, scores in groups.items() if name},
         agreement=agreement(takes.scores, scale),
+        length_spearman=_with_length(means, takes.lengths),
     )
 
 
@@ -71,7 +76,7 @@ def agreement(takes: Sequence[Mapping[Key, float]], scale: tuple[int, int]) -> A
     )
 
 
-def calibrate(recorded: Mapping[Key, float], given: Mapping[Key, float], scale: tuple[int, int]) -> Calibration:
+def calibrate(recorded: Mapping[Key, float], given: Mapping[Key, float], scale: tuple[int, int], lengths: Mapping[Key, int] | None = None) -> Calibration:
     """How far two judgements of the same answers agree: same score, at most one apart, weighted kappa, correlations, shift of the mean (given - recorded)."""
     keys = sorted(recorded.keys() & given.keys(), key=_order)
     a, b = [recorded[key] for key in keys], [given[key] for key in keys]
@@ -86,7 +91,14 @@ def calibrate(recorded: Mapping[Key, float], given: Mapping[Key, float], scale: 
         spearman=labels.spearman(a, b),
         mean_shift=_mean(b) - _mean(a) if keys else None,
         mean_shift_interval=statistics.paired_mean_interval(a, b) if keys else None,
+        length_spearman=_with_length({key: given[key] - recorded[key] for key in keys}, lengths or {}),
     )
+
+
+def _with_length(values: Mapping[Key, float], lengths: Mapping[Key, int]) -> float | None:
+    """Rank correlation of values with the lengths of the answers; None where too few are known, or either is constant."""
+    keys = sorted(values.keys() & lengths.keys(), key=_order)
+    return labels.spearman([values[key] for key in keys], [float(lengths[key]) for key in keys]) if len(keys) > 1 else None
 
 
 def weighted_kappa(a: Sequence[float], b: Sequence[float], scale: tuple[int, int]) -> float | None:

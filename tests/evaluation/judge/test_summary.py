@@ -89,6 +89,29 @@ def test_calibration_by_hand() -> None:
     assert calibrate(recorded, {}, (1, 5)).same_share is None
 
 
+def test_grades_that_grow_with_the_length_of_answers() -> None:
+    grades = {(str(n), 1): float(score) for n, score in enumerate([1, 2, 2, 4, 5])}
+    lengths = {(str(n), 1): length for n, length in enumerate([10, 30, 20, 90, 80])} | {("9", 1): 5}
+    expected = np.corrcoef([1, 2.5, 2.5, 4, 5], [1, 3, 2, 5, 4])[0, 1]  # ranks
+    assert summarise(Takes("m", [grades], lengths), {}, (1, 5)).length_spearman == pytest.approx(expected)
+    assert summarise(Takes("m", [grades]), {}, (1, 5)).length_spearman is None
+    recorded = dict.fromkeys(grades, 3.0)
+    assert calibrate(recorded, grades, (1, 5), lengths).length_spearman == pytest.approx(expected)
+    assert calibrate(recorded, recorded, (1, 5), lengths).length_spearman is None
+
+
+def test_two_judges_are_read_as_takes(tmp_path: Path) -> None:
+    line = {"models": ["m"], "turn": 1, "take": 1}
+    paths = [
+        write_lines(tmp_path / f"{name}.jsonl", [line | {"item": str(n), "score": score} for n, score in enumerate(scores)])
+        for name, scores in (("a", [1, 2, 3, 4]), ("b", [1, 2, 4, 4]))
+    ]
+    [takes] = read_recorded(paths)
+    results = summarise(takes, {}, (1, 5))
+    assert results.agreement is not None
+    assert (results.agreement.same, results.agreement.compared) == ([3], [4])
+
+
 @pytest.mark.parametrize(
     ("a", "b", "kappa"),
     [
