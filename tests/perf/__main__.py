@@ -10,6 +10,7 @@ BENCHMARKS = (
     "attention",
     "loss",
     "train_step",
+    "extended_step",
     "training_memory",
     "training_speed",
     "training_characters",
