@@ -2,13 +2,16 @@
 
     python -m tests.perf.quality_arms '{"name": "extended", "base": "...", ...}' out.json
 
-The clock runs while training steps run: not while the model loads, texts are encoded, held-out text is measured or anything is saved. Learning rates are a
-function of the time that has passed, for every arm in the same shape (5 % warm-up, cosine to 5 %), so that a schedule ends where the time does.
+The clock runs while training steps run, and while new rows are calibrated: not while the model loads, texts are encoded, held-out text is measured or
+anything is saved. On a CPU it counts processor time of this process, which other work on the machine does not spend; on a GPU it is the wall's.
+Learning rates are a function of the time that has passed, for every arm in the same shape (5 % warm-up, cosine to 5 %), so that a schedule ends where
+the time does. With `--turns` an arm writes its clock to stdout before each step and waits for a line on stdin, so that somebody can let several take
+turns.
 
-"ours" trains LoRA and, on an extended tokenizer, new rows as parameters of their own; with `rows_share`, first the rows alone. "peer" is what the
-documentation of transformers and peft has for a larger vocabulary: the embedding resized, its new rows the mean of their pieces (the same first values as
-ours), LoRA with `modules_to_save` on the whole embedding and head, kept in float32 (AdamW on bfloat16 weights loses small steps), transformers' Trainer in
-bfloat16, documents laid end to end and cut into blocks as run_clm.py does.
+"ours" trains LoRA and, on an extended tokenizer, new rows as parameters of their own, calibrated as in a recipe; with `rows_share`, first the rows
+alone. "peer" is what the documentation of transformers and peft has for a larger vocabulary: the embedding resized, its new rows the mean of their
+pieces (ours before calibration), LoRA with `modules_to_save` on the whole embedding and head, kept in float32 (AdamW on bfloat16 weights loses small
+steps), transformers' Trainer in bfloat16, documents laid end to end and cut into blocks as run_clm.py does.
 """
 
 from __future__ import annotations
@@ -36,6 +39,7 @@ from jp_adapt.model.causal import CausalModel, NewRows, load_base, resolve_preci
 from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import init_new_rows
 from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
+from jp_adapt.training.first_rows import calibrate_rows
 from jp_adapt.training.loop import TrainSettings, train
 from jp_adapt.training.schedule import lr_factor
 from tests.perf.tokenizer_data import read_corpora
@@ -43,10 +47,12 @@ from tests.perf.tokenizer_data import read_corpora
 HELDOUT_JA, HELDOUT_EN = "rust_book_ja", "debian_policy_en"  # in no arm's training text, nor in the tokenizer's
 DOCUMENT_START = "<|endoftext|>"
 LENGTH = 512  # tokens in a row
+TURN = "turn "  # begins the line that says how far the clock of an arm is
 LR, ROWS_STAGE_LR = 1e-3, 5e-3
 MOST_TOKENS_PER_S = 2_000 if not torch.cuda.is_available() else 100_000  # of the plan; a faster arm begins it again
 MOST_CHARS_PER_TOKEN = 4  # of what is encoded; a tokenizer that takes more at once reads some documents twice
 GUESSED_STEP_S = 5.0
+clock = time.monotonic if torch.cuda.is_available() else time.process_time
 SCHEDULE: dict[str, Any] = {"schedule": "cosine", "warmup_share": 0.05, "decay_share": 0.2, "final_share": 0.05}
 
 
@@ -62,6 +68,7 @@ class Arm:
         lr: of LoRA and, at the peer, of everything.
         rows_per_step: of 512 tokens each.
         new_rows_eps: as in a recipe.
+        calibrated: whether ours begins with calibrated rows, or with the mean of their pieces.
         steps: how many ours takes, whatever their time; 0 for as many as the time allows.
     """
 
@@ -77,6 +84,7 @@ class Arm:
     lr: float = LR
     rows_per_step: int = 4
     new_rows_eps: float = 0.2
+    calibrated: bool = True
     steps: int = 0
     seed: int = 1234
     precision: str = "auto"
@@ -147,12 +155,20 @@ class Curve:
         print(f"    {self.arm.name:<24} {seconds:7.1f} s  {ja_bits / ja_chars:.4f} ja bits/char  {en_bits / en_bytes:.4f} en bits/byte", flush=True)
 
 
-class TimedPlan:
-    """A plan without an end that has as many steps as the time will allow, judged by those so far; or `steps` of them."""
+def wait_for_turn(seconds: float) -> None:
+    """Where somebody lets arms take turns, say how far this one's clock is, and wait."""
+    if "--turns" in sys.argv:
+        print(f"{TURN}{seconds!r}", flush=True)
+        if not sys.stdin.readline():
+            raise SystemExit("nobody gives turns any more")
 
-    def __init__(self, plan: Plan, seconds: float, first: int, steps: int) -> None:
-        self.plan, self.seconds, self.first, self.steps = plan, seconds, first, steps
-        self.done, self.elapsed_s = 0, 0.0
+
+class TimedPlan:
+    """A plan without an end that has as many steps as the time will allow, judged by those so far; or `steps` of them. A step begins with its batch."""
+
+    def __init__(self, plan: Plan, seconds: float, first: int, steps: int, spent: float) -> None:
+        self.plan, self.seconds, self.first, self.steps, self.spent = plan, seconds, first, steps, spent
+        self.done, self.elapsed_s, self.began = 0, 0.0, 0.0
 
     @property
     def num_steps(self) -> int:
@@ -163,6 +179,8 @@ class TimedPlan:
         return max(self.done + 1, round(self.done * self.seconds / self.elapsed_s) if self.done else round(self.seconds / GUESSED_STEP_S))
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
+        wait_for_turn(self.spent + self.elapsed_s)
+        self.began = clock()
         return self.plan.batch((self.first + step) % self.plan.num_steps, rank, world_size)
 
 
@@ -179,19 +197,24 @@ def train_ours(arm: Arm, texts: Texts, dtype: torch.dtype) -> Curve:
         return sum(results.bits), sum(results.chars), sum(results.bytes)
 
     curve = Curve(arm, texts, score)
+    began = clock()
+    if arm.tokenizer and arm.calibrated:
+        calibrate_rows(model, texts.plan, sharded=False)
+    spent = clock() - began
     curve.measure(0.0)
-    spent = 0.0
     if arm.tokenizer and arm.rows_share:
-        spent = _train_for(arm.rows_share, curve, model, lr=ROWS_STAGE_LR, rows_lr=ROWS_STAGE_LR, spent=0.0)
+        spent += _train_for(0, arm.rows_share, curve, model, lr=ROWS_STAGE_LR, rows_lr=ROWS_STAGE_LR, spent=spent)
     if arm.rows_share < 1:
         model.add_lora(LoraSettings(arm.rank, 2 * arm.rank), arm.seed)
-        _train_for(1 - arm.rows_share, curve, model, lr=arm.lr, rows_lr=arm.lr * arm.rows_lr_ratio, spent=spent)
+        _train_for(arm.rows_share, 1, curve, model, lr=arm.lr, rows_lr=arm.lr * arm.rows_lr_ratio, spent=spent)
     return curve
 
 
-def _train_for(share: float, curve: Curve, model: CausalModel, *, lr: float, rows_lr: float, spent: float) -> float:
-    """Train about a `share` of the time (or of the steps) after the seconds that are `spent`; comes back: how long it was."""
-    plan = TimedPlan(curve.texts.plan, curve.arm.seconds * share, first=curve.steps, steps=round(curve.arm.steps * share))
+def _train_for(begin: float, end: float, curve: Curve, model: CausalModel, *, lr: float, rows_lr: float, spent: float) -> float:
+    """Train about until the share `end` of the time is over, of which so many seconds are `spent` (or from one share of the steps to another); comes back:
+    how long it was."""
+    arm = curve.arm
+    plan = TimedPlan(curve.texts.plan, arm.seconds * end - spent, first=curve.steps, steps=round(arm.steps * (end - begin)), spent=spent)
     steps, tokens = curve.steps, curve.tokens
     settings = TrainSettings(
         lr=lr,
@@ -210,9 +233,9 @@ def _train_for(share: float, curve: Curve, model: CausalModel, *, lr: float, row
     )
 
     def on_step(step: int, metrics: dict[str, float]) -> None:
-        plan.done, plan.elapsed_s = step, metrics["elapsed_s"]
+        plan.done, plan.elapsed_s = step, plan.elapsed_s + clock() - plan.began
         curve.steps, curve.tokens = steps + step, tokens + int(metrics["tokens"])
-        curve.measure(spent + metrics["elapsed_s"])
+        curve.measure(spent + plan.elapsed_s)
 
     with tempfile.TemporaryDirectory() as folder:
         train(model, plan, settings, checkpoints=Path(folder), on_step=on_step)
@@ -271,10 +294,11 @@ def train_peer(arm: Arm, texts: Texts, dtype: torch.dtype) -> Curve:
         started = 0.0
 
         def on_step_begin(self, *args, **kwargs) -> None:
-            self.started = time.monotonic()
+            wait_for_turn(elapsed_s[0])
+            self.started = clock()
 
         def on_step_end(self, args, state, control, **kwargs) -> None:
-            elapsed_s[0] += time.monotonic() - self.started
+            elapsed_s[0] += clock() - self.started
             curve.steps += 1
             curve.tokens += arm.rows_per_step * LENGTH
             curve.measure(elapsed_s[0])

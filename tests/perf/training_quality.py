@@ -1,18 +1,24 @@
-"""Quality at equal wall time on SmolLM2-135M: bits per character of a Japanese source that no arm trained on, and bits per byte of English, as time goes by.
+"""Quality at equal training time on SmolLM2-135M: bits per character of a Japanese source that no arm trained on, and bits per byte of English, as
+time goes by.
 
     python -m tests.perf training_quality --minutes=30                                  # the three arms, 10 % English
     python -m tests.perf training_quality --minutes=30 --only=ours --replay=0,5         # what replay does
     python -m tests.perf training_quality --minutes=4 --ablate=rank,lr_ratio,rows_first,replay
+    taskset -c 1 python -m tests.perf training_quality --minutes=6 --only=base --sizes=400,1500,6000 --turns
 
 Arms: `ours` (extended tokenizer, LoRA and rows), `base` (the base's tokenizer and the same LoRA), `peer` (extended tokenizer, mean rows,
-`modules_to_save`, transformers' Trainer); `quality_arms` says what each is and what the clock counts. Learning the tokenizer is not in the time: ours and
-the peer share it. Each arm is a process of its own and a JSON file of its own in --out; one that is there is not run again, so that a killed benchmark
-continues.
+`modules_to_save`, transformers' Trainer); `quality_arms` says what each is and what the clock counts. Learning the tokenizer is not in the time: ours
+and the peer share it. On a CPU the time is that of the processor: steps of a busy machine are not shorter than those of an idle one, and a
+neighbour's work does not count. What a neighbour does to caches and to the clock of the processor still does: with `--turns` all arms are there at
+once, and the one whose time is furthest behind makes the next step, so that all meet the same neighbours. Give them one core (`taskset -c 1`,
+OMP_NUM_THREADS=1). Each arm is a process of its own and a JSON file of its own in --out; one that is there is not run again, so that a killed
+benchmark continues.
 
-Options: --minutes=N an arm (30), --only=ours,base,peer, --replay=0,5,10 (10; per cent), --ablate=rank,lr_ratio,rows_first,replay,rows_eps,rows_per_step (ours
-with one thing changed; no other arms), --seed=N (1234), --points=N held-out measurements (10), --heldout_chars=N (10000), --new_tokens=N (6000), --peer_lr=X
-(1e-3), --rows_per_step=N (4), --rows_lr_ratio=X (2), --steps=N in place of the time, for ours, --precision=bfloat16 or float32 (as `jp-adapt run` chooses),
---out=FOLDER (training_quality). JP_ADAPT_BASE names a folder of the model; JP_ADAPT_DATA the development data.
+Options: --minutes=N an arm (30), --only=ours,base,peer, --sizes=N,N: ours with the first N of the new tokens, --turns, --replay=0,5,10 (10; per
+cent), --ablate=rank,lr_ratio,rows_first,replay,rows_eps,rows_per_step,init (ours with one thing changed; no other arms), --seed=N (1234), --points=N
+held-out measurements (10), --heldout_chars=N (10000), --new_tokens=N (6000), --peer_lr=X (1e-3), --rows_per_step=N (4), --rows_lr_ratio=X (2),
+--steps=N in place of the time, for ours, --precision=bfloat16 or float32 (as `jp-adapt run` chooses), --out=FOLDER (training_quality). JP_ADAPT_BASE
+names a folder of the model; JP_ADAPT_DATA the development data.
 """
 
 from __future__ import annotations
@@ -25,11 +31,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 from jp_adapt.core.files import new_folder
+from jp_adapt.tokenizer.prefix import prefix_tokenizer
 from tests.perf.options import option
-from tests.perf.quality_arms import HELDOUT_EN, HELDOUT_JA, LR, Arm
+from tests.perf.quality_arms import HELDOUT_EN, HELDOUT_JA, LR, TURN, Arm
 from tests.perf.tokenizer_data import DATA, has_data
 from tests.perf.training_speed import real_model
 
@@ -48,6 +56,7 @@ ABLATIONS: dict[str, list[dict[str, Any]]] = {
     "rows_first": [{"rows_share": share} for share in (0.0, 0.1, 0.3, 1.0)],
     "replay": [{"replay": share} for share in (0.0, 0.05, 0.1)],
     "rows_eps": [{"new_rows_eps": eps} for eps in (0.0, 0.2, 2.0)],
+    "init": [{"calibrated": calibrated} for calibrated in (True, False)],
     "rows_per_step": [{"rows_per_step": rows} for rows in (1, 2, 4)],
 }
 
@@ -72,10 +81,13 @@ def main() -> None:
         rows_lr_ratio=option("rows_lr_ratio", 2.0),
     )
     print(f"  {first.seconds / 60:g} minutes each; held out: {HELDOUT_JA}, {HELDOUT_EN}", flush=True)
-    _print_table([_result(arm, out) for arm in _arms(first)])
+    arms = [*_arms(first, out)]
+    if "--turns" in sys.argv:
+        _take_turns({path: arm for arm in arms if not (path := _path(arm, out)).is_file()})
+    _print_table([_result(arm, out) for arm in arms])
 
 
-def _arms(first: Arm) -> Iterator[Arm]:
+def _arms(first: Arm, out: Path) -> Iterator[Arm]:
     if ablate := option("ablate", ""):
         for change in (change for name in ablate.split(",") for change in ABLATIONS[name]):
             arm = replace(first, **change)
@@ -87,6 +99,19 @@ def _arms(first: Arm) -> Iterator[Arm]:
         for percent in option("replay", "10").split(","):
             arm = replace(arms[name], replay=float(percent) / 100)
             yield replace(arm, name=name if arm.replay == first.replay else f"{name}, {percent} % English")
+
+    for size in option("sizes", "").split(",") if option("sizes", "") else ():
+        yield replace(first, name=f"ours {int(size):,}", tokenizer=str(_shorter(Path(first.tokenizer), int(size), out)))
+
+
+def _shorter(folder: Path, size: int, out: Path) -> Path:
+    """Folder of the first `size` new tokens of an extended tokenizer, made once; of all of them the folder itself."""
+    if size == option("new_tokens", 6_000):
+        return folder
+    target = out / f"tokenizer_{size}_of_{folder.parents[2].name}"
+    if not target.is_dir():
+        prefix_tokenizer(folder, size, target)
+    return target.resolve()
 
 
 def base_folder(out: Path) -> Path:
@@ -113,10 +138,44 @@ def extended_tokenizer_folder(base: Path, out: Path, new_tokens: int) -> Path:
     return (folder / "stages" / "tok" / "final").resolve()
 
 
+def _path(arm: Arm, out: Path) -> Path:
+    return out / f"{re.sub('[^a-z0-9.]+', '_', arm.name)}_{arm.seconds:g}s_seed{arm.seed}.json"
+
+
+def _command(arm: Arm, path: Path) -> list[str]:
+    return [sys.executable, "-m", "tests.perf.quality_arms", json.dumps(asdict(arm)), str(path)]
+
+
+def _take_turns(arms: dict[Path, Arm]) -> None:
+    """Run all arms at once, one step at a time: of the one whose clock is furthest behind."""
+    running = {path: subprocess.Popen([*_command(arm, path), "--turns"], stdin=PIPE, stdout=PIPE, text=True) for path, arm in arms.items()}
+    clocks = {path: _next_turn(process) for path, process in running.items()}
+    while waiting := {path: seconds for path, seconds in clocks.items() if seconds is not None}:
+        path = min(waiting, key=lambda path: waiting[path])
+        entry = running[path].stdin
+        assert entry is not None
+        entry.write("\n")
+        entry.flush()
+        clocks[path] = _next_turn(running[path])
+    for process in running.values():
+        if process.wait():
+            raise SystemExit(f"an arm failed: {process.args}")
+
+
+def _next_turn(process: subprocess.Popen[str]) -> float | None:
+    """How far the clock of an arm is that waits for its next step; None when it has ended."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(TURN):
+            return float(line.removeprefix(TURN))
+        print(line, end="", flush=True)
+    return None
+
+
 def _result(arm: Arm, out: Path) -> dict[str, Any]:
-    path = out / f"{re.sub('[^a-z0-9.]+', '_', arm.name)}_{arm.seconds:g}s_seed{arm.seed}.json"
+    path = _path(arm, out)
     if not path.is_file():
-        subprocess.run([sys.executable, "-m", "tests.perf.quality_arms", json.dumps(asdict(arm)), str(path)], check=True)
+        subprocess.run(_command(arm, path), check=True)
     results = json.loads(path.read_text(encoding="utf-8"))
     if results["arm"] != asdict(arm):
         raise SystemExit(f"{path} is of another arm ({results['arm']}); give another --out")
