@@ -97,6 +97,8 @@ def _answer(model: str, output: Output, score: float | None, scale: Scale | None
     mark = "" if score is None or scale is None else "right" if score == scale[1] else "wrong" if score == scale[0] else ""
     shown = "\u2013" if score is None else f"{score:g}" if score == round(score, 3) else f"{score:.3f}"
     more: Data = {"thought": _beginning_of(output.thought, longest)} if output.thought else {}
+    if judged := _judged(output):
+        more["judged"] = [(turn, take, grade, _beginning_of(text, longest)) for turn, take, grade, text in judged]
     if output.samples:
         more["samples"] = [_beginning_of(sample.generation, max(LEAST_TEXT, longest // len(output.samples))) for sample in output.samples]
     return more | {
@@ -109,11 +111,22 @@ def _answer(model: str, output: Output, score: float | None, scale: Scale | None
 
 
 def _said(output: Output) -> str:
-    """What a model wrote, or the choice it made; below an answer that was judged, what the judge said."""
-    if output.generation is None:
-        return _text(output.prediction)
-    judged = [entry for entry in output.prediction if isinstance(entry, dict) and "judgement" in entry] if isinstance(output.prediction, list) else []
-    return "\n\n".join([output.generation, *(f"[turn {entry['turn']}, take {entry['take']}: {entry['score']}]\n{entry['judgement']}" for entry in judged)])
+    """What a model wrote, or the choice it made."""
+    return _text(output.prediction) if output.generation is None else output.generation
+
+
+def _judged(output: Output) -> list[tuple[str, str, str, str]]:
+    """(turn, take, grade, what the judge said) of an answer that was judged; a verdict in JSON has a line for each of its keys."""
+    entries = [entry for entry in output.prediction if isinstance(entry, dict) and "judgement" in entry] if isinstance(output.prediction, list) else []
+    return [(str(entry.get("turn")), str(entry.get("take")), str(entry.get("score")), _unfolded(str(entry["judgement"]))) for entry in entries]
+
+
+def _unfolded(judgement: str) -> str:
+    try:
+        value = json.loads(judgement)
+    except ValueError:
+        return judgement
+    return "\n".join(f"{key}: {_text(entry)}" for key, entry in value.items()) if isinstance(value, dict) else judgement
 
 
 def _outcomes(scores: Sequence[float | None], scale: Scale | None) -> list[str]:

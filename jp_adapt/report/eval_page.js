@@ -77,6 +77,7 @@
   function answer(one, parent) {
     if (one.thought) folded(language.say("{}: thought", one.model), one.thought, parent);
     block(one.model + ": " + one.score, one.text, parent);
+    (one.judged || []).forEach(function (said) { block(language.say("Judge, turn {}, take {}: {}", said[0], said[1], said[2]), said[3], parent); });
     (one.samples || []).forEach(function (text, index) { folded(language.say("{}: answer {} of {}", one.model, index + 1, one.samples.length), text, parent); });
   }
   function card(item) {

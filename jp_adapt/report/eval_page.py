@@ -172,7 +172,9 @@ def _grids(run: Run) -> list[Markup]:
 
 
 def _share(entry: BenchmarkScore, value: float | None) -> float | None:
-    """The value as a share of a perfect score, for a common axis; None for metrics that have none."""
+    """The value as a share of a perfect score, for a common axis; None for metrics that have none. Of grades, the best one is perfect."""
+    if value is not None and entry.scale is not None:
+        return value / entry.scale[1]
     if value is None or entry.primary_metric not in METRICS:
         return None
     return value / METRICS[entry.primary_metric].perfect
@@ -195,7 +197,24 @@ def _figures(runs: Sequence[Run], published: Sequence[PublishedComparison]) -> l
     if len(runs) > 1 or any(theirs.values()):  # of a single model the table has all there is
         title = "With published scores of the same protocol" if any(theirs.values()) else "Primary metrics"
         figures += [drawing(bar_chart(groups, title=title, unit="of a perfect score", most=1.0))] if groups else []
-    return figures
+    return figures + [drawing(svg) for svg in _grades(runs)]
+
+
+def _grades(runs: Sequence[Run]) -> list[str]:
+    """How often each grade was given, for each benchmark that a judge graded; means over turns and takes go to the nearest grade."""
+    graded = {entry.id: entry.scale for run in runs for entry in run.scores.benchmarks if entry.scale is not None}
+    results = []
+    for name, (worst, best) in graded.items():
+        groups = []
+        for index, run in enumerate(runs):
+            metrics = {entry.id: entry.primary_metric for entry in run.scores.benchmarks}
+            given = [output.scores.get(metrics[name]) for output in run.items.get(name, {}).values()] if name in metrics else []
+            counts = Counter(round(grade) for grade in given if grade is not None)
+            groups.append(
+                (run.name, [Bar(str(grade), 100 * counts[grade] / max(1, counts.total()), 1 + index % 4) for grade in range(round(best), round(worst) - 1, -1)])
+            )
+        results.append(bar_chart(groups, title=f"Grades: {name}, percent", unit="%"))
+    return results
 
 
 def _published_polygons(axes: Sequence[str], theirs: Mapping[str, Sequence[PublishedRow]], after: int) -> list[Polygon]:

@@ -285,6 +285,20 @@ def judged(folder: Path, grades: list[float], scale: tuple[float, float] | None 
     return folder
 
 
+def test_grades_are_drawn_and_what_a_judge_said_stands_apart(tmp_path: Path) -> None:
+    folder = judged(tmp_path / "a", [1, 5, 5, 3])
+    lines = [json.loads(line) for line in (folder / "outputs.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines[0]["prediction"][0]["judgement"] = '{"reason": "短い", "grade": 1}'
+    (folder / "outputs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    page = write_evaluation_page(folder).read_text(encoding="utf-8")
+    assert "Grades: ja/elyza-tasks-100, percent" in page
+    assert "a, 5: 50.00 %; a, 4: 0.00 %; a, 3: 25.00 %; a, 2: 0.00 %; a, 1: 25.00 %." in page
+    answers = [item["answers"][0] for item in data_of(page)["items"]]
+    assert [answer["text"] for answer in answers] == ["答0", "答1", "答2", "答3"]
+    assert answers[0]["judged"] == [["1", "1", "1", "reason: 短い\ngrade: 1"]]
+    assert answers[1]["judged"] == [["1", "1", "5", "なるほど"]]
+
+
 def test_a_grade_of_1_is_the_worst_and_shown_so(tmp_path: Path) -> None:
     runs = [load_run(judged(tmp_path / "a", [1, 5, 1, 3])), load_run(judged(tmp_path / "b", [1, 5, 5, 4]))]
     data = eval_items.browser_data(runs)
