@@ -31,11 +31,12 @@ class Growth:
         """How many are in use when so many steps are done, and the next has not begun; 0 before the first."""
         return self.rows[self.plan.phase_of(steps - 1)] if steps else 0
 
-    def bring_in(self, model: CausalModel, step: int) -> None:
-        """Let `model` have the rows that `step` (from 0) needs. All ranks must call this."""
+    def bring_in(self, model: CausalModel, step: int) -> bool:
+        """Let `model` have the rows that `step` (from 0) needs, and say whether some came in. All ranks must call this."""
         phase, known = self.plan.phase_of(step), model.rows_in_use
         if known == self.rows[phase]:
-            return
+            return False
         model.rows_in_use = self.rows[phase]
         if self.calibrated:
             calibrate_rows(model, self.plan.phases[phase], sharded=False, known=known)
+        return True

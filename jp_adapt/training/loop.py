@@ -229,8 +229,8 @@ class _Loop:
         return True
 
     def _grow(self) -> None:
-        if self.growth is not None:
-            self.growth.bring_in(self.model, self.done)
+        if self.growth is not None and self.growth.bring_in(self.model, self.done):
+            self.spikes = SpikeDetector(self.settings.spike_factor)  # a longer token says more, and costs more
 
     def _set_rates(self, num_targets: int) -> None:
         """The learning rate of this step for every group, and the epsilon of the new rows, whose gradients are as small as the step has targets."""

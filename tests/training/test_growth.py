@@ -17,6 +17,7 @@ from jp_adapt.model.lora import LoraSettings
 from jp_adapt.training.growth import Growth
 from jp_adapt.training.loop import train
 from jp_adapt.training.optimizer import trainable_parameters
+from jp_adapt.training.spikes import FIRST as FIRST_VERDICT
 from tests.training.test_loop import SETTINGS
 
 FIRST, ROWS = 500, (2, 5, 6)
@@ -132,8 +133,8 @@ def test_a_spike_goes_back_over_the_beginning_of_a_phase_and_lets_the_tokens_com
         assert model.new_input is not None
         if step == start + 1:
             came_in.append(model.new_input.detach().clone())
-            with torch.no_grad():  # the next step sees a model that predicts nonsense
-                model.new_input *= 1e4
+            with torch.no_grad():  # the loss of the next step is not a number
+                model.new_input *= float("nan")
         if step == start + 3:
             assert metrics["new_tokens"] == ROWS[1]
             came_in.append(model.new_input.detach().clone())
@@ -143,3 +144,15 @@ def test_a_spike_goes_back_over_the_beginning_of_a_phase_and_lets_the_tokens_com
     assert waiting is not None
     calibrated = (before - waiting.detach())[ROWS[0] : ROWS[1]].norm()
     assert float((after - before)[ROWS[0] : ROWS[1]].norm()) < 0.1 * float(calibrated), "calibrated once more, and not left as they waited"
+
+
+def test_a_loss_that_rises_because_tokens_come_in_is_no_spike(pico: Path, growth: Growth, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, losses = model_of(pico), []
+    with torch.no_grad():
+        model.new_row_parameters()["input"][ROWS[0] :] *= 300
+    uncalibrated = dataclasses.replace(growth, calibrated=False)
+    grow(model, uncalibrated, tmp_path, lambda step, metrics: losses.append(metrics["loss_nats"] / metrics["num_targets"]), spike_factor=1.5, lr=1e-5)
+    start = growth.plan.starts[1]
+    assert start >= FIRST_VERDICT
+    assert losses[start] > 1.5 * losses[start - 1]
+    assert "jumped" not in capsys.readouterr().err
