@@ -60,7 +60,7 @@ class EvolveSettings(MergeSettings):
     fitness: dict[Name, Measure] = Field(min_length=1, description="name -> what candidates are measured by; the fitness is the weighted sum of their losses")
     uniform: list[Bound] = Field([0.5, 1.0], min_length=1, description="weights of the uniform merges: baselines, of which the best one starts the search")
     generations: Annotated[int, Field(gt=0, le=10**6)] = Field(10, description="of CMA-ES")
-    population: Annotated[int, Field(gt=1, le=10**6)] | None = Field(None, description="candidates of a generation; 4 + 3 ln n of n genes by default")
+    population: Annotated[int, Field(ge=4, le=10**6)] | None = Field(None, description="candidates of a generation; 4 + 3 ln n of n genes by default")
     sigma: float = Field(1 / 6, gt=0, le=1, description="standard deviation at the start, as a share of each gene's range")
     rounds: Count = Field(1, description="parts in which a candidate's items are asked; after each a clearly worse one is given up")
     processes: Annotated[int, Field(gt=0, le=4096)] = Field(1, description="candidates evaluated at the same time, each in a process with the model in it")
