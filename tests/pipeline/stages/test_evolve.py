@@ -193,7 +193,7 @@ def test_other_items_are_other_work(recipe, run, pico, tmp_path):
         ("ja: {start: ja}", "ja: {start: ja, weight: 1}", UsageError, r"evo.yaml:\d+: the weight of 'ja' is searched for"),
         ("weight: [0, 1.5]", "weight: [0, 1.5], density: [0.1, 1]", UsageError, r"evo.yaml:\d+: task_arithmetic has no densities"),
         ("uniform: [0.5, 1.0]", "uniform: [2.0]", UsageError, r"evo.yaml:\d+: a uniform merge of weight 2, and weights are searched from 0 to 1.5"),
-        ("population: 4", "population: 3", UsageError, "population: a number of at least 4 is needed"),
+        ("population: 4", "population: 3", UsageError, r"evo.yaml:\d+: stages.best.population is 3: a number of at least 4"),
         ("text: ja, items", "text: jaa, items", UsageError, r"evo.yaml:\d+: no source 'jaa' \(did you mean 'ja'\?\)"),
         ("text: {text: ja,", "text: {text: ja, benchmark: sums.yaml,", UsageError, r"evo.yaml:\d+: .*give either 'benchmark' or 'text'"),
         ("start: en}\n    genome", "start: tok}\n    genome", UsageError, r"evo.yaml:\d+: no stage 'tok'"),
