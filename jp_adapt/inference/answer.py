@@ -9,6 +9,7 @@ from typing import Literal
 from jp_adapt.inference.draw import Draw
 from jp_adapt.text.thoughts import Parts, may_begin, may_end, split_thought
 
+Encode = Callable[[str], list[int]]
 Decode = Callable[[list[int]], str]
 INCOMPLETE = "\ufffd"  # what the first bytes of a character decode to
 MARK_TOKENS = 24  # at most, of the end of a thought

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from jp_adapt.corpus.pack import with_end
+from jp_adapt.inference.answer import Encode
 from jp_adapt.inference.processes import ALONE, Processes
 from jp_adapt.inference.score import log_likelihoods
 from jp_adapt.inference.trie import Request, common_prefix
 from jp_adapt.model.causal import CausalModel
 
-Encode = Callable[[str], list[int]]
 TEXT_WINDOW = 2048  # tokens; the same for every model that takes as many, so that figures compare
 
 

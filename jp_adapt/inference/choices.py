@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from jp_adapt.inference.bits import Encode
+from jp_adapt.inference.answer import Encode
 from jp_adapt.inference.trie import Request, common_prefix
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jp_adapt.inference.bits import Encode
+from jp_adapt.inference.answer import Encode
 from jp_adapt.model.causal import CausalModel
 
 MAX_TOKENS_PER_CHAR = 3  # a Japanese character takes at most three byte tokens

@@ -13,7 +13,7 @@ from jp_adapt.benchmarks.pictures import Picture
 from jp_adapt.benchmarks.profiles import Boundary, Start
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.progress import Advance
-from jp_adapt.inference.answer import Continuation, Continued
+from jp_adapt.inference.answer import Continuation, Continued, Encode
 from jp_adapt.inference.backend import THOUGHT_TOKENS, Ask, Chosen, Written
 from jp_adapt.inference.boundaries import pair
 from jp_adapt.inference.choices import choice_requests
@@ -21,7 +21,6 @@ from jp_adapt.inference.text_side import Starts, TextSide
 from jp_adapt.inference.trie import Request
 from jp_adapt.text.thoughts import opened_by
 
-Encode = Callable[[str], list[int]]
 RenderChat = Callable[[Sequence[tuple[str, str]], str, str], str]
 PICTURES_IN_VIEW = 64  # what is seen of a picture of 2,880 tokens takes 24 MB in a model of 8B
 MAX_TOKENS_PER_CHAR = 3  # a Japanese character takes at most three byte tokens

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from jp_adapt.benchmarks.pictures import MARK, Picture
 from jp_adapt.core.errors import InputError, one_line
 from jp_adapt.core.extras import require_extra
-from jp_adapt.inference.token_backend import Encode
+from jp_adapt.inference.answer import Encode
 from jp_adapt.model.causal import CausalModel
 
 AROUND, WHOLE = "<fake_token_around_image>", "<global-img>"  # in Idefics3 and SmolVLM

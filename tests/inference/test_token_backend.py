@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -145,3 +147,9 @@ def test_a_conversation_is_whole_as_its_template_says(benchmark_data: Path) -> N
     engine = Recording()
     run_benchmark(loaded, protocol, prompts, backend(engine), PROFILES["jp-adapt"], quiet)
     assert [entry.ids[:3] for entry in engine.asked] == [[ord(letter) for letter in "<s>"]] * 2
+
+
+def test_asking_an_endpoint_needs_no_torch():
+    """`eval --endpoint` begins without the seconds that torch takes to load."""
+    code = "import sys, jp_adapt.commands.evaluate, jp_adapt.inference.endpoint_backend; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

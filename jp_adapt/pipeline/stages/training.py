@@ -21,7 +21,8 @@ from jp_adapt.corpus.conversations import ConversationPlan
 from jp_adapt.corpus.pack import Plan, StepPlan
 from jp_adapt.corpus.phases import PhasedPlan
 from jp_adapt.corpus.sources import first_chars
-from jp_adapt.inference.bits import TEXT_WINDOW, Encode, score_texts
+from jp_adapt.inference.answer import Encode
+from jp_adapt.inference.bits import TEXT_WINDOW, score_texts
 from jp_adapt.inference.samples import greedy_ids
 from jp_adapt.inference.text_side import write_text_side
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, load_causal
