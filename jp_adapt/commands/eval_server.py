@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jp_adapt.commands.serve import refuse_taken
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.extras import require_extra
+from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.core.names import model_name
 from jp_adapt.core.progress import say
 
@@ -116,7 +116,7 @@ def _is_loopback(host: str) -> bool:
 
 
 async def _body(request: Request) -> Any:
-    """The JSON of a request. UsageError where it is none."""
+    """The JSON of a request. UsageError or InputError where it is none."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         raise UsageError("send JSON, with the header `Content-Type: application/json`")
     received = bytearray()
@@ -124,7 +124,4 @@ async def _body(request: Request) -> Any:
         received += piece
         if len(received) > LARGEST_BODY:
             raise UsageError(f"the body has more than {LARGEST_BODY:,} bytes; send fewer prompts at a time")
-    try:
-        return json.loads(received)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"the body is not JSON ({error})") from error
+    return parse_json(bytes(received), "the body", max_bytes=LARGEST_BODY)

@@ -36,7 +36,9 @@ def next_token(logits: Tensor, draw: Draw | None, generator: random.Random | Non
     """The next token by its logits, [V]: the most probable one, or the one that `generator` draws."""
     if draw is None or generator is None:
         return int(logits.argmax())
-    scaled, tokens = (logits.double() / draw.temperature).sort(descending=True, stable=True)
+    # The most probable logit becomes 0, so that no temperature, however small, makes it infinite.
+    logits = logits.double()
+    scaled, tokens = ((logits - logits.max()) / draw.temperature).sort(descending=True, stable=True)
     if draw.top_k:
         scaled, tokens = scaled[: draw.top_k], tokens[: draw.top_k]
     mass = scaled.softmax(dim=0).cumsum(dim=0)

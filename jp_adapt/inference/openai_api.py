@@ -30,22 +30,46 @@ COMPLETION_TOKENS, CHAT_TOKENS = 16, 512  # where a request names no budget: Ope
 MOST_TOP = 20  # tokens beside each one (vLLM's bound)
 # Settings that change an answer: the value that leaves it as it is. What is not there, or None, leaves it, too.
 LEFT_ALONE: dict[str, Any] = {
+    "add_generation_prompt": True,
+    "allowed_token_ids": [],
+    "bad_words": [],
     "best_of": 1,
+    "chat_template": None,
+    "chat_template_kwargs": {},
+    "continue_final_message": False,
+    "documents": [],
     "frequency_penalty": 0,
+    "functions": [],
+    "guided_choice": [],
+    "guided_grammar": None,
     "guided_json": None,
     "guided_regex": None,
+    "ignore_eos": False,
+    "include_stop_str_in_output": False,
+    "length_penalty": 1,
     "logit_bias": {},
     "min_p": 0,
     "min_tokens": 0,
     "presence_penalty": 0,
+    "prompt_embeds": None,
+    "reasoning_effort": None,
     "repetition_penalty": 1,
     "response_format": {"type": "text"},
+    "skip_special_tokens": True,
+    "stop_token_ids": [],
     "stream": False,
     "structured_outputs": None,
     "suffix": "",
     "tools": [],
+    "top_logprobs": 0,
     "truncate_prompt_tokens": None,
     "use_beam_search": False,
+}
+# What a setting that may have several forms may be, or one of which there is less than elsewhere.
+FORMS = {
+    "prompt": "a text, a list of texts, the ids of a text, or a list of such lists",
+    "stop": "a text, or a list of texts",
+    "content": "a text; lists of parts, and pictures, are not read here",
 }
 
 
@@ -320,8 +344,12 @@ def _checked(kind: type[Any], value: Any) -> Any:
         return kind.model_validate(value)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"])) or "the body"
-        raise UsageError(f"{place}: {first['msg']}") from error
+        place = first["loc"]
+        of_form = next((at for at, name in enumerate(place) if name in FORMS), None)
+        if of_form is not None and first["type"] != "missing":
+            place = place[: of_form + 1]
+            raise UsageError(f"{'.'.join(map(str, place))}: give {FORMS[str(place[-1])]}") from error
+        raise UsageError(f"{'.'.join(map(str, place)) or 'the body'}: {first['msg']}") from error
 
 
 def _prompts(prompt: str | list[str] | list[int] | list[list[int]]) -> list[str] | list[list[int]]:

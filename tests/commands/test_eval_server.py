@@ -176,7 +176,8 @@ def test_other_pages_and_wrong_bodies_are_refused(server: Serving) -> None:
     plain = server.http.post("/v1/completions", content='{"prompt": "a"}', headers={"content-type": "text/plain"})
     assert plain.status_code == 400
     assert "Content-Type: application/json" in plain.text
-    assert server.http.post("/v1/completions", content="{", headers={"content-type": "application/json"}).status_code == 400
+    for body in ("{", '{"prompt": "\\ud83d"}', '{"prompt": "a", "temperature": NaN}'):
+        assert server.http.post("/v1/completions", content=body, headers={"content-type": "application/json"}).status_code == 400
     assert server.http.get("/v1/models", headers={"host": "elsewhere.example"}).status_code == 400
     assert "no such address" in server.http.get("/v2").text
 

@@ -29,6 +29,7 @@ def shares(draw: Draw, draws: int = 4000) -> dict[int, float]:
         (Draw(1.0, top_p=0.39), {1: 1.0}),
         (Draw(1.0, top_p=0.5, top_k=3), {1: 4 / 7, 3: 3 / 7}),
         (Draw(1e-4), {1: 1.0}),
+        (Draw(5e-324), {1: 1.0}),
     ],
 )
 def test_tokens_come_in_the_shares_of_the_distribution(draw: Draw, expected: dict[int, float]) -> None:

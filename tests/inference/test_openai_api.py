@@ -55,6 +55,10 @@ def test_a_chat_has_room_for_an_answer(interface: Interface) -> None:
         ({"prompt": "a", "model": "gpt"}, "there is no model 'gpt' here; it is called 'pico'"),
         ({"prompt": [500]}, "the prompt has the id 500, and the tokenizer has 500 tokens"),
         ({"prompt": [1] * 505, "max_tokens": 8}, "maximum context length is 512 tokens; the prompt has 505, and 8 are asked for"),
+        ({"prompt": "a", "ignore_eos": True}, "ignore_eos: True is not done here"),
+        ({"prompt": "a", "stop_token_ids": [3]}, "stop_token_ids: [3] is not done here"),
+        ({"prompt": [1, "a"]}, "prompt: give a text, a list of texts, the ids of a text"),
+        ({"prompt": "a", "stop": [1]}, "stop: give a text, or a list of texts"),
         ({"prompt": []}, "prompt: is an empty list"),
         ({"prompt": ""}, "the prompt is empty"),
         ({"max_tokens": 3}, "prompt: Field required"),
@@ -64,3 +68,11 @@ def test_a_chat_has_room_for_an_answer(interface: Interface) -> None:
 def test_refused(interface: Interface, body: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)):
         interface.completion_work(body)
+
+
+def test_refused_in_a_chat(interface: Interface) -> None:
+    parts = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": [{"type": "text", "text": "Hi"}]}]
+    with pytest.raises(UsageError, match=r"messages\.1\.content: give a text; lists of parts"):
+        interface.chat_work({"messages": parts})
+    with pytest.raises(UsageError, match=r"chat_template_kwargs: .* is not done here"):
+        interface.chat_work({"messages": parts[:1], "chat_template_kwargs": {"enable_thinking": False}})
