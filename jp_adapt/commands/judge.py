@@ -146,9 +146,9 @@ def judge(answers: Sequence[str | Path], benchmark: str, out: str | Path | None,
 def summarise_recorded(paths: Sequence[Path], benchmark: str, calibrate: Sequence[Path] = ()) -> RecordedSummary:
     """The summary of judgements that somebody recorded: means, errors, agreement of the takes. Nothing is asked."""
     task, _ = load_judge_task(benchmark)
-    if task.kind != "score":
+    if task.scale is None:
         raise UsageError(f"{task.benchmark} is judged in pairs; --recorded is for scores")
-    takes = read_recorded(paths)
+    takes = read_recorded(paths, task.benchmark, task.scale)
     calibration = calibrate_takes(task, takes, calibrate) if calibrate else None
     return RecordedSummary(task.benchmark, {str(path): sha256_file(path) for path in paths}, summarise_takes(task, takes, {}), calibration)
 

@@ -65,7 +65,7 @@ def calibrate_ranking(ranking: Ranking, recorded: Path) -> RankingCalibration:
 def calibrate_takes(task: JudgeTask, given: Sequence[Takes], recorded: Sequence[Path]) -> dict[str, Calibration]:
     """Agreement with recorded judgements, model by model (by name, or one with one), each by the mean of its takes."""
     assert task.scale is not None
-    theirs = {entry.model: entry.item_means() for entry in read_recorded(recorded)}
+    theirs = {entry.model: entry.item_means() for entry in read_recorded(recorded, task.benchmark, task.scale)}
     results: dict[str, Calibration] = {}
     for entry in given:
         other = theirs.get(entry.model) or (next(iter(theirs.values())) if len(theirs) == len(given) == 1 else None)

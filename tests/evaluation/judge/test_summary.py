@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from jp_adapt.core.errors import InputError
+from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.evaluation.judge.bradley_terry import POINTS, Game, fit, rank
 from jp_adapt.evaluation.judge.recorded import read_ranking, read_recorded
 from jp_adapt.evaluation.judge.summary import Takes, agreement, calibrate, summarise, weighted_kappa
 from tests.data import needs_data, shared_data
 from tests.judge_server import write_lines
 
+ELYZA = "ja/elyza-tasks-100"
 # Three takes of Command R+ on the answers of three models: sums of the grades, and of how many items two takes agree (gpt4-autoeval, commit 75413ea)
 RECORDED = {
     "calm2-7b-chat_cmdr+": ([257, 261, 256], [77, 78, 77]),
@@ -29,7 +30,7 @@ RECORDED = {
 def test_recorded_takes_of_elyza_tasks_again(name: str) -> None:
     [folder] = (shared_data() / "benchmarks/elyza_tasks_100/assets").glob(f"*/{name}")
     paths = sorted(folder.glob("result_take*.jsonl"))
-    [takes] = read_recorded(paths)
+    [takes] = read_recorded(paths, ELYZA, (1, 5))
     sums, same = RECORDED[name]
     results = summarise(takes, {}, (1, 5))
     assert takes.model == name
@@ -48,7 +49,7 @@ def test_recorded_takes_of_elyza_tasks_again(name: str) -> None:
 def test_recorded_judgements_of_mt_bench_again() -> None:
     path = shared_data() / "benchmarks/japanese_mt_bench/fastchat/llm_judge/data/japanese_mt_bench/model_judgment/gpt-4_single.jsonl"
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    results = {takes.model: summarise(takes, {}, (1, 10)) for takes in read_recorded([path])}
+    results = {takes.model: summarise(takes, {}, (1, 10)) for takes in read_recorded([path], "ja/japanese-mt-bench", (1, 10))}
     assert len(results) == 7
     assert sum(entry.judgements for entry in results.values()) == 564
     for model, entry in results.items():
@@ -106,10 +107,41 @@ def test_two_judges_are_read_as_takes(tmp_path: Path) -> None:
         write_lines(tmp_path / f"{name}.jsonl", [line | {"item": str(n), "score": score} for n, score in enumerate(scores)])
         for name, scores in (("a", [1, 2, 3, 4]), ("b", [1, 2, 4, 4]))
     ]
-    [takes] = read_recorded(paths)
+    [takes] = read_recorded(paths, ELYZA, (1, 5))
     results = summarise(takes, {}, (1, 5))
     assert results.agreement is not None
     assert (results.agreement.same, results.agreement.compared) == ([3], [4])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"benchmark": "ja/japanese-mt-bench"}, "a judgement of ja/japanese-mt-bench, not of ja/elyza-tasks-100"),
+        ({"score": 9}, "score is 9, outside the scale of 1 to 5"),
+        ({"score": True}, "score is True, not a number"),
+        ({"take": "a"}, "take is 'a', not a whole number"),
+        ({"turn": None}, "turn is None, not a whole number"),
+        ({"models": 5}, "no recorded judgement"),
+    ],
+)
+def test_a_judgement_that_cannot_be_meant_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
+    line = {"benchmark": ELYZA, "models": ["m"], "item": "1", "turn": 1, "take": 1, "score": 3}
+    path = write_lines(tmp_path / "a.jsonl", [line, line | {"item": "2"} | change])
+    with pytest.raises(InputError, match=rf"a\.jsonl:2: {message}"):
+        read_recorded([path], ELYZA, (1, 5))
+
+
+def test_a_judge_does_not_agree_with_itself(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.jsonl", [{"grade": 3}])
+    with pytest.raises(UsageError, match="named twice"):
+        read_recorded([path, tmp_path / "." / "a.jsonl"], ELYZA, (1, 5))
+
+
+def test_what_fastchat_could_not_read_is_no_score(tmp_path: Path) -> None:
+    line = {"model": "m", "turn": 1}
+    path = write_lines(tmp_path / "a.jsonl", [line | {"question_id": 1, "score": 8}, line | {"question_id": 2, "score": -1}])
+    [takes] = read_recorded([path], "ja/japanese-mt-bench", (1, 10))
+    assert takes.scores == [{("1", 1): 8.0}]
 
 
 @pytest.mark.parametrize(
@@ -129,9 +161,9 @@ def test_weighted_kappa(a: list[int], b: list[int], kappa: float | None) -> None
 
 def test_recorded_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"x\.jsonl:1: no recorded judgement"):
-        read_recorded([write_lines(tmp_path / "x.jsonl", [{"text": "a"}])])
+        read_recorded([write_lines(tmp_path / "x.jsonl", [{"text": "a"}])], ELYZA, (1, 5))
     with pytest.raises(InputError, match=r"y\.jsonl:2: score is '4', not a number"):
-        read_recorded([write_lines(tmp_path / "y.jsonl", [{"grade": 4}, {"grade": "4"}])])
+        read_recorded([write_lines(tmp_path / "y.jsonl", [{"grade": 4}, {"grade": "4"}])], ELYZA, (1, 5))
     ranking = tmp_path / "z.json"
     ranking.write_text('{"ranking": [{"model": "a"}]}', encoding="utf-8")
     with pytest.raises(InputError, match="not a ranking of Rakuda"):
