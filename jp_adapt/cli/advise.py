@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from jp_adapt.cli.arguments import amount, positive, sizes
+from jp_adapt.cli.arguments import amount, length, positive, sizes
 from jp_adapt.cli.output import print_json
 
 EPILOG = """Each number of tokens is learned from the corpus and measured on text that none was learned from. How often a token will stand in the training is
@@ -24,14 +24,14 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--base", required=True, help="the tokenizer that may be extended")
     parser.add_argument("--corpus", nargs="+", required=True, metavar="FILE", help="Japanese text like that of the training")
     budget = parser.add_mutually_exclusive_group(required=True)
-    budget.add_argument("--budget-tokens", type=positive, metavar="N", help="tokens that the training will read, over all epochs")
+    budget.add_argument("--budget-tokens", type=length, metavar="N", help="tokens that the training will read, over all epochs")
     budget.add_argument("--budget-hours", type=amount, metavar="H", help="hours that the training will last on the devices")
     parser.add_argument("--model", metavar="M", help="folder with a config.json, or known hub id, for hours and costs (default: the base's folder)")
     parser.add_argument("--device", help="as of plan: h100-80g, cpu-2core, ... (default: the machine at hand)")
     parser.add_argument("--devices", type=positive, default=1, metavar="N", help="how many of them (default: 1)")
     parser.add_argument("--price", type=amount, metavar="P", help="of one device for one hour, to get costs")
     parser.add_argument("--currency", default="USD", metavar="C", help="of the price (default: USD)")
-    parser.add_argument("--serve-chars-per-day", type=positive, metavar="M", help="Japanese characters that the model will serve a day")
+    parser.add_argument("--serve-chars-per-day", type=length, metavar="M", help="Japanese characters that the model will serve a day")
     parser.add_argument("--base-bits", type=amount, metavar="B", help="bits per character of the base on such text (default: expected bits are shares of it)")
     parser.add_argument("--heldout", nargs="+", default=[], metavar="FILE", help="text to measure (default: every 20th document, not learned from)")
     parser.add_argument("--sizes", type=sizes, metavar="N,N,N", help="numbers of new tokens (default: 500 to 16,000, as far as the corpus gives them)")

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 LARGEST = 2**31 - 1
+MOST_TEXT = 10**15
 MOST_PROCESSES = 1_024
 HOTTEST = 100
 
@@ -101,10 +102,15 @@ def positive(text: str) -> int:
     return _whole(text, 1)
 
 
-def _whole(text: str, least: int) -> int:
+def length(text: str) -> int:
+    """An amount of text, in tokens or characters, from 1 to `MOST_TEXT`: trainings read tens of billions."""
+    return _whole(text, 1, MOST_TEXT)
+
+
+def _whole(text: str, least: int, most: int = LARGEST) -> int:
     number = int(text) if text.isdecimal() and len(text) <= 20 else -1
-    if not least <= number <= LARGEST:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least} and at most {LARGEST:,}")
+    if not least <= number <= most:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least} and at most {most:,}")
     return number
 
 

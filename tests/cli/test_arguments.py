@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jp_adapt.cli.arguments import LARGEST, MOST_PROCESSES, amount, count, names_or_paths, port, positive, processes, seed, temperature
+from jp_adapt.cli.arguments import LARGEST, MOST_PROCESSES, MOST_TEXT, amount, count, length, names_or_paths, port, positive, processes, seed, temperature
 from jp_adapt.cli.main import main
 
 
@@ -19,6 +19,8 @@ from jp_adapt.cli.main import main
         (port, "65535", 65_535),
         (positive, str(LARGEST), LARGEST),
         (processes, str(MOST_PROCESSES), MOST_PROCESSES),
+        (length, "100000000000", 100_000_000_000),
+        (length, str(MOST_TEXT), MOST_TEXT),
         (amount, "0", 0.0),
         (amount, "1e-3", 0.001),
     ],
@@ -93,6 +95,7 @@ def test_a_port_that_is_none_is_told(verb: list[str], capsys: pytest.CaptureFixt
         (count, "-1", "at least 0 and at most 2,147,483,647"),
         (positive, "0", "at least 1 and at most"),
         (seed, "-1", "at least 0 and at most 18 digits"),
+        (length, str(MOST_TEXT + 1), "at least 1 and at most 1,000,000,000,000,000"),
         (temperature, "nan", "at least 0 and at most 100"),
         (temperature, "101", "at least 0 and at most 100"),
     ],
