@@ -89,11 +89,14 @@ def load_benchmark(name: str, data: str | Path | None = None, *, shots: bool = T
     benchmark, path = load_declaration(name)
     folder = path.parent
     if benchmark.data.folder is not None:
+        where, pinned = benchmark.data.folder, all(split.sha256 for split in (benchmark.data.test, benchmark.data.shots) if split is not None)
         if data is None:
-            raise InputError(f"{name}: its data is not shipped; run `jp-adapt data fetch {name} --to DIR` and give --data DIR ({benchmark.source})")
-        folder = Path(data) / benchmark.data.folder
+            way = f"run `jp-adapt data fetch {name} --to DIR`" if pinned else f"bring it by hand into DIR/{where}"
+            raise InputError(f"{name}: its data is not shipped; {way} and give --data DIR ({benchmark.source})")
+        folder = Path(data) / where
         if not folder.is_dir():
-            raise InputError(f"{folder}: no such folder; run `jp-adapt data fetch {name} --to {data}`, or bring {benchmark.source} there yourself")
+            way = f"run `jp-adapt data fetch {name} --to {data}`, or bring {benchmark.source} there yourself" if pinned else f"bring {benchmark.source} there"
+            raise InputError(f"{folder}: no such folder; {way}")
     items, sha256 = _items(benchmark, benchmark.data.test, folder)
     examples: list[Item] = []
     read = [(benchmark.data.test, sha256)]

@@ -205,8 +205,8 @@ def test_refusals_say_what_to_do(toy: str, server: Server, tmp_path: Path, capsy
         fetch_data(["en/arc-easy"], tmp_path / "data")
     assert main(["data", "fetch", "--to", str(tmp_path / "data")]) == 2
     assert "name benchmarks, or a suite with --suite" in capsys.readouterr().err
-    assert main(["eval", str(tmp_path), "--benchmarks", "ja/jnli", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 3
-    assert f"run `jp-adapt data fetch ja/jnli --to {tmp_path}`" in capsys.readouterr().err
+    assert main(["eval", str(tmp_path), "--benchmarks", "ja/jcola", "--data", str(tmp_path), "--out", str(tmp_path / "out")]) == 3
+    assert f"run `jp-adapt data fetch ja/jcola --to {tmp_path}`" in capsys.readouterr().err
 
 
 def test_the_list_shows_licences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
