@@ -65,13 +65,14 @@ def _show(stages: list[StageStatus], before: list[StageStatus], lines: int) -> i
 
 
 def _stopped_by(run: Path, stage: StageStatus) -> str | None:
-    """What ended the last attempt at a stage, as the run's log says it: "InputError: ..."; None of one that was killed, or is not stopped."""
+    """What ended the last attempt at a stage, as the run's log says it: "InputError: ..."; None of one that was interrupted or killed, or is not stopped."""
     log = run / "log.txt"
     if stage.state != "stopped" or not log.is_file():
         return None
     lines = [line.split(" ", 1)[-1] for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
     last = next((line.removeprefix(f"{stage.id}: ") for line in reversed(lines) if line.startswith(f"{stage.id}: ")), "")
-    return last.removeprefix("stopped by ") if last.startswith("stopped by ") else None
+    cause = last.removeprefix("stopped by ") if last.startswith("stopped by ") else None
+    return None if cause is None or cause.startswith("KeyboardInterrupt") else cause
 
 
 def _progress(stage: StageStatus) -> str:

@@ -445,6 +445,7 @@ def test_status_says_why_a_stage_stopped(tmp_path: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out.splitlines()[-1] == "rows failed: InputError: the disk is full: /x; the same `jp-adapt run` goes on from there"
     assert main(["status", str(folder), "--json"]) == 0
     assert [stage["stopped_by"] for stage in json.loads(capsys.readouterr().out)] == [None, "InputError: the disk is full: /x", None]
-    (folder / "log.txt").write_text(log + "T rows: begins\n", encoding="utf-8")  # begun again, and killed
-    assert main(["status", str(folder)]) == 0
-    assert "rows was interrupted" in capsys.readouterr().out
+    for end in ("", "T rows: stopped by KeyboardInterrupt: \n"):  # begun again, and killed, or ended by Ctrl-C
+        (folder / "log.txt").write_text(log + "T rows: begins\n" + end, encoding="utf-8")
+        assert main(["status", str(folder)]) == 0
+        assert "rows was interrupted" in capsys.readouterr().out
