@@ -13,8 +13,11 @@ OWN_TEXTS = {
     "core/claim.py": "a value that was written a moment before, for its JSON types",
     "corpus/assemble.py": "parts of a corpus that is being prepared",
     "corpus/json_lines.py": "asks only whether a refused line would be JSON",
+    "evaluation/checks/functions.py": "checks that their reader wrote as JSON",
+    "evaluation/checks/shared.py": "asks only whether an answer is JSON",
     "evaluation/sandbox_child.py": "the order of `sandbox`, which has no package to import from",
     "export/llama_server.py": "an argument of its own command",
+    "report/pages.py": "the Japanese words of this package",
 }
 
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jp_adapt.benchmarks.metrics import METRICS
+from jp_adapt.core.errors import InputError
+from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.evaluation.compare import Run
 from jp_adapt.evaluation.results import BenchmarkScore, Output
 
@@ -123,8 +125,8 @@ def _judged(output: Output) -> list[tuple[str, str, str, str]]:
 
 def _unfolded(judgement: str) -> str:
     try:
-        value = json.loads(judgement)
-    except ValueError:
+        value = parse_json(judgement, "the judgement", lone_surrogates="replace")
+    except InputError:
         return judgement
     return "\n".join(f"{key}: {_text(entry)}" for key, entry in value.items()) if isinstance(value, dict) else judgement
 

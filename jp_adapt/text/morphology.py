@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fugashi import Tagger
+    from fugashi import GenericTagger, Tagger
 
 # MeCab takes time in proportion to the square of a run of letters, kana or digits (18 s for 100,000 of them) and ends the process on longer ones; and
 # fugashi 1.5.2 keeps the number of spaces before a word in 16 bits. Few lines of real text are longer than this, so that those are cut as whole lines.
@@ -40,6 +40,19 @@ def _tagger(options: str) -> Tagger:
     from fugashi import Tagger
 
     return Tagger(options)
+
+
+@cache
+def _ipadic() -> GenericTagger:
+    import ipadic
+    from fugashi import GenericTagger
+
+    return GenericTagger(ipadic.MECAB_ARGS)
+
+
+def ipadic_words(text: str) -> list[tuple[str, str]]:
+    """(word, part of speech) by MeCab with IPADIC, for protocols that count words of that dictionary."""
+    return [(node.surface, node.feature[0]) for _, piece in pieces(text) for node in _ipadic()(piece)]
 
 
 def pieces(text: str, max_chars: int = MAX_PIECE_CHARS) -> Iterator[tuple[int, str]]:

@@ -29,7 +29,7 @@ def test_scores_marks_and_links_are_shown() -> None:
     assert '<td class="n">0.5000<small>0.400 to 0.600</small></td>' in page
     assert '<a href="a%20b/core/index.html">' in page
     assert "1 test, p values by Holm over all of them" in page
-    assert page.count("<caption>") == 2
+    assert page.count("<caption") == 2
     assert "p = 0.010" in page
 
 

@@ -9,15 +9,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
-from functools import cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from jp_adapt.evaluation.checks.shared import compare, nth_paragraph
-from jp_adapt.text.morphology import pieces
-
-if TYPE_CHECKING:
-    from fugashi import GenericTagger
+from jp_adapt.text.morphology import ipadic_words
 
 THREE_ANSWERS = ("はい、そうです。", "いいえ、違います。", "どちらとも言えません。")
 KANJI = "\u4e00-\u9faf"
@@ -27,29 +22,16 @@ _SPACE = re.compile(rf"(?<=[{_JAPANESE}]) +(?=[{_JAPANESE}\x00-\x7f])|(?<=[\x00-
 _QUOTED = re.compile("「.*?」|『.*?』")
 
 
-@cache
-def _tagger() -> GenericTagger:
-    import ipadic
-    from fugashi import GenericTagger
-
-    return GenericTagger(ipadic.MECAB_ARGS)
-
-
-def _words(text: str) -> list[tuple[str, str]]:
-    """(word, part of speech) by IPADIC."""
-    return [(node.surface, node.feature[0]) for _, piece in pieces(text) for node in _tagger()(piece)]
-
-
 def has_keywords(text: str, keywords: Sequence[str]) -> bool:
-    return set(keywords) <= {word for word, _ in _words(text)}
+    return set(keywords) <= {word for word, _ in ipadic_words(text)}
 
 
 def keyword_count(text: str, keyword: str, frequency: int, relation: str) -> bool:
-    return compare(sum(word == keyword.strip() for word, _ in _words(text)), frequency, relation)
+    return compare(sum(word == keyword.strip() for word, _ in ipadic_words(text)), frequency, relation)
 
 
 def lacks_words(text: str, forbidden_words: Sequence[str]) -> bool:
-    return not set(forbidden_words) & {word for word, _ in _words(text)}
+    return not set(forbidden_words) & {word for word, _ in ipadic_words(text)}
 
 
 def letter_count(text: str, letter: str, let_frequency: int, let_relation: str) -> bool:
@@ -126,7 +108,7 @@ def has_title(text: str) -> bool:
 
 def has_nominal_endings(text: str, count: int) -> bool:
     """At least so many sentences that end with a noun (体言止め), outside of quotation marks."""
-    words = _words(_QUOTED.sub("", text))
+    words = ipadic_words(_QUOTED.sub("", text))
     return sum(mark in "。！？" and before[1] == "名詞" for before, (mark, _) in pairwise(words)) >= count
 
 
