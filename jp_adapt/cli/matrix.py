@@ -33,6 +33,7 @@ def add_parser(verbs: Any) -> None:
     parser.add_argument("--limit", type=positive, metavar="N", help="measure a sample of N items of each benchmark")
     parser.add_argument("--dtype", choices=("auto", "float32", "bfloat16", "float16"), default="auto", help="arithmetic (default: auto)")
     parser.add_argument("--backend", default="local", metavar="NAME", help="what computes: local, vllm, or an engine of a plugin (default: local)")
+    parser.add_argument("--plugin", action="append", default=[], metavar="NAME", help="use an installed plugin: its metrics and engines")
     parser.add_argument("--allow-code-execution", action="store_true", help="run programs that the model writes, in a sandbox (Linux)")
     parser.add_argument("--json", action="store_true", help="print leaderboard.json")
     parser.set_defaults(main=main)
@@ -50,6 +51,7 @@ def main(args: argparse.Namespace) -> int:
         limit=args.limit,
         dtype=args.dtype,
         backend=args.backend,
+        plugins=tuple(args.plugin),
         allow_code_execution=args.allow_code_execution,
     )
     board = evaluate_matrix(args.models, args.suites, args.out, options)

@@ -19,6 +19,7 @@ from jp_adapt.core.errors import JpAdaptError, RunFolderError, UsageError
 from jp_adapt.core.files import refuse_unwritable, write_text
 from jp_adapt.core.lock import folder_lock, is_locked
 from jp_adapt.core.names import folder_name, model_name, told_apart
+from jp_adapt.core.plugins import use_plugins
 from jp_adapt.core.progress import say
 from jp_adapt.evaluation.compare import load_runs
 from jp_adapt.evaluation.leaderboard import LEADERBOARD, Leaderboard, leaderboard
@@ -69,6 +70,7 @@ def evaluate_matrix(models: Sequence[str | Path], suites: Sequence[str], out: st
     out = Path(out)
     refuse_unwritable(out)
     options = replace(options or EvalOptions(), **as_options(changes))
+    use_plugins(options.plugins)
     if options.served is not None:
         raise UsageError("a matrix measures models of this machine; for one behind an endpoint: jp-adapt eval NAME --endpoint URL")
     _refuse_repeated("model", [str(model) for model in models])
@@ -127,7 +129,9 @@ def _claim(out: Path, identity: dict[str, Any], models: Sequence[str], suites: S
     with folder_lock(out):
         refuse_folder(out, MatrixRecord, identity, results=(out / LEADERBOARD).is_file(), before_results={".lock"})
         before = MatrixRecord.read(path) if path.is_file() else MatrixRecord(identity)
-        record = replace(before, identity=identity, models=_joined(before.models, models), suites=_joined(before.suites, suites))
+        if identity != before.identity:
+            before = MatrixRecord(identity)  # of a command with other options that came to no result
+        record = replace(before, models=_joined(before.models, models), suites=_joined(before.suites, suites))
         record.write(path)
 
 

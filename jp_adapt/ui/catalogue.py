@@ -91,6 +91,13 @@ class Catalogue(Tabular):
         return [{"path": results.path.relative_to(self.folder).as_posix()} | row for results in self.evaluations for row in results.scores.rows()]
 
 
+def check_folder(folder: Path) -> None:
+    """InputError where `folder` is none."""
+    if not folder.is_dir():
+        what = "is a file; give the folder" if folder.exists() else "no such folder; give one"
+        raise InputError(f"{folder}: {what} that holds runs or results")
+
+
 def runs(folder: str | Path) -> Catalogue:
     """All that jp-adapt wrote in `folder` and below it: runs, evaluations (those of the runs included), corpora, tokenizers, merges. Nothing is written.
 
@@ -98,8 +105,7 @@ def runs(folder: str | Path) -> Catalogue:
         InputError: there is no such folder.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give one that holds runs or results")
+    check_folder(folder)
     catalogue = Catalogue(folder, [], [], [])
     for path, read in candidates(folder):
         try:

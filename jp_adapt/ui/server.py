@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.extras import require_extra
 from jp_adapt.core.progress import say
+from jp_adapt.ui.catalogue import check_folder
 
 if TYPE_CHECKING:
     from jp_adapt.inference.speaker import EndpointSpeaker
@@ -39,8 +40,7 @@ def serve_ui(
         UsageError: the packages of the extra `ui` are missing, or the port is taken. InputError: no such folder or model.
     """
     require_extra("ui", "jp-adapt ui")
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; give one that holds runs or results")
+    check_folder(folder)
     for path in (models or {}).values():
         if not path.exists():
             raise InputError(f"{path}: no such model; give a model folder, a tokenizer, or a GGUF file")

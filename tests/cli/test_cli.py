@@ -330,6 +330,14 @@ def test_runs_of_an_empty_and_of_a_missing_folder(tmp_path: Path, capsys: pytest
     assert capsys.readouterr().out == f"{tmp_path}: nothing of jp-adapt lies here; jp-adapt run RECIPE begins a run\n"
     assert main(["runs", str(tmp_path / "no")]) == 3
     assert "no such folder; give one that holds runs or results" in capsys.readouterr().err
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert main(["runs", str(tmp_path / "file")]) == 3
+    assert "file: is a file; give the folder that holds runs or results" in capsys.readouterr().err
+
+
+def test_nothing_is_fetched_of_data_that_is_shipped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "fetch", "quickstart/ja-everyday-100", "--to", str(tmp_path / "to")]) == 0
+    assert capsys.readouterr().out == "nothing to fetch: this data comes with jp-adapt, and `eval` needs no --data for it\n"
 
 
 FOREIGN = [

@@ -11,7 +11,7 @@ import pytest
 from jp_adapt.cli.main import main
 from jp_adapt.commands import matrix as matrix_module
 from jp_adapt.commands.evaluate import evaluate
-from jp_adapt.commands.matrix import evaluate_matrix
+from jp_adapt.commands.matrix import MatrixRecord, evaluate_matrix
 from jp_adapt.core.errors import RunFolderError, UsageError
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.evaluation.leaderboard import LEADERBOARD, Leaderboard
@@ -99,6 +99,16 @@ def test_the_command_continues_and_shows_what_is_missing(
     assert all(f'<a href="{link}' in page for link in links)
     assert main([*command, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["models"] == ["base", "other"]
+
+
+def test_a_command_that_came_to_no_result_leaves_no_models(models: list[str], suites: list[str], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    shared = {"profile": None, "limit": 7, "seed": 0, "shots": None, "dtype": "float32", "backend": "local"}
+    MatrixRecord(shared, models=["gone"], suites=["gone"]).write(out / MatrixRecord.FILE)
+    board = evaluate_matrix(models[:1], suites[:1], out, dtype="float32", limit=3)
+    assert board.models == ["base"]
+    assert board.missing == []
 
 
 def test_what_another_process_works_on_is_left_to_it(models: list[str], suites: list[str], tmp_path: Path) -> None:
