@@ -65,6 +65,8 @@ def test_elyza_through_every_trouble(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert scores.benchmarks[0].name == "ja/elyza-tasks-100@judge:judge-1/0-shot/judge_score"
     assert scores.benchmarks[0].metrics["judge_score"].value == pytest.approx(sum(grades) / 12)
     assert [output.scores["judge_score"] for output in read_outputs(out / "m")] == [line["score"] for line in lines[:12]]
+    first = next(read_outputs(out / "m"))
+    assert (first.prompt, first.gold) == ("問題0\n\n採点の観点：\n- 基準0", "正解0"), "what it was graded by lies beside it"
 
 
 @pytest.mark.parametrize("moment", [0.15, 0.4])

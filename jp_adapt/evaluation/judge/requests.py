@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
@@ -34,6 +34,8 @@ class Judgement:
     question: str  # all turns of it
     answers: tuple[str, ...]  # what is judged: the turns of one answer up to this one, or two answers
     settled: float | None = None  # the score of an empty answer, which is not sent
+    reference: str = ""  # the turns of a reference answer, where the benchmark has one
+    criteria: str = ""  # what the item's answers are graded by
 
 
 def build_judgements(task: JudgeTask, items: Sequence[Item], answers: Sequence[Answers]) -> list[Judgement]:
@@ -90,7 +92,8 @@ def _single(task: JudgeTask, item: Item, answers: Answers, turn: int) -> Judgeme
     values = _values(item, prompt) | {f"answer_{number}": text for number, text in enumerate(given[:2], start=1)}
     settled = float(task.empty_answer) if task.empty_answer is not None and not given[turn - 1].strip() else None
     question = "\n\n".join(item.turns)
-    return Judgement((answers.model,), item.id, item.category, turn, prompt.name, prompt.messages(values), question, given[:turn], settled)
+    judgement = Judgement((answers.model,), item.id, item.category, turn, prompt.name, prompt.messages(values), question, given[:turn], settled)
+    return replace(judgement, reference="\n\n".join(item.reference), criteria=item.criteria)
 
 
 def _pair(task: JudgeTask, item: Item, first: Answers, second: Answers) -> Judgement:

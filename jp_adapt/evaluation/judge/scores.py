@@ -126,4 +126,5 @@ def _output(task: JudgeTask, item: str, verdicts: Sequence[Verdict], score: floa
     last = max(verdicts, key=lambda entry: entry.judgement.turn).judgement
     said = [{"turn": entry.judgement.turn, "take": entry.take, "score": entry.score, "judgement": entry.text} for entry in verdicts]
     answer = "\n\n".join(last.answers)
-    return Output(task.benchmark, item, last.category, last.question, None, None, answer, said, None, {METRIC: score})
+    asked = last.question + (f"\n\n採点の観点：\n{last.criteria}" if last.criteria else "")
+    return Output(task.benchmark, item, last.category, asked, None, None, answer, said, last.reference or None, {METRIC: score})
