@@ -9,13 +9,13 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jp_adapt.core.errors import UsageError
-from jp_adapt.inference.answer import Continuation, Continued
+from jp_adapt.inference.answer import Continuation, Continued, shortened
 from jp_adapt.inference.backend import THOUGHT_TOKENS
 from jp_adapt.inference.draw import Draw
 from jp_adapt.inference.generate import generate
@@ -174,20 +174,18 @@ def do(model: EvaluatedModel, work: Sequence[Work]) -> list[Done]:
     done = []
     for at, (entry, said) in enumerate(zip(work, written, strict=True)):
         if entry.top is None:
-            done.append(Done(said, tuple(said.ids)))
+            done.append(Done(said, said.ids))
             continue
-        own, last = scores[at][:-1], scores[at][-1]
-        ids = [*said.ids]
-        follows = last.top[0]
-        if next_alone[at] or (said.finish == "eos" and follows[0] in stops):
-            ids.append(follows[0])
-            own = [*own, TokenScore(follows[1], last.top)]
+        *own, last = scores[at]
+        (follows, nats), ids = last.top[0], said.ids
+        ends = follows in stops
+        if next_alone[at] or (ends and said.finish == "eos"):
+            own.append(TokenScore(nats, last.top))
+            ids = (*ids, follows)
         if next_alone[at]:
-            ends = follows[0] in stops
-            text = "" if ends else str(runtime.decode([follows[0]]))
-            cut = min((place for stop in entry.write.stop if (place := text.find(stop)) >= 0), default=None)
-            said = Continued(text[:cut], "eos" if ends else "length" if cut is None else "stop", int(not ends), ids=() if ends else (follows[0],))
-        done.append(Done(said, tuple(ids), tuple(own)))
+            text = "" if ends else str(runtime.decode([follows]))
+            said = replace(shortened(text, None if ends else "length", entry.write.stop, None), tokens=int(not ends))
+        done.append(Done(said, ids, tuple(own)))
     return done
 
 
@@ -296,7 +294,7 @@ class Interface:
             offsets.append(len(seen.decode("utf-8", "ignore")))
             seen += self.side.tokenizer.token_bytes.get(id, b"")
         tops = [
-            None if score is None else {self._text(other): nats for other, nats in ([(id, score.nats), *score.top[:top]] if top else [(id, score.nats)])}
+            None if score is None else {self._text(other): nats for other, nats in [(id, score.nats), *score.top[:top]]}
             for id, score in zip(ids, scores, strict=True)
         ]
         return {"tokens": texts, "token_logprobs": [None if score is None else score.nats for score in scores], "top_logprobs": tops, "text_offset": offsets}
