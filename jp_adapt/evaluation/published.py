@@ -27,7 +27,8 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class BesidePublished:
-    """A benchmark with the published scores of the same name, best first; without any, the names of those that were measured otherwise, and why."""
+    """A benchmark with the published scores of the same name, best first; without any, the names of those that were measured otherwise, and why. Beside
+    published scores all are shares of a perfect one."""
 
     id: str
     name: str
@@ -71,14 +72,15 @@ def _benchmark(entry: BenchmarkScore, tables: Sequence[PublishedTable]) -> Besid
                 reasons.add(f"{entry.items} items were measured here and {column.items} there")
             else:
                 rows += [_row(model, value, column, table, entry) for model, values in table.models.items() if (value := values[index]) is not None]
+    perfect = METRICS[entry.primary_metric].perfect if rows else 1.0
     rows.sort(key=lambda row: (-row.value, row.model))
     return BesidePublished(
         id=entry.id,
         name=entry.name,
         title=entry.title,
         metric=entry.primary_metric,
-        value=entry.primary.value,
-        interval=entry.primary.interval,
+        value=None if entry.primary.value is None else entry.primary.value / perfect,
+        interval=None if entry.primary.interval is None else (entry.primary.interval[0] / perfect, entry.primary.interval[1] / perfect),
         published=rows if entry.primary.value is not None else [],
         not_compared=sorted(other),
         reasons=sorted(reasons),
@@ -86,14 +88,15 @@ def _benchmark(entry: BenchmarkScore, tables: Sequence[PublishedTable]) -> Besid
 
 
 def _row(model: str, score: float, column: Column, table: PublishedTable, entry: BenchmarkScore) -> PublishedRow:
-    published, own = score / column.scale, entry.primary
+    published, own, perfect = score / column.scale, entry.primary, METRICS[entry.primary_metric].perfect
     row = PublishedRow(model, published, table.source, table.title, table.assumed)
     if own.value is None:
         return row
-    difference = own.value - published
+    difference = own.value / perfect - published
     if own.stderr is None:
         return replace(row, difference=difference, verdict="no error is known")
+    stderr = own.stderr / perfect
     theirs = math.sqrt(published * (1 - published) / column.items) if column.items and METRICS[column.metric].share else None
-    error = math.hypot(own.stderr, theirs if theirs is not None else own.stderr)  # where theirs is unknown, it is taken to be as large as ours
+    error = math.hypot(stderr, theirs if theirs is not None else stderr)  # where theirs is unknown, it is taken to be as large as ours
     near = abs(difference) <= Z95 * error
     return replace(row, difference=difference, verdict="cannot be told apart" if near else "above it" if difference > 0 else "below it")

@@ -220,6 +220,17 @@ def test_published_scores_of_the_same_protocol_are_compared() -> None:
     assert entry.published[2].difference == pytest.approx(0.1)
 
 
+def test_a_metric_from_0_to_100_is_compared_as_a_share() -> None:
+    """The table's BLEU is a share (Swallow's), ours is not."""
+    score = benchmark("ja/x", [0.0, 1.0])
+    name = score.name.removesuffix("accuracy") + "bleu"
+    score = replace(score, name=name, primary_metric="bleu", metrics={"bleu": MetricScore(25.0, (20.0, 30.0), 2.5)})
+    entry = compare_published(Scores({"name": "m"}, "jp-adapt", [score]), [table(metric="bleu", items=None)]).benchmarks[0]
+    assert (entry.value, entry.interval) == (0.25, (0.2, 0.3))
+    assert [(row.model, row.verdict) for row in entry.published] == [("high", "below it"), ("near", "below it"), ("low", "below it")]
+    assert entry.published[2].difference == pytest.approx(-0.15)
+
+
 @pytest.mark.parametrize("changes", [{"profile": "stability-0.3"}, {"shots": 4}, {"metric": "exact_match"}])
 def test_published_scores_of_another_protocol_are_named_and_not_compared(changes: dict[str, Any]) -> None:
     entry = published_entry(**changes)
