@@ -50,7 +50,7 @@ def _limits(root: Path) -> None:
             {
                 "prompt_id": n,
                 "base_text": f"{WORDS[n]}の話{task}",
-                **{f"prompt_{aspect}": f"{begin}{aspect}{n}\n" for aspect in ("char_count", "keyword", "prohibited_word")},
+                **{f"prompt_{aspect}": f"{begin}{aspect}{n}\n" for aspect in ("format", "char_count", "keyword", "prohibited_word")},
                 "char_count_answer": [10 + n, 20 + n],
                 "keyword_answer": WORDS[n],
                 "prohibited_word_answer": WORDS[-n],
@@ -144,8 +144,8 @@ def _safety(root: Path) -> None:
             "question_polarity": ["neg", "nonneg"][n % 2],
             "context_condition": ["ambig", "disambig"][n % 2],
             "category": "Age",
-            "answer_info": {},
-            "additional_metadata": {"stereotyped_groups": ["old"]},
+            "answer_info": {"ans0": ["若者", "若い人"], "ans1": ["年長者", "高齢者"], "ans2": ["わからない", "unknown"]},
+            "additional_metadata": {"stereotyped_groups": ["高齢者"]},
             "context": f"{n}人が会った。",
             "question": "誰ですか？",
             "ans0": "若者",
@@ -158,11 +158,28 @@ def _safety(root: Path) -> None:
     _jsonl(root / "jbbq/Age.jsonl", records)
 
 
+def _free_answers(root: Path) -> None:
+    """pfgen-bench: references in two styles, and a question's keywords; the examples are the same questions with their answers."""
+    words = [*WORDS, *(f"子{word}" for word in WORDS)]
+    questions = [(f"Q{n + 1:02d}", f"{word}とは何ですか？", f"{word}は動物です。{word}は鳴きます。") for n, word in enumerate(words)]
+    for n, (name, question, answer) in enumerate(questions):
+        record = {
+            "question_id": name,
+            "question": question,
+            "category": ["math", "biology"][n % 2],
+            "note": f"{answer}図鑑にあります。",
+            "keywords": [{"t": words[n]}, {"or": [{"t": "動物"}, {"t": "生き物"}], "importance": 0.5}],
+            "answers": {"P": [answer, f"{words[n]}は生き物です。"], "S": [f"動物の{words[n]}です。"]},
+        }
+        _text(root / f"pfgen/data/{name}.json", json.dumps(record, ensure_ascii=False))
+    _jsonl(root / "pfgen/data/questions.jsonl", [{"question": question, "answer": answer} for _, question, answer in questions])
+
+
 def _own_text(root: Path) -> None:
     _text(root / "niah/mine.txt", "".join(f"{WORDS[n % NUM]}が{n}匹いる。\n" for n in range(4000)))
 
 
 def write_more_files(root: Path) -> None:
     """All of them, below `root`."""
-    for writer in (_instructions, _limits, _exact, _choices, _safety, _own_text):
+    for writer in (_instructions, _limits, _exact, _choices, _safety, _free_answers, _own_text):
         writer(root)

@@ -162,6 +162,7 @@ class Benchmark(Licensed):
     answer: Expression | None = Field(None, description="index of the right choice, or its text")
     answers: list[Template] | Expression | None = Field(None, description="right answers, or an expression that gives them; the first is shown in examples")
     checks: Checks | None = Field(None, description="what a program checks of each answer, in place of right answers")
+    scored_by: Expression | None = Field(None, description="what else of a record some metrics need: an object with the names that they ask for")
     turns: Expression | None = Field(None, description="what the user says, turn by turn, in a benchmark for judges")
     test_program: Template | None = Field(None, description="program that runs a generated answer (`generation`) and fails where it is wrong")
     question: Template = Field("{{ question }}", description="the text that tells the item from others: what overlap with a corpus is looked for")
@@ -197,8 +198,10 @@ class Benchmark(Licensed):
         for profile, protocol in self.protocols.items():
             kind = protocol.kind or self.kind
             chosen = kind in ("multiple_choice", "acceptability")
-            if any((METRICS[metric].of == "choices") != chosen for metric in protocol.metrics):
+            if any(METRICS[metric].of != "answers" and (METRICS[metric].of == "choices") != chosen for metric in protocol.metrics):
                 raise ValueError(f"protocols.{profile}: {kind} is scored by other metrics than {', '.join(protocol.metrics)}")
+            if self.scored_by is None and (needing := [metric for metric in protocol.metrics if METRICS[metric].scored_by]):
+                raise ValueError(f"protocols.{profile}: {', '.join(needing)}: the benchmark needs 'scored_by', what of a record the answer is scored by")
             if any(METRICS[metric].checks != (self.checks is not None) for metric in protocol.metrics):
                 raise ValueError(f"protocols.{profile}: {', '.join(protocol.metrics)}: checks are scored by metrics of their own, and they by no others")
             if not chosen and protocol.max_chars is None and protocol.max_tokens is None:

@@ -91,6 +91,7 @@ CHECKS: dict[str, Check] = {
     "ja:punctuation:no_period": Check("japanese:lacks_full_stops"),
     "text:contains": Check("limits:contains", {"words": list}),
     "text:lacks": Check("limits:lacks", {"words": list}),
+    "text:bare": Check("frames:is_bare", {"words": list}),
     "text:chars": Check("limits:has_chars", {"least": int, "most": int}),
 }
 

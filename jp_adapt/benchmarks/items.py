@@ -32,6 +32,7 @@ class Item:
     """One item: `fields` is what templates see (the record, the declared fields, `choices` and `answers`, and a mark for each of its `pictures`).
 
     `answers` are the right answers, any of which will do; or the item's checks (`jp_adapt.benchmarks.checks`), which a good answer passes all of.
+    `scored_by` is what else its metrics need.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Item:
     answer: int | None
     answers: list[str]
     pictures: tuple[Picture, ...] = ()
+    scored_by: Any = None
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,8 @@ def _item(benchmark: Benchmark, record: Record, folder: Path) -> Item:
     fields, choices, answer, answers = _filled(benchmark, record)
     if not render(benchmark.question, fields).strip():
         raise ValueError("the question is empty")
-    return Item(render(benchmark.id, fields), render(benchmark.group, fields), fields, choices, answer, answers, pictures)
+    scored_by = None if benchmark.scored_by is None else value_of(benchmark.scored_by, record)
+    return Item(render(benchmark.id, fields), render(benchmark.group, fields), fields, choices, answer, answers, pictures, scored_by)
 
 
 def _filled(benchmark: Benchmark, record: Record) -> tuple[Record, list[str], int | None, list[str]]:

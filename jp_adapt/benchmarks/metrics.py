@@ -2,7 +2,8 @@
 
 A function of `texts` takes an answer and one right answer and returns a score, 0 to `perfect`; the best over all right answers counts. One of `choices`
 takes the log-likelihoods (nats), the texts of the choices and the index of the right one. A `whole` function takes all answers and all right answers.
-One of `checks` takes an answer and the checks of its item.
+One of `checks` takes an answer and the checks of its item, one that is `scored_by` something else an answer (text, or index of a choice) and what the
+benchmark's `scored_by` gives of its record.
 """
 
 from __future__ import annotations
@@ -23,34 +24,41 @@ class Metric:
     """What is known of a metric before anything is measured.
 
     Attributes:
-        of: what it scores: the choice that is most likely, a generated text, a program that is run, or the turns of a conversation.
+        of: what it scores: the choice that is most likely, a generated text, either of the two, a program that is run, or the turns of a conversation.
         item: scores one item; None where the item's part is the answer itself (a label, a number) or whether it is right.
         whole: scores the whole set, where that is not the mean of the items.
-        whole_of: what `whole` takes: labels, numbers, or texts.
+        whole_of: what `whole` takes: labels, numbers, texts, or the scores of the items (NaN where an item has none).
         share: every item is right or wrong, so that the value is a share of the items.
         perfect: the best score.
         as_written: it reads numbers, and gets the answer without normalisers: what rewrites a text first makes numbers that nobody wrote.
         first_answer: only the first right answer counts.
         checks: it scores which of an item's checks an answer passes; its function takes the answer and all of them.
+        scored_by: it needs what the benchmark's `scored_by` gives.
         weighted: an item counts as often as it has right answers or checks, so that the value is the mean over all of them.
         by_language: the functions take the language of the answers as `language`.
         lm_eval: name of the metric of the same definition in lm-evaluation-harness; None where it has none.
         lm_eval_aggregation: how lm-evaluation-harness gets the value from its items.
     """
 
-    of: Literal["choices", "texts", "program", "turns"]
+    of: Literal["choices", "texts", "answers", "program", "turns"]
     item: Function | None = None
     whole: Function | None = None
-    whole_of: Literal["labels", "numbers", "texts"] | None = None
+    whole_of: Literal["labels", "numbers", "texts", "scores"] | None = None
     share: bool = False
     perfect: float = 1.0
     as_written: bool = False
     first_answer: bool = False
     checks: bool = False
+    scored_by: bool = False
     weighted: bool = False
     by_language: bool = False
     lm_eval: str | None = None
     lm_eval_aggregation: str = "mean"
+
+
+def _of_known(function: str) -> Metric:
+    """The mean of a function of `prejudice` over the items that it gives a score."""
+    return Metric("answers", f"prejudice:{function}", "prejudice:mean_of_known", "scores", scored_by=True)
 
 
 METRICS: dict[str, Metric] = {
@@ -86,6 +94,16 @@ METRICS: dict[str, Metric] = {
     "inst_level_strict_acc": Metric("texts", "checks:instruction_strict", checks=True, weighted=True),
     "prompt_level_loose_acc": Metric("texts", "checks:prompt_loose", share=True, checks=True),
     "inst_level_loose_acc": Metric("texts", "checks:instruction_loose", checks=True, weighted=True),
+    "pfgen_score": Metric("texts", "pfgen:pfgen_score", scored_by=True),
+    "pfgen_fluency": Metric("texts", "pfgen:pfgen_fluency", scored_by=True),
+    "pfgen_truthfulness": Metric("texts", "pfgen:pfgen_truthfulness", scored_by=True),
+    "pfgen_helpfulness": Metric("texts", "pfgen:pfgen_helpfulness", scored_by=True),
+    "accuracy_ambiguous": _of_known("accuracy_ambiguous"),
+    "accuracy_disambiguated": _of_known("accuracy_disambiguated"),
+    "bias_ambiguous": _of_known("bias_ambiguous"),
+    "bias_disambiguated": _of_known("bias_disambiguated"),
+    "accuracy_biased": _of_known("accuracy_biased"),
+    "accuracy_counter_biased": _of_known("accuracy_counter_biased"),
     "pass@1": Metric("program", share=True),
     "answered": Metric("turns", share=True),
 }

@@ -9,7 +9,7 @@ from pydantic import Field
 from jp_adapt.benchmarks.part import Part
 
 Boundary = Literal["safe", "apart", "cut"]
-ShotRule = Literal["balanced", "harness", "lm-eval", "flexeval", "first"]
+ShotRule = Literal["balanced", "harness", "lm-eval", "flexeval", "first", "pfgen"]
 Start = Literal["document", "tokenizer", "nothing"]
 
 
@@ -20,8 +20,9 @@ class ProfileRules(Part):
     (a SentencePiece tokenizer then puts a space mark before every choice); "cut" encodes them together and cuts at the length of the encoded prompt
     (a token that spans the border loses its first characters).
     `shots`: "balanced" takes the same examples for every item, right answers in equal shares; "harness" shuffles the items and draws examples for
-    each with one `random.Random(42)`; "lm-eval" draws for each item in order with `random.Random(1234)`, "flexeval" with `random.Random(42)`; "first"
-    takes the first examples, as every rule does where a protocol names its examples or divides the data.
+    each with one `random.Random(42)`; "lm-eval" draws for each item in order with `random.Random(1234)`, "flexeval" with `random.Random(42)`; "pfgen"
+    takes the first of the other questions, ordered by hash; "first" takes the first examples, as every rule does where a protocol names its examples or divides
+    the data.
     `start`: what stands before a text: "document", the token before every document in training; "tokenizer", what the tokenizer itself puts there (BOS for
     Llama, nothing for SmolLM2 and Qwen), as lm-eval's `hf` model does; "nothing", as the fork does (`add_special_tokens=False` in its models) and llm-jp-eval
     (the default of transformers' text-generation pipeline up to 4.38.2, which its releases 1.1.1 and 1.3.0 pin).
@@ -95,6 +96,12 @@ PROFILES: dict[str, ProfileRules] = {
         source="https://github.com/llm-jp/llm-jp-eval-mm/tree/03757c7/src/eval_mm/tasks",
         start="nothing",
         chat=True,
+    ),
+    "pfgen-bench": ProfileRules(
+        title="pfgen-bench, questions continued (mode completion)",
+        source="https://github.com/pfnet-research/pfgen-bench/tree/03db7c4",
+        shots="pfgen",
+        start="tokenizer",
     ),
     "flexeval": ProfileRules(
         title="presets of flexeval 0.18", source="https://github.com/sbintuitions/flexeval/tree/v0.18.3", shots="flexeval", start="nothing"

@@ -109,7 +109,7 @@ def _obstacle(protocol: Protocol, kind: Kind, metrics: Sequence[str]) -> str | N
 def _metrics(protocol: Protocol, chosen: bool) -> tuple[list[str], list[str]]:
     """lm-eval's names of the metrics, and ours that it cannot give. Choices always have accuracy."""
     if not chosen:
-        means = [metric for metric in protocol.metrics if METRICS[metric].whole is None and not METRICS[metric].weighted]
+        means = [metric for metric in protocol.metrics if not (METRICS[metric].whole or METRICS[metric].weighted or METRICS[metric].scored_by)]
         return means, [metric for metric in protocol.metrics if metric not in means]
     known = [name for metric in protocol.metrics if (name := METRICS[metric].lm_eval) is not None]
     return known if "acc" in known else ["acc", *known], [metric for metric in protocol.metrics if METRICS[metric].lm_eval is None]

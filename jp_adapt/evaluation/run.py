@@ -14,7 +14,7 @@ from jp_adapt.evaluation.extract import extract
 from jp_adapt.evaluation.prompts import Prompt
 from jp_adapt.evaluation.results import Asking, DrawnAnswer, Output
 from jp_adapt.evaluation.samples import combined
-from jp_adapt.evaluation.scoring import item_scores, score_text
+from jp_adapt.evaluation.scoring import choice_scores, score_text
 from jp_adapt.inference.backend import Ask, Backend, Chosen, Written
 from jp_adapt.inference.draw import Draw, seed_of
 
@@ -102,7 +102,7 @@ def _chosen(benchmark: str, protocol: Protocol, prompts: Sequence[Prompt], chose
             result.moved_boundary,
             result.truncated_tokens,
         )
-        outputs.append(replace(output, scores=item_scores(output, protocol, [])))
+        outputs.append(replace(output, scores=choice_scores(output, protocol, prompt.item.scored_by)))
     return outputs
 
 
@@ -121,7 +121,7 @@ def _scored(loaded: LoadedBenchmark, kind: Kind, protocol: Protocol, prompt: Pro
         program = render(str(loaded.benchmark.test_program), prompt.item.fields | {"generation": prediction})
         scores: dict[str, float | None] = {"pass@1": float(run_program(program))}
     else:
-        prediction, scores = score_text(written.text, protocol, prompt.answers)
+        prediction, scores = score_text(written.text, protocol, prompt.answers, prompt.item.scored_by)
     return _Answered(DrawnAnswer(written.text, prediction, scores, written.thought, written.cut), written.truncated_tokens)
 
 

@@ -8,12 +8,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jp_adapt.benchmarks.benchmark import Protocol
 from jp_adapt.benchmarks.metrics import METRICS, Metric
 from jp_adapt.evaluation.extract import extract
 from jp_adapt.evaluation.metrics import labels
-from jp_adapt.evaluation.metrics.functions import item_function, whole_function
+from jp_adapt.evaluation.metrics.functions import item_function, over_scores, scored_function, whole_function
 from jp_adapt.evaluation.results import MetricScore, Output
 from jp_adapt.evaluation.statistics import Bootstrap, bootstrap, wilson_interval
 from jp_adapt.text.normalise import normalise
@@ -26,35 +27,39 @@ MEAN = Metric("texts")  # of scores that only several answers to an item have (`
 LEAST_ALARMING = 10  # items, from which one answer to nearly all of them is an alarm
 
 
-def item_scores(output: Output, protocol: Protocol, answers: Sequence[str]) -> dict[str, float | None]:
-    """The metrics of one item. Those of the whole set (correlations, MCC, BLEU) have the item's part in it: a number, or whether it is right."""
-    if output.log_likelihoods is not None:
-        return {metric: _choice_score(metric, output) for metric in protocol.metrics}
-    return answer_scores(str(output.prediction), protocol, answers)
+def choice_scores(output: Output, protocol: Protocol, scored_by: Any = None) -> dict[str, float | None]:
+    """The metrics of one item of which a choice was taken. Those of the whole set (MCC) have the item's part in it: whether it is right."""
+    return {metric: _choice_score(metric, output, scored_by) for metric in protocol.metrics}
 
 
-def score_text(text: str, protocol: Protocol, answers: Sequence[str]) -> tuple[str, dict[str, float | None]]:
+def score_text(text: str, protocol: Protocol, answers: Sequence[str], scored_by: Any = None) -> tuple[str, dict[str, float | None]]:
     """The answer in a generated text, and its metrics: the budget in characters first, then the steps of `extract`, then the normalisers, then the metrics.
 
     Everything that scores a generated text comes here: `jp-adapt eval` on any backend, and the tasks exported to lm-eval.
     """
     answer = extract(text if protocol.max_chars is None else text[: protocol.max_chars], protocol.extract)
-    return answer, answer_scores(answer, protocol, answers)
+    return answer, answer_scores(answer, protocol, answers, scored_by)
 
 
-def answer_scores(answer: str, protocol: Protocol, answers: Sequence[str]) -> dict[str, float | None]:
-    """The metrics of an extracted answer."""
+def answer_scores(answer: str, protocol: Protocol, answers: Sequence[str], scored_by: Any = None) -> dict[str, float | None]:
+    """The metrics of an extracted answer. Those of the whole set (correlations, BLEU) have the item's part in it: a number, or the score of the sentence."""
     normal, golds = normalise(answer, protocol.normalise), [normalise(gold, protocol.normalise) for gold in answers]
     as_written = {metric for metric in protocol.metrics if METRICS[metric].as_written or METRICS[metric].checks}
     return {
-        metric: _text_score(metric, answer, answers, protocol) if metric in as_written else _text_score(metric, normal, golds, protocol)
+        metric: scored_function(metric)(answer, scored_by)
+        if METRICS[metric].scored_by
+        else _text_score(metric, answer, answers, protocol)
+        if metric in as_written
+        else _text_score(metric, normal, golds, protocol)
         for metric in protocol.metrics
     }
 
 
-def _choice_score(metric: str, output: Output) -> float:
+def _choice_score(metric: str, output: Output, scored_by: Any) -> float | None:
     if METRICS[metric].item is None:
         return float(output.prediction == output.gold)
+    if METRICS[metric].scored_by:
+        return scored_function(metric)(output.prediction, scored_by)
     return item_function(metric)(output.log_likelihoods, output.choices, output.gold)
 
 
@@ -110,6 +115,9 @@ def _value(metric: str, outputs: Sequence[Output], protocol: Protocol) -> float 
             return whole_function(metric)(*_label_texts(outputs))
         case "numbers":
             return whole_function(metric)(*_numbers(outputs, metric))
+        case "scores":
+            value = float(over_scores(metric)(_known_scores(outputs, metric)))
+            return None if np.isnan(value) else value
         case "texts":
             given = [normalise(str(output.prediction), protocol.normalise) for output in outputs]
             references = [normalise(str(output.gold[0]), protocol.normalise) for output in outputs]
@@ -132,12 +140,20 @@ def _numbers(outputs: Sequence[Output], metric: str) -> tuple[list[float], list[
     return [output.scores[metric] or 0.0 for output in outputs], [as_number(str(output.gold[0])) for output in outputs]
 
 
+def _known_scores(outputs: Sequence[Output], metric: str) -> NDArray[np.float64]:
+    """The item's scores, NaN where an item has none. Shape: [N]."""
+    return np.array([np.nan if (score := output.scores[metric]) is None else score for output in outputs])
+
+
 def _bootstrap(metric: str, outputs: Sequence[Output], protocol: Protocol) -> Bootstrap:
     """Of a metric over resampled items; that of whole texts (BLEU, chrF) moves with the mean of their sentences, whose spread stands in for theirs."""
     whole_of = _facts(metric).whole_of
     if whole_of in ("labels", "numbers"):
         given, gold = _numbers(outputs, metric) if whole_of == "numbers" else _label_texts(outputs)
         return _resampled(lambda drawn: labels.resampled(metric, given, gold, drawn), [len(outputs)])
+    if whole_of == "scores":
+        known, whole = _known_scores(outputs, metric), over_scores(metric)
+        return _resampled(lambda drawn: whole(known[drawn]), [len(outputs)])
     items, weights = np.array([output.scores[metric] or 0.0 for output in outputs]), np.array(item_weights(metric, outputs))
     shift = (_value(metric, outputs, protocol) or 0.0) - items.mean() if whole_of == "texts" else 0.0
     return _resampled(lambda drawn: (items * weights)[drawn].mean(axis=-1) / weights[drawn].mean(axis=-1) + shift, [len(outputs)])

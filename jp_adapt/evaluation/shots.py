@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -40,6 +41,9 @@ def with_shots(
     if rule == "lm-eval":
         generator = random.Random(LM_EVAL_SEED)
         return [(item, _drawn(generator, pool, count)) for item in items]
+    if rule == "pfgen":
+        ordered = sorted(pool, key=_pfgen_place)
+        return [(item, _enough([entry for entry in ordered if entry.fields["question"] != item.fields["question"]][:count], count)) for item in items]
     fixed: dict[str, list[Item]] = {}
     chosen = []
     key = _asked if rule == "balanced" else _record
@@ -48,11 +52,19 @@ def with_shots(
         if group not in fixed:  # one more than needed, for the item that is itself among the examples
             members = list({key(entry): entry for entry in reversed(pool) if not by_group or entry.group == group}.values())[::-1]
             fixed[group] = balanced(members, count + 1) if rule == "balanced" else members[: count + 1]
-        examples = [entry for entry in fixed[group] if key(entry) != key(item)][:count]
-        if len(examples) < count:
-            raise InputError(f"{count} examples are asked for, and there are {len(examples)}" + (f" in group '{group}'" if group else ""))
-        chosen.append((item, examples))
+        chosen.append((item, _enough([entry for entry in fixed[group] if key(entry) != key(item)][:count], count, f" in group '{group}'" if group else "")))
     return chosen
+
+
+def _enough(examples: list[Item], count: int, where: str = "") -> list[Item]:
+    if len(examples) < count:
+        raise InputError(f"{count} examples are asked for, and there are {len(examples)}{where}")
+    return examples
+
+
+def _pfgen_place(item: Item) -> str:
+    """Where pfgen-bench puts an example in its first trial: by the SHA-1 of seed (none), trial and question."""
+    return hashlib.sha1(f"::1::{item.fields['question']}".encode(), usedforsecurity=False).hexdigest()
 
 
 def balanced(pool: Sequence[Item], count: int) -> list[Item]:
@@ -79,9 +91,7 @@ def balanced(pool: Sequence[Item], count: int) -> list[Item]:
 
 
 def _drawn(generator: random.Random, pool: Sequence[Item], count: int) -> list[Item]:
-    if count > len(pool):
-        raise InputError(f"{count} examples are asked for, and there are {len(pool)}")
-    return generator.sample(list(pool), count) if count else []
+    return generator.sample(_enough(list(pool), count), count) if count else []
 
 
 def _stratified(generator: random.Random, pool: Sequence[Item], count: int) -> list[Item]:

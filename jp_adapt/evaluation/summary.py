@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from jp_adapt.benchmarks.benchmark import Protocol
 from jp_adapt.benchmarks.items import LoadedBenchmark
+from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.benchmarks.profiles import score_name
 from jp_adapt.evaluation.results import Asking, BenchmarkScore, MetricScore, Output, PartScore, PromptSet, TouchedScores
 from jp_adapt.evaluation.scoring import alarms, chance, majority, metric_score
@@ -30,7 +31,7 @@ def score_benchmark(
     for output in outputs:
         groups.setdefault(output.group, []).append(output)
     touched = None if overlap is None else touched_scores(outputs, protocol, overlap)
-    warnings = alarms(outputs) + [f"{metric} is not defined: the answers are all the same" for metric, score in metrics.items() if score.value is None]
+    warnings = alarms(outputs) + [_undefined(metric) for metric, score in metrics.items() if score.value is None]
     if macro and 1 < len(outputs) == len(groups):
         warnings.append(f"no interval: each of the {len(groups)} groups has one item; --limit {2 * len(groups)} measures two of each")
     if _is_chat(loaded, profile, protocol):
@@ -64,6 +65,11 @@ def score_benchmark(
         cut_answers=sum(answer.cut for output in outputs for answer in output.answers),
         asking=asking,
     )
+
+
+def _undefined(metric: str) -> str:
+    of_scores = metric in METRICS and METRICS[metric].whole_of == "scores"
+    return f"{metric} is not defined: " + ("no answer here counts in it" if of_scores else "the answers are all the same")
 
 
 def _of_samples(outputs: Sequence[Output], protocol: Protocol) -> list[str]:

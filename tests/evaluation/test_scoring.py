@@ -17,7 +17,7 @@ from jp_adapt.evaluation.lm_eval_scores import SCORING, process_results
 from jp_adapt.evaluation.metrics.functions import item_function, whole_function
 from jp_adapt.evaluation.prompts import build_prompts
 from jp_adapt.evaluation.results import MetricScore, Output, PartScore, PromptSet
-from jp_adapt.evaluation.scoring import alarms, chance, item_scores, majority, metric_score, score_text
+from jp_adapt.evaluation.scoring import alarms, answer_scores, chance, choice_scores, majority, metric_score, score_text
 from jp_adapt.evaluation.summary import prompt_set, score_benchmark
 from tests.data import SHARED
 
@@ -34,13 +34,13 @@ def chosen(given: list[int], gold: list[int], choices: list[str] | None = None) 
     for n, (answer, right) in enumerate(zip(given, gold, strict=True)):
         values = [-1.0 if at == answer else -2.0 for at in range(len(choices))]
         output = Output("b", str(n), "", "p", choices, values, None, answer, right, {})
-        outputs.append(replace(output, scores=item_scores(output, CHOICES, [])))
+        outputs.append(replace(output, scores=choice_scores(output, CHOICES)))
     return outputs
 
 
 def written(given: list[str], gold: list[list[str]], protocol: Protocol = ANSWERS) -> list[Output]:
     outputs = [Output("b", str(n), "", "p", None, None, text, text, right, {}) for n, (text, right) in enumerate(zip(given, gold, strict=True))]
-    return [replace(output, scores=item_scores(output, protocol, output.gold)) for output in outputs]
+    return [replace(output, scores=answer_scores(str(output.prediction), protocol, output.gold)) for output in outputs]
 
 
 def test_every_metric_of_the_table_has_its_functions() -> None:

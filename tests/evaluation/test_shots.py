@@ -40,3 +40,12 @@ def test_the_rule_of_llm_jp_eval_takes_the_first_examples_as_it_does() -> None:
     pool = [item(f"問{n}", n) for n in range(4)]
     chosen = with_shots([item("問0", 99, "test"), pool[1]], pool, 2, "first")
     assert [[entry.id for entry in examples] for _, examples in chosen] == [["train-0", "train-1"], ["train-0", "train-2"]]
+
+
+def test_pfgen_takes_the_other_questions_in_the_order_of_their_hashes() -> None:
+    """A question's own answer lies in another file, and is told by the question."""
+    pool = [item(f"問{n}", n) for n in range(6)]
+    ((_, examples),) = with_shots([item("問3", 99, "test")], pool, 5, "pfgen")
+    assert [entry.fields["question"] for entry in examples] == ["問5", "問1", "問0", "問2", "問4"]
+    with pytest.raises(InputError, match="6 examples are asked for, and there are 5"):
+        with_shots([item("問3", 99, "test")], pool, 6, "pfgen")

@@ -24,6 +24,16 @@ def whole_function(metric: str) -> Callable[..., float | None]:
     return _function(whole)
 
 
+def scored_function(metric: str) -> Callable[[Any, Any], float | None]:
+    """The function that scores an answer by what the benchmark's `scored_by` gives; None from it where the metric has no score for the item."""
+    return item_function(metric)
+
+
+def over_scores(metric: str) -> Callable[[Any], Any]:
+    """The function of the items' scores, [..., N] with NaN for none -> [...]."""
+    return whole_function(metric)
+
+
 @cache
 def _function(function: Function) -> Callable[..., Any]:
     if callable(function):
