@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 LARGEST = 2**31 - 1
@@ -103,7 +104,13 @@ def positive(text: str) -> int:
 
 
 def length(text: str) -> int:
-    """An amount of text, in tokens or characters, from 1 to `MOST_TEXT`: trainings read tens of billions."""
+    """An amount of text, in tokens or characters, from 1 to `MOST_TEXT`: trainings read tens of billions. 2e8 and 200_000_000 are taken too."""
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        number = Decimal(0)
+    if number.is_finite() and 1 <= number <= MOST_TEXT and number == number.to_integral_value():
+        text = str(int(number))
     return _whole(text, 1, MOST_TEXT)
 
 

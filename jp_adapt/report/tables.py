@@ -167,7 +167,7 @@ def headline_table(summary: RunSummary) -> str:
 
 def control_line(summary: RunSummary, control: Control) -> str:
     """Which run the control is, and how long both trained."""
-    lasted = f"trained {duration_text(control.training_s)}, this run {duration_text(summary.training_s)}"
+    lasted = f"training and held-out measures took {duration_text(control.training_s)}, in this run {duration_text(summary.training_s)}"
     title = f" ({control.title})" if control.title else ""
     return f"control: run {control.name} of {control.created[:10]}{title}, {lasted}"
 

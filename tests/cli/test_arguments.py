@@ -21,6 +21,9 @@ from jp_adapt.cli.main import main
         (processes, str(MOST_PROCESSES), MOST_PROCESSES),
         (length, "100000000000", 100_000_000_000),
         (length, str(MOST_TEXT), MOST_TEXT),
+        (length, "2e8", 200_000_000),
+        (length, "1.5e9", 1_500_000_000),
+        (length, "200_000_000", 200_000_000),
         (amount, "0", 0.0),
         (amount, "1e-3", 0.001),
     ],
@@ -40,6 +43,12 @@ def test_what_is_none(text: str) -> None:
 def test_what_is_no_amount(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError):
         amount(text)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "", "x", "1.5", "1e-3", "1e16", "-1e999999", "1e999999", "inf", "nan", "sNaN"])
+def test_what_is_no_length(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError):
+        length(text)
 
 
 def test_a_path_may_hold_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

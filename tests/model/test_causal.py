@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
@@ -49,3 +52,9 @@ def test_left_padded_generation_equals_eager(models):
     mask = torch.tensor([[0, 0, 1, 1], [1, 1, 1, 1]])
     ours, eager = (model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=6, do_sample=False, pad_token_id=0) for model in models)
     assert ours.tolist() == eager.tolist()
+
+
+def test_other_libraries_say_nothing_while_they_load() -> None:
+    """A newcomer takes their notes of what they lack for a failure."""
+    done = subprocess.run([sys.executable, "-c", "import jp_adapt.model.causal"], capture_output=True, text=True, check=True)
+    assert done.stderr == ""

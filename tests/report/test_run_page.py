@@ -471,7 +471,7 @@ def test_a_control_stands_beside_the_three_numbers() -> None:
     lines = headline_table(summary_of(summary)).splitlines()
     assert lines[0].split() == ["base", "adapted", "change", "control"]
     assert [line.split()[-1] for line in lines[1:4]] == ["0.568", "4.660", "–"]
-    assert lines[-1].startswith("control: run plain of 2026-11-24 (With the <base> tokenizer), trained 5 min 31 s, this run ")
+    assert lines[-1].startswith("control: run plain of 2026-11-24 (With the <base> tokenizer), training and held-out measures took 5 min 31 s, in this run ")
     assert "Control:" not in without_words(render(sample_summary()))
 
 
