@@ -1,15 +1,18 @@
-"""Tensors in float32, a block of rows at a time: temporaries stay small, and no result depends on the number of threads."""
+"""Tensors in float32, a block of rows at a time: temporaries stay in the cache, threads share the blocks, and no result depends on their number."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Barrier
 
 import torch
 from torch import Tensor
 
-BLOCK = 1 << 18  # elements: 1 MB in float32, so that the temporaries of a few models stay in the cache
-RUN = 4096  # elements that are summed in one go; torch never divides the terms of one sum among threads where there are many sums
+BLOCK = 1 << 16  # elements: 256 KB in float32, so that the blocks of a few models and what is made of them stay in a core's cache
+Work = Callable[..., Tensor]  # (number of the first element, float32 blocks of all tensors, which it may overwrite) -> one block
 
 
 def spans(shape: Sequence[int]) -> Iterator[slice]:
@@ -21,29 +24,28 @@ def spans(shape: Sequence[int]) -> Iterator[slice]:
         yield slice(start, min(start + size, total))
 
 
-def combine(tensors: Sequence[Tensor], work: Callable[..., Tensor]) -> Tensor:
-    """What `work` gives for the float32 blocks (flat, one of each tensor) of all tensors, put together: float32, in the shape of the first."""
-    flat = [tensor.reshape(-1) for tensor in tensors]
-    out = torch.empty(flat[0].shape, dtype=torch.float32)
-    for span in spans(tensors[0].shape):
-        out[span] = work(*(tensor[span].to(torch.float32) for tensor in flat))
-    return out.view(tensors[0].shape)
+def combine(tensors: Sequence[Tensor], work: Work, dtype: torch.dtype = torch.float32) -> Tensor:
+    """What `work` gives for the blocks of all tensors, put together: in the shape of the first, as `dtype`."""
+    out = torch.empty(tensors[0].shape, dtype=dtype)
+    flat = out.view(-1)
+
+    def put(_: int, span: slice, blocks: list[Tensor]) -> None:
+        flat[span].copy_(work(span.start, *blocks))
+
+    _each_block(tensors, put)
+    return out
 
 
-def totals(tensors: Sequence[Tensor], work: Callable[..., Sequence[Tensor]]) -> list[float]:
-    """Sums, in float64, of each tensor that `work` gives for the float32 blocks of all tensors; the same on any number of threads."""
-    flat = [tensor.reshape(-1) for tensor in tensors]
-    sums: list[float] = []
-    for span in spans(tensors[0].shape):
-        parts = [_total(values) for values in work(*(tensor[span].to(torch.float32) for tensor in flat))]
-        sums = [old + new for old, new in zip(sums, parts, strict=True)] if sums else parts
-    return sums
+def products(tensors: Sequence[Tensor], work: Callable[..., Sequence[Tensor]], pairs: Sequence[tuple[int, int]]) -> list[float]:
+    """Inner products, in float64, of pairs of the vectors that `work` gives for the float32 blocks of all tensors, which it may overwrite."""
+    parts: dict[int, list[float]] = {}
 
+    def multiply(number: int, _: slice, blocks: list[Tensor]) -> None:
+        wide = [values.to(torch.float64) for values in work(*blocks)]
+        parts[number] = [float(torch.dot(wide[first], wide[second])) for first, second in pairs]
 
-def _total(values: Tensor) -> float:
-    values = values.to(torch.float64)
-    whole = len(values) - len(values) % RUN
-    return float(values[:whole].view(-1, RUN).sum(dim=1).sum() + values[whole:].sum())
+    _each_block(tensors, multiply)
+    return [math.fsum(part[place] for part in parts.values()) for place in range(len(pairs))]
 
 
 def kth_largest(values: Tensor, ks: Sequence[int]) -> list[float]:
@@ -52,3 +54,43 @@ def kth_largest(values: Tensor, ks: Sequence[int]) -> list[float]:
     places = [len(array) - k for k in ks]
     array.partition(sorted(set(places)))  # ten times as fast as torch's kthvalue
     return [float(array[place]) for place in places]
+
+
+def _each_block(tensors: Sequence[Tensor], work: Callable[[int, slice, list[Tensor]], None]) -> None:
+    """Call `work` with the number, the place and the float32 blocks of each part of the tensors, in as many threads as torch has.
+
+    Each thread takes the next part that is left, and reads it into the same few blocks.
+    """
+    flat = [tensor.reshape(-1) for tensor in tensors]
+    parts = list(enumerate(spans(tensors[0].shape)))
+    longest = max((span.stop - span.start for _, span in parts), default=0)
+    left = iter(parts)
+
+    def take() -> None:
+        blocks = [torch.empty(longest) for _ in flat]
+        for number, span in left:
+            work(number, span, [block[: span.stop - span.start].copy_(tensor[span]) for block, tensor in zip(blocks, flat, strict=True)])
+
+    threads = torch.get_num_threads()
+    if threads == 1:
+        take()
+        return
+    for done in [_pool(threads).submit(take) for _ in range(min(threads, len(parts)))]:
+        done.result()
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads in each of which torch uses no further ones."""
+    pool = ThreadPoolExecutor(threads)
+    begun = Barrier(threads + 1)
+    for _ in range(threads):
+        pool.submit(_begin, begun)
+    begun.wait()
+    torch.set_num_threads(threads)  # what threads to come begin with, which each of these has set to 1
+    return pool
+
+
+def _begin(begun: Barrier) -> None:
+    torch.set_num_threads(1)
+    begun.wait()

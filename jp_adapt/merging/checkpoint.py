@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -119,7 +120,7 @@ def _opened(path: Path) -> safe_open:
 
 
 def write_weights(folder: Path, infos: Mapping[str, TensorInfo], tensors: Iterable[Tensor], *, shard_bytes: int = SHARD_BYTES) -> None:
-    """Write tensors into `folder` as transformers names its files, each tensor as it comes; at most one is held.
+    """Write tensors into `folder` as transformers names its files, each as it comes; the next one is made meanwhile.
 
     Args:
         infos: shape and type of each tensor, in the order in which they come.
@@ -127,12 +128,22 @@ def write_weights(folder: Path, infos: Mapping[str, TensorInfo], tensors: Iterab
     """
     shards = _shards(infos, shard_bytes)
     names = [FILE] if len(shards) == 1 else [f"model-{number:05}-of-{len(shards):05}.safetensors" for number in range(1, len(shards) + 1)]
-    coming = iter(tensors)
+    coming = _one_ahead(tensors)
     for name, shard in zip(names, shards, strict=True):
         _write_shard(folder / name, {tensor: infos[tensor] for tensor in shard}, coming)
     if len(shards) > 1:
         places = {tensor: name for name, shard in zip(names, shards, strict=True) for tensor in shard}
         write_json(folder / INDEX, {"metadata": {"total_size": sum(info.bytes for info in infos.values())}, "weight_map": places})
+
+
+def _one_ahead(tensors: Iterable[Tensor]) -> Iterator[Tensor]:
+    """The same tensors, each made in another thread while the one before is in use."""
+    coming = iter(tensors)
+    with ThreadPoolExecutor(1) as thread:
+        made = thread.submit(next, coming, None)
+        while (tensor := made.result()) is not None:
+            made = thread.submit(next, coming, None)
+            yield tensor
 
 
 def _shards(infos: Mapping[str, TensorInfo], shard_bytes: int) -> list[list[str]]:

@@ -28,6 +28,7 @@ Score = Callable[[Mapping[str, float], Items], Losses]  # genome by gene, items 
 GIVE_UP_ERRORS = 2.0  # standard errors by which a candidate must be worse than the best one on the same items to be given up
 SAME_GENOME = 1e-9  # by which a replayed genome may differ: another machine rounds otherwise
 GUARD_PENALTY = 10.0  # added to the fitness for each unit by which the loss of a guard goes over its limit, as a share of that limit
+GUARD_ERRORS = 1.645  # standard errors that are added to a guard's loss: where the limit holds then, it holds on other items too in 95 of 100 cases
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Objective:
 
     Attributes:
         weight: factor of its mean loss in the fitness.
-        guard: the mean loss may be this many times that of the start, and more is punished; None: it is not a guard.
+        guard: the mean loss may be this many times that of the start, and more is punished; None: it is not a guard. What counts is the upper bound of the
+            mean of the items' differences, since what few items allow is broken on others.
     """
 
     name: str
@@ -130,6 +132,7 @@ class Search:
             "population": self.population,
             "sigma": self.sigma,
             "rounds": self.rounds,
+            "guard_errors": GUARD_ERRORS,
         }
 
     def named(self, genome: Sequence[float]) -> dict[str, float]:
@@ -177,7 +180,7 @@ class _Race:
     def __init__(self, search: Search, score: Score, journal: Journal, told: Callable[[Evaluation, Evaluation], None] | None) -> None:
         self.search, self.score, self.journal, self.told = search, score, journal, told
         self.evaluations: list[Evaluation] = []
-        self.limits: dict[str, float] = {}
+        self.start: Losses = {}
         self._best: Evaluation | None = None
 
     @property
@@ -187,7 +190,7 @@ class _Race:
 
     def generation(self, number: int, genomes: Sequence[list[float]], executor: Executor | None) -> list[Evaluation]:
         """Evaluate candidates; the best one that they are compared with is that of the generations before, so their order makes no difference."""
-        incumbent, limits = self._best, dict(self.limits)
+        incumbent = self._best
         done: dict[int, Evaluation] = {}
         waiting: dict[Future[Evaluation], int] = {}
         for index, genome in enumerate(genomes):
@@ -195,7 +198,7 @@ class _Race:
             if known is not None:
                 done[index] = self._same(known, genome)
                 continue
-            work = _Work(self.search, self.score, number, index, genome, incumbent, limits)
+            work = _Work(self.search, self.score, number, index, genome, incumbent, self.start)
             if executor is None:
                 done[index] = self._add(work())
             else:
@@ -204,7 +207,7 @@ class _Race:
             done[waiting[future]] = self._add(future.result())
         evaluated = [done[index] for index in range(len(genomes))]
         if number == 0:
-            self.limits = {entry.name: entry.guard * _mean(evaluated[0].losses[entry.name]) for entry in self.search.objectives if entry.guard is not None}
+            self.start = evaluated[0].losses
         self.evaluations += evaluated
         self._best = min([entry for entry in (incumbent, *evaluated) if entry is not None and entry.whole], key=lambda entry: entry.fitness)
         return evaluated
@@ -237,7 +240,7 @@ class _Work:
     index: int
     genome: list[float]
     incumbent: Evaluation | None
-    limits: Mapping[str, float]
+    start: Losses
 
     def __call__(self) -> Evaluation:
         """Ask the items in rounds; stop where the candidate is clearly worse than the best one on those that were asked."""
@@ -263,7 +266,19 @@ class _Work:
 
     def _fitness(self, losses: Losses) -> float:
         total = math.fsum(objective.weight * _mean(losses[objective.name]) for objective in self.search.objectives)
-        return total + math.fsum(GUARD_PENALTY * max(0.0, _mean(losses[name]) / limit - 1) for name, limit in self.limits.items() if limit > 0)
+        return total + GUARD_PENALTY * math.fsum(
+            self._excess(objective.guard, objective.name, losses) for objective in self.search.objectives if objective.guard
+        )
+
+    def _excess(self, guard: float, name: str, losses: Losses) -> float:
+        """By what share the loss of a guard goes over its limit, at the upper bound of what its items leave open."""
+        if name not in self.start:
+            return 0.0  # this is the start
+        allowed = guard * np.array(self.start[name])
+        over = np.array(losses[name]) - allowed
+        error = float(over.std(ddof=1)) / math.sqrt(len(over)) if len(over) > 1 else 0.0
+        bound, limit = float(over.mean()) + GUARD_ERRORS * error, float(allowed.mean())
+        return max(0.0, bound / limit) if limit > 0 else 0.0
 
     def _differences(self, losses: Losses) -> tuple[float, float]:
         """Mean and standard error of the weighted difference to the best candidate, on the items that both were asked."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from jp_adapt.merging.blocks import combine, kth_largest
 
-Sparsify = Callable[[Tensor], Tensor]  # one block of a difference after the other, each flat in float32 -> the same with what is dropped set to 0
+Sparsify = Callable[[Tensor, int], Tensor]  # a block of a difference, flat in float32, and the number of its first element -> what stays, in its place
 
 
 def mask_seed(seed: int, model: str, tensor: str) -> int:
@@ -19,7 +19,7 @@ def mask_seed(seed: int, model: str, tensor: str) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}\0{model}\0{tensor}".encode()).digest()[:16], "little")
 
 
-def keep_all(difference: Tensor) -> Tensor:
+def keep_all(difference: Tensor, first: int) -> Tensor:
     """What a density of 1 means."""
     return difference
 
@@ -32,12 +32,13 @@ def keep_largest(base: Tensor, model: Tensor, density: float, threshold: float |
     if density >= 1:
         return keep_all
     least = thresholds(base, model, [density])[0] if threshold is None else threshold
-    return lambda difference: torch.where(difference.abs() >= least, difference, 0.0)
+    below = float(np.nextafter(np.float32(least), np.float32(-np.inf)))
+    return lambda difference, first: torch.hardshrink(difference, below)  # keeps what lies beyond `below`: one operation in place of three
 
 
 def thresholds(base: Tensor, model: Tensor, densities: Sequence[float]) -> list[float]:
     """The smallest magnitude that `keep_largest` keeps at each density, of one difference."""
-    magnitudes = combine([base, model], lambda old, new: (new - old).abs_()).view(-1)
+    magnitudes = combine([base, model], lambda _, old, new: new.sub_(old).abs_()).view(-1)
     return kth_largest(magnitudes, [max(1, int(density * len(magnitudes))) for density in densities])
 
 
@@ -45,8 +46,7 @@ def drop_at_random(density: float, seed: int) -> Sparsify:
     """DARE (Yu et al. 2311.03099): each element stays with probability `density`, and is divided by it."""
     if density >= 1:
         return keep_all
-    draws = np.random.PCG64(seed)
-    return lambda difference: torch.where(_uniform(draws, len(difference)) < density, difference / density, 0.0)
+    return lambda difference, first: difference.mul_(_uniform(seed, first, len(difference)).lt_(density)).div_(density)
 
 
 def drop_by_rank(density: float, epsilon: float, seed: int, columns: int) -> Sparsify:
@@ -57,18 +57,20 @@ def drop_by_rank(density: float, epsilon: float, seed: int, columns: int) -> Spa
     """
     if density >= 1:
         return keep_all
-    draws = np.random.PCG64(seed)
     by_rank = torch.linspace(density - epsilon, density + epsilon, columns) if columns > 1 else torch.tensor([density])
+    places = np.arange(columns, dtype=np.int64)
 
-    def drop(difference: Tensor) -> Tensor:
-        order = difference.view(-1, columns).abs().argsort(dim=1, stable=True)
-        chance = torch.empty(order.shape).scatter_(1, order, by_rank.expand(order.shape)).view(-1)
-        return torch.where(_uniform(draws, len(difference)) < chance, difference / chance, 0.0)
+    def drop(difference: Tensor, first: int) -> Tensor:
+        magnitudes = difference.abs().numpy().view(np.int32).reshape(-1, columns).astype(np.int64)  # of floats above 0 the bits have the same order
+        order = np.sort((magnitudes << 32) | places, axis=1) & 0xFFFFFFFF  # ten times as fast as a stable argsort
+        chance = torch.empty(order.shape).scatter_(1, torch.from_numpy(order), by_rank.expand(order.shape)).view(-1)
+        return difference.mul_(_uniform(seed, first, len(difference)).lt_(chance)).div_(chance)
 
     return drop
 
 
-def _uniform(draws: np.random.PCG64, count: int) -> Tensor:
-    """`count` float32 in [0, 1), made of raw bits: numpy keeps the stream of these in all its versions, but not that of its distributions."""
-    raw = draws.random_raw((count + 1) // 2).astype("<u8", copy=False).view("<u4")[:count]
+def _uniform(seed: int, first: int, count: int) -> Tensor:
+    """`count` float32 in [0, 1) from the `first` on, made of raw bits: numpy keeps the stream of these in all versions, and not that of its distributions."""
+    draws = np.random.PCG64(seed).advance(first // 2)  # two of one raw number
+    raw = draws.random_raw((first % 2 + count + 1) // 2).astype("<u8", copy=False).view("<u4")[first % 2 :][:count]
     return torch.from_numpy((raw >> 8).astype(np.float32)).mul_(2.0**-24)

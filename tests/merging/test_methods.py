@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import hypothesis.extra.numpy as hnp
@@ -127,7 +128,7 @@ def test_ties_follows_the_papers_steps():
 
 def test_dare_keeps_the_density_and_the_expectation():
     difference = torch.ones(200_000)
-    kept = drop_at_random(0.3, seed=7)(difference)
+    kept = drop_at_random(0.3, seed=7)(difference, 0)
     assert abs(float((kept != 0).float().mean()) - 0.3) < 4 * math.sqrt(0.3 * 0.7 / 200_000)
     assert set(kept.unique().tolist()) == {0.0, float(torch.tensor(1.0) / 0.3)}
     assert kept[:20].nonzero().flatten().tolist() == [7, 8, 10, 13, 16, 18]  # the mask of this seed, for all time
@@ -136,7 +137,7 @@ def test_dare_keeps_the_density_and_the_expectation():
 def test_della_keeps_large_elements_more_often_and_rescales_each_by_its_own_probability():
     rows = 20_000
     difference = torch.tensor([0.1, -0.4, 0.2, 0.3]).repeat(rows)
-    kept = drop_by_rank(0.5, 0.3, seed=3, columns=4)(difference).view(rows, 4)
+    kept = drop_by_rank(0.5, 0.3, seed=3, columns=4)(difference, 0).view(rows, 4)
     chances = torch.tensor([0.2, 0.8, 0.4, 0.6])  # by rank of the magnitude, from 0.5 - 0.3 to 0.5 + 0.3
     assert torch.allclose((kept != 0).float().mean(dim=0), chances, atol=4 * math.sqrt(0.25 / rows))
     assert torch.allclose(kept.max(dim=0).values[0], torch.tensor(0.1 / 0.2))
@@ -174,6 +175,30 @@ def test_the_number_of_threads_changes_no_bit(method):
     finally:
         torch.set_num_threads(threads)
     assert all(torch.equal(bits(result), bits(results[0])) for result in results)
+
+
+def test_other_threads_keep_torchs_number_of_threads():
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        methods.linear([A, B], [0.7, 0.3])
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_where_blocks_begin_changes_no_mask(data):
+    columns = data.draw(st.integers(1, 7))
+    rows = data.draw(st.integers(2, 9))
+    cut = data.draw(st.integers(1, rows - 1)) * columns
+    difference = torch.randn(rows * columns, generator=torch.Generator().manual_seed(rows)).mul_(2).round_()  # many are equal
+    for drop in (drop_at_random(0.4, 11), drop_by_rank(0.4, 0.2, 11, columns)):
+        whole = drop(difference.clone(), 0)
+        parts = [drop(difference[:cut].clone(), 0), drop(difference[cut:].clone(), cut)]
+        assert torch.equal(torch.cat(parts), whole)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (1,), (5, 7), (3, blocks.BLOCK // 2 + 1), (2, 3, 4)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -100,6 +101,18 @@ def test_a_guard_holds_back_what_the_fitness_does_not_ask_for(tmp_path):
     held = Search(genes, [Objective("aim", 4, weight=1.0), Objective("guard", 4, guard=1.1)]).run(trade, tmp_path / "held.jsonl", 12)
     assert free.best_genome["gain"] > 0.9
     assert held.best_genome["gain"] == pytest.approx(1.1 * 1.1 - 1, abs=0.03)
+
+
+def test_a_guard_whose_few_items_disagree_holds_back_more(tmp_path):
+    """Four items of it grow by 0.4, 0.8, 1.2 and 1.6 times the gain; others of their kind may grow by more on average, so the upper bound must hold."""
+    genes = [Gene("gain", 0.0, 1.0, 0.0), Gene("idle", 0.0, 1.0, 0.5)]
+
+    def trade(genome, items):
+        return {"aim": [1 - genome["gain"] for _ in items["aim"]], "guard": [1 + genome["gain"] * 0.4 * (1 + item) for item in items["guard"]]}
+
+    held = Search(genes, [Objective("aim", 4, weight=1.0), Objective("guard", 4, guard=1.1)], seed=1).run(trade, tmp_path / "held.jsonl", 15)
+    bound = 1 + 1.645 * 0.4 * math.sqrt(5 / 3) / 2  # of the growth for a gain of 1: mean, and standard error of four
+    assert held.best_genome["gain"] == pytest.approx(0.1 / bound, abs=0.01)
 
 
 def test_the_journal_of_another_search_is_not_touched(tmp_path):

@@ -35,6 +35,8 @@ BENCHMARKS = (
     "export_tokens",
     "export_logits",
     "export_types",
+    "merging_speed",
+    "evolve_step",
     "ui",
     "ui_readers",
 )

@@ -25,9 +25,10 @@ WEIGHTS, DENSITIES = (0.7, 0.5, 0.4), (0.4, 0.6, 0.5)
 
 @dataclass(frozen=True)
 class Done:
-    """A command's wall time in seconds and peak memory in MB."""
+    """A command's time by the clock and of the processor in seconds, and its peak memory in MB."""
 
     seconds: float
+    processor_s: float
     peak_mb: float
 
 
@@ -57,13 +58,26 @@ def configurations(base: str, models: list[str], dtype: str) -> dict[str, dict[s
 
 def timed(command: list[str]) -> Done:
     """Run a command under GNU time's numbers, taken from the child's own record."""
-    code = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:], stdout=2); "
-    code += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024); sys.exit(code)"
+    code = "import resource, subprocess, sys; code = subprocess.call(sys.argv[1:], stdout=2); used = resource.getrusage(resource.RUSAGE_CHILDREN); "
+    code += "print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024); sys.exit(code)"
     started = time.perf_counter()
     done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
-    return Done(time.perf_counter() - started, float(done.stdout.split()[-1]))
+    processor_s, peak_mb = map(float, done.stdout.split()[-2:])
+    return Done(time.perf_counter() - started, processor_s, peak_mb)
+
+
+def mergekit(python: str, recipe: Path, out: Path) -> Done:
+    """A merge by mergekit, which reads one tensor after the other."""
+    return timed([python, "-m", "mergekit.scripts.run_yaml", str(recipe), str(out), "--lazy-unpickle"])
+
+
+def jp_adapt(recipe: Path, out: Path) -> Done:
+    """The same merge by jp-adapt."""
+    taken_over = subprocess.run([sys.executable, "-m", "jp_adapt", "merge", "from-mergekit", str(recipe)], capture_output=True, check=True)
+    (recipe.parent / "merge.yaml").write_bytes(taken_over.stdout)
+    return timed([sys.executable, "-m", "jp_adapt", "merge", "models", str(recipe.parent / "merge.yaml"), "--out", str(out)])
 
 
 def compare(ours: Path, theirs: Path) -> str:
@@ -93,9 +107,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir=option("scratch", "") or None) as scratch:
             folder = Path(scratch)
             (folder / "kit.yaml").write_text(yaml.safe_dump(configuration), encoding="utf-8")
-            theirs = timed([python, "-m", "mergekit.scripts.run_yaml", str(folder / "kit.yaml"), str(folder / "theirs"), "--lazy-unpickle"])
-            recipe = subprocess.run([sys.executable, "-m", "jp_adapt", "merge", "from-mergekit", str(folder / "kit.yaml")], capture_output=True, check=True)
-            (folder / "merge.yaml").write_bytes(recipe.stdout)
-            ours = timed([sys.executable, "-m", "jp_adapt", "merge", "models", str(folder / "merge.yaml"), "--out", str(folder / "ours")])
+            theirs = mergekit(python, folder / "kit.yaml", folder / "theirs")
+            ours = jp_adapt(folder / "kit.yaml", folder / "ours")
             print(f"  {name:<16} {compare(folder / 'ours', folder / 'theirs')}")
             print(f"  {'':<16} ours {ours.seconds:.1f} s, {ours.peak_mb:,.0f} MB   mergekit {theirs.seconds:.1f} s, {theirs.peak_mb:,.0f} MB", flush=True)
