@@ -91,6 +91,8 @@ def _export(name: str, profile: str, data: Path | None, target: Path, final: Pat
     export.not_carried += [text for text in not_carried if text not in export.not_carried]
     if missing:
         export.limits.append((name, f"without {', '.join(missing)}, which lm-eval does not have"))
+    if protocol.whole_context:
+        export.limits.append((name, "its prompts may be as long as the model's positions: give lm-eval a max_length that holds them"))
     if benchmark.averages_groups(protocol):
         export.limits.append((name, "the mean of its items, not of its groups"))
 

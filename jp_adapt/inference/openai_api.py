@@ -15,6 +15,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jp_adapt.core.errors import UsageError
+from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.inference.answer import Continuation, Continued, shortened
 from jp_adapt.inference.backend import THOUGHT_TOKENS
 from jp_adapt.inference.draw import Draw
@@ -127,10 +128,11 @@ class ChatBody(_Asked):
 
 
 class TokenizeBody(BaseModel):
-    """The body of a request to /tokenize."""
+    """The body of a request to /tokenize. Other keys stand in `model_extra`."""
 
-    model_config = ConfigDict(extra="ignore", strict=True)
+    model_config = ConfigDict(extra="allow", strict=True)
 
+    model: str | None = None
     prompt: str | None = None
     messages: list[_Message] | None = None
     add_special_tokens: bool = True
@@ -203,6 +205,11 @@ class Interface:
     def tokenize(self, value: Any) -> dict[str, Any]:
         """The ids of a text, or of a conversation in the model's template."""
         body = _checked(TokenizeBody, value)
+        self._check(body)
+        for name in (body.model_extra or {}).keys() - LEFT_ALONE.keys():
+            raise UsageError(
+                f"{name}: /tokenize has no such key{did_you_mean(name, TokenizeBody.model_fields)}; it takes {', '.join(TokenizeBody.model_fields)}"
+            )
         if (body.prompt is None) == (body.messages is None):
             raise UsageError("give either a prompt or messages")
         ids = self._ids(body.prompt, body.add_special_tokens) if body.prompt is not None else self._chat_ids(body.messages or [])[0]
@@ -225,7 +232,8 @@ class Interface:
         return body, work
 
     def completion_reply(self, body: CompletionBody, work: Sequence[Work], done: Sequence[Done]) -> dict[str, Any]:
-        choices = [self._choice(at, body, entry, result) for at, (entry, result) in enumerate(zip(work, done, strict=True))]
+        given = [prompt for prompt in _prompts(body.prompt) for _ in range(body.n or 1)]
+        choices = [self._choice(at, body, *one) for at, one in enumerate(zip(given, work, done, strict=True))]
         prompts = sum(len(entry.write.ids) for entry in work[:: body.n or 1])
         return self._reply("text_completion", choices, prompts, sum(result.written.tokens for result in done))
 
@@ -264,10 +272,11 @@ class Interface:
             "usage": usage,
         }
 
-    def _choice(self, at: int, body: CompletionBody, work: Work, result: Done) -> dict[str, Any]:
+    def _choice(self, at: int, body: CompletionBody, given: str | list[int], work: Work, result: Done) -> dict[str, Any]:
         prompt, said = work.write.ids, result.written
-        before = str(self.side.tokenizer.runtime.decode(prompt)) if body.echo else ""
-        choice: dict[str, Any] = {"index": at, "text": before + said.text, "finish_reason": _finish(said), "logprobs": None}
+        before = "" if not body.echo else given if isinstance(given, str) else str(self.side.tokenizer.runtime.decode(given, skip_special_tokens=False))
+        text = before + said.text
+        choice: dict[str, Any] = {"index": at, "text": text, "finish_reason": _finish(said), "logprobs": None}
         scores: list[TokenScore | None] = [*result.scores]
         if body.echo or body.prompt_logprobs is not None:
             scores = [None, *scores]  # nothing stands before the first token of a prompt
@@ -277,7 +286,7 @@ class Interface:
             ]
         if body.logprobs is not None:
             ids = [*prompt, *result.ids] if body.echo else [*result.ids]
-            choice["logprobs"] = self._by_text(ids, scores[len(scores) - len(ids) :], body.logprobs)
+            choice["logprobs"] = self._by_text(text, ids, scores[len(scores) - len(ids) :], body.logprobs)
         return choice
 
     def _by_id(self, id: int, score: TokenScore, top: int) -> dict[str, Any]:
@@ -286,13 +295,14 @@ class Interface:
         entries = {id: score.nats} | dict(score.top[:top])
         return {str(other): {"logprob": nats, "rank": ranks.get(other), "decoded_token": self._text(other)} for other, nats in entries.items()}
 
-    def _by_text(self, ids: Sequence[int], scores: Sequence[TokenScore | None], top: int) -> dict[str, Any]:
-        """OpenAI's form of completions."""
+    def _by_text(self, text: str, ids: Sequence[int], scores: Sequence[TokenScore | None], top: int) -> dict[str, Any]:
+        """OpenAI's form of completions. A special token takes room in the text where it stands there, and none where the tokenizer put it before the text."""
         texts = [self._text(id) for id in ids]
         offsets, seen = [], b""
         for id in ids:
             offsets.append(len(seen.decode("utf-8", "ignore")))
-            seen += self.side.tokenizer.token_bytes.get(id, b"")
+            special = "" if id in self.side.tokenizer.token_bytes else self._text(id)
+            seen += special.encode() if special and text.startswith(special, offsets[-1]) else self.side.tokenizer.token_bytes.get(id, b"")
         tops = [
             None if score is None else {self._text(other): nats for other, nats in [(id, score.nats), *score.top[:top]]}
             for id, score in zip(ids, scores, strict=True)
@@ -319,7 +329,7 @@ class Interface:
         text = self.side.chat.render_messages([{"role": entry.role, "content": entry.content or ""} for entry in messages], prompt=True)
         return self._ids(text, special=False), text
 
-    def _check(self, body: _Asked) -> None:
+    def _check(self, body: _Asked | TokenizeBody) -> None:
         if body.model not in (None, self.name):
             raise UsageError(f"there is no model '{body.model}' here; it is called '{self.name}'")
         for name, neutral in LEFT_ALONE.items():

@@ -71,6 +71,9 @@ def test_models_and_tokens(server: Serving) -> None:
     talk = server.post("/tokenize", messages=[{"role": "user", "content": "Hi"}])
     assert server.tokenizer.decode(talk["tokens"]) == "user: Hi\nassistant:"
     assert talk["count"] == len(talk["tokens"])
+    wrong = server.post("/tokenize", status=400, prompt="a", add_special_token=False)["error"]["message"]
+    assert wrong.startswith("add_special_token: /tokenize has no such key (did you mean 'add_special_tokens'?)")
+    assert "chat_template: 'x' is not done here" in server.post("/tokenize", status=400, prompt="a", chat_template="x")["error"]["message"]
 
 
 @pytest.mark.parametrize("as_ids", [True, False])
@@ -97,6 +100,18 @@ def test_prompts_come_back_with_log_probabilities(server: Serving, as_ids: bool)
         assert log["token_logprobs"][-1] == pytest.approx(float(nats[-1].max()), abs=1e-4)
         whole = [(token, offset) for token, offset in list(zip(log["tokens"], log["text_offset"], strict=True))[:-1] if not token.startswith("bytes:")]
         assert all(TEXTS[at][offset:].startswith(token) for token, offset in whole)
+
+
+@pytest.mark.parametrize("as_ids", [True, False])
+def test_an_echo_has_the_special_tokens_of_the_prompt(server: Serving, as_ids: bool) -> None:
+    text = "<|endoftext|>The " + "<|endoftext|>cat"
+    ids = server.tokenizer.encode(text).ids
+    assert ids.count(0) == 2
+    [choice] = server.post("/v1/completions", prompt=ids if as_ids else text, temperature=0, max_tokens=0, logprobs=0, echo=True)["choices"]
+    log = choice["logprobs"]
+    assert choice["text"] == text
+    assert all(text.startswith(token, offset) for token, offset in zip(log["tokens"], log["text_offset"], strict=True))
+    assert log["text_offset"][-1] + len(log["tokens"][-1]) == len(text)
 
 
 def test_partial_characters_never_look_the_same(server: Serving) -> None:
