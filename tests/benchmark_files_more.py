@@ -175,11 +175,39 @@ def _free_answers(root: Path) -> None:
     _jsonl(root / "pfgen/data/questions.jsonl", [{"question": question, "answer": answer} for _, question, answer in questions])
 
 
+def _function_calls(root: Path) -> None:
+    """BFCL: a question may have a right call, none that fits, or any."""
+    function = {
+        "name": "zoo.feed",
+        "description": "Feed an animal.",
+        "parameters": {"type": "dict", "properties": {"animal": {"type": "string"}, "times": {"type": "integer"}}, "required": ["animal"]},
+    }
+
+    def write(folder: Path, prefix: str, categories: list[str], answered: list[str]) -> None:
+        for category in categories:
+            rows = [{"id": f"{category}_{n}", "question": [[{"role": "user", "content": f"Feed {WORDS[n]}."}]], "function": [function]} for n in range(NUM)]
+            _jsonl(folder / f"{prefix}_{category}.json", rows)
+        for category in answered:
+            rows = [{"id": f"{category}_{n}", "ground_truth": [{"zoo.feed": {"animal": [WORDS[n]], "times": [1, ""]}}]} for n in range(NUM)]
+            _jsonl(folder / "possible_answer" / f"{prefix}_{category}.json", rows)
+
+    answered = ["multiple", "live_simple", "live_multiple"]
+    free = ["irrelevance", "live_irrelevance", "live_relevance"]
+    more = ["simple_python", "parallel", "parallel_multiple", "live_parallel", "live_parallel_multiple"]
+    write(root / "bfcl/berkeley-function-call-leaderboard/bfcl_eval/data", "BFCL_v4", [*answered, *more, *free], [*answered, *more])
+    write(root / "bfcl-ja", "BFCL_v3", [*answered, "simple", *free], [*answered, "simple"])
+
+
+def _last_exam(root: Path) -> None:
+    rows = [{"id": f"h{n}", "question": f"{n}を2で割ると？", "answer": [f"{n}/2", "A"][n % 2], "category": "Math", "image": ""} for n in range(NUM)]
+    _jsonl(root / "hle-ja/test.jsonl", rows)
+
+
 def _own_text(root: Path) -> None:
     _text(root / "niah/mine.txt", "".join(f"{WORDS[n % NUM]}が{n}匹いる。\n" for n in range(4000)))
 
 
 def write_more_files(root: Path) -> None:
     """All of them, below `root`."""
-    for writer in (_instructions, _limits, _exact, _choices, _safety, _free_answers, _own_text):
+    for writer in (_instructions, _limits, _exact, _choices, _safety, _free_answers, _function_calls, _last_exam, _own_text):
         writer(root)

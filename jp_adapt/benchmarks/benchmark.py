@@ -36,6 +36,13 @@ Template = Annotated[str, AfterValidator(checked_template), Field(description="J
 Expression = Annotated[str, AfterValidator(checked_expression), Field(description="Jinja expression (no braces) over the record")]
 
 
+class Join(Part):
+    """Other files, whose records are parts of a split's: right answers that lie apart from their questions."""
+
+    files: list[str] = Field(min_length=1, description="paths or patterns, read as those of the split are")
+    by: Name = Field(description="field that tells whose part a record is; a record of the split without any part stays as it is")
+
+
 class Split(Part):
     """Files of one split. Every record also has `_file` (name without suffix), `_index` (position in the split) and `_line`."""
 
@@ -44,6 +51,7 @@ class Split(Part):
     columns: list[str] | None = Field(None, description="names of the columns of a csv or tsv without a header line, or of the files of `lines`")
     rename: dict[str, Name] = Field(default_factory=dict, description="name in the file -> name that templates use, for names with spaces")
     rows: list[str] = Field(default_factory=list, description="keys down to the list of records; what lies above them is merged into each record")
+    join: Join | None = Field(None, description="files that hold other parts of the same records")
     haystack: Haystack | None = Field(None, description="what the reader `haystack` makes of the text of all files: needles at known depths")
     where: Expression | None = Field(None, description="keep the records for which this holds")
     first: Count | None = Field(None, description="keep so many records, the first ones")
@@ -53,7 +61,7 @@ class Split(Part):
 
     @model_validator(mode="after")
     def _inside(self) -> Split:
-        for file in self.files:
+        for file in self.all_files:
             parts = file.partition("!")[0].split("/")
             if file.startswith("/") or ".." in parts:
                 raise ValueError(f"files: {file[:80]!r} leads out of the data folder; name what lies in it")
@@ -63,7 +71,14 @@ class Split(Part):
             raise ValueError("reader haystack needs 'haystack', what is made of the text; other readers have none")
         if self.reader in ("xml", "python") and not self.rows:
             raise ValueError(f"reader {self.reader} needs 'rows': the tag of a record, or the constant and the keys below it")
+        if self.join is not None and self.reader in ("lines", "haystack"):
+            raise ValueError(f"reader {self.reader} makes its records of all files together; it takes no 'join'")
         return self
+
+    @property
+    def all_files(self) -> list[str]:
+        """Every path or pattern that is read."""
+        return [*self.files, *(self.join.files if self.join is not None else ())]
 
 
 class Data(Part):

@@ -50,6 +50,7 @@ def read_split(split: Split, folder: Path) -> Records:
     files = [results for pattern in split.files for results in _expand(folder, pattern)]
     together = _parallel if split.reader == "lines" else _haystacks if split.haystack is not None else None
     parts = [together(files, split)] if together is not None else [_records(path, member, split) for path, member in files]
+    joined = _joined(split, folder, sha256) if split.join is not None else {}
     for path, _ in files:
         sha256[path.relative_to(folder).as_posix()] = sha256_file(path)
     for (path, _), part in zip(files, parts, strict=False):
@@ -58,9 +59,31 @@ def read_split(split: Split, folder: Path) -> Records:
                 raise InputError(f"{path}: more than {MAX_RECORDS:,} records; a benchmark is read in one piece")
             if split.rename:
                 record = {split.rename.get(name, name): value for name, value in record.items()}
-            records.append(record | {"_file": path.name.split(".")[0], "_line": number, "_index": len(records)})
+            records.append(record | _part_of(record, split, joined) | {"_file": path.name.split(".")[0], "_line": number, "_index": len(records)})
             places.append(f"{path}:{number}" if number else f"{path}: record {len(records)}")
     return Records(records, places, sha256)
+
+
+def _part_of(record: Record, split: Split, joined: dict[Any, Record]) -> Record:
+    """What the joined files say of a record; nothing where they know none of its key."""
+    key = record.get(split.join.by) if split.join is not None else None
+    return joined.get(key, {}) if isinstance(key, (str, int)) else {}
+
+
+def _joined(split: Split, folder: Path, sha256: dict[str, str]) -> dict[Any, Record]:
+    """The records of the files that a split is joined with, by the field that they are joined by. InputError for one without it, or of which there are two."""
+    assert split.join is not None
+    found: dict[Any, Record] = {}
+    for path, member in (results for pattern in split.join.files for results in _expand(folder, pattern)):
+        sha256[path.relative_to(folder).as_posix()] = sha256_file(path)
+        for number, record in _records(path, member, split):
+            key = record.get(split.join.by)
+            if not isinstance(key, (str, int)):
+                raise InputError(f"{path}:{number}: no '{split.join.by}' that tells whose part this is")
+            if key in found:
+                raise InputError(f"{path}:{number}: a second part of {split.join.by} '{key}'")
+            found[key] = record
+    return found
 
 
 def _expand(folder: Path, pattern: str) -> list[tuple[Path, str]]:

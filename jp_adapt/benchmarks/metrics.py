@@ -94,6 +94,7 @@ METRICS: dict[str, Metric] = {
     "inst_level_strict_acc": Metric("texts", "checks:instruction_strict", checks=True, weighted=True),
     "prompt_level_loose_acc": Metric("texts", "checks:prompt_loose", share=True, checks=True),
     "inst_level_loose_acc": Metric("texts", "checks:instruction_loose", checks=True, weighted=True),
+    "tool_calls": Metric("texts", "calls:tool_calls", share=True, scored_by=True),
     "pfgen_score": Metric("texts", "pfgen:pfgen_score", scored_by=True),
     "pfgen_fluency": Metric("texts", "pfgen:pfgen_fluency", scored_by=True),
     "pfgen_truthfulness": Metric("texts", "pfgen:pfgen_truthfulness", scored_by=True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,13 @@ def environment() -> BoundedEnvironment:
 
     found = BoundedEnvironment()
     found.add_filter("frompython", _from_python)
+    found.add_filter("asjson", _as_json)
     return found
+
+
+def _as_json(value: Any) -> str:
+    """JSON as it is shown to a model: Jinja's own writes Japanese and quotes as escapes, for HTML."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _from_python(text: str) -> Any:

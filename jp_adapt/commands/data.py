@@ -44,7 +44,7 @@ class Wanted:
 
     @property
     def names(self) -> list[str]:
-        return list(dict.fromkeys(name.partition("!")[0] for name in self.split.files))
+        return list(dict.fromkeys(name.partition("!")[0] for name in self.split.all_files))
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def _obstacle(name: str, benchmark: Benchmark, *, from_mirror: bool) -> str:
 
 
 def _local_files(folder: Path, split: Split) -> list[Path]:
-    names = (name.partition("!")[0] for name in split.files)
+    names = (name.partition("!")[0] for name in split.all_files)
     return [path for name in dict.fromkeys(names) for path in (sorted(folder.glob(name)) if _is_pattern(name) else [folder / name]) if path.is_file()]
 
 
@@ -175,7 +175,7 @@ def _state(name: str, benchmark: Benchmark, to: Path) -> str:
     folder, states = to / str(benchmark.data.folder), set[str]()
     for split in _splits(benchmark):
         files = _local_files(folder, split)
-        if len(files) < len(split.files):
+        if len(files) < len(split.all_files):
             return "missing"
         states.add("unknown" if split.sha256 is None else "present" if _digest(folder, files) == split.sha256 else "changed")
     return next(state for state in ("changed", "unknown", "present") if state in states)

@@ -217,3 +217,28 @@ def test_no_declaration_invents_a_revision() -> None:
         benchmark, _ = load_declaration(name)
         if benchmark.hub is not None and benchmark.hub.revision is None:
             assert benchmark.hub.note, f"{name}: say why the hub's copy is not pinned"
+
+
+def test_parts_that_lie_in_other_files_are_joined(tmp_path: Path) -> None:
+    (tmp_path / "asked.jsonl").write_text('{"id": 1, "q": "a"}\n{"id": "b", "q": "c"}\n{"q": "none"}\n{"id": [1], "q": "list"}', encoding="utf-8")
+    (tmp_path / "right.jsonl").write_text('{"id": "b", "a": 3}\n{"id": 1, "a": 2}', encoding="utf-8")
+    split = {"files": ["asked.jsonl"], "reader": "jsonl", "join": {"files": ["right.jsonl"], "by": "id"}}
+    assert [record.get("a") for record in read(tmp_path, **split)] == [2, 3, None, None]
+    assert read_split(Split.model_validate(split), tmp_path).sha256.keys() == {"asked.jsonl", "right.jsonl"}
+
+
+@pytest.mark.parametrize(
+    ("right", "message"), [('{"a": 2}', r"right\.jsonl:1: no 'id' that tells whose part this is"), ('{"id": 1}\n{"id": 1}', r":2: a second part of id '1'")]
+)
+def test_a_part_of_nobody_or_a_second_one_is_refused(tmp_path: Path, right: str, message: str) -> None:
+    (tmp_path / "asked.jsonl").write_text('{"id": 1}', encoding="utf-8")
+    (tmp_path / "right.jsonl").write_text(right, encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        read(tmp_path, files=["asked.jsonl"], reader="jsonl", join={"files": ["right.jsonl"], "by": "id"})
+
+
+def test_a_join_stays_in_the_folder_and_has_records_to_join() -> None:
+    with pytest.raises(ValidationError, match="leads out of the data folder"):
+        Split.model_validate({"files": ["a"], "reader": "jsonl", "join": {"files": ["../b"], "by": "id"}})
+    with pytest.raises(ValidationError, match="takes no 'join'"):
+        Split.model_validate({"files": ["a"], "reader": "lines", "join": {"files": ["b"], "by": "id"}})

@@ -219,3 +219,7 @@ def test_any_template_is_a_text_or_one_error(parts: list[str], loops: bool) -> N
 def test_jinja_is_loaded_with_the_first_template(tmp_path: Path) -> None:
     code = "import sys, jp_adapt.benchmarks.templates; sys.exit('jinja2' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path).returncode == 0
+
+
+def test_json_is_shown_as_it_is_written() -> None:
+    assert render("{{ record | asjson }}", {"record": {"名": "'日本' <b>", "n": [1, None]}}) == '{"名": "\'日本\' <b>", "n": [1, null]}'
