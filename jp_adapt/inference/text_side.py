@@ -152,7 +152,7 @@ def text_side(folder: Path, document_start: str | None = None, document_end: str
     """The text side of a model folder.
 
     Args:
-        document_start: the token before every document; by default what jp_adapt.json names, else BOS, else EOS.
+        document_start: the token before every document; by default what jp_adapt.json names, else BOS, else the token that ends a document (of the one before).
         document_end: the token that ends one; by default what jp_adapt.json names, else see `text/document_ends.py`.
 
     Raises:
@@ -163,12 +163,12 @@ def text_side(folder: Path, document_start: str | None = None, document_end: str
     bos_text, eos_text = special_token(folder, "bos_token"), special_token(folder, "eos_token")
     bos, eos = _id(runtime, bos_text), _id(runtime, eos_text)
     named = document_start or facts.document_start
-    start = _id(runtime, named) if named else next((entry for entry in (bos, eos, *_ids(config.get("bos_token_id"))) if entry is not None), None)
+    end = _id(runtime, document_end or end_of_documents(folder, loaded.tokenizer.special_texts))
+    start = _id(runtime, named) if named else next((entry for entry in (bos, end, eos, *_ids(config.get("bos_token_id"))) if entry is not None), None)
     if start is None and named:
         raise InputError(f"{folder}: the tokenizer has no token '{named}', which is to stand before every text")
     if start is None:
         raise InputError(f"{folder}: the tokenizer names no bos_token and no eos_token, so that nothing can stand before a text")
-    end = _id(runtime, document_end or end_of_documents(folder, loaded.tokenizer.special_texts))
     if end is None and document_end:
         raise InputError(f"{folder}: the tokenizer has no token '{document_end}', which is to end every text")
     template = own_template(folder)

@@ -41,7 +41,9 @@ class Base(Part):
         description="commit of the hub repository, 40 hex digits; a branch or tag (main by default) is looked up when a run begins, which keeps to it",
     )
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$", description="hash that `file` must have")
-    document_start: str | None = Field(None, description="token before every document; the tokenizer's BOS by default")
+    document_start: str | None = Field(
+        None, description="token before every document; by default the tokenizer's BOS, or without one the token that ends documents"
+    )
     document_end: str | None = Field(
         None, description="token that ends every document; by default the tokenizer's EOS, or where that ends a turn of a chat, its token for the end of a text"
     )

@@ -141,15 +141,27 @@ def test_every_place_that_names_an_end_counts(special: Path, tmp_path: Path, fil
     [
         ({}, None, Starts(0, (), 0, 0)),
         ({}, "<|im_end|>", Starts(2, (), 0, 0)),
-        ({"tokenizer_config__json": {"eos_token": "<|im_end|>"}}, None, Starts(2, (), None, 2)),
+        ({"tokenizer_config__json": {"eos_token": "<|im_end|>"}}, None, Starts(0, (), None, 2)),  # as Qwen: no BOS, and documents end with another token
+        ({"tokenizer_config__json": {"eos_token": "<|im_start|>"}}, None, Starts(1, (), None, 1)),
         ({"tokenizer_config__json": {}, "special_tokens_map__json": {"bos_token": "<|im_start|>"}}, None, Starts(1, (), 1, None)),
-        ({"tokenizer_config__json": {}, "config__json": {"bos_token_id": 1}}, None, Starts(1)),
+        ({"tokenizer_config__json": {}, "config__json": {"bos_token_id": 1}}, None, Starts(0)),
         ({FACTS.replace(".", "__"): {"format": 1, "document_start": "<|im_start|>"}}, None, Starts(1, (), 0, 0)),
         ({FACTS.replace(".", "__"): {"format": 1, "document_start": "<|im_start|>"}}, "<|im_end|>", Starts(2, (), 0, 0)),
     ],
 )
 def test_which_token_begins_a_text(special: Path, tmp_path: Path, files: dict[str, object], named: str | None, starts: Starts) -> None:
     assert text_side(copied(special, tmp_path / "m", **files), named).starts == starts
+
+
+@pytest.mark.parametrize(("config", "document"), [({"bos_token_id": 1}, 1), ({}, None)])
+def test_a_tokenizer_that_names_nothing(special: Path, tmp_path: Path, config: dict[str, int], document: int | None) -> None:
+    spec = json.loads((special / "tokenizer.json").read_text(encoding="utf-8").replace("<|endoftext|>", "<|unheard_of|>"))
+    folder = copied(special, tmp_path / "m", tokenizer__json=spec, tokenizer_config__json={}, config__json=config)
+    if document is not None:
+        assert text_side(folder).starts == Starts(document)
+    else:
+        with pytest.raises(InputError, match="names no bos_token and no eos_token"):
+            text_side(folder)
 
 
 def test_what_the_tokenizer_itself_puts_before_a_text(special: Path, tmp_path: Path) -> None:
@@ -164,7 +176,6 @@ def test_what_the_tokenizer_itself_puts_before_a_text(special: Path, tmp_path: P
     ("files", "named", "message"),
     [
         ({}, "<|nothing|>", "the tokenizer has no token '<|nothing|>', which is to stand before every text"),
-        ({"tokenizer_config__json": {}, "config__json": {}}, None, "names no bos_token and no eos_token"),
         ({FACTS.replace(".", "__"): {"format": 2}}, None, r"jp_adapt\.json: not in format 1 of jp-adapt .*; export the model again"),
         ({FACTS.replace(".", "__"): []}, None, r"jp_adapt\.json: not in format 1"),
         ({FACTS.replace(".", "__"): {"format": 1, "document_start": 3}}, None, r"jp_adapt\.json: not in format 1"),

@@ -70,11 +70,8 @@ class Context:
 
     @property
     def document_start(self) -> str:
-        """The token that stands before every document: the recipe's, else the base's own. A guess, as EOS would be, is not trained on."""
-        text = self.recipe.base.document_start or read_facts(self.base).document_start or special_token(self.base, "bos_token")
-        if text is None:
-            raise InputError(f"{self.base}: the tokenizer names no bos_token; say in the recipe which token begins a document: base.document_start")
-        return text
+        """The token that stands before every document: the recipe's, else the base's own. Without a BOS (Qwen): what ends the one before."""
+        return self.recipe.base.document_start or read_facts(self.base).document_start or special_token(self.base, "bos_token") or self.document_end
 
     def end_id(self, tokenizer: Tokenizer) -> int:
         """Id of the token that ends every document. InputError where the tokenizer lacks it."""
