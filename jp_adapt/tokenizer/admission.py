@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from jp_adapt.text.scripts import any_japanese_between, is_japanese
 
 
@@ -14,6 +16,7 @@ def is_admissible(token: bytes, max_chars: int) -> bool:
     return len(text) <= max_chars and is_japanese(text)
 
 
+@cache
 def begins_japanese(partial: bytes) -> bool:
     """Whether some Japanese character begins with the bytes `partial`, which are the first of a character (not those of an emoji or of Hangul)."""
     if partial == b"\xef\xbf":  # also the beginning of U+FFFD, which stands in damaged text of every language; ￥ is not worth that

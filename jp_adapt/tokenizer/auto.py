@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from jp_adapt.core.files import read_json
-from jp_adapt.tokenizer.bpe import BLOCK
+from jp_adapt.tokenizer.bpe import BLOCK, cut
 from jp_adapt.tokenizer.fuzz import SPECIAL, fuzz_strings
 
 MODEL_CONFIG = "config.json"
 DEFAULT_MODEL = {"model_type": "llama"}  # where no config.json says what the model is
 WEIGHTS = frozenset({".safetensors", ".bin", ".pt", ".pth", ".gguf"})
+IDS_ALONE = {"return_attention_mask": False, "return_token_type_ids": False, "verbose": False}
 CANNOT_LOAD = "AutoTokenizer cannot load the folder"
 NUM_FUZZ = 2000
 NUM_WITH_SPECIAL = 500  # texts that are also compared with what the tokenizer puts around a text
@@ -54,28 +56,34 @@ def disagreements(folder: Path, model_config: Mapping[str, Any] | None, texts: S
     marked = [text for token in added for text in (token, f" {token} ", f"a{token}b", f"{token} 日本")]
     every = list(dict.fromkeys(chain(PROMPTS, marked, texts, fuzz_strings(NUM_FUZZ, added or SPECIAL))))
     plain = Tokenizer.from_str(json.dumps(spec | {"truncation": None, "padding": None}))
-    failed: dict[str, None] = dict.fromkeys(_failed(folder, plain, every))
+    expected = cache(lambda split: _expected(plain, every, split))
+    failed: dict[str, None] = dict.fromkeys(_failed(folder, expected, every))
     if model_config is not None and not (folder / MODEL_CONFIG).is_file():
         with linked(folder, {MODEL_CONFIG: json.dumps(model_config)}) as place:
-            failed |= dict.fromkeys(_failed(place, plain, every))
+            failed |= dict.fromkeys(_failed(place, expected, every))
     return list(failed), len(every)
 
 
-def _failed(folder: Path, plain: Tokenizer, texts: list[str]) -> Iterator[str]:
+def _expected(plain: Tokenizer, texts: list[str], split: bool) -> tuple[list[list[int]], list[list[int]]]:
+    """Ids of all texts, and of the first ones with what the tokenizer puts around a text; `split`: texts of special tokens are cut like others."""
+    plain.encode_special_tokens = split
+    return cut(plain, texts), [encoding.ids for encoding in plain.encode_batch_fast(texts[:NUM_WITH_SPECIAL])]
+
+
+def _failed(folder: Path, expected: Callable[[bool], tuple[list[list[int]], list[list[int]]]], texts: list[str]) -> Iterator[str]:
     try:
         tokenizer = load_auto(folder)
     except Exception as error:  # a configuration can name any class, and each raises errors of its own
         yield from (f"{CANNOT_LOAD} ({type(error).__name__}: {' '.join(str(error).split())})" for _ in texts[:1])
         return
-    plain.encode_special_tokens = bool(getattr(tokenizer, "split_special_tokens", False))
+    every, around = expected(bool(getattr(tokenizer, "split_special_tokens", False)))
     for start in range(0, len(texts), BLOCK):
         block = texts[start : start + BLOCK]
-        ids = tokenizer(block, add_special_tokens=False, verbose=False)["input_ids"]
-        expected = plain.encode_batch_fast(block, add_special_tokens=False)
-        yield from (text for text, entry, other in zip(block, ids, expected, strict=True) if entry != other.ids)
+        ids = tokenizer(block, add_special_tokens=False, **IDS_ALONE)["input_ids"]
+        yield from (text for text, entry, other in zip(block, ids, every[start : start + BLOCK], strict=True) if entry != other)
     head = texts[:NUM_WITH_SPECIAL]
-    ids = tokenizer(head, verbose=False)["input_ids"]
-    yield from (text for text, entry, other in zip(head, ids, plain.encode_batch_fast(head), strict=True) if entry != other.ids)
+    ids = tokenizer(head, **IDS_ALONE)["input_ids"]
+    yield from (text for text, entry, other in zip(head, ids, around, strict=True) if entry != other)
 
 
 def load_auto(folder: Path) -> Any:

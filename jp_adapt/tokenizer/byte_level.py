@@ -14,6 +14,7 @@ def _byte_to_char() -> dict[int, str]:
 BYTE_TO_CHAR = _byte_to_char()
 CHAR_TO_BYTE = {char: byte for byte, char in BYTE_TO_CHAR.items()}
 _TO_TEXT = {byte: ord(char) for byte, char in BYTE_TO_CHAR.items()}
+_TO_BYTE = dict.fromkeys(range(0x100), 0x100) | {ord(char): byte for char, byte in CHAR_TO_BYTE.items()}  # 0x100 is no byte
 
 
 def to_text(token: bytes) -> str:
@@ -23,7 +24,10 @@ def to_text(token: bytes) -> str:
 
 def to_bytes(text: str) -> bytes:
     """Inverse of `to_text`; KeyError on a character that stands for no byte."""
-    return bytes(CHAR_TO_BYTE[char] for char in text)
+    try:
+        return text.translate(_TO_BYTE).encode("latin-1")
+    except UnicodeEncodeError as error:
+        raise KeyError(text[error.start]) from None
 
 
 def is_byte_text(text: str) -> bool:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import lru_cache
 
 SPECIAL = ("<s>", "</s>", "<unk>", "<|begin_of_text|>", "<|eot_id|>", "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<0xE3>", "[INST]")
 RANGES = {
@@ -60,6 +61,11 @@ FIXED = (
 
 def fuzz_strings(number: int, special: Sequence[str] = SPECIAL, seed: int = 0) -> list[str]:
     """`number` distinct strings of up to 12 pieces, each a few characters of one kind, a hostile sequence, or the text of one of the `special` tokens."""
+    return list(_drawn(number, tuple(special), seed))
+
+
+@lru_cache(maxsize=16)
+def _drawn(number: int, special: tuple[str, ...], seed: int) -> tuple[str, ...]:
     rng = random.Random(seed)
     kinds = list(RANGES.values())
     strings: dict[str, None] = {}
@@ -75,4 +81,4 @@ def fuzz_strings(number: int, special: Sequence[str] = SPECIAL, seed: int = 0) -
                 kind = rng.choice(kinds)
                 parts += [chr(rng.randint(*rng.choice(kind))) for _ in range(rng.randint(1, 5))]
         strings["".join(parts)] = None
-    return list(strings)
+    return tuple(strings)

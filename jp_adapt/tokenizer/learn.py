@@ -14,6 +14,7 @@ into depends on the tokens up to it alone. Numbers of this and of what did not w
 from __future__ import annotations
 
 import heapq
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
@@ -32,6 +33,7 @@ from jp_adapt.tokenizer.words import Words
 
 EXPECTED_CHARS = 40_000
 UNSEEN = 0.2  # of that, where no word has the character
+INSIDE = re.compile(rb"[ \x80-\xff]*")  # what a Japanese word can hold
 _Best = tuple[float, bytes, int]  # (-worth, token, the pair that makes it; or ~unit of a sleeper)
 
 
@@ -76,7 +78,7 @@ class _Bench:
     def __init__(self, base: BpeTokenizer) -> None:
         self.base = base
         vocab: dict[str, int] = base.spec["model"]["vocab"]
-        self.vocab = {text: token_id for text, token_id in vocab.items() if text not in base.special_texts and _is_inside(base.to_bytes(text))}
+        self.vocab = {text: token_id for text, token_id in vocab.items() if text not in base.special_texts and INSIDE.fullmatch(base.token_bytes[token_id])}
         if base.is_sentencepiece:
             self.vocab |= {text: token_id for text, token_id in vocab.items() if text.startswith("<0x") or text == base.spec["model"].get("unk_token")}
         inside = self.vocab
@@ -101,10 +103,6 @@ class _Bench:
         return {char: pieces for char, pieces in zip(chars, spelled, strict=True) if len(pieces) > 1}
 
 
-def _is_inside(token: bytes) -> bool:
-    return all(byte >= 0x80 or byte == 0x20 for byte in token)
-
-
 class _Learner:
     """Words in units, and a heap of what could become a token.
 
@@ -127,9 +125,12 @@ class _Learner:
         self.steps = self._everyday_steps(base.is_sentencepiece) if cover else {}
         seen = {char.encode("utf-8") for char in set().union(*texts)}
         self.prior: dict[bytes, float] = {}  # of the tokens that everyday characters need: how often each is expected, in units of `expected`
+        self.after: dict[bytes, list[bytes]] = {}  # the everyday characters that have a step after this token
         for char, steps in self.steps.items():
             for token in steps:
                 self.prior[token] = self.prior.get(token, 0.0) + (1.0 if char in seen else UNSEEN)
+            for token in steps[:-1]:
+                self.after.setdefault(token, []).append(char)
         merging = {unit: unit if may_merge(token) else END for unit, token in self.bytes_of.items()}
         ids = cut(bench.runtime(list(self.sleepers)), words.texts)
         self.units = Units([[merging.get(token_id, END) for token_id in word] for word in ids], counts)
@@ -183,8 +184,7 @@ class _Learner:
             return
         self.next_unit += 1
         self._merge(pair, unit)
-        if token in self.prior:
-            self._enter_steps(char for char, steps in self.steps.items() if token in steps[:-1])
+        self._enter_steps(self.after.get(token, ()))
 
     def _merge(self, pair: int, unit: int) -> None:
         """Merge a pair, and at once whatever then spells a token that is there already, as a runtime does by that token's earlier rank.

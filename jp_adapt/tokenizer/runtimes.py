@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,4 +46,9 @@ def _tiktoken(ranks: dict[bytes, int], pattern: str, special: dict[str, int]) ->
     from tiktoken import Encoding
 
     encoding = Encoding("extended", pat_str=pattern, mergeable_ranks=ranks, special_tokens=special)
-    return Runtime("tiktoken", lambda texts: encoding.encode_batch(list(texts), num_threads=2, allowed_special="all"), lambda ids: encoding.decode(list(ids)))
+    holds_special = re.compile("|".join(map(re.escape, special)) or "(?!)").search
+
+    def encode(text: str) -> list[int]:  # `encode` builds a set of all special tokens for each text, and `encode_batch` hands each to a thread
+        return list(encoding.encode(text, allowed_special="all") if holds_special(text) else encoding.encode_ordinary(text))
+
+    return Runtime("tiktoken", lambda texts: [encode(text) for text in texts], lambda ids: encoding.decode(list(ids)))

@@ -59,6 +59,8 @@ class Units:
 
     def uses_of(self, pair: int) -> NDArray[np.float64]:
         """[S] how often a pair occurs now."""
+        if pair not in self.places:
+            return np.zeros(self.counts.shape[1])
         uses: NDArray[np.float64] = self.counts[self.word[self._valid(pair)]].sum(axis=0)
         return uses
 

