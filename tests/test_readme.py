@@ -54,25 +54,13 @@ def test_every_page_of_the_documentation_is_in_the_site():
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page.startswith("docs/howto/") or page in ("docs/index.md", "docs/tutorial.md", "docs/troubleshooting.md")]
+    "page",
+    [
+        page
+        for page in PAGES
+        if page not in ("docs/benchmarks.md", "docs/evaluation.md", "docs/judging.md", "docs/log.md", "docs/merging.md", "docs/serving.md")
+    ],
 )
 def test_lines_of_prose_are_short(page):
-    assert [line for line in lines(page) if len(line) > 120 and not line.startswith(("|", "    "))] == []
-
-
-def test_both_readmes_show_the_two_commands_on_the_first_screen():
-    for page in ("README.md", "README_ja.md"):
-        first = "\n".join(lines(page)[:12])
-        assert "make quickstart" in first
-        assert "make test" in first
-
-
-def test_the_japanese_readme_gives_the_same_figures():
-    figures = [set(re.findall(r"\d+\.\d+", (Path(ROOT) / page).read_text(encoding="utf-8"))) for page in ("README.md", "README_ja.md")]
-    assert figures[0] == figures[1]
-
-
-def test_what_was_run_where_is_one_table():
-    tables = [[line for line in lines(page) if line.startswith("|")] for page in ("README.md", "docs/index.md")]
-    start, own = (next(at for at, line in enumerate(table) if line == "| what | CPU | GPU |") for table in tables)
-    assert tables[0][start : start + 10] == tables[1][own : own + 10]
+    prose = re.sub(r"^( *)```.*?^\1```$", "", "\n".join(lines(page)), flags=re.MULTILINE | re.DOTALL)
+    assert [line for line in prose.splitlines() if len(line) > 120 and not line.lstrip().startswith(("|", "<picture>")) and not line.startswith("    ")] == []

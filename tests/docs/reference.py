@@ -47,7 +47,7 @@ def declaration_page(kind: str) -> str:
     definitions = {name: part for name, part in definitions.items() if "properties" in part and not name.startswith("Extending")}
     top = schema if "properties" in schema else definitions.pop(schema["title"])
     title, about = TITLES[kind]
-    lines = [f"# {title}", "", NOTE, "", f"{about} `jp-adapt schema {kind}` prints the same as JSON Schema.", ""]
+    lines = [f"# {title}", "", NOTE, "", *_prose(f"{about} `jp-adapt schema {kind}` prints the same as JSON Schema."), ""]
     if kind in ("recipe", "corpus"):
         lines += ["`extends: NAME` builds on a shipped recipe or a file: only what differs is said.", ""]
     lines += [*_keys(top), ""]
@@ -159,7 +159,7 @@ def commands_page() -> str:
         "",
         NOTE,
         "",
-        "`jp-adapt COMMAND --help` says the same. `jp-adapt --version` prints the version. Exit codes: [exit-codes.md](exit-codes.md).",
+        *_prose("`jp-adapt COMMAND --help` says the same. `jp-adapt --version` prints the version. Exit codes: [exit-codes.md](exit-codes.md)."),
         "",
     ]
     for parser in sorted(commands(), key=lambda parser: parser.prog):
