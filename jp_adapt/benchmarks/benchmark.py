@@ -29,6 +29,12 @@ Extract = Literal[
     "after_answer",
     "choice_letter",
     "code_block",
+    "last_code_block",
+    "lighteval_a_to_d",
+    "lighteval_a_to_j",
+    "swallow_answer",
+    "swallow_japanese",
+    "swallow_english",
 ]
 Division = Literal["first-of-picture", "llm-jp-eval", "llm-jp-eval-jcola-out-of-domain", "llm-jp-eval-jmmlu"]
 

@@ -85,6 +85,12 @@ PROFILES: dict[str, ProfileRules] = {
         shots="harness",
         start="nothing",
     ),
+    "swallow-instruct-202508": ProfileRules(
+        title="swallow-evaluation-instruct v202508: zero shots in a chat, answers found by patterns",
+        source="https://github.com/swallow-llm/swallow-evaluation-instruct/tree/v202508",
+        start="nothing",
+        chat=True,
+    ),
     "sakana-vlm": ProfileRules(
         title="Sakana's evaluation of EvoVLM-JP: one question a picture, ROUGE-L",
         source="https://github.com/SakanaAI/evolutionary-model-merge/tree/c6a19da/evomerge/eval",

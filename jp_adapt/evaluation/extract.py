@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 
+from jp_adapt.evaluation import extract_peers
 from jp_adapt.text import numerals
 
 
@@ -100,6 +101,12 @@ STEPS: dict[str, Callable[[str], str]] = {
     "after_answer": after_answer,
     "choice_letter": choice_letter,
     "code_block": code_block,
+    "last_code_block": extract_peers.last_code_block,
+    "lighteval_a_to_d": lambda text: extract_peers.lighteval_letter(text, "ABCD"),
+    "lighteval_a_to_j": lambda text: extract_peers.lighteval_letter(text, "ABCDEFGHIJ"),
+    "swallow_answer": extract_peers.swallow_answer,
+    "swallow_japanese": lambda text: extract_peers.prefixed_line(text, "日本語:"),
+    "swallow_english": lambda text: extract_peers.prefixed_line(text, "English:"),
 }
 
 

@@ -35,7 +35,14 @@ def test_licence_and_data_are_those_of_the_declaration(listed: Availability) -> 
 
 
 def test_peers_are_those_that_a_declaration_has_protocols_of() -> None:
-    marks = {"stability-0.3": "Stability", "lm-eval-ja": "lm-eval", "llm-jp-eval-1.3": "llm-jp-eval", "swallow": "Swallow", "flexeval": "flexeval"}
+    marks = {
+        "stability-0.3": "Stability",
+        "lm-eval-ja": "lm-eval",
+        "llm-jp-eval-1.3": "llm-jp-eval",
+        "swallow": "Swallow",
+        "swallow-instruct-202508": "Swallow instruct",
+        "flexeval": "flexeval",
+    }
     for name, row in BENCHMARKS.items():
         if row[5].strip() == "the same":
             row = BENCHMARKS["ja/jcommonsenseqa"]

@@ -28,6 +28,11 @@ def char_f1(prediction: str, answer: str) -> float:
     return overlap_f1("".join(prediction.split()), "".join(answer.split()))
 
 
+def swallow_char_f1(prediction: str, answer: str) -> float:
+    """F1 of the characters, white space among them (swallow-evaluation-instruct's f1_score)."""
+    return overlap_f1(prediction, answer)
+
+
 def word_f1(prediction: str, answer: str) -> float:
     """F1 of UniDic short-unit words."""
     from jp_adapt.text.morphology import words

@@ -39,3 +39,10 @@ def test_rouge_l_as_sakana_and_llm_jp_eval_mm_count_it() -> None:
         assert count("猫です😀。", "猫です。") == 1.0
     assert texts.sakana_rouge_l("すごーーーーい", "すごーい") == 1.0
     assert texts.llm_jp_mm_rouge_l("すごーーーーい", "すごーい") < 1.0
+
+
+def test_swallows_bleu_counts_words_of_ipadic() -> None:
+    given, right = ["東京都は雨だ。"], ["東京は雨だ。"]
+    assert texts.swallow_bleu(right, right) == pytest.approx(100.0)
+    assert texts.swallow_bleu(given, right) == texts.bleu(["東京 都 は 雨 だ 。"], ["東京 は 雨 だ 。"], "en")
+    assert texts.sentence_swallow_bleu("", right[0]) == 0.0
