@@ -102,16 +102,19 @@ def load_model(
         raise InputError(
             f"{folder}: the tokenizer has {tokenizer.vocab_size:,} tokens, and the embedding {model.vocab_size:,} rows; they do not belong together"
         )
+    hardware = "cpu"
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
         model.to(device)
         if (whole := whole_of(model.base)) is not None:
             whole.to(device)
+        hardware = torch.cuda.get_device_name(device)
     description = {
         "name": name or model_name(folder),
         "vocab_size": model.vocab_size,
         "parameters": sum(parameter.numel() for parameter in model.base.parameters()),
         "dtype": str(precision).removeprefix("torch."),
+        "device": hardware,
         **side.description,
     }
     engine = LocalEngine(model, tokenizer.runtime.decode, stop_ids=side.stop_ids, decode_marked=tokenizer.decode, processes=processes)

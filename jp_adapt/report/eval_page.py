@@ -120,6 +120,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         ("Profile", run.scores.profile),
         *counts,
         ("Precision", str(known.get("dtype") or "")),
+        ("Device", str(known.get("device") or "")),
         ("Endpoint", str(known.get("endpoint") or "")),
         ("Measured with", ", ".join(f"{name} {made[name]}" for name in ("jp-adapt", "torch", "transformers") if name in made)),
         ("Machine", str(made.get("platform") or "")),

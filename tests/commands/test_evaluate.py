@@ -75,6 +75,7 @@ def test_a_benchmark_of_ones_own_needs_a_yaml_and_a_jsonl(pico: Path, tmp_path: 
     assert score.sha256.keys() == {"items.jsonl"}
     assert scores.model["vocab_size"] == 500
     assert scores.model["dtype"] == "float32"
+    assert scores.model["device"] == "cpu"
     assert len(scores.model["tokenizer_sha256"]) == 64
     outputs = list(read_outputs(out))
     assert [output.item for output in outputs] == [f"m{n}" for n in range(1, 13)]
