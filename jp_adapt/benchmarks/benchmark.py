@@ -65,6 +65,8 @@ class Split(Part):
         None, pattern=r"^[0-9a-f]{64}$", description="of the file as it is at `revision`; of several, of the lines that `sha256sum FILES` prints for them"
     )
 
+    git_blob: str | None = Field(None, pattern=r"^[0-9a-f]{40}$", description="git's name of the one file at `revision`, where its SHA-256 is not known")
+
     @model_validator(mode="after")
     def _inside(self) -> Split:
         for file in self.all_files:
@@ -77,9 +79,16 @@ class Split(Part):
             raise ValueError("reader haystack needs 'haystack', what is made of the text; other readers have none")
         if self.reader in ("xml", "python") and not self.rows:
             raise ValueError(f"reader {self.reader} needs 'rows': the tag of a record, or the constant and the keys below it")
+        if self.git_blob is not None and (self.sha256 is not None or len(self.all_files) > 1 or any(char in self.files[0] for char in "*?[!")):
+            raise ValueError("git_blob is of one file, named whole, and stands in the place of sha256")
         if self.join is not None and self.reader in ("lines", "haystack"):
             raise ValueError(f"reader {self.reader} makes its records of all files together; it takes no 'join'")
         return self
+
+    @property
+    def pin(self) -> str | None:
+        """The hash that the files must have; None where the declaration says none."""
+        return self.sha256 or self.git_blob
 
     @property
     def all_files(self) -> list[str]:

@@ -19,6 +19,7 @@ from jp_adapt.benchmarks.profiles import PROFILES, RETIRED
 from jp_adapt.benchmarks.templates import render, value_of
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import is_file
+from jp_adapt.core.hashes import git_blob
 from jp_adapt.core.schema_words import what_is_needed
 from jp_adapt.core.shipped import shipped_benchmarks, shipped_suites
 from jp_adapt.core.suggest import did_you_mean
@@ -91,7 +92,7 @@ def load_benchmark(name: str, data: str | Path | None = None, *, shots: bool = T
     benchmark, path = load_declaration(name)
     folder = path.parent
     if benchmark.data.folder is not None:
-        where, pinned = benchmark.data.folder, all(split.sha256 for split in (benchmark.data.test, benchmark.data.shots) if split is not None)
+        where, pinned = benchmark.data.folder, all(split.pin for split in (benchmark.data.test, benchmark.data.shots) if split is not None)
         if data is None:
             way = f"run `jp-adapt data fetch {name} --to DIR`" if pinned else f"bring it by hand into DIR/{where}"
             raise InputError(f"{name}: its data is not shipped; {way} and give --data DIR ({benchmark.source})")
@@ -105,10 +106,15 @@ def load_benchmark(name: str, data: str | Path | None = None, *, shots: bool = T
     if shots and benchmark.data.shots is not None:
         examples, more = _items(benchmark, benchmark.data.shots, folder)
         read.append((benchmark.data.shots, more))
-    changed = [split.files[0] for split, hashes in read if split.sha256 is not None and split.sha256 != digest(hashes)]
-    known = all(split.sha256 is not None for split, _ in read)
+    changed = [split.files[0] for split, hashes in read if split.pin is not None and split.pin != fingerprint(split, folder, hashes)]
+    known = all(split.pin is not None for split, _ in read)
     everything = {file: value for _, hashes in read for file, value in hashes.items()}
     return LoadedBenchmark(name, benchmark, path, items, examples, everything, changed if known or changed else None)
+
+
+def fingerprint(split: Split, folder: Path, hashes: dict[str, str]) -> str:
+    """What `split.pin` is for files with these hashes in `folder`."""
+    return git_blob(folder / next(iter(hashes))) if split.git_blob is not None else digest(hashes)
 
 
 def digest(hashes: dict[str, str]) -> str:

@@ -14,11 +14,11 @@ from urllib.parse import quote
 import httpx2
 
 from jp_adapt.benchmarks.benchmark import Benchmark, Split
-from jp_adapt.benchmarks.items import digest, load_declaration, named_benchmarks
+from jp_adapt.benchmarks.items import digest, fingerprint, load_declaration, named_benchmarks
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import refuse_unwritable, set_aside
 from jp_adapt.core.foreign_json import parse_json
-from jp_adapt.core.hashes import sha256_file
+from jp_adapt.core.hashes import git_blob, sha256_file
 from jp_adapt.core.progress import progress, say
 from jp_adapt.core.shipped import shipped_benchmarks
 
@@ -143,8 +143,8 @@ def _obstacle(name: str, benchmark: Benchmark, *, from_mirror: bool) -> str:
     """Why the data cannot be fetched; empty where it can."""
     if benchmark.data.folder is None:
         return ""
-    if any(split.sha256 is None for split in _splits(benchmark)):
-        return f"{name}: the declaration pins no SHA-256 of its files; bring them by hand from {benchmark.source} into '{benchmark.data.folder}'"
+    if any(split.pin is None for split in _splits(benchmark)):
+        return f"{name}: the declaration pins no hash of its files; bring them by hand from {benchmark.source} into '{benchmark.data.folder}'"
     if not from_mirror and (GITHUB.fullmatch(benchmark.source) is None or benchmark.revision is None):
         return (
             f"{name}: {benchmark.source} is not a pinned commit on GitHub; bring the files by hand into '{benchmark.data.folder}', or fetch with --from MIRROR"
@@ -161,14 +161,14 @@ def _is_pattern(name: str) -> bool:
     return any(char in name for char in "*?[")
 
 
-def _digest(folder: Path, files: Sequence[Path]) -> str:
-    return digest({path.relative_to(folder).as_posix(): sha256_file(path) for path in files})
+def _is_pinned(split: Split, folder: Path, files: Sequence[Path]) -> bool:
+    return fingerprint(split, folder, {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}) == split.pin
 
 
 def _present(benchmark: Benchmark, split: Split, to: Path) -> bool:
     folder = to / str(benchmark.data.folder)
     files = _local_files(folder, split)
-    return bool(files) and split.sha256 is not None and _digest(folder, files) == split.sha256
+    return bool(files) and split.pin is not None and _is_pinned(split, folder, files)
 
 
 def _state(name: str, benchmark: Benchmark, to: Path) -> str:
@@ -177,7 +177,7 @@ def _state(name: str, benchmark: Benchmark, to: Path) -> str:
         files = _local_files(folder, split)
         if len(files) < len(split.all_files):
             return "missing"
-        states.add("unknown" if split.sha256 is None else "present" if _digest(folder, files) == split.sha256 else "changed")
+        states.add("unknown" if split.pin is None else "present" if _is_pinned(split, folder, files) else "changed")
     return next(state for state in ("changed", "unknown", "present") if state in states)
 
 
@@ -270,11 +270,12 @@ def _fetch(part: Wanted, to: Path, source: _GitHub | _Address | _Folder) -> list
                     partial.unlink()
             hashes[name] = sha256_file(partial)
             advance(count, name)
-    if digest(hashes) != part.split.sha256:
+    came = git_blob(folder / f"{names[0]}.part") if part.split.git_blob is not None else digest(hashes)
+    if came != part.split.pin:
         for name in names:
             (folder / f"{name}.part").unlink()
         raise InputError(
-            f"{part.benchmark}: the files that came are not the pinned ones (SHA-256 {digest(hashes)[:12]}..., and {str(part.split.sha256)[:12]}... is pinned);"
+            f"{part.benchmark}: the files that came are not the pinned ones (their hash is {came[:12]}..., and {str(part.split.pin)[:12]}... is pinned);"
             " nothing of them was kept"
         )
     for name in names:

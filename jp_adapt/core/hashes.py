@@ -22,6 +22,15 @@ def sha256_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def git_blob(path: Path) -> str:
+    """Git's name of a file: hex SHA-1 of its size and bytes, which a commit pins."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
+
+
 def sha256_json(value: Any) -> str:
     """Hex SHA-256 of a JSON value, independent of the order of its keys."""
     text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -242,3 +242,9 @@ def test_a_join_stays_in_the_folder_and_has_records_to_join() -> None:
         Split.model_validate({"files": ["a"], "reader": "jsonl", "join": {"files": ["../b"], "by": "id"}})
     with pytest.raises(ValidationError, match="takes no 'join'"):
         Split.model_validate({"files": ["a"], "reader": "lines", "join": {"files": ["b"], "by": "id"}})
+
+
+@pytest.mark.parametrize("more", [{"files": ["a", "b"]}, {"files": ["*"]}, {"sha256": "0" * 64}])
+def test_gits_name_is_of_one_file(more: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="git_blob is of one file, named whole, and stands in the place of sha256"):
+        Split.model_validate({"files": ["a"], "reader": "jsonl", "git_blob": "0" * 40} | more)

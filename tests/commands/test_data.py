@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from jp_adapt.benchmarks.items import load_benchmark
 from jp_adapt.cli.main import main
 from jp_adapt.commands import data as module
 from jp_adapt.commands.data import fetch_data, list_data
@@ -125,6 +126,23 @@ def test_files_come_once(toy: str, server: Server, tmp_path: Path) -> None:
     assert files_in(tmp_path / "again") == WHOLE
 
 
+def test_a_file_is_known_by_gits_name_where_its_sha256_is_not(toy: str, server: Server, tmp_path: Path) -> None:
+    body = FILES["toy/items.jsonl"]
+    text = Path(toy).read_text(encoding="utf-8").replace("protocols:", 'question: "{{ q }}"\nprotocols:')
+    right, wrong = (hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() for data in (body, body[:-1]))
+    for blob in (right, wrong):
+        Path(toy).write_text(text.replace(f"sha256: {hashlib.sha256(body).hexdigest()}", f"git_blob: {blob}"), encoding="utf-8")
+        if blob == wrong:
+            assert [row.data for row in list_data(tmp_path / "data", [toy])] == ["changed"]
+            assert load_benchmark(toy, tmp_path / "data", shots=False).changed == ["items.jsonl"]
+            with pytest.raises(InputError, match="the files that came are not the pinned ones"):
+                fetch_data([toy], tmp_path / "other", mirror=server.address)
+        else:
+            assert len(fetch_data([toy], tmp_path / "data", mirror=server.address)) == 3
+            assert [row.data for row in list_data(tmp_path / "data", [toy])] == ["present"]
+            assert load_benchmark(toy, tmp_path / "data", shots=False).changed == []
+
+
 def test_a_body_that_is_cut_short_goes_on_where_it_was(toy: str, server: Server, tmp_path: Path) -> None:
     def cut(handler: Handler, count: int) -> bool:
         if count == 1:
@@ -201,7 +219,7 @@ def test_refusals_say_what_to_do(toy: str, server: Server, tmp_path: Path, capsy
         fetch_data([toy], tmp_path / "data", mirror=f"{server.address}/nowhere")
     with pytest.raises(UsageError, match=r"ja/jmmlu: .*if you accept these terms: --accept ja/jmmlu"):
         fetch_data(["ja/jmmlu"], tmp_path / "data", mirror=server.address)
-    with pytest.raises(InputError, match=r"en/arc-easy: the declaration pins no SHA-256 of its files"):
+    with pytest.raises(InputError, match=r"en/arc-easy: the declaration pins no hash of its files"):
         fetch_data(["en/arc-easy"], tmp_path / "data")
     assert main(["data", "fetch", "--to", str(tmp_path / "data")]) == 2
     assert "name benchmarks, or a suite with --suite" in capsys.readouterr().err

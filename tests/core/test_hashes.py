@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jp_adapt.core.errors import InputError
-from jp_adapt.core.hashes import sha256_file, sha256_json
+from jp_adapt.core.hashes import git_blob, sha256_file, sha256_json
 from tests.properties import examples
 
 json_values = st.recursive(
@@ -51,3 +51,11 @@ def test_different_values_have_different_hashes(one: object, other: object) -> N
 def test_nan_has_no_hash() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         sha256_json([float("nan")])
+
+
+def test_gits_name_of_a_file(tmp_path: Path) -> None:
+    """As `git hash-object` says."""
+    (tmp_path / "a").write_bytes(b"hello\n")
+    assert git_blob(tmp_path / "a") == "ce013625030ba8dba906f756967f9e9ca394464a"
+    with pytest.raises(InputError, match="cannot be read"):
+        git_blob(tmp_path / "b")
