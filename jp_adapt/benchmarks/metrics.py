@@ -36,6 +36,7 @@ class Metric:
         scored_by: it needs what the benchmark's `scored_by` gives.
         weighted: an item counts as often as it has right answers or checks, so that the value is the mean over all of them.
         by_language: the functions take the language of the answers as `language`.
+        extra: optional packages of jp-adapt that it needs.
         lm_eval: name of the metric of the same definition in lm-evaluation-harness; None where it has none.
         lm_eval_aggregation: how lm-evaluation-harness gets the value from its items.
     """
@@ -52,6 +53,7 @@ class Metric:
     scored_by: bool = False
     weighted: bool = False
     by_language: bool = False
+    extra: str | None = None
     lm_eval: str | None = None
     lm_eval_aggregation: str = "mean"
 
@@ -89,6 +91,7 @@ METRICS: dict[str, Metric] = {
     "llm_jp_mm_rougeL": Metric("texts", "texts:llm_jp_mm_rouge_l"),
     "bleu": Metric("texts", "texts:sentence_bleu", "texts:bleu", "texts", perfect=100, first_answer=True, by_language=True),
     "swallow_bleu": Metric("texts", "texts:sentence_swallow_bleu", "texts:swallow_bleu", "texts", perfect=100, first_answer=True),
+    "nagisa_bleu": Metric("texts", "texts:sentence_nagisa_bleu", "texts:nagisa_bleu", "texts", perfect=100, first_answer=True, extra="nagisa"),
     "chrf": Metric("texts", "texts:sentence_chrf", "texts:chrf", "texts", perfect=100, first_answer=True),
     "pearson": Metric("texts", whole="labels:pearson", whole_of="numbers", as_written=True),
     "spearman": Metric("texts", whole="labels:spearman", whole_of="numbers", as_written=True),

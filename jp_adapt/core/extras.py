@@ -19,6 +19,7 @@ PACKAGES = {
     "gguf": "xllamacpp",
     "ui": "starlette",
     "vision": "PIL",
+    "nagisa": "nagisa",
 }
 
 

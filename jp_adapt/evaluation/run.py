@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 from jp_adapt.benchmarks.benchmark import Kind, Protocol
 from jp_adapt.benchmarks.items import LoadedBenchmark
+from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.benchmarks.profiles import ProfileRules
 from jp_adapt.benchmarks.templates import render, value_of
+from jp_adapt.core.extras import require_extra
 from jp_adapt.core.progress import Advance
 from jp_adapt.evaluation.extract import extract
 from jp_adapt.evaluation.prompts import Prompt
@@ -34,9 +36,12 @@ def run_benchmark(
 ) -> list[Output]:
     """Ask every prompt by the profile's `rules`, as `asking` says, and score every answer.
 
-    `run_program` runs the programs of a code benchmark (see `sandbox`).
+    `run_program` runs the programs of a code benchmark (see `sandbox`). UsageError, before anything is asked, where a metric's packages are missing.
     """
     kind = protocol.kind or loaded.benchmark.kind
+    for metric in protocol.metrics:
+        if (extra := METRICS[metric].extra) is not None:
+            require_extra(extra, f"{loaded.id}: metric {metric}")
     if kind in ("multiple_choice", "acceptability"):
         texts, choices, pictures = [p.text for p in prompts], [p.choices for p in prompts], [p.pictures for p in prompts]
         return _chosen(loaded.id, protocol, prompts, backend.choose(texts, choices, rules.boundary, advance, pictures))

@@ -44,17 +44,18 @@ def jnli_1_1(clone: Path, data: Path, work: Path) -> dict[tuple[str, str], Quest
 
 
 def swallow(clone: Path, data: Path, work: Path) -> dict[tuple[str, str], Questions]:
-    """What swallow-evaluation asks with its copy of the fork: MGSM with four examples, and WMT20 from Japanese."""
+    """What swallow-evaluation asks with its copy of the fork: MGSM with four examples, and WMT20 in both directions."""
     _make_importable(clone)
     results = {}
     if (loaded := load_if_there("ja/mgsm-ja", data)) is not None:
         dataset = {"train": [_record("mgsm", item) for item in loaded.shots], "test": [_record("mgsm", item) for item in loaded.items]}
         results["ja/mgsm-ja", "swallow"] = _questions(importlib.import_module("lm_eval.tasks.ja.mgsm").MGSM, dataset, 4)
     if (data / "sacrebleu").is_dir():
-        task = importlib.import_module("lm_eval.tasks.translation").create_translation_task("wmt20", "ja-en")
-        lines = [(data / "sacrebleu" / "wmt20" / f"wmt20.ja-en.{side}").read_text(encoding="utf-8").splitlines() for side in ("src", "ref")]
-        pairs = [{"src": source.rstrip(), "ref": reference.rstrip()} for source, reference in zip(*lines, strict=True)]
-        results["ja/wmt20-ja-en", "swallow"] = _questions(type("Task", (task,), {"test_docs": lambda self: pairs}), {}, 4)
+        for direction in ("ja-en", "en-ja"):
+            task = importlib.import_module("lm_eval.tasks.translation").create_translation_task("wmt20", direction)
+            lines = [(data / "sacrebleu" / "wmt20" / f"wmt20.{direction}.{side}").read_text(encoding="utf-8").splitlines() for side in ("src", "ref")]
+            pairs = [{"src": source.rstrip(), "ref": reference.rstrip()} for source, reference in zip(*lines, strict=True)]
+            results[f"ja/wmt20-{direction}", "swallow"] = _questions(type("Task", (task,), {"test_docs": lambda self, pairs=pairs: pairs}), {}, 4)
     return results
 
 

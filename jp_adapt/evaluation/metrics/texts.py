@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -82,17 +82,36 @@ def sentence_bleu(prediction: str, reference: str, language: str) -> float:
 def swallow_bleu(predictions: Sequence[str], references: Sequence[str]) -> float:
     """Corpus BLEU of IPADIC's words, divided once more at punctuation (sacrebleu's 13a), as swallow-evaluation-instruct has it for Japanese. It takes the
     words of Janome, which has the same dictionary."""
-    return bleu([_spaced(text) for text in predictions], [_spaced(text) for text in references], "en")
+    return bleu([_spaced(text, _ipadic) for text in predictions], [_spaced(text, _ipadic) for text in references], "en")
 
 
 def sentence_swallow_bleu(prediction: str, reference: str) -> float:
-    return sentence_bleu(_spaced(prediction), _spaced(reference), "en")
+    return sentence_bleu(_spaced(prediction, _ipadic), _spaced(reference, _ipadic), "en")
 
 
-def _spaced(text: str) -> str:
+def nagisa_bleu(predictions: Sequence[str], references: Sequence[str]) -> float:
+    """The same of nagisa's words, as lm-evaluation-harness 0.3 and its forks have it for Japanese (lm_eval/tasks/translation.py)."""
+    return bleu([_spaced(text, _nagisa) for text in predictions], [_spaced(text, _nagisa) for text in references], "en")
+
+
+def sentence_nagisa_bleu(prediction: str, reference: str) -> float:
+    return sentence_bleu(_spaced(prediction, _nagisa), _spaced(reference, _nagisa), "en")
+
+
+def _spaced(text: str, words: Callable[[str], list[str]]) -> str:
+    return " ".join(words(text))
+
+
+def _ipadic(text: str) -> list[str]:
     from jp_adapt.text.morphology import ipadic_words
 
-    return " ".join(word for word, _ in ipadic_words(text))
+    return [word for word, _ in ipadic_words(text)]
+
+
+def _nagisa(text: str) -> list[str]:
+    import nagisa
+
+    return list(nagisa.tagging(text.strip()).words)
 
 
 def sentence_chrf(prediction: str, reference: str) -> float:

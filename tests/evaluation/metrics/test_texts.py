@@ -46,3 +46,12 @@ def test_swallows_bleu_counts_words_of_ipadic() -> None:
     assert texts.swallow_bleu(right, right) == pytest.approx(100.0)
     assert texts.swallow_bleu(given, right) == texts.bleu(["東京 都 は 雨 だ 。"], ["東京 は 雨 だ 。"], "en")
     assert texts.sentence_swallow_bleu("", right[0]) == 0.0
+
+
+def test_nagisas_words_are_those_of_the_harness() -> None:
+    """lm_eval/tasks/translation.py of lm-evaluation-harness 0.3: " ".join(nagisa.tagging(text.strip()).words), and sacrebleu's BLEU of that."""
+    nagisa = pytest.importorskip("nagisa", reason="nagisa is not installed (pip install 'jp-adapt[nagisa]')")
+    given, right = [f" {a}\n" for a, _ in JA], [b for _, b in JA]
+    split = [[" ".join(nagisa.tagging(text.strip()).words) for text in side] for side in (given, right)]
+    assert texts.nagisa_bleu(given, right) == corpus_bleu(split[0], [split[1]]).score > 0
+    assert texts.sentence_nagisa_bleu(given[0], right[0]) > 0
