@@ -28,7 +28,7 @@ test: $(INSTALLED)
 
 # Tests that start other programs: torchrun, accelerate, lm-eval, mypy, and Chromium where there is one.
 test-programs: $(INSTALLED)
-	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m programs
+	HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m programs
 
 # vLLM runs in an environment of its own, because it needs another transformers.
 SERVING := .venv-serving

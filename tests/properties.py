@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import HealthCheck, settings
+
+FEWEST = 30
+ALL = os.environ.get("JP_ADAPT_EXAMPLES") == "all"
 
 
 def examples(number: int) -> settings:
-    """Settings for a property test that tries `number` examples."""
+    """Settings for a property test that tries `number` examples where JP_ADAPT_EXAMPLES=all, else a third of them."""
+    tried = number if ALL else min(number, max(FEWEST, number // 3))
     return settings(
-        max_examples=number, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+        max_examples=tried, deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
     )

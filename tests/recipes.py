@@ -52,7 +52,7 @@ stages:
 def write_small_recipe(folder: Path, base: Path) -> Path:
     """`folder/small.yaml` with its texts: all stages of the quickstart on a small model, in a few seconds."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, texts in (("ja", documents("ja_train.jsonl")[:30]), ("en", documents("en_train.jsonl")[:6])):
+    for name, texts in (("ja", documents("ja_train.jsonl")[:15]), ("en", documents("en_train.jsonl")[:3])):
         lines = [json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts]
         (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
     path = folder / "small.yaml"

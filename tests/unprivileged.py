@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -34,6 +35,13 @@ def run_unprivileged(arguments: list[str], folder: Path, timeout: float = 120) -
     """`python ARGUMENTS` in `folder`, without rights."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
     return subprocess.run(unprivileged(arguments), cwd=folder, env=environment, capture_output=True, text=True, timeout=timeout)
+
+
+def drop_rights() -> None:
+    """Take a superuser's rights from this process, for `prepare` of `tests.processes`: it keeps its user and loses every capability."""
+    if os.geteuid() == 0:
+        header, none = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()  # the third version of capset(2), and this process
+        assert ctypes.CDLL(None, use_errno=True).capset(header, none) == 0, os.strerror(ctypes.get_errno())
 
 
 @contextmanager

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
+from yaml.resolver import Resolver
 
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import read_text
@@ -22,6 +26,9 @@ MAX_VALUES = 20_000  # with every alias written out
 MAX_DIGITS = 100  # of a number as it is written
 
 VALUES = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "null", "seq", "map", "merge"))  # what JSON has, too
+
+_LIBYAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the same events in a tenth of the time, where PyYAML was built with it
+READ_OTHERWISE = re.compile("[\t!?\ufeff]|^---|[|>][0-9+-]*#", re.MULTILINE)  # what libyaml takes that PyYAML does not, or takes for something else
 
 Place = tuple[str, int]  # file, line
 Key = tuple[str | int, ...]
@@ -42,9 +49,15 @@ class Document:
         return None
 
 
-class _Loader(yaml.SafeLoader):
+class _Bounded(Composer, SafeConstructor, Resolver):
+    """The values of a parser's events, within bounds."""
+
+    parser: type[Any]
+    peek_event: Any  # of the parser
+
     def __init__(self, text: str) -> None:
-        super().__init__(text)  # type: ignore[no-untyped-call]
+        Composer.__init__(self)  # type: ignore[no-untyped-call]
+        self.parser.__init__(self, text)
         self._composed = 0
         self._around: list[str | None] = []  # the anchors of the values that stand around this one, None for those without
 
@@ -70,8 +83,16 @@ class _Loader(yaml.SafeLoader):
             raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark) from error
 
 
+class _Loader(_Bounded, yaml.SafeLoader):
+    parser = yaml.SafeLoader
+
+
+class _FastLoader(_Bounded, _LIBYAML):  # type: ignore[misc, valid-type]
+    parser = _LIBYAML
+
+
 # YAML 1.1 as PyYAML reads it takes `2e-4` for a string; YAML 1.2 and every user take it for a number.
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
+_Bounded.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(?:\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789"))
 
 
 def load_yaml(path: Path) -> Document:
@@ -81,6 +102,10 @@ def load_yaml(path: Path) -> Document:
 
 def parse_yaml(text: str, name: str) -> Document:
     """Parse YAML text; `name` stands for the file in messages."""
+    if not READ_OTHERWISE.search(text):
+        with suppress(Exception):  # whatever it is, PyYAML's own parser tells of it, with its place
+            fast = _FastLoader(text)
+            return _document(fast, fast.get_single_node(), name)  # type: ignore[no-untyped-call]
     loader = None
     try:
         loader = _Loader(text)
@@ -89,10 +114,7 @@ def parse_yaml(text: str, name: str) -> Document:
         except (ValueError, OverflowError) as error:  # PyYAML's `chr` of an escape
             line = loader.get_mark().line + 1  # type: ignore[no-untyped-call]
             raise UsageError(f"{name}:{line}: not valid YAML (an escape for a character that Unicode does not have)") from error
-        if node is None:
-            return Document(None)
-        places = dict(_places(node, name))
-        return Document(_own(loader.construct_document(node)), places)  # type: ignore[no-untyped-call]
+        return _document(loader, node, name)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise UsageError(f"{name}:{line}: not valid YAML ({error.problem})") from error
@@ -102,6 +124,13 @@ def parse_yaml(text: str, name: str) -> Document:
     finally:
         if loader is not None:
             loader.dispose()  # type: ignore[no-untyped-call]
+
+
+def _document(loader: _Bounded, node: yaml.Node | None, name: str) -> Document:
+    if node is None:
+        return Document(None)
+    places = dict(_places(node, name))
+    return Document(_own(loader.construct_document(node)), places)  # type: ignore[no-untyped-call]
 
 
 def parse_scalar(text: str, name: str) -> Any:

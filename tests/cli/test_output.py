@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ import pytest
 from jp_adapt.cli.main import main
 from jp_adapt.cli.output import MAX_LINE, tell_error
 from jp_adapt.core.shipped import shipped_benchmarks
-from tests.unprivileged import ROOT, closed, run_unprivileged
+from tests.processes import run
+from tests.unprivileged import ROOT, closed, drop_rights
 
 JP_ADAPT = f"'{sys.executable}' -m jp_adapt"
 
@@ -22,6 +24,11 @@ def _shell(line: str, cwd: Path, **environment: str) -> subprocess.CompletedProc
     return subprocess.run(
         ["bash", "-c", line.replace("jp-adapt", JP_ADAPT)], cwd=cwd, env=os.environ | {"PYTHONPATH": str(ROOT)} | environment, capture_output=True, timeout=60
     )
+
+
+@cache
+def _as_utf8(arguments: str) -> str:
+    return _shell(f"jp-adapt {arguments}", ROOT, PYTHONIOENCODING="utf-8").stdout.decode()
 
 
 @pytest.mark.parametrize("arguments", ["list", "list --json", "--help", "tokenizer --help", "show ja/jnli", "env"])
@@ -59,7 +66,7 @@ def test_an_encoding_without_these_characters(tmp_path: Path, encoding: str) -> 
     for arguments in ("list", "--help"):
         done = _shell(f"jp-adapt {arguments}", tmp_path, PYTHONIOENCODING=encoding)
         assert (done.returncode, done.stderr) == (0, b""), arguments
-        plain = _shell(f"jp-adapt {arguments}", tmp_path, PYTHONIOENCODING="utf-8").stdout.decode()
+        plain = _as_utf8(arguments)
         assert done.stdout.decode(encoding) == plain.encode(encoding, "replace").decode(encoding), arguments
     shown, plain = _shell("jp-adapt show ja/jnli", tmp_path, PYTHONIOENCODING=encoding), shipped_benchmarks()["ja/jnli"].read_text(encoding="utf-8")
     if encoding in ("cp932", "utf-8"):
@@ -68,7 +75,7 @@ def test_an_encoding_without_these_characters(tmp_path: Path, encoding: str) -> 
         assert (shown.returncode, shown.stdout) == (1, b"")
         assert b"; print as UTF-8: PYTHONIOENCODING=utf-8 jp-adapt ..." in shown.stderr
     listed = _shell("jp-adapt list --json", tmp_path, PYTHONIOENCODING=encoding)
-    assert json.loads(listed.stdout.decode(encoding)) == json.loads(_shell("jp-adapt list --json", tmp_path, PYTHONIOENCODING="utf-8").stdout)
+    assert json.loads(listed.stdout.decode(encoding)) == json.loads(_as_utf8("list --json"))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +101,7 @@ def test_an_encoding_without_these_characters(tmp_path: Path, encoding: str) -> 
 def test_a_closed_folder_among_the_inputs_is_one_line(tmp_path: Path, arguments: list[str]) -> None:
     (tmp_path / "closed").mkdir()
     with closed(tmp_path / "closed", 0o000):
-        done = run_unprivileged(["-m", "jp_adapt", *arguments], tmp_path)
+        done = run(*arguments, cwd=tmp_path, prepare=drop_rights)
     assert (done.returncode, done.stdout) in ((3, ""), (2, "")), done.stderr
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1, done.stderr
@@ -120,7 +127,7 @@ def test_a_closed_place_for_the_output_is_one_line_before_the_work(tmp_path: Pat
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}", encoding="utf-8")
     with closed(tmp_path / "closed", mode):
-        done = run_unprivileged(["-m", "jp_adapt", *arguments], tmp_path)
+        done = run(*arguments, cwd=tmp_path, prepare=drop_rights)
     assert done.returncode in ((2,) if mode == 0o555 else (2, 3)), done.stderr
     assert done.stdout == ""
     assert done.stderr.startswith(("error: closed", f"error: {tmp_path}/closed"))

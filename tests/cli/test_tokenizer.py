@@ -16,7 +16,7 @@ from jp_adapt.cli.main import main
 from jp_adapt.tokenizer.load import load_tokenizer
 from jp_adapt.tokenizer.runtimes import runtimes_of
 from tests.cli.conftest import TEMPLATE, write_folder
-from tests.conftest import QUICKSTART, documents
+from tests.conftest import NUM_DOCUMENTS, QUICKSTART, documents
 from tests.tokenizer.conftest import load_sentencepiece, naive_merge
 
 JA, JA_HELDOUT, EN = (str(QUICKSTART / name) for name in ("ja_train.jsonl", "ja_heldout.jsonl", "en_heldout.jsonl"))
@@ -25,20 +25,16 @@ SIZES = {"small": 600, "sp": 800, "tik": 854}
 NATIVE = {"small": set(), "sp": {"tokenizer.model"}, "tik": {"original/tokenizer.model"}}
 FILES = {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "extension.json", "report.json", "report.html"}
 
-NUM_DOCUMENTS = 100  # of the Japanese training documents, in the tokenizers that most tests read
-
 Extended = dict[str, tuple[Path, str]]
 
 
 @pytest.fixture(scope="session")
-def extended(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Extended:
+def extended(bases: dict[str, Path], ja_corpus: str, tmp_path_factory: pytest.TempPathFactory) -> Extended:
     """Each base extended by the command, and what it printed."""
     import contextlib
     import io
 
     root = tmp_path_factory.mktemp("extended")
-    corpus = tmp_path_factory.mktemp("corpus") / Path(JA).name
-    corpus.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents(corpus.name)[:NUM_DOCUMENTS]), encoding="utf-8")
     results = {}
     for name, base in bases.items():
         printed = io.StringIO()
@@ -48,7 +44,7 @@ def extended(bases: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -
             "--base",
             str(base),
             "--corpus",
-            str(corpus),
+            ja_corpus,
             "--new-tokens",
             "600",
             "--out",
@@ -151,9 +147,24 @@ def test_auto_takes_what_the_text_can_teach(bases: dict[str, Path], tmp_path: Pa
     assert sizes[20] > sizes[40] > 10
 
 
-def test_extend_prints_its_report_as_json(bases: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_extend_prints_its_report_as_json(bases: dict[str, Path], ja_corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    command = ["tokenizer", "extend", "--base", str(bases["sp"]), "--corpus", JA, JA_HELDOUT, "--weights", "1", "0.5", "--new-tokens", "40", "--out", str(out)]
+    command = [
+        "tokenizer",
+        "extend",
+        "--base",
+        str(bases["sp"]),
+        "--corpus",
+        ja_corpus,
+        JA_HELDOUT,
+        "--weights",
+        "1",
+        "0.5",
+        "--new-tokens",
+        "40",
+        "--out",
+        str(out),
+    ]
     options = ["--boundaries", "word", "--max-token-chars", "3", "--min-count", "3", "--no-cover", "--json"]
     assert main([*command, *options]) == 0
     printed = json.loads(capsys.readouterr().out)

@@ -69,9 +69,9 @@ def test_the_command_measures_and_recommends(pico: Path, tmp_path: Path, capsys:
     assert main([*given, "500", "--html", str(tmp_path / "page.html")]) == 2
 
 
-def test_hours_and_costs_are_those_of_the_device(pico: Path) -> None:
+def test_hours_and_costs_are_those_of_the_device(pico: Path, ja_corpus: str) -> None:
     options = AdviceOptions(budget_hours=0.001, device="h100-80g", devices=2, price=3.0, serve_chars_per_day=10**9, sizes=(60, 200), base_bits=4.0)
-    found = advise(str(pico), [JA], options)
+    found = advise(str(pico), [ja_corpus], options)
     own, small, large = found.rows
     assert [row.training_hours for row in found.rows] == pytest.approx([0.002] * 3, rel=1e-3), "two devices"
     assert own.training_tokens > small.training_tokens > large.training_tokens, "a larger head takes more time"
@@ -113,17 +113,17 @@ def test_what_cannot_be_asked(pico: Path, options: AdviceOptions, error: type[Ex
         advise(str(pico), [JA], options)
 
 
-def test_hours_need_a_model_and_take_a_known_one(pico: Path) -> None:
+def test_hours_need_a_model_and_take_a_known_one(pico: Path, ja_corpus: str) -> None:
     with pytest.raises(UsageError, match="--budget-hours needs the sizes of the model: give --model FOLDER"):
         advise(str(pico / "tokenizer.json"), [JA], AdviceOptions(budget_hours=1))
-    found = advise(str(pico / "tokenizer.json"), [JA], AdviceOptions(budget_hours=1, model=next(iter(KNOWN)), device="h100-80g", sizes=(60,)))
+    found = advise(str(pico / "tokenizer.json"), [ja_corpus], AdviceOptions(budget_hours=1, model=next(iter(KNOWN)), device="h100-80g", sizes=(60,)))
     assert 1e7 < found.rows[0].training_tokens < 1e8
 
 
-def test_one_that_cannot_be_extended_is_measured_and_told_so(pico: Path, tmp_path: Path) -> None:
+def test_one_that_cannot_be_extended_is_measured_and_told_so(pico: Path, ja_corpus: str, tmp_path: Path) -> None:
     spec = json.loads((pico / "tokenizer.json").read_text(encoding="utf-8")) | {"normalizer": {"type": "NFC"}}  # as Qwen's
     (tmp_path / "tokenizer.json").write_text(json.dumps(spec), encoding="utf-8")
-    found = advise(str(tmp_path), [JA], AdviceOptions(budget_tokens=1000))
+    found = advise(str(tmp_path), [ja_corpus], AdviceOptions(budget_tokens=1000))
     assert (found.recommended, len(found.rows)) == (0, 1)
     assert found.advice[0].startswith("Do not extend: ")
     assert "NFC" in found.advice[0]

@@ -472,16 +472,16 @@ def test_answers_are_asked_again_in_other_batches(
 ) -> None:
     from jp_adapt.inference.local_engine import LocalEngine
 
-    arguments = ["eval", str(pico), "--benchmarks", "ja/jcommonsenseqa,ja/niilc", "--data", str(data), "--dtype", "float32", "--shots", "0", "--limit", "6"]
-    assert main([*arguments, "--check-batches", "4", "--out", str(tmp_path / "out")]) == 0
+    arguments = ["eval", str(pico), "--benchmarks", "ja/jcommonsenseqa,ja/niilc", "--data", str(data), "--dtype", "float32", "--shots", "0", "--limit", "3"]
+    assert main([*arguments, "--check-batches", "2", "--out", str(tmp_path / "out")]) == 0
     chose, wrote = (score.batch_check for score in read_scores(tmp_path / "out").benchmarks)
     assert chose is not None
-    assert chose.answers == 4
+    assert chose.answers == 2
     assert (chose.alone.flips, chose.together.flips) == (0, 0)
     assert chose.alone.largest_difference_nats is not None
     assert chose.alone.largest_difference_nats < 1e-4
-    assert wrote == BatchCheck(4, Flips(0, None), Flips(0, None))
-    assert "ja/jcommonsenseqa: of 4 answers asked again fell otherwise: 0 one at a time (up to " in capsys.readouterr().out
+    assert wrote == BatchCheck(2, Flips(0, None), Flips(0, None))
+    assert "ja/jcommonsenseqa: of 2 answers asked again fell otherwise: 0 one at a time (up to " in capsys.readouterr().out
 
     score, write = LocalEngine.log_likelihoods, LocalEngine.continue_prompts
 
@@ -493,12 +493,12 @@ def test_answers_are_asked_again_in_other_batches(
 
     monkeypatch.setattr(LocalEngine, "log_likelihoods", other_alone)
     monkeypatch.setattr(LocalEngine, "continue_prompts", lambda self, asks, advance: [f"{len(asks)}" for _ in write(self, asks, advance)])
-    assert main([*arguments, "--check-batches", "4", "--out", str(tmp_path / "other")]) == 0
+    assert main([*arguments, "--check-batches", "2", "--out", str(tmp_path / "other")]) == 0
     chose, wrote = (score.batch_check for score in read_scores(tmp_path / "other").benchmarks)
     assert chose is not None
     assert wrote is not None
     assert chose.alone.largest_difference_nats == pytest.approx(3.0, abs=1e-3)
-    assert (wrote.alone.flips, wrote.together.flips) == (4, 4)
+    assert (wrote.alone.flips, wrote.together.flips) == (2, 2)
 
 
 def test_memory_that_ran_out_is_told(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

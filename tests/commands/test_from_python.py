@@ -15,9 +15,9 @@ from tests.recipes import write_small_recipe
 JA, JA_HELDOUT = str(QUICKSTART / "ja_train.jsonl"), str(QUICKSTART / "ja_heldout.jsonl")
 
 
-def test_a_tokenizer_is_built_shortened_and_compared_by_text(pico: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_is_built_shortened_and_compared_by_text(pico: Path, ja_corpus: str, tmp_path: Path) -> None:
     out = str(tmp_path / "out")
-    report = jp_adapt.build_tokenizer(str(pico), JA, 60, out, heldout=(JA_HELDOUT,))
+    report = jp_adapt.build_tokenizer(str(pico), ja_corpus, 60, out, heldout=(JA_HELDOUT,))
     assert report.extension.new_tokens == 60
     loaded = jp_adapt.load_tokenizer(out)
     assert repr(loaded).startswith(f"<LoadedTokenizer {loaded.tokenizer.family}, {loaded.tokenizer.vocab_size:,} tokens, of {out}/tokenizer.json")

@@ -43,9 +43,9 @@ def test_conversations_are_held_out_too(tmp_path: Path) -> None:
 
 
 def test_a_stage_trains_on_one_part_and_measures_the_other(tmp_path: Path, pico: Path) -> None:
-    recipe = load_recipe(write_small_recipe(tmp_path, pico), ["sources.ja.heldout=0.1"]).recipe
+    recipe = load_recipe(write_small_recipe(tmp_path, pico), ["sources.ja.heldout=0.2"]).recipe
     context = Context(recipe, pico, RunFolder(tmp_path / "run").stage)
-    assert (len(context.documents("ja")), len(context.documents("ja", "heldout"))) == (27, 3)
+    assert (len(context.documents("ja")), len(context.documents("ja", "heldout"))) == (12, 3)
 
 
 def test_a_share_that_changes_is_another_stage_and_none_leaves_old_runs_as_they_are(tmp_path: Path, pico: Path) -> None:

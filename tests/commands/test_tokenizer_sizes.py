@@ -9,7 +9,7 @@ import pytest
 
 from jp_adapt.cli.main import main
 from jp_adapt.commands.tokenizer_sizes import hold_out
-from tests.conftest import QUICKSTART, documents
+from tests.conftest import NUM_DOCUMENTS, QUICKSTART, documents
 
 JA, JA_HELDOUT = str(QUICKSTART / "ja_train.jsonl"), str(QUICKSTART / "ja_heldout.jsonl")
 
@@ -21,30 +21,30 @@ def test_every_twentieth_document_is_held_out_up_to_a_bound() -> None:
 
 
 def test_a_sweep_measures_each_number_and_writes_nothing(
-    pico: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    pico: Path, ja_corpus: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["tokenizer", "extend", "--base", str(pico), "--corpus", JA, "--sweep", "300,60", "--json"]) == 0
+    assert main(["tokenizer", "extend", "--base", str(pico), "--corpus", ja_corpus, "--sweep", "300,60", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert [row["new_tokens"] for row in report["rows"]] == [60, 300]
     small, large = report["rows"]
     assert report["base_chars_per_token"] < small["chars_per_token"] < large["chars_per_token"]
     assert small["rare_tokens"] < large["rare_tokens"] < 300
-    assert report["heldout_documents"] == len(documents("ja_train.jsonl")) // 20
+    assert report["heldout_documents"] == NUM_DOCUMENTS // 20
     assert list(tmp_path.iterdir()) == []
-    assert main(["tokenizer", "extend", "--base", str(pico), "--corpus", JA, "--sweep", "60", "--heldout", JA_HELDOUT]) == 0
+    assert main(["tokenizer", "extend", "--base", str(pico), "--corpus", ja_corpus, "--sweep", "60", "--heldout", JA_HELDOUT]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["new", "tokens", "chars/token"]
     assert lines[2].split()[0] == "60"
     assert lines[-1].startswith(f"held out: {len(documents('ja_heldout.jsonl'))} documents, ")
 
 
-def test_named_text_is_measured_and_the_corpus_learned_whole(pico: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_named_text_is_measured_and_the_corpus_learned_whole(pico: Path, ja_corpus: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
-    assert main(["tokenizer", "extend", "--base", str(pico), "--corpus", JA, "--new-tokens", "60", "--heldout", JA_HELDOUT, "--out", str(out)]) == 0
+    assert main(["tokenizer", "extend", "--base", str(pico), "--corpus", ja_corpus, "--new-tokens", "60", "--heldout", JA_HELDOUT, "--out", str(out)]) == 0
     assert "\nja_heldout.jsonl (held out)" in capsys.readouterr().out
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-    assert report["corpus"][0]["documents"] == len(documents("ja_train.jsonl"))
+    assert report["corpus"][0]["documents"] == NUM_DOCUMENTS
     assert [entry["source"] for entry in report["measures"]] == ["ja_heldout.jsonl (held out)"]
 
 

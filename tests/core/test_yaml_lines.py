@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jp_adapt.core import yaml_lines
 from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.shipped import shipped_benchmarks, shipped_corpora, shipped_recipes, shipped_suites
 from jp_adapt.core.yaml_lines import load_yaml, parse_scalar, parse_yaml
 from tests.properties import examples
 
@@ -141,3 +143,66 @@ def test_a_file_in_shift_jis_is_an_input_error_with_its_line(tmp_path: Path) -> 
     path.write_bytes("a: 1\ntitle: 日本\n".encode("cp932"))
     with pytest.raises(InputError, match=r"x\.yaml:2: byte 0x93 is not UTF-8"):
         load_yaml(path)
+
+
+def read_both_ways(text: str) -> list[object]:
+    """What libyaml and PyYAML's own parser make of a text: a document, or an error."""
+    results: list[object] = []
+    for fast in (True, False):
+        with pytest.MonkeyPatch.context() as patch:
+            if not fast:
+                patch.setattr(yaml_lines, "_FastLoader", None)
+            try:
+                results.append(parse_yaml(text, "f"))
+            except UsageError as error:
+                results.append(str(error))
+    return results
+
+
+def test_what_is_shipped_is_the_same_in_both_parsers() -> None:
+    for path in [*shipped_recipes().values(), *shipped_benchmarks().values(), *shipped_suites().values(), *shipped_corpora().values()]:
+        fast, own = read_both_ways(path.read_text(encoding="utf-8"))
+        assert fast == own, path
+
+
+FLOW = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ", ",
+    ": ",
+    "? ",
+    "a",
+    "b: 1",
+    "- ",
+    "\n",
+    "\n  ",
+    "# c",
+    "|",
+    ">",
+    "!",
+    "'",
+    '"',
+    "\t",
+    "\ufeff",
+    "---",
+    "&x ",
+    "*x",
+    "1e-3",
+    "日本",
+    "\u2028",
+]
+
+
+@examples(200)
+@given(st.lists(st.sampled_from(FLOW), max_size=9).map("".join))
+def test_any_text_is_the_same_in_both_parsers(text: str) -> None:
+    fast, own = read_both_ways(text)
+    assert fast == own
+
+
+@pytest.mark.parametrize("text", ["a:\t1\n", "- !\n", "---", "\ufeff\ufeff>", "a: |#\n  b\n", "a: [b?, c?d]\n", "a: [b:, c]\n", "a: [1\nb: 2\n", "a: '\\x'\n"])
+def test_what_libyaml_reads_otherwise_is_read_as_before(text: str) -> None:
+    fast, own = read_both_ways(text)
+    assert fast == own

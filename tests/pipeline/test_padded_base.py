@@ -72,6 +72,7 @@ def test_new_tokens_take_rows_that_no_token_has(pico: Path, tmp_path: Path, new_
 def test_too_few_rows_are_refused_before_any_work(pico: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = padded(pico, tmp_path / "base", 490)
     recipe = write_small_recipe(tmp_path / "recipe", base)
+    capsys.readouterr()  # what transformers says while it writes the base
     message = f"error: {base}: its tokenizer has 500 tokens, and the embedding of its model 490 rows: ids from 490 on have no row."
     assert main(["check", str(recipe)]) == 3
     assert capsys.readouterr().err.startswith(message)
@@ -86,10 +87,10 @@ def test_too_few_rows_are_refused_before_any_work(pico: Path, tmp_path: Path, ca
 
 @pytest.mark.parametrize(("new_tokens", "pad_to", "rows"), [(50, 64, 576), (5, 64, 512), (5, 1, 512), (50, 1, 550)])
 def test_the_number_of_rows_counts_those_of_the_base(
-    pico: Path, tmp_path: Path, new_tokens: int, pad_to: int, rows: int, capsys: pytest.CaptureFixture[str]
+    pico: Path, ja_corpus: str, tmp_path: Path, new_tokens: int, pad_to: int, rows: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     base = padded(pico, tmp_path / "base", 512)
-    command = ["tokenizer", "extend", "--base", str(base), "--corpus", str(QUICKSTART / "ja_train.jsonl"), "--new-tokens", str(new_tokens), "--no-cover"]
+    command = ["tokenizer", "extend", "--base", str(base), "--corpus", ja_corpus, "--new-tokens", str(new_tokens), "--no-cover"]
     assert main([*command, "--pad-to", str(pad_to), "--out", str(tmp_path / "out")]) == 0
     assert "12 embedding rows of the base belong to none of its tokens: the first new tokens have their ids." in capsys.readouterr().out
     report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))

@@ -22,9 +22,16 @@ def write(trio: Trio, texts: list[str], number: int, folder: Path) -> Path:
     return folder
 
 
-def test_it_is_the_one_that_would_have_been_learned(trio: Trio, japanese: list[str], tmp_path: Path) -> None:
-    longer = write(trio, japanese[:40], 500, tmp_path / "longer")
-    shorter = write(trio, japanese[:40], 180, tmp_path / "shorter")
+@pytest.fixture(scope="module")
+def longer(trio: Trio, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the extension that many tests read."""
+    folder = tmp_path_factory.mktemp("longer")
+    save_tokenizer(trio.base, trio.extension, None, folder)
+    return folder
+
+
+def test_it_is_the_one_that_would_have_been_learned(trio: Trio, longer: Path, japanese: list[str], tmp_path: Path) -> None:
+    shorter = write(trio, japanese[:60], 180, tmp_path / "shorter")
     extension, criteria = prefix_tokenizer(longer, 180, tmp_path / "cut", texts=japanese[:3])
     assert all(criterion.holds for criterion in criteria)
     assert extension.vocab_size == load_tokenizer(shorter).tokenizer.vocab_size
@@ -43,11 +50,10 @@ def test_all_of_it_is_the_whole(small_trio: Trio, japanese: list[str], tmp_path:
     assert read_json(tmp_path / "cut" / "tokenizer.json") == read_json(longer / "tokenizer.json")
 
 
-def test_the_tokens_of_a_shorter_one_are_counted_without_it(trio: Trio, japanese: list[str], tmp_path: Path) -> None:
+def test_the_tokens_of_a_shorter_one_are_counted_without_it(trio: Trio, longer: Path, japanese: list[str]) -> None:
     """Of SentencePiece, tiktoken and GPT-2 BPE: as many as the shorter extension itself gives, text by text."""
-    longer = write(trio, japanese[:40], 500, tmp_path / "longer")
-    extended, record = load_tokenizer(longer).tokenizer, read_record(longer)
-    sizes = (0, 1, 60, 300, 500)
+    extended, record = trio.extension.tokenizer, read_record(longer)
+    sizes = (0, 1, 60, 300, len(trio.extension.tokens) - len(trio.base.tokenizer.missing_bytes))
     short = [shorten(trio.base.tokenizer, record, size).tokenizer for size in sizes[1:]]
     for text in [*japanese[40:46], "It rains. 雨が　降る\n\n😀 é"]:
         wanted = [len(tokenizer.encode(text)) for tokenizer in (trio.base.tokenizer, *short)]
