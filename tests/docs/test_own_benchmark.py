@@ -19,7 +19,7 @@ PAGE = (ROOT / "docs" / "howto" / "own-benchmark.md").read_text(encoding="utf-8"
 def _files() -> dict[str, str]:
     """Name -> content: a block belongs to the last file that the text before it names, and its commands stand by themselves."""
     results = {}
-    for match in re.finditer(r"`([\w-]+\.(?:csv|yaml))`[^`\n]*:\n\n((?:    .*\n|\n(?=    (?!jp-adapt)))+)", PAGE):
+    for match in re.finditer(r"`([\w-]+\.(?:csv|jsonl|yaml))`[^`\n]*:\n\n((?:    .*\n|\n(?=    (?!jp-adapt)))+)", PAGE):
         results[match[1]] = re.sub("^    ", "", match[2], flags=re.MULTILINE)
     return results
 
@@ -29,12 +29,12 @@ COMMANDS = [line.strip() for line in PAGE.splitlines() if line.startswith("    j
 
 def test_the_files_and_commands_of_the_page_work(pico: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     files = _files()
-    assert list(files) == ["questions.csv", "questions.yaml", "open.yaml", "writing.csv", "writing.yaml"]
+    assert list(files) == ["questions.csv", "questions.yaml", "open.yaml", "writing.csv", "writing.yaml", "calls.jsonl", "calls.yaml"]
     shutil.copytree(pico, tmp_path / "base")
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    assert len(COMMANDS) == 5
+    assert len(COMMANDS) == 6
     for command in COMMANDS:
         assert main([*shlex.split(command)[1:], *(["--dtype", "float32"] if "--out" in command else [])]) == 0, command
     assert "items are too few; 30 are needed" in capsys.readouterr().out
@@ -44,3 +44,4 @@ def test_the_files_and_commands_of_the_page_work(pico: Path, tmp_path: Path, mon
     assert [output.gold for output in read_outputs(Path("runs/questions-chat"))] == [["A"], ["B"], ["C"], ["A"]]
     assert next(iter(read_outputs(Path("runs/open")))).gold == ["夏至", "夏至です"]
     assert next(iter(read_outputs(Path("runs/writing")))).gold[0] == '{"check": "text:contains", "words": ["雪", "冬"]}'
+    assert [output.gold for output in read_outputs(Path("runs/calls"))] == [['[{"weather": {"city": ["札幌", "札幌市"], "days": [1, ""]}}]'], ['"no call"']]
