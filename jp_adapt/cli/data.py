@@ -34,7 +34,7 @@ def add_parser(verbs: Any) -> None:
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    from jp_adapt.commands.data import fetch_data, list_data, total_bytes
+    from jp_adapt.commands.data import fetch_data, files_text, list_data
 
     fetched = fetch_data(args.benchmarks, args.to, suite=args.suite, mirror=args.mirror, accept=args.accept, timeout_s=args.timeout)
     if not fetched and all(row.data == "shipped" for row in list_data(None, args.benchmarks, args.suite)):
@@ -42,7 +42,7 @@ def _fetch(args: argparse.Namespace) -> int:
     elif not fetched:
         print(f"{args.to}: all files are there already")
     else:
-        print(f"{args.to}: {len(fetched)} files, {total_bytes(args.to, fetched):,} bytes; use them with --data {args.to}")
+        print(f"{args.to}: {files_text(args.to, fetched)}; use them with --data {args.to}")
     return 0
 
 

@@ -21,6 +21,7 @@ from jp_adapt.core.foreign_json import parse_json
 from jp_adapt.core.hashes import git_blob, sha256_file
 from jp_adapt.core.progress import progress, say
 from jp_adapt.core.shipped import shipped_benchmarks
+from jp_adapt.report.written import plural
 
 GITHUB = re.compile(r"https://github\.com/([\w.-]+)/([\w.-]+)/?")
 TRIES = 4
@@ -94,22 +95,38 @@ def fetch_data(
         The files that were fetched, relative to `to`.
 
     Raises:
-        UsageError: an unknown benchmark or suite, or special terms that were not accepted.
-        InputError: data that cannot be fetched, or is not the pinned one. Whole files that came before stay, and the same call resumes.
+        UsageError: an unknown benchmark or suite, or one named benchmark whose special terms were not accepted.
+        InputError: a line for each benchmark that did not come, or is not the pinned one. The others came; whole files stay, and the same call resumes.
     """
     chosen = [(name, load_declaration(name)[0]) for name in _names(names, suite)]
     _check_mirror(mirror)
-    _check_terms(chosen, accept)
     wanted = [Wanted(name, benchmark, split) for name, benchmark in chosen for split in _splits(benchmark) if not _present(benchmark, split, to)]
-    obstacles = [text for name, benchmark in chosen if (text := _obstacle(name, benchmark, from_mirror=mirror is not None)) and _needed(name, wanted)]
+    missing = {part.benchmark: part.declaration for part in wanted}
+    for name, benchmark in missing.items():
+        say(f"{name}: {benchmark.title}, licence {benchmark.license}, {benchmark.source}")
+    absent = {name: text for name, benchmark in missing.items() if (text := _open_terms(name, benchmark, accept))}
+    if absent and suite is None and len(chosen) == 1:
+        raise UsageError("\n".join(absent.values()))
+    absent |= {name: text for name, benchmark in missing.items() if (text := _obstacle(name, benchmark, from_mirror=mirror is not None))}
     refuse_unwritable(to, "--to")
     fetched: list[str] = []
     with httpx2.Client(timeout=timeout_s, follow_redirects=True, max_redirects=5) as client:
         for part in wanted:
-            if not _obstacle(part.benchmark, part.declaration, from_mirror=mirror is not None):
+            if part.benchmark in absent:
+                continue
+            try:
                 fetched += _fetch(part, to, _open_mirror(mirror, client) if mirror is not None else _GitHub(part.declaration, client))
-    if obstacles:
-        raise InputError("\n".join(obstacles))
+            except _Unreachable as error:  # one server has all the files
+                absent[part.benchmark] = f"{part.benchmark}: {error}"
+                absent |= {
+                    later.benchmark: f"{later.benchmark}: not tried after that" for later in wanted[wanted.index(part) :] if later.benchmark not in absent
+                }
+                break
+            except InputError as error:
+                absent[part.benchmark] = f"{part.benchmark}: {error}"
+    if absent:
+        came = [f"{to}: {files_text(to, fetched)} came; `eval --missing skip` measures the benchmarks that are whole"] if fetched else []
+        raise InputError("\n".join([*absent.values(), *came]))
     return fetched
 
 
@@ -119,24 +136,14 @@ def _names(names: Sequence[str], suite: str | None) -> list[str]:
     return named_benchmarks(suite, tuple(names), None)[0]
 
 
-def _check_terms(chosen: Sequence[tuple[str, Benchmark]], accept: Sequence[str]) -> None:
-    open_terms = []
-    for name, benchmark in chosen:
-        if benchmark.data.folder is not None:
-            say(f"{name}: {benchmark.title}, licence {benchmark.license}, {benchmark.source}")
-            if benchmark.license_note and name not in accept:
-                open_terms.append(f"{name}: {benchmark.license_note}; if you accept these terms: --accept {name}")
-    if open_terms:
-        raise UsageError("\n".join(open_terms))
+def _open_terms(name: str, benchmark: Benchmark, accept: Sequence[str]) -> str:
+    """The special terms that are not accepted yet; empty where there are none."""
+    return f"{name}: {benchmark.license_note}; if you accept these terms: --accept {name}" if benchmark.license_note and name not in accept else ""
 
 
 def _splits(benchmark: Benchmark) -> list[Split]:
     splits = [split for split in (benchmark.data.test, benchmark.data.shots) if split is not None]
     return [] if benchmark.data.folder is None else splits
-
-
-def _needed(name: str, wanted: Sequence[Wanted]) -> bool:
-    return any(part.benchmark == name for part in wanted)
 
 
 def _obstacle(name: str, benchmark: Benchmark, *, from_mirror: bool) -> str:
@@ -228,7 +235,7 @@ class _Folder:
     def bring(self, folder: str, name: str, target: Path) -> None:
         source = self.folder / folder / name
         if not source.is_file():
-            raise InputError(f"{source}: no such file")
+            raise InputError(f"{source}: no such file; put it there, or leave --from away to take it from its source")
         shutil.copyfile(source, target)
 
 
@@ -257,7 +264,7 @@ def _fetch(part: Wanted, to: Path, source: _GitHub | _Address | _Folder) -> list
     folder = to / part.folder
     names = [file for name in part.names for file in (source.expand(part.folder, name) if _is_pattern(name) else [name])]
     if not names:
-        raise InputError(f"{part.benchmark}: nothing matches {', '.join(part.names)} where its files should come from")
+        raise InputError(f"nothing matches {', '.join(part.names)} where its files should come from")
     hashes: dict[str, str] = {}
     with progress(part.benchmark, len(names)) as advance:
         for count, name in enumerate(names, start=1):
@@ -275,8 +282,7 @@ def _fetch(part: Wanted, to: Path, source: _GitHub | _Address | _Folder) -> list
         for name in names:
             (folder / f"{name}.part").unlink()
         raise InputError(
-            f"{part.benchmark}: the files that came are not the pinned ones (their hash is {came[:12]}..., and {str(part.split.pin)[:12]}... is pinned);"
-            " nothing of them was kept"
+            f"the files that came are not the pinned ones (their hash is {came[:12]}..., and {str(part.split.pin)[:12]}... is pinned); nothing of them was kept"
         )
     for name in names:
         path = folder / name
@@ -337,6 +343,10 @@ def _stream(client: httpx2.Client, url: str, start: int, keep: Callable[[bytes],
             raise httpx2.ReadError(f"{received:,} of {expected} bytes came")
 
 
+class _Unreachable(InputError):
+    """No answer from a server, however often it was asked."""
+
+
 class _Refused(InputError):
     """A status that is not a success."""
 
@@ -353,16 +363,16 @@ def _tried(url: str, once: Callable[[], None]) -> None:
         except _Refused as error:
             if error.status not in (408, 429) and error.status < 500:
                 raise
-            trouble = str(error)
+            trouble, kind = str(error), InputError
         except httpx2.RequestError as error:
-            trouble = f"{url}: {type(error).__name__}: {error}".rstrip(": ")
+            trouble, kind = f"{url}: {type(error).__name__}: {error}".rstrip(": "), _Unreachable
         if attempt < TRIES:
             wait = FIRST_WAIT_S * 2 ** (attempt - 1)
             say(f"{trouble}; trying again in {wait:.0f} s ({attempt} of {TRIES})")
             time.sleep(wait)
-    raise InputError(f"{trouble}, {TRIES} times; whole files are kept, and the same command resumes")
+    raise kind(f"{trouble}, {TRIES} times; whole files are kept, and the same command resumes")
 
 
-def total_bytes(to: Path, files: Sequence[str]) -> int:
-    """Size of fetched files."""
-    return sum((to / name).stat().st_size for name in files)
+def files_text(to: Path, files: Sequence[str]) -> str:
+    """How many files were fetched, and their size."""
+    return f"{plural(len(files), 'file')}, {plural(sum((to / name).stat().st_size for name in files), 'byte')}"

@@ -51,6 +51,7 @@ from jp_adapt.inference.backend import Backend
 from jp_adapt.inference.model_source import MODEL, REPLIES, Served, Source, check_folder, open_source
 from jp_adapt.inference.processes import ALONE, Processes
 from jp_adapt.model.sources import download, resolve_revision
+from jp_adapt.report.written import plural
 
 DEFAULT_SUITE = "quick"
 UNDRAWN = "no answer is drawn where choices are scored by their likelihood"
@@ -222,7 +223,11 @@ def _load_all(names: Sequence[str], profile: str, options: EvalOptions, read: Re
         except InputError as error:
             missing.append(str(error) if str(error).startswith(f"{name}:") else f"{name}: {error}")
     if missing and (options.missing == "refuse" or not loaded):
-        way_out = [f"{len(loaded)} of {len(names)} benchmarks are whole; to measure these alone: --missing skip"] if loaded else []
+        way_out = (
+            [f"{len(loaded)} of {plural(len(names), 'benchmark')} {'is' if len(loaded) == 1 else 'are'} whole; to measure these alone: --missing skip"]
+            if loaded
+            else []
+        )
         raise InputError("\n".join(missing + way_out))
     for line in missing:
         say(f"left out: {line}")

@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from jp_adapt.core.documents import Document
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.progress import say
+from jp_adapt.report.written import plural
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.extend import Boundaries, Extension, extend_tokenizer
 from jp_adapt.tokenizer.measurable import Measurable
@@ -99,7 +100,7 @@ def sweep_sizes(
         longer = None if budget is None else budget(size) * gained / sum(corpus.chars)  # the budget in characters, over those of the corpus
         in_budget = None if longer is None else sum(count * longer < RARE for count in learned)
         rows.append(SizeRow(size, gained, sum(count < RARE for count in learned), in_budget))
-        say(f"{size:,} new tokens: {rows[-1].chars_per_token:.3f} chars/token")
+        say(f"{plural(size, 'new token')}: {rows[-1].chars_per_token:.3f} chars/token")
     return sizes_report(base, corpus, heldout, rows)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import re
+import shlex
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,6 +18,8 @@ from jp_adapt.cli.main import main
 from jp_adapt.commands import data as module
 from jp_adapt.commands.data import fetch_data, list_data
 from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.evaluation.results import read_scores
+from tests.conftest import ROOT, make_pico
 
 FILES = {
     "toy/items.jsonl": b'{"q": "\xe6\x97\xa5"}\n' * 2000,
@@ -36,6 +41,7 @@ data:
   test: {{files: [items.jsonl], reader: jsonl, sha256: {items}}}
   shots: {{files: ["parts/*.csv"], reader: csv, sha256: {parts}}}
 id: "{{{{ _index }}}}"
+question: "{{{{ q }}}}"
 answers: ["{{{{ q }}}}"]
 protocols:
   jp-adapt: {{prompt: "{{{{ q }}}}", max_chars: 9, metrics: [exact_match]}}
@@ -107,6 +113,22 @@ def toy(tmp_path: Path) -> str:
     return str(tmp_path / "toy.yaml")
 
 
+@pytest.fixture
+def suite(toy: str, tmp_path: Path) -> str:
+    """Path of a suite: `toy`, one of special terms, one whose files no server has, and one without hashes."""
+    text = Path(toy).read_text(encoding="utf-8")
+    others = {
+        "terms": text.replace("language: ja", "license_note: for research only\nlanguage: ja").replace("folder: toy", "folder: terms"),
+        "lost": text.replace("folder: toy", "folder: lost"),
+        "unknown": re.sub(r", sha256: \w+", "", text).replace("folder: toy", "folder: unknown"),
+    }
+    for name, changed in others.items():
+        (tmp_path / f"{name}.yaml").write_text(changed, encoding="utf-8")
+    names = [str(tmp_path / f"{name}.yaml") for name in ("terms", "lost", "unknown", "toy")]
+    (tmp_path / "suite.yaml").write_text(f"format: 1\ntitle: Toys\nbenchmarks: {json.dumps(names)}\n", encoding="utf-8")
+    return str(tmp_path / "suite.yaml")
+
+
 def files_in(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
@@ -128,7 +150,7 @@ def test_files_come_once(toy: str, server: Server, tmp_path: Path) -> None:
 
 def test_a_file_is_known_by_gits_name_where_its_sha256_is_not(toy: str, server: Server, tmp_path: Path) -> None:
     body = FILES["toy/items.jsonl"]
-    text = Path(toy).read_text(encoding="utf-8").replace("protocols:", 'question: "{{ q }}"\nprotocols:')
+    text = Path(toy).read_text(encoding="utf-8")
     right, wrong = (hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest() for data in (body, body[:-1]))
     for blob in (right, wrong):
         Path(toy).write_text(text.replace(f"sha256: {hashlib.sha256(body).hexdigest()}", f"git_blob: {blob}"), encoding="utf-8")
@@ -246,3 +268,51 @@ def test_nothing_that_came_leaves_no_file(toy: str, server: Server, tmp_path: Pa
     with pytest.raises(InputError, match=r"items\.jsonl: no such file"):
         fetch_data([toy], tmp_path / "data", mirror=str(tmp_path / "mirror"))
     assert files_in(tmp_path / "data") == {}
+
+
+def test_of_a_suite_all_that_is_free_comes_and_the_rest_is_named(suite: str, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["data", "fetch", "--suite", suite, "--to", str(tmp_path / "data"), "--from", server.address]
+    assert main(given) == 3
+    assert files_in(tmp_path / "data") == WHOLE
+    said = capsys.readouterr().err
+    assert re.search(r"terms\.yaml: for research only; if you accept these terms: --accept .*terms\.yaml", said)
+    assert re.search(r"lost\.yaml: http\S*/lost/items\.jsonl: HTTP 404", said)
+    assert re.search(r"unknown\.yaml: the declaration pins no hash of its files; bring them by hand", said)
+    assert f"{tmp_path / 'data'}: 3 files, {sum(map(len, WHOLE.values())):,} bytes came" in said
+    assert main(given) == 3, "what is missing is named again"
+    assert "came" not in capsys.readouterr().err
+
+
+def test_a_file_that_a_folder_lacks_stops_no_other_benchmark(suite: str, tmp_path: Path) -> None:
+    for name, body in FILES.items():
+        (tmp_path / "mirror" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "mirror" / name).write_bytes(body)
+    with pytest.raises(InputError, match=r"lost\.yaml: .*lost/items\.jsonl: no such file; put it there, or leave --from away"):
+        fetch_data([], tmp_path / "data", suite=suite, mirror=str(tmp_path / "mirror"))
+    assert files_in(tmp_path / "data") == WHOLE
+
+
+def test_a_server_that_is_gone_is_asked_for_one_benchmark_only(suite: str, server: Server, tmp_path: Path) -> None:
+    def gone(handler: Handler, count: int) -> bool:
+        handler.connection.close()
+        return True
+
+    server.misbehave = gone
+    with pytest.raises(InputError, match=r"lost\.yaml: .*, 4 times; whole files are kept, and the same command resumes\n.*toy\.yaml: not tried after that"):
+        fetch_data([], tmp_path / "data", suite=suite, mirror=server.address)
+    assert {path for path, _ in server.requests} == {"/lost/items.jsonl"}
+
+
+def test_the_printed_commands_fetch_and_measure_a_suite(suite: str, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def printed(page: str) -> list[list[str]]:
+        lines = (ROOT / page).read_text(encoding="utf-8").splitlines()
+        found = [next(line for line in lines if f"jp-adapt {verb} " in line) for verb in ("data fetch", "eval my-model")]
+        return [[suite if word == "ja-core" else word for word in shlex.split(line, comments=True)[1:]] for line in found]
+
+    fetch, measure = printed("README.md")
+    assert [fetch, measure] == printed("README_ja.md")
+    make_pico(tmp_path / "my-model")
+    monkeypatch.chdir(tmp_path)
+    assert main([*fetch, "--from", server.address]) == 3
+    assert main([*measure, "--shots", "0", "--limit", "1"]) == 0
+    assert [entry.primary_metric for entry in read_scores(tmp_path / "scores" / "mine").benchmarks] == ["exact_match"]
