@@ -18,7 +18,7 @@ from jp_adapt.corpus.json_lines import iter_records
 from jp_adapt.corpus.lines import kind_of, refuse
 from jp_adapt.corpus.pack import IGNORED, Batch, pack_best_fit
 from jp_adapt.corpus.record_fields import Fields
-from jp_adapt.text.chat import ChatError, Message, Render, Segment, segments
+from jp_adapt.text.chat import ChatError, Message, Render, Segment, segments, special_pattern
 
 TooLong = Literal["error", "drop", "cut"]
 
@@ -90,7 +90,7 @@ class ConversationEncoder:
             takes_input: whether the template has a place for Alpaca's `input`; elsewhere it follows the instruction after an empty line.
         """
         self._encode, self._special_ids, self._render, self._takes_input = encode, special_ids, render, takes_input
-        self._special = re.compile("|".join(re.escape(text) for text in sorted(special_ids, key=len, reverse=True)) or r"(?!)")
+        self._special = special_pattern(tuple(special_ids))
         # Llama-2's tokenizer puts a space before a text; after "\n", which joins no other token there, it does not.
         self._newline = encode("\n")
         self._dummy_prefix = encode("a") != encode("\na")[len(self._newline) :]

@@ -17,6 +17,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -101,6 +102,7 @@ class Segment:
 
 PARTS = {"content": "c", "input": "i", "reasoning_content": "r"}
 MARK = re.compile("\ue000([0-9]+)([cirt])([0-9]*)\ue001")  # private-use characters, which no template and hardly a text holds
+NEXT: Message = {"role": "user", "content": "\ue000\ue001"}  # any message that may follow an answer
 
 
 def segments(messages: Sequence[Message], render: Render, special_texts: Iterable[str]) -> list[Segment]:
@@ -213,7 +215,8 @@ def _answers(marked: Sequence[Message], trained: Sequence[bool], full: str, rend
     for index, message in enumerate(marked):
         if message["role"] != "assistant" or not trained[index]:
             continue
-        prompt, turn = render(marked[:index], True), render(marked[: index + 1], False)
+        prompt = render(marked[:index], True)
+        turn = _turn(marked[: index + 1], prompt, render, special_texts)
         own = {match[0] for match in MARK.finditer(turn[len(prompt) :])}
         wanted = {match[0] for match in MARK.finditer(json.dumps(message, ensure_ascii=False))}
         if not (turn.startswith(prompt) and full.startswith(turn)) or not wanted <= own:
@@ -224,6 +227,38 @@ def _answers(marked: Sequence[Message], trained: Sequence[bool], full: str, rend
         if not turn[:end].endswith(special_texts):
             raise ChatError("it puts no special token after an answer, and a model trained on it would not stop")
         yield len(prompt), end
+
+
+def _turn(messages: Sequence[Message], prompt: str, render: Render, special_texts: tuple[str, ...]) -> str:
+    """The text of messages, the last one an answer to `prompt`, without the generation prompt that some templates write though none is asked for (Llama-3's).
+
+    That prompt ends `prompt`, too, and a message that follows does not begin as it does. It comes after the last special token that both share behind the
+    answer and that opens no message.
+    """
+    turn = render(messages, False)
+    behind = max((match.end() for match in MARK.finditer(turn)), default=len(turn))
+    ends = [match for match in special_pattern(special_texts).finditer(turn, behind) if turn[match.end() :].strip() and prompt.endswith(turn[match.end() :])]
+    if not ends or (continued := render([*messages, NEXT], False)).startswith(turn):
+        return turn
+    ends = [match for match in ends if continued.startswith(turn[: match.end()])]
+    opening = _opening(render)
+    closing = [match for match in ends if match[0] not in opening][-1:] or ends[:1]
+    return turn[: closing[0].end()] if closing else turn
+
+
+def _opening(render: Render) -> str:
+    """What a template writes before the first text: a system prompt's where it takes one, as some templates have one of their own."""
+    try:
+        text = render([NEXT | {"role": "system"}, NEXT], False)
+    except ChatError:
+        text = render([NEXT], False)
+    return text.partition(NEXT["content"])[0]
+
+
+@cache
+def special_pattern(texts: tuple[str, ...]) -> re.Pattern[str]:
+    """Finds special tokens in a text, the longest where one begins another."""
+    return re.compile("|".join(re.escape(text) for text in sorted(texts, key=len, reverse=True)) or r"(?!)")
 
 
 def _cut(full: str, answers: Sequence[tuple[int, int]], written: Sequence[str]) -> Iterator[Segment]:

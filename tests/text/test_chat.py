@@ -130,3 +130,43 @@ def test_a_template_that_cannot_be_trained_with_is_refused(jinja, message):
 def test_a_conversation_without_an_answer_is_refused():
     with pytest.raises(ChatError, match="no answer"):
         segments([ASK], renderer(template("chatml")), SPECIAL)
+
+
+HEADERS = (*SPECIAL, "<|start_header_id|>", "<|end_header_id|>", "<|im_start|>")
+SYSTEM_OF_ITS_OWN = (
+    "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\n親切に。<|im_end|>\n' }}{% endif %}"
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + ('</call>' if m['tool_calls'] else '') + '<|im_end|>\n' }}{% endfor %}"
+    "{{ '<|im_start|>assistant\n' }}"
+)
+NO_HEADERS = "{{ bos_token }}{% for m in messages %}{{ '### ' + m['role'] + ':' + m['content'] + bos_token }}{% endfor %}{{ '### assistant:' }}"
+
+
+@pytest.mark.parametrize("messages", [[ASK, ANSWER], [ASK, ANSWER, *AGAIN], [{"role": "system", "content": "丁寧に。"}, ASK, ANSWER, *AGAIN]])
+@pytest.mark.parametrize(
+    ("jinja", "end"),
+    [
+        (with_defaults(STOCK_LLAMA3.replace("{% if add_generation_prompt %}", "{% if true %}"), bos="<s>", eos=None, system=None), "<|eot_id|>"),
+        (TEMPLATES["chatml"].jinja.replace("{% if add_generation_prompt %}", "{% if true %}"), "<|im_end|>"),
+        (SYSTEM_OF_ITS_OWN, "<|im_end|>"),
+        (with_defaults(NO_HEADERS, bos="</s>", eos=None, system=None), "</s>"),
+    ],
+)
+def test_a_generation_prompt_that_none_asked_for_is_not_trained_on(jinja, end, messages):
+    """The template of Meta-Llama-3-8B writes it after every conversation, whether `add_generation_prompt` or not."""
+    render = renderer(jinja)
+    assert render(messages, True) == render(messages, False)
+    parts = segments(messages, render, HEADERS)
+    assert "".join(part.text for part in parts) == render(messages, False)
+    assert "".join(part.text for part in parts if part.trained) == "".join(m["content"] + end for m in messages if m["role"] == "assistant")
+
+
+def test_a_call_ends_where_an_answer_ends_before_a_generation_prompt_that_none_asked_for():
+    call = {"role": "assistant", "content": "調べます。", "tool_calls": [{"function": {"name": 1, "arguments": {}}}]}
+    parts = segments([ASK, call], renderer(SYSTEM_OF_ITS_OWN), (*HEADERS, "</call>"))
+    assert "".join(part.text for part in parts if part.trained) == "調べます。</call><|im_end|>"
+
+
+def test_two_tokens_that_end_every_message_are_both_trained_on():
+    jinja = "{% for m in messages %}{{ m['content'] + '<|im_end|></s>' }}{% endfor %}"
+    parts = segments([ASK, ANSWER], renderer(jinja), HEADERS)
+    assert "".join(part.text for part in parts if part.trained) == ANSWER["content"] + "<|im_end|></s>"
