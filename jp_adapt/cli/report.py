@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ def add_parser(verbs: Any) -> None:
         description="Build the report of a run from what its stages wrote; of one that is not finished it shows what there is.",
     )
     parser.add_argument("run", type=Path, help="run folder")
-    parser.add_argument("--control", type=Path, metavar="RUN", help="another run whose figures stand beside (default: the recipe's `control`)")
+    parser.add_argument(
+        "--control", metavar="RUN", help="another run whose figures stand beside, or `none` (default: the one in the report, else the recipe's `control`)"
+    )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON")
     parser.set_defaults(main=main)
 
@@ -29,5 +32,5 @@ def main(args: argparse.Namespace) -> int:
     if args.json:
         print_json(summary.as_dict())
     else:
-        print(f"{headline_table(summary)}\nReport: {args.run / 'report' / 'index.html'}")
+        print(f"{headline_table(summary, shlex.quote(str(args.run)))}\nReport: {args.run / 'report' / 'index.html'}")
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def main(args: argparse.Namespace) -> int:
         stages = len(loaded.recipe.stages)
         done = f"All {stages} stages of {loaded.recipe.name} are" if stages > 1 else f"The one stage of {loaded.recipe.name} is"
         print(f"{done} done already; nothing to do.")
-    if table := headline_table(result.summary):
+    if table := headline_table(result.summary, shlex.quote(str(out))):
         print(table)
     print(f"Report: {result.folder / 'report' / 'index.html'}")
     return 0

@@ -23,7 +23,7 @@ class TextScore:
     Attributes:
         bits: -log2 p of each document and of the token that ends it, where one does.
         end_bits: the part of that token in `bits`; None where documents have no end.
-        tokens: of each document, its end among them. An end is not a character and no byte.
+        tokens: of each document, without its end, which is no character and no byte either.
     """
 
     bits: list[float]
@@ -58,7 +58,8 @@ def score_texts(
     processes: Processes = ALONE,
 ) -> TextScore:
     """Score whole documents, each by itself after the token `prefix` and up to the token `end`; `processes` share the work, to the same figures on each."""
-    encoded = [with_end(encode(document), end) for document in documents]
+    texts = [encode(document) for document in documents]
+    encoded = [with_end(ids, end) for ids in texts]
     requests = [Request([prefix, *ids]) for ids in encoded]
     if end is not None:  # the same ids again, so that nothing more is computed for them
         requests += [Request([prefix, *ids], max(1, len(ids))) for ids in encoded]
@@ -68,7 +69,7 @@ def score_texts(
         bits=bits[: len(encoded)],
         chars=[len(document) for document in documents],
         bytes=[len(document.encode("utf-8")) for document in documents],
-        tokens=[len(ids) for ids in encoded],
+        tokens=[len(ids) for ids in texts],
         end_bits=None if end is None else bits[len(encoded) :],
     )
 

@@ -17,7 +17,6 @@ from jp_adapt.report.run_summary import (
     EVALUATION,
     ROLES,
     AddedTokens,
-    Control,
     Figures,
     Headline,
     HeldOutFigures,
@@ -31,6 +30,7 @@ from jp_adapt.report.run_summary import (
     StageFacts,
     StepFigures,
     TrainingCurve,
+    headline_text,
 )
 from jp_adapt.report.training_samples import first_and_last, read_samples
 from jp_adapt.tokenizer.measure import token_script
@@ -38,7 +38,7 @@ from jp_adapt.tokenizer.measure import token_script
 MOST_USED = 40
 
 
-def build_summary(folder: RunFolder, recipe: Recipe, control: Control | None = None) -> RunSummary:
+def build_summary(folder: RunFolder, recipe: Recipe) -> RunSummary:
     """The content of summary.json, of every stage that is finished or has begun."""
     run = run_record(folder.path)
     records = _records(folder, recipe)
@@ -52,7 +52,6 @@ def build_summary(folder: RunFolder, recipe: Recipe, control: Control | None = N
         provenance=_provenance(folder, recipe, records, run.command),
         evolutions=[Evolution.read(folder.stage(record.id).final / EVOLUTION) for record in records if record.kind == "evolve"],
         waiting=[stage.id for stage in recipe.stages if not folder.stage(stage.id).done],
-        control=control,
     )
 
 
@@ -75,7 +74,7 @@ def _evaluation(folder: RunFolder, recipe: Recipe) -> StageEvaluation:
 
 def _headline(texts: list[HeldOutText]) -> Headline:
     def pair(language: str, figure: str) -> Figures:
-        text = next((entry for entry in texts if entry.language == language), None)
+        text = headline_text(texts, language)
         return Figures(*(getattr(getattr(text, role), figure, None) for role in ROLES)) if text is not None else Figures()
 
     return Headline(pair("ja", "chars_per_token"), pair("ja", "bits_per_char"), pair("en", "bits_per_byte"))
@@ -134,6 +133,7 @@ def _provenance(folder: RunFolder, recipe: Recipe, records: list[StageRecord], c
         env=read_json(folder.path / "env.json") | {"precision": precision},
         stages=[_facts(folder, record) for record in records],
         repeat=[shlex.join(command)] if command else [],
+        base_sha256=next((upstream["base"] for record in records if "base" in (upstream := record.identity.get("upstream", {}))), None),
     )
 
 

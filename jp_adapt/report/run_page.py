@@ -12,7 +12,7 @@ from jp_adapt.report.evolution_charts import evolution_drawings
 from jp_adapt.report.pages import drawing
 from jp_adapt.report.pages import render as render_page
 from jp_adapt.report.run_charts import stage_charts
-from jp_adapt.report.run_summary import BenchmarkResult, BenchmarkSide, Figures, HeldOutText, RunSummary
+from jp_adapt.report.run_summary import BenchmarkResult, BenchmarkSide, Control, Figures, HeldOutText, RunSummary
 from jp_adapt.report.svg import Mark, interval_bar
 from jp_adapt.report.tables import control_hint, control_line
 from jp_adapt.report.written import DASH, duration_text, number_text, range_text
@@ -78,7 +78,7 @@ def render(summary: RunSummary) -> str:
         glance=_glance(summary, drawn),
         trained_samples=_trained_samples(summary),
         evolved=[[drawing(svg) for svg in evolution_drawings(entry)] for entry in summary.evolutions],
-        results=[_result(entry) for entry in summary.evaluation.benchmarks],
+        results=[_result(entry, summary.control) for entry in summary.evaluation.benchmarks],
         cut=_cut(summary),
         item_pages=_item_pages(summary),
         text_columns=_TEXT_COLUMNS,
@@ -173,6 +173,7 @@ class _ResultRow:
     title: str
     name: str
     chance: float | None
+    control: float | None
     items: int
     base: BenchmarkSide | None
     adapted: BenchmarkSide | None
@@ -186,7 +187,7 @@ class _ResultRow:
     detectable: float | None
 
 
-def _result(one: BenchmarkResult) -> _ResultRow:
+def _result(one: BenchmarkResult, control: Control | None) -> _ResultRow:
     compared = one.comparison
     p = compared.p_holm if compared else None
     interval = compared.interval if compared else None
@@ -198,6 +199,7 @@ def _result(one: BenchmarkResult) -> _ResultRow:
         title=one.title or one.id,
         name=one.name if one.title else "",
         chance=one.chance,
+        control=control.score(one) if control is not None else None,
         items=one.items,
         base=one.base,
         adapted=one.adapted,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -49,7 +50,7 @@ class BitsDifference:
 
 @dataclass(frozen=True)
 class HeldOutText:
-    """A held-out text with the figures of the models that were measured on it."""
+    """A held-out text with the figures of the models that were measured on it. `sha256`: of its documents; None where an earlier version measured them."""
 
     id: str
     language: str
@@ -59,6 +60,7 @@ class HeldOutText:
     base: TextFigures | None = None
     adapted: TextFigures | None = None
     difference: BitsDifference | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -158,13 +160,26 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class Control:
-    """Another run beside this one, with its own figures; `training_s` of the one and of the other say how long each trained, held-out measures included."""
+    """Another run beside this one, with its own figures; `training_s` of the one and of the other say how long each trained, held-out measures included.
+
+    What both must have in common: base (`base_sha256`, of its files) and held-out texts. Controls that earlier versions wrote have neither, and no benchmarks.
+    """
 
     name: str
     title: str
     created: str
     headline: Headline
     training_s: float
+    base: dict[str, Any] = field(default_factory=dict)
+    base_sha256: str | None = None
+    texts: list[HeldOutText] = field(default_factory=list)
+    benchmarks: list[BenchmarkResult] = field(default_factory=list)
+
+    def score(self, one: BenchmarkResult) -> float | None:
+        """What its model scored on a benchmark, as a share of a perfect score; None where it was not measured on the same items in the same way."""
+        same = (entry for entry in self.benchmarks if (entry.name, entry.sha256, entry.items) == (one.name, one.sha256, one.items))
+        side = next((entry.adapted for entry in same), None)
+        return side.value if side is not None else None
 
 
 @dataclass(frozen=True)
@@ -266,13 +281,14 @@ class StageFacts:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where everything came from, and the commands that repeat the run."""
+    """Where everything came from, and the commands that repeat the run. `base_sha256`: of the base's files or its commit; None before a stage used it."""
 
     base: dict[str, Any]
     inputs: list[InputFile]
     env: dict[str, Any]
     stages: list[StageFacts]
     repeat: list[str]
+    base_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -321,4 +337,52 @@ def read_control(path: Path) -> Control:
     summary = RunSummary.read(file)
     if summary.headline == Headline():
         raise InputError(f"{file}: this run measured none of the headline's figures; give one with an evaluate stage that has 'texts'")
-    return Control(summary.run.name, summary.run.title, summary.run.created, summary.headline, summary.training_s)
+    return Control(
+        summary.run.name,
+        summary.run.title,
+        summary.run.created,
+        summary.headline,
+        summary.training_s,
+        summary.provenance.base,
+        summary.provenance.base_sha256,
+        [replace(text, base=None, adapted=None, difference=None) for text in summary.evaluation.texts],
+        [replace(entry, base=None, comparison=None, warnings=[]) for entry in summary.evaluation.benchmarks],
+    )
+
+
+def headline_text(texts: Sequence[HeldOutText], language: str) -> HeldOutText | None:
+    """The text that the headline's figures of a language are of: the first one."""
+    return next((text for text in texts if text.language == language), None)
+
+
+def check_control(summary: RunSummary, control: Control) -> list[str]:
+    """What of a run and its control cannot be compared, as an earlier version wrote one of them. InputError where they differ in base or held-out text."""
+    own, wrong, unknown = summary.provenance, [], []
+    if None in (own.base_sha256, control.base_sha256) or ("model" in own.base) != ("model" in control.base):  # a hub's commit is no hash of files
+        unknown.append("base")
+    elif own.base_sha256 != control.base_sha256:
+        wrong.append(f"its base is {_base_name(control.base, control.base_sha256)}, this run's {_base_name(own.base, own.base_sha256)}")
+    for language in ("ja", "en"):
+        ours, other = (headline_text(texts, language) for texts in (summary.evaluation.texts, control.texts))
+        if ours is None or (other is None and control.texts):
+            continue
+        if other is None or (None in (ours.sha256, other.sha256) and _size(ours) == _size(other)):
+            unknown.append(f"text {ours.id}")
+        elif (ours.sha256, _size(ours)) != (other.sha256, _size(other)):
+            wrong.append(f"it is measured on other text: {_text_name(other)}, this run on {_text_name(ours)}")
+    if wrong:
+        raise InputError(f"control {control.name} does not stand beside run {summary.run.name}: {'; '.join(wrong)}; give a run on the same base and texts")
+    return unknown
+
+
+def _base_name(base: dict[str, Any], sha256: str | None) -> str:
+    named = next((str(base[key]) for key in ("file", "path", "model") if key in base), "unknown")
+    return f"{named} ({str(sha256)[:12]}...)"
+
+
+def _size(text: HeldOutText) -> tuple[int, int, int]:
+    return text.documents, text.chars, text.bytes
+
+
+def _text_name(text: HeldOutText) -> str:
+    return f"{text.id} ({text.chars:,} characters, hash {text.sha256[:12] + '...' if text.sha256 else 'unknown'})"

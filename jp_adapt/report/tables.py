@@ -141,8 +141,8 @@ HEADLINE = {
 }
 
 
-def headline_table(summary: RunSummary) -> str:
-    """The three figures, the benchmarks and what came of evolutions as lines of text; without any of them, nothing."""
+def headline_table(summary: RunSummary, run: str = "") -> str:
+    """The three figures, the benchmarks and what came of evolutions as lines of text; without any of them, nothing. `run`: see `control_hint`."""
     rows: list[tuple[str, ...]] = []
     for key, title in HEADLINE.items():
         figures: Figures = getattr(summary.headline, key)
@@ -154,14 +154,15 @@ def headline_table(summary: RunSummary) -> str:
         if entry.base is not None and entry.adapted is not None and compared is not None and compared.interval and compared.difference is not None:
             low, high = (bound / entry.perfect for bound in compared.interval)
             chance = f", chance {entry.chance:.2f}" if entry.chance is not None else ""
+            beside = () if summary.control is None else (_share(summary.control.score(entry)),)
             change = f"{compared.difference / entry.perfect:+.3f} [{low:+.3f}, {high:+.3f}]{chance}"
-            rows.append((f"{entry.id} {entry.metric}", _share(entry.base.value), _share(entry.adapted.value), change))
+            rows.append((f"{entry.id} {entry.metric}", _share(entry.base.value), _share(entry.adapted.value), change, *beside))
     verdicts = [f"{entry.stage}: {entry.verdict}" for entry in summary.evolutions]
     if not rows:
         return "\n".join(verdicts)
     if summary.control is None:
-        return "\n".join([*terminal.table(("", "base", "adapted", "change"), rows), *filter(None, [control_hint(summary)]), *verdicts])
-    lines = terminal.table(("", "base", "adapted", "change", "control"), [(*row, "–") if len(row) < 5 else row for row in rows])
+        return "\n".join([*terminal.table(("", "base", "adapted", "change"), rows), *filter(None, [control_hint(summary, run)]), *verdicts])
+    lines = terminal.table(("", "base", "adapted", "change", "control"), rows)
     return "\n".join([*lines, control_line(summary, summary.control), *verdicts])
 
 
@@ -172,14 +173,15 @@ def control_line(summary: RunSummary, control: Control) -> str:
     return f"control: run {control.name} of {control.created[:10]}{title}, {lasted}"
 
 
-def control_hint(summary: RunSummary) -> str:
-    """How a control is made for a run that extends the tokenizer and has none: without one its figures do not tell the extension from the training."""
+def control_hint(summary: RunSummary, run: str = "") -> str:
+    """How a control is made for a run that extends the tokenizer and has none: without one its figures do not tell the extension from the training. `run`:
+    its folder, by default where runs of its name lie."""
     if summary.tokenizer is None or summary.control is not None:
         return ""
-    control = f"{summary.run.name}-base-tokenizer"
+    control, report = f"{summary.run.name}-base-tokenizer", f"jp-adapt report {run or f'runs/{summary.run.name}'} --control"
     if control in shipped_recipes():
-        return f"no control (the base's own tokenizer, trained as long) yet: jp-adapt run {control}, then jp-adapt report RUN --control runs/{control}"
-    return "no control (the base's own tokenizer, trained as long) yet: jp-adapt report RUN --control OTHER puts the figures of such a run beside"
+        return f"no control (the base's own tokenizer, trained as long) yet: jp-adapt run {control} --out runs/control, then {report} runs/control"
+    return f"no control (the base's own tokenizer, trained as long) yet: {report} OTHER puts the figures of such a run beside"
 
 
 def _share(value: float | None) -> str:

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from jp_adapt.commands.evaluate import evaluate
 from jp_adapt.core.errors import InputError
+from jp_adapt.core.hashes import sha256_json
 from jp_adapt.evaluation.results import read_outputs, read_scores
 from jp_adapt.export.adapter import merge_adapter
 from jp_adapt.inference.text_side import FACTS, TEMPLATE_DATE, Starts, text_side, write_text_side
@@ -90,8 +91,10 @@ def test_eval_of_an_exported_folder_gives_the_evaluate_stages_figures_to_the_las
     evaluate(model, tmp_path / "out", texts=(str(run.parent.parent / "ja.jsonl"),), **options)
     stage = [entry.log_likelihoods for entry in read_outputs(run / "eval" / "final" / "adapted")]
     assert [entry.log_likelihoods for entry in read_outputs(tmp_path / "out")] == stage
-    bits = json.loads((run / "eval" / "final" / "evaluation.json").read_text(encoding="utf-8"))["texts"][0]["adapted"]["bits_per_char"]
-    assert read_scores(tmp_path / "out").texts[0].bits_per_char == bits
+    text = json.loads((run / "eval" / "final" / "evaluation.json").read_text(encoding="utf-8"))["texts"][0]
+    assert text["sha256"] == sha256_json(documents("ja_train.jsonl")[:4])
+    own = read_scores(tmp_path / "out").texts[0]
+    assert (own.bits_per_char, own.tokens) == (text["adapted"]["bits_per_char"], text["adapted"]["tokens"])
     assert read_scores(tmp_path / "out").model["document_start"] == "<|im_end|>"
     plain = tmp_path / "plain"
     shutil.copytree(model, plain, ignore=shutil.ignore_patterns(FACTS))

@@ -47,7 +47,14 @@ def known(text: str) -> bool:
 
 def every_page(folder: Path) -> dict[str, str]:
     summary = sample_summary()
-    control = {"name": "plain", "title": "", "created": "2026-11-24T10:00:00+00:00", "headline": summary["headline"], "training_s": 331.0}
+    control = {
+        "name": "plain",
+        "title": "",
+        "created": "2026-11-24T10:00:00+00:00",
+        "headline": summary["headline"],
+        "training_s": 331.0,
+        "benchmarks": summary["evaluation"]["benchmarks"],
+    }
     return {
         "run": render(summary),
         "control": render(summary | {"control": control}),

@@ -454,23 +454,27 @@ def test_the_page_does_not_change_the_summary_and_is_repeatable() -> None:
 def test_without_a_control_the_report_says_how_to_add_one() -> None:
     summary = sample_summary()
     assert summary["run"]["name"] == "quickstart"
-    command = "jp-adapt run quickstart-base-tokenizer, then jp-adapt report RUN --control runs/quickstart-base-tokenizer"
-    assert command in render(summary)
-    assert command in headline_table(summary_of(summary))
-    assert "jp-adapt report RUN --control OTHER puts" in render(summary | {"run": summary["run"] | {"name": "mine"}})
+    command = "jp-adapt run quickstart-base-tokenizer --out runs/control, then jp-adapt report {} --control runs/control"
+    assert command.format("runs/quickstart") in render(summary)
+    assert command.format("runs/q2") in headline_table(summary_of(summary), "runs/q2")
+    assert "jp-adapt report runs/mine --control OTHER puts" in render(summary | {"run": summary["run"] | {"name": "mine"}})
     assert "no control" not in render(summary | {"tokenizer": None}).lower()
 
 
 def test_a_control_stands_beside_the_three_numbers() -> None:
     headline = {"chars_per_token": {"adapted": 0.568}, "bits_per_char_ja": {"adapted": 4.66}, "bits_per_byte_en": {}}
     control = {"name": "plain", "title": "With the <base> tokenizer", "created": "2026-11-24T10:00:00+00:00", "headline": headline, "training_s": 331.0}
-    summary = sample_summary() | {"control": control}
+    summary = sample_summary()
+    first, second = summary["evaluation"]["benchmarks"][:2]
+    control["benchmarks"] = [first | {"adapted": {"value": 0.4567}}, second | {"adapted": {"value": 0.9}, "items": 1}]
+    summary |= {"control": control}
     said = without_words(render(summary))
     assert [part in said for part in ("Control: 0.57 chars/token", "Control: 4.66 bits/char", "With the &lt;base&gt; tokenizer")] == [True] * 3
     assert said.count("Control: ") == 3, "the English figure is missing, and the third says which run it is"
     lines = headline_table(summary_of(summary)).splitlines()
     assert lines[0].split() == ["base", "adapted", "change", "control"]
-    assert [line.split()[-1] for line in lines[1:4]] == ["0.568", "4.660", "–"]
+    assert [line.split()[-1] for line in lines[1:6]] == ["0.568", "4.660", "–", "0.457", "–"], "not what was measured on other items"
+    assert said.count("control 45.7 %") == 1
     assert lines[-1].startswith("control: run plain of 2026-11-24 (With the <base> tokenizer), training and held-out measures took 5 min 31 s, in this run ")
     assert "Control:" not in without_words(render(sample_summary()))
 

@@ -10,6 +10,7 @@ from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.commands.compare import PAGE
 from jp_adapt.commands.prepared import is_prepared
 from jp_adapt.core.files import new_folder, read_text, write_text
+from jp_adapt.core.hashes import sha256_json
 from jp_adapt.core.progress import progress
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.compare import Comparison, Run, compare_runs, load_run
@@ -151,7 +152,7 @@ def _held_out(source: str, context: Context, documents: list[str], scored: dict[
         interval = statistics.paired_ratio_interval((base.bits, adapted.bits), base.chars)
         difference = BitsDifference(adapted.bits_per_char - base.bits_per_char, interval)
     size = next(iter(measures.values()))
-    return HeldOutText(source, language, size.documents, size.chars, size.bytes, difference=difference, **figures)
+    return HeldOutText(source, language, size.documents, size.chars, size.bytes, difference=difference, sha256=sha256_json(documents), **figures)
 
 
 def _benchmarks(runs: dict[Role, Run], compared: Comparison | None) -> list[BenchmarkResult]:
