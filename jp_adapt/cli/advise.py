@@ -72,7 +72,7 @@ def main(args: argparse.Namespace) -> int:
     print("\n".join(table([name for name, _ in advice_columns(report)], [cells(report, row) for row in report.rows])))
     print(f"held out: {report.heldout_documents:,} documents, {report.heldout_chars:,} characters; learned from {report.corpus_chars:,} characters")
     if report.device is not None:
-        print(f"hours: of {report.device}, as plan assumes it; serving in full batches\n")
+        print(f"hours: of {report.device}, as plan assumes it{'; serving in full batches' if report.serve_chars_per_day else ''}\n")
     print("\n".join(report.advice))
     if args.html:
         print(f"Page: {args.html}")

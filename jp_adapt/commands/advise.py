@@ -22,10 +22,11 @@ from jp_adapt.tokenizer.extend import check_extendable
 from jp_adapt.tokenizer.measurable import load_measurable
 
 SIZES = (500, 1_000, 2_000, 4_000, 8_000, 16_000)
-JAPANESE_ENOUGH = 1.5  # characters per token of the base, from which on there is little to gain
 MOST_RARE = 0.1  # of the new tokens: share that may stand rarely in the training
 MOST_EPOCHS = 4  # after which a repetition teaches less than new text (Muennighoff et al. 2023, "Scaling Data-Constrained Language Models")
 LEAST_GAIN = 1.03  # characters per token over the next smaller extension
+FEW_CHARS = 10_000  # held out; less says little
+WORTHWHILE = 1.2  # characters per token over the base; Llama-3 with 10,000 tokens gains 1.17, and the Japanese models made of it keep its tokenizer
 LORA_RANK = 32
 SEQUENCE_TOKENS = 1024
 SEQUENCES = 16  # of a step
@@ -101,8 +102,6 @@ def advise(base: str, corpora: str | Sequence[str], options: AdviceOptions) -> A
     costs = _costs(base, options)
     if (options.budget_tokens is None) == (options.budget_hours is None):
         raise UsageError("give one of --budget-tokens N and --budget-hours H")
-    if options.budget_hours is not None and costs is None:
-        raise UsageError("--budget-hours needs the sizes of the model: give --model FOLDER (its config.json is read) or a known hub id: " + ", ".join(KNOWN))
     budget = _Budget(options, costs)
     reason = _not_extendable(base)
     learning = ExtendOptions(field=options.field, heldout=options.heldout)
@@ -111,7 +110,7 @@ def advise(base: str, corpora: str | Sequence[str], options: AdviceOptions) -> A
     else:
         measured = sweep(base, corpora, options.sizes or SIZES, learning, budget=budget.tokens, as_far_as_given=options.sizes is None)
     rows = list(_rows(measured, budget, costs, options))
-    chosen = recommended(measured) if reason is None else None
+    chosen = recommended(rows) if reason is None else None
     report = AdviceReport(
         base=distinct_tails([base])[0],
         heldout_documents=measured.heldout_documents,
@@ -166,11 +165,20 @@ def _costs(base: str, options: AdviceOptions) -> _Costs | None:
         architecture: Architecture | None = from_folder(folder)
     else:
         architecture = KNOWN.get(named.partition("@")[0])
-    if architecture is None:
-        if options.model is not None:
-            raise InputError(f"--model {options.model}: no folder with a config.json, and no hub id whose sizes are known: {', '.join(KNOWN)}")
-        return None
     name, device = find_device(options.device)
+    if architecture is None:
+        known = ", ".join(KNOWN)
+        if options.model is not None:
+            raise InputError(f"--model {options.model}: no folder with a config.json, and no hub id whose sizes are known: {known}")
+        needing = {
+            "--budget-hours": options.budget_hours,
+            "--device": options.device,
+            "--price": options.price,
+            "--serve-chars-per-day": options.serve_chars_per_day,
+        }
+        if given := [option for option, value in needing.items() if value is not None]:
+            raise UsageError(f"{' and '.join(given)} needs the sizes of the model: give --model FOLDER (its config.json is read) or a known hub id: {known}")
+        return None
     return _Costs(architecture, name, device, options.devices)
 
 
@@ -228,14 +236,17 @@ def _bits(new_tokens: int, tokens: int, own_tokens: int, base_bits: float | None
     return Expected(scaled.value * (1 + gap.value), low, high, own.extrapolated or gap.extrapolated)
 
 
-def recommended(report: SizesReport) -> SizeRow | None:
-    """The largest extension with few rare tokens in the training and a gain over the one before; None where there is none, or the base needs none."""
-    chosen = None
-    if report.base_chars_per_token >= JAPANESE_ENOUGH:
-        return None
-    gain = report.base_chars_per_token
-    for row in report.rows:
-        if (row.rare_in_budget or 0) > MOST_RARE * row.new_tokens or row.chars_per_token < LEAST_GAIN * gain:
+def recommended(rows: Sequence[AdviceRow]) -> AdviceRow | None:
+    """The largest extension that the training teaches, where that gains enough over the base (the first row); else None."""
+    row = _taught(rows)
+    return row if row is not None and row.chars_per_token >= WORTHWHILE * rows[0].chars_per_token else None
+
+
+def _taught(rows: Sequence[AdviceRow]) -> AdviceRow | None:
+    """The largest extension with few rare tokens in the training, as long as each step gains over the one before."""
+    chosen, gain = None, rows[0].chars_per_token
+    for row in rows[1:]:
+        if row.rare_in_training > MOST_RARE * row.new_tokens or row.chars_per_token < LEAST_GAIN * gain:
             break
         chosen, gain = row, row.chars_per_token
     return chosen
@@ -247,13 +258,11 @@ def advice(report: AdviceReport, reason: str | None = None) -> Iterator[str]:
     if reason is not None:
         yield f"Do not extend: {reason}. It reads {base.chars_per_token:.2f} characters per token."
         return
-    if base.chars_per_token >= JAPANESE_ENOUGH:
-        yield f"Do not extend: the base reads {base.chars_per_token:.2f} characters per token already."
-        return
+    if report.heldout_chars < FEW_CHARS:
+        yield f"Measured on {report.heldout_chars:,} characters only: bring more text, or name files with --heldout."
     row = next((row for row in report.rows if row.new_tokens and row.new_tokens == report.recommended), None)
     if row is None:
-        smallest = report.rows[1]
-        yield f"Do not extend: {plural(smallest.training_tokens, 'token')} of training hold too few of even the {smallest.new_tokens:,} best new tokens."
+        yield from _why_not(report.rows)
         return
     gain = row.chars_per_token / base.chars_per_token
     yield (
@@ -273,13 +282,28 @@ def advice(report: AdviceReport, reason: str | None = None) -> Iterator[str]:
     yield f"Evidence: {report.fitted_to} (docs/does-it-pay.md). Other models and longer trainings were not measured: measure both."
 
 
+def _why_not(rows: Sequence[AdviceRow]) -> Iterator[str]:
+    base, smallest, largest = rows[0], rows[1], rows[-1]
+    taught = _taught(rows)
+    if taught is None and smallest.chars_per_token >= LEAST_GAIN * base.chars_per_token:
+        yield f"Do not extend: {plural(smallest.training_tokens, 'token')} of training hold too few of even the {smallest.new_tokens:,} best new tokens."
+        if largest is not smallest:
+            yield "If you extend all the same, for speed, take many tokens: after three minutes 6,000 predicted better than 500 (docs/does-it-pay.md)."
+        return
+    row = taught or smallest
+    yield (
+        f"Do not extend: the base reads {base.chars_per_token:.2f} characters per token, and the {row.new_tokens:,} new tokens that such a training teaches "
+        f"make that {row.chars_per_token:.2f}, so a text would take only {1 - base.chars_per_token / row.chars_per_token:.0%} fewer tokens."
+    )
+
+
 def _expectation(row: AdviceRow) -> str:
     """How the extension is expected to predict Japanese beside the base's own tokenizer after the same time."""
     gap = expected_gap(row.training_tokens, row.new_tokens)
-    meet = f"level after some {tokens_to_meet(row.new_tokens):,.0f} tokens, by extrapolation"
+    to_meet = tokens_to_meet(row.new_tokens)
+    meet = f"level after some {float(f'{to_meet:.1e}'):,.0f} tokens, by extrapolation"
     if gap is None:
-        long = row.training_tokens > tokens_to_meet(row.new_tokens)
-        which = "may be ahead in quality too" if long else "will predict Japanese worse than the base's own tokenizer"
+        which = "may be ahead in quality too" if row.training_tokens > to_meet else "will predict Japanese worse than the base's own tokenizer"
         return f"After such a training the extension {which}; no training like it was measured, so no figure is given ({meet})."
     shown = f"{100 * gap.value:+.0f} % bits per character beside the base's own tokenizer after the same time, [{100 * gap.low:+.0f}, {100 * gap.high:+.0f}]"
     if gap.low > 0:

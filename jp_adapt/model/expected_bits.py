@@ -1,8 +1,8 @@
-"""What bits per character to expect of a training, with and without an extension: two lines, fitted to what was measured here (docs/does-it-pay.md).
+"""What bits per character to expect of a training, with and without an extension: two fits to what was measured here (docs/does-it-pay.md).
 
-Both are lines over a logarithm. With the base's own tokenizer, bits after a training over those before fall with the tokens that it reads. With an extension,
-bits over those of the base's own tokenizer after the same time fall with the tokens read for each new token, because a new embedding is learned from the
-places where its token stands. All points are of SmolLM2-135M on a CPU, and points of one training are not independent: intervals are rather too narrow.
+Both are linear in logarithms. With the base's own tokenizer, bits after a training over those before fall with the tokens that it reads. With an extension,
+bits over those of the base's own tokenizer after the same time fall with the tokens that it reads, and with the number of new tokens.
+All points are of SmolLM2-135M on a CPU, and points of one training are not independent: intervals are rather too narrow.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 
 LEVEL = 0.95
 FURTHEST = 4.0  # times the largest that was fitted: beyond, no figure is given
-SCALE = "SmolLM2-135M on a CPU, 2.5 to 30 minutes, up to 770,000 tokens, 2,600 and 6,000 new tokens"
+SCALE = "SmolLM2-135M on a CPU, 1 to 30 minutes, up to 770,000 tokens, 500 to 6,000 new tokens"
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,13 @@ QUALITY = Training(
         (1.0, 2.461, 2.745),
     ),
 )
-# `jp-adapt run quickstart` (2026-11-29) and `jp-adapt run quickstart-base-tokenizer` (2026-11-24).
-QUICKSTART = Training(6.464, 92_000, 102_000, 2_600, ((1.0, 4.662, 5.238),))
-TRAININGS = (QUALITY, QUICKSTART)
+# `jp-adapt run quickstart` and `jp-adapt run quickstart-base-tokenizer`, 2026-11-30.
+QUICKSTART = Training(6.484, 92_603, 101_434, 2_600, ((1.0, 4.672, 5.234),))
+# `python -m tests.perf training_quality --minutes=3 --points=3`, 2026-11-30, with rows that begin calibrated.
+SHORT = (2.802, 2.735, 2.727)
+SHORT_MANY = Training(3.183, 47_063, 40_923, 6_000, tuple(zip((1 / 3, 2 / 3, 1.0), SHORT, (3.632, 3.540, 3.516), strict=True)))
+SHORT_FEW = Training(3.183, 47_063, 44_989, 500, tuple(zip((1 / 3, 2 / 3, 1.0), SHORT, (4.168, 3.911, 3.842), strict=True)))
+TRAININGS = (QUALITY, QUICKSTART, SHORT_MANY, SHORT_FEW)
 
 
 @dataclass(frozen=True)
@@ -68,67 +72,70 @@ class Expected:
 
 
 @dataclass(frozen=True)
-class Line:
-    """y = intercept + slope * log2(x), by least squares, with what its prediction intervals need."""
+class Fit:
+    """y = c0 + c1 log2(x1) + ..., by least squares, with what its prediction intervals need.
 
-    intercept: float
-    slope: float
-    residual: float  # standard error of one point
-    count: int
-    mean: float
-    spread: float  # sum of squared distances of log2(x) from their mean
-    least: float
-    most: float
+    Attributes:
+        coefficients: c0, c1, ...
+        residual: standard error of one point.
+        spread: inverse of X'X, X being a row (1, log2 x1, ...) of each point.
+        freedom: points beyond the coefficients.
+        bounds: least and largest of each x.
+    """
 
-    def at(self, x: float) -> Expected | None:
-        """The prediction for one more training; None where `x` lies further beyond than `FURTHEST` times what was fitted."""
+    coefficients: tuple[float, ...]
+    residual: float
+    spread: np.ndarray
+    freedom: int
+    bounds: tuple[tuple[float, float], ...]
+
+    def at(self, *xs: float) -> Expected | None:
+        """The prediction for one more training; None where an x lies further beyond than `FURTHEST` times what was fitted."""
         from scipy.stats import t
 
-        if not self.least / FURTHEST <= x <= self.most * FURTHEST:
+        if not all(least / FURTHEST <= x <= most * FURTHEST for x, (least, most) in zip(xs, self.bounds, strict=True)):
             return None
-        distance = math.log2(x) - self.mean
-        half = float(t.ppf((1 + LEVEL) / 2, self.count - 2)) * self.residual * math.sqrt(1 + 1 / self.count + distance**2 / self.spread)
-        value = self.intercept + self.slope * math.log2(x)
-        return Expected(value, value - half, value + half, not self.least <= x <= self.most)
-
-    @property
-    def root(self) -> float:
-        """Where the line meets zero."""
-        return float(2 ** (-self.intercept / self.slope))
+        row = np.array([1.0, *(math.log2(x) for x in xs)])
+        half = float(t.ppf((1 + LEVEL) / 2, self.freedom)) * self.residual * math.sqrt(1 + float(row @ self.spread @ row))
+        value = float(row @ np.array(self.coefficients))
+        return Expected(value, value - half, value + half, not all(least <= x <= most for x, (least, most) in zip(xs, self.bounds, strict=True)))
 
 
-def fitted(points: Sequence[tuple[float, float]]) -> Line:
-    """The line through points (x, y)."""
-    xs, ys = np.log2([x for x, _ in points]), np.array([y for _, y in points])
-    slope, intercept = np.polyfit(xs, ys, 1)
-    residual = math.sqrt(float(np.sum((ys - intercept - slope * xs) ** 2)) / (len(points) - 2))
-    spread = float(np.sum((xs - xs.mean()) ** 2))
-    measured = [x for x, _ in points]
-    return Line(float(intercept), float(slope), residual, len(points), float(xs.mean()), spread, min(measured), max(measured))
+def fitted(points: Sequence[tuple[tuple[float, ...], float]]) -> Fit:
+    """The fit to points ((x1, ...), y)."""
+    rows = np.array([[1.0, *(math.log2(x) for x in xs)] for xs, _ in points])
+    values = np.array([y for _, y in points])
+    coefficients, *_ = np.linalg.lstsq(rows, values, rcond=None)
+    freedom = len(points) - rows.shape[1]
+    residual = math.sqrt(float(np.sum((values - rows @ coefficients) ** 2)) / freedom)
+    bounds = tuple((min(column), max(column)) for column in zip(*(xs for xs, _ in points), strict=True))
+    return Fit(tuple(map(float, coefficients)), residual, np.linalg.inv(rows.T @ rows), freedom, bounds)
 
 
 @cache
-def own_line() -> Line:
+def own_fit() -> Fit:
     """Bits per character with the base's own tokenizer over those before training, by tokens read."""
-    return fitted([(share * one.own_tokens, own / one.untrained) for one in TRAININGS for share, own, _ in one.points])
+    points = {((share * one.own_tokens,), own / one.untrained) for one in TRAININGS for share, own, _ in one.points}  # two extensions may share a control
+    return fitted(sorted(points))
 
 
 @cache
-def gap_line() -> Line:
-    """How much more bits the extension has than the base's own tokenizer after the same time, as a share, by tokens read for each new token."""
-    return fitted([(share * one.extended_tokens / one.new_tokens, extended / own - 1) for one in TRAININGS for share, own, extended in one.points])
+def gap_fit() -> Fit:
+    """How much more bits the extension has than the base's own tokenizer after the same time, as a share, by the tokens that it reads and the new tokens."""
+    return fitted([((share * one.extended_tokens, one.new_tokens), extended / own - 1) for one in TRAININGS for share, own, extended in one.points])
 
 
 def expected_own(tokens: float) -> Expected | None:
     """Bits per character after training on `tokens` with the base's own tokenizer, over those before."""
-    return own_line().at(tokens)
+    return own_fit().at(tokens)
 
 
 def expected_gap(tokens: float, new_tokens: int) -> Expected | None:
     """How much more bits an extension by `new_tokens` has after `tokens`, as a share of those of the base's own tokenizer after the same time."""
-    return gap_line().at(tokens / new_tokens)
+    return gap_fit().at(tokens, new_tokens)
 
 
 def tokens_to_meet(new_tokens: int) -> float:
     """Tokens after which an extension is expected to be level with the base's own tokenizer; outside of what was fitted."""
-    return gap_line().root * new_tokens
+    level, by_tokens, by_size = gap_fit().coefficients
+    return float(2 ** (-(level + by_size * math.log2(new_tokens)) / by_tokens))

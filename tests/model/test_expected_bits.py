@@ -1,4 +1,4 @@
-"""The two lines that `advise` expects bits per character by: fitted to the figures of the log, and no further than those carry."""
+"""The two fits that `advise` expects bits per character by: fitted to the figures of the log, and no further than those carry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from jp_adapt.model.expected_bits import FURTHEST, QUALITY, expected_gap, expected_own, fitted, gap_line, own_line, tokens_to_meet
+from jp_adapt.model.expected_bits import FURTHEST, QUALITY, SHORT, SHORT_FEW, SHORT_MANY, expected_gap, expected_own, fitted, gap_fit, own_fit, tokens_to_meet
 from tests.conftest import ROOT
 
 
@@ -20,18 +20,24 @@ def test_the_points_are_those_of_the_log() -> None:
     assert f"| {QUALITY.own_tokens:,} |" in text
 
 
-def test_a_line_that_holds_exactly_is_found_and_has_no_width() -> None:
-    line = fitted([(2.0**power, 1.0 - 0.25 * power) for power in range(5)])
-    found = line.at(8.0)
+def test_the_short_ones_are_those_of_the_log() -> None:
+    text = (ROOT / "docs" / "log.md").read_text(encoding="utf-8").split("## 2026-11-30: few new tokens or many")[1]
+    rows = [[float(cell) for cell in row.split("|")] for row in re.findall(r"^\| (?:base|500|6,000) \|(.*)\|$", text, flags=re.MULTILINE)]
+    assert rows == [[*SHORT], [extended for _, _, extended in SHORT_FEW.points], [extended for _, _, extended in SHORT_MANY.points]]
+
+
+def test_a_plane_that_holds_exactly_is_found_and_has_no_width() -> None:
+    fit = fitted([((2.0**x, 2.0**y), 1.0 - 0.25 * x + 0.5 * y) for x in range(5) for y in range(3)])
+    found = fit.at(8.0, 2.0)
     assert found is not None
-    assert (found.value, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25), abs=1e-9)
-    assert line.root == pytest.approx(16.0)
+    assert (found.value, found.low, found.high) == pytest.approx((0.75, 0.75, 0.75), abs=1e-9)
+    assert fit.coefficients == pytest.approx((1.0, -0.25, 0.5))
 
 
 def test_the_interval_is_that_of_a_prediction() -> None:
     """Checked by the textbook's formula at the mean: t * s * sqrt(1 + 1/n)."""
-    line = fitted([(1.0, 1.0), (2.0, 2.5), (4.0, 2.5), (8.0, 4.0)])
-    found = line.at(2**1.5)
+    fit = fitted([((1.0,), 1.0), ((2.0,), 2.5), ((4.0,), 2.5), ((8.0,), 4.0)])
+    found = fit.at(2**1.5)
     assert found is not None
     assert found.value == pytest.approx(2.5)
     residual = math.sqrt(0.45 / 2)  # the line is 1.15 + 0.9 x
@@ -39,36 +45,40 @@ def test_the_interval_is_that_of_a_prediction() -> None:
 
 
 def test_beyond_what_was_fitted_it_is_said_and_far_beyond_nothing_is() -> None:
-    most = gap_line().most
-    inside, outside = expected_gap(most * 2600, 2600), expected_gap(2 * most * 2600, 2600)
+    (_, most), (fewest, _) = gap_fit().bounds
+    inside, outside = expected_gap(most, 2600), expected_gap(2 * most, 2600)
     assert inside is not None
     assert outside is not None
     assert (inside.extrapolated, outside.extrapolated) == (False, True)
     assert outside.high - outside.low > inside.high - inside.low
-    assert expected_gap(4.1 * most * 2600, 2600) is None
-    assert expected_own(4.1 * own_line().most) is None
+    assert expected_gap(4.1 * most, 2600) is None
+    assert expected_gap(most, int(fewest / 4.1)) is None, "so few new tokens"
+    assert expected_own(4.1 * own_fit().bounds[0][1]) is None
 
 
-def test_more_training_helps_and_more_tokens_need_more() -> None:
+def test_more_training_helps() -> None:
     few, many = expected_gap(100_000, 2600), expected_gap(200_000, 2600)
     assert few is not None
     assert many is not None
     assert few.value > many.value
-    assert tokens_to_meet(6000) == pytest.approx(2 * tokens_to_meet(3000))
     assert 1_000_000 < tokens_to_meet(6000) < 5_000_000, "some two hours of one core, as the log estimated"
+    level = gap_fit().coefficients[0] + gap_fit().coefficients[1] * math.log2(tokens_to_meet(1500)) + gap_fit().coefficients[2] * math.log2(1500)
+    assert level == pytest.approx(0.0, abs=1e-9)
 
 
 def test_the_page_shows_the_lines_that_are_used() -> None:
     text = (ROOT / "docs" / "does-it-pay.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\d+) \| (\d+) % (more|less)[^\[]*\[(-?\d+), (\d+)\] \|$", text, flags=re.MULTILINE)
+    rows = re.findall(r"^\| ([\d,]+)(?:, by extrapolation)? ((?:\| \d+ % more \[-?\d+, \d+\] )+)\|$", text, flags=re.MULTILINE)
     assert len(rows) == 4
-    for count, percent, more, low, high in rows:
-        found = expected_gap(1000 * float(count), 1000)
-        assert found is not None
-        shown = (round(100 * found.value), round(100 * found.low), round(100 * found.high))
-        assert shown == (int(percent) * (1 if more == "more" else -1), int(low), int(high))
-    assert f"{gap_line().intercept:.3f} - {-gap_line().slope:.3f} log2(x)" in text
-    assert f"{own_line().intercept:.3f} - {-own_line().slope:.4f} log2(x)" in text
-    assert f"standard error {gap_line().residual:.3f}" in text
-    assert f"standard error {own_line().residual:.3f}" in text
-    assert 420 <= FURTHEST * gap_line().most < 430, "the last row of the table"
+    for tokens, cells in rows:
+        for new_tokens, cell in zip((500, 2000, 6000), cells.strip("| ").split(" | "), strict=True):
+            found = expected_gap(int(tokens.replace(",", "")), new_tokens)
+            assert found is not None
+            assert cell == f"{100 * found.value:.0f} % more [{100 * found.low:.0f}, {100 * found.high:.0f}]"
+    level, by_tokens, by_size = gap_fit().coefficients
+    assert f"{level:.3f} - {-by_tokens:.4f} log2(tokens) - {-by_size:.4f} log2(new tokens)" in text
+    level, by_tokens = own_fit().coefficients
+    assert f"{level:.3f} - {-by_tokens:.4f} log2(tokens)" in text
+    assert f"standard error {gap_fit().residual:.3f}" in text
+    assert f"standard error {own_fit().residual:.3f}" in text
+    assert 2_500_000 <= FURTHEST * gap_fit().bounds[0][1] < 2_600_000, "the last row of the table"
