@@ -25,9 +25,11 @@ Items = Mapping[str, Sequence[int]]  # objective -> which of its items are asked
 Losses = Mapping[str, Sequence[float]]  # objective -> the loss of each of them; lower is better
 Score = Callable[[Mapping[str, float], Items], Losses]  # genome by gene, items -> losses. The same arguments must give the same losses
 
-GIVE_UP_ERRORS = 2.0  # standard errors by which a candidate must be worse than the best one on the same items to be given up
+GIVE_UP_ERRORS = 2.0  # standard errors by which a candidate must be worse than the best one on the same items, or a guard over its limit, to be given up
 SAME_GENOME = 1e-9  # by which a replayed genome may differ: another machine rounds otherwise
-GUARD_PENALTY = 10.0  # added to the fitness for each unit by which the loss of a guard goes over its limit, as a share of that limit
+GUARD_PENALTY = (
+    2.0  # a guard that is 1 % over its limit counts as a fitness that is 2 % worse than the start's; ten times that, and it is all that the search sees
+)
 GUARD_ERRORS = 1.645  # standard errors that are added to a guard's loss: where the limit holds then, it holds on other items too in 95 of 100 cases
 
 
@@ -91,7 +93,7 @@ class Search:
         population: candidates of a generation; 4 + 3 ln n of n genes by default.
         sigma: standard deviation at the start, as a share of each gene's range.
         rounds: in how many parts a candidate's items are asked. After each but the last it is given up where it is clearly worse than the best candidate of
-            the generations before on the same items, and its fitness is estimated from them; 1: all are asked at once.
+            the generations before on the same items, or breaks a guard, and its fitness is estimated from them; 1: all are asked at once.
 
     Raises:
         UsageError: fewer than two genes, a start out of bounds, no objective with a weight, or fewer items than rounds.
@@ -132,7 +134,7 @@ class Search:
             "population": self.population,
             "sigma": self.sigma,
             "rounds": self.rounds,
-            "guard_errors": GUARD_ERRORS,
+            "guards": [GUARD_PENALTY, GUARD_ERRORS],
         }
 
     def named(self, genome: Sequence[float]) -> dict[str, float]:
@@ -265,20 +267,26 @@ class _Work:
                 raise JpAdaptError(f"the score gave {len(losses[name])} losses of '{name}' where {wanted} finite ones were asked (genome {self.genome})")
 
     def _fitness(self, losses: Losses) -> float:
-        total = math.fsum(objective.weight * _mean(losses[objective.name]) for objective in self.search.objectives)
-        return total + GUARD_PENALTY * math.fsum(
-            self._excess(objective.guard, objective.name, losses) for objective in self.search.objectives if objective.guard
-        )
+        return self._weighed(losses) + self._penalty(losses)
 
-    def _excess(self, guard: float, name: str, losses: Losses) -> float:
-        """By what share the loss of a guard goes over its limit, at the upper bound of what its items leave open."""
-        if name not in self.start:
-            return 0.0  # this is the start
-        allowed = guard * np.array(self.start[name])
-        over = np.array(losses[name]) - allowed
+    def _penalty(self, losses: Losses) -> float:
+        """What guards add to the fitness that go over their limits at the upper bound of what their items leave open."""
+        excess = math.fsum(max(0.0, self._excess(objective, losses, GUARD_ERRORS)) for objective in self.search.objectives)
+        return GUARD_PENALTY * self._weighed(self.start) * excess if excess else 0.0
+
+    def _weighed(self, losses: Losses) -> float:
+        return math.fsum(objective.weight * _mean(losses[objective.name]) for objective in self.search.objectives if objective.weight)
+
+    def _excess(self, objective: Objective, losses: Losses, errors: float) -> float:
+        """By what share the loss of a guard goes over its limit, so many standard errors above the mean of its items' differences; negative within it."""
+        if objective.guard is None or not self.start:  # this is the start
+            return 0.0
+        own = np.array(losses[objective.name])
+        allowed = objective.guard * np.array(self.start[objective.name][: len(own)])
+        over = own - allowed
         error = float(over.std(ddof=1)) / math.sqrt(len(over)) if len(over) > 1 else 0.0
-        bound, limit = float(over.mean()) + GUARD_ERRORS * error, float(allowed.mean())
-        return max(0.0, bound / limit) if limit > 0 else 0.0
+        limit = float(allowed.mean())
+        return (float(over.mean()) + errors * error) / limit if limit > 0 else 0.0
 
     def _differences(self, losses: Losses) -> tuple[float, float]:
         """Mean and standard error of the weighted difference to the best candidate, on the items that both were asked."""
@@ -296,11 +304,12 @@ class _Work:
         if self.incumbent is None:
             return False
         mean, error = self._differences(losses)
-        return mean > GIVE_UP_ERRORS * error and mean > 0
+        broken = any(self._excess(objective, losses, -GIVE_UP_ERRORS) > 0 for objective in self.search.objectives)
+        return broken or (mean > GIVE_UP_ERRORS * error and mean > 0)
 
     def _estimate(self, losses: Losses) -> float:
         assert self.incumbent is not None
-        return self.incumbent.fitness + self._differences(losses)[0]
+        return self.incumbent.fitness + self._differences(losses)[0] + self._penalty(losses)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -38,7 +38,9 @@ class Measure(Part):
         "bits_per_char", description="bits per character of the text, or of the right answers; score: the benchmark's own first metric, item by item"
     )
     weight: NotNegative = Field(1.0, description="factor in the fitness; 0: it is measured, and is a guard if it says so")
-    guard: float | None = Field(None, ge=1, le=100, description="the loss may be this many times that of the best uniform merge; more is punished")
+    guard: float | None = Field(
+        None, ge=1, le=100, description="the loss, at the upper bound of what its items leave open, may be this many times the best uniform merge's"
+    )
     items: Count | None = Field(None, description="items (or documents) that the search asks; by default half. The others it never sees")
     heldout: Count | None = Field(None, description="of the others, so many are held out to be measured at the end; all by default")
     chars: Count | None = Field(None, description="characters of each document that are read, from its beginning")

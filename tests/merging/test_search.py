@@ -103,6 +103,19 @@ def test_a_guard_holds_back_what_the_fitness_does_not_ask_for(tmp_path):
     assert held.best_genome["gain"] == pytest.approx(1.1 * 1.1 - 1, abs=0.03)
 
 
+def test_a_candidate_that_breaks_a_guard_is_given_up_early(tmp_path):
+    search = Search([Gene("gain", 0.0, 1.0, 0.1), Gene("idle", 0.0, 1.0, 0.5)], [Objective("aim", 4, weight=1.0), Objective("guard", 4, guard=1.1)], rounds=2)
+    result = search.run(
+        lambda genome, items: {"aim": [1 - genome["gain"] for _ in items["aim"]], "guard": [1 + genome["gain"] for _ in items["guard"]]},
+        tmp_path / "journal.jsonl",
+        8,
+    )
+    broken = [entry for entry in result.evaluations if 1 + search.named(entry.genome)["gain"] > 1.1 * 1.1 + 1e-6]
+    assert len(broken) > 5
+    assert not any(entry.whole for entry in broken)
+    assert min(entry.fitness for entry in broken) > result.best.fitness
+
+
 def test_a_guard_whose_few_items_disagree_holds_back_more(tmp_path):
     """Four items of it grow by 0.4, 0.8, 1.2 and 1.6 times the gain; others of their kind may grow by more on average, so the upper bound must hold."""
     genes = [Gene("gain", 0.0, 1.0, 0.0), Gene("idle", 0.0, 1.0, 0.5)]
