@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 from jp_adapt.benchmarks.published import load_published
 from jp_adapt.evaluation.published import compare_published
+from jp_adapt.report.advice_page import advice_page
 from jp_adapt.report.corpus_page import corpus_page
 from jp_adapt.report.eval_page import comparison_page
 from jp_adapt.report.run_page import render
 from jp_adapt.report.run_summary import RunSummary
 from tests.browser.axe import CONTRAST, NAMELESS, axe_findings
 from tests.browser.chromium import Tab, chromium
+from tests.report.test_advice_page import REPORT
 from tests.report.test_corpus_page import poisoned
 from tests.report.test_corpus_page import sample as corpus_sample
 from tests.report.test_run_page import sample_summary
@@ -22,6 +26,9 @@ pytestmark = [pytest.mark.programs, pytest.mark.skipif(chromium() is None, reaso
 
 PAGES = ("run", "corpus", "comparison")
 READY = "!document.getElementById('theme').hidden"
+DATA = 'code, pre, script, style, .sample, .chips, #browser, [translate="no"], body [lang="ja"]'
+TEXTS = f"""[...document.querySelectorAll('body *')].filter(node => !node.closest('{DATA}')).flatMap(node =>
+    [node.getAttribute('aria-label') || '', ...[...node.childNodes].filter(child => child.nodeType === 3).map(child => child.data)])"""
 ROWS = """[...document.querySelectorAll('main table')].flatMap(table => table.parentNode.hidden ? [] :
     [...table.querySelectorAll('tbody tr')].filter(row => row.checkVisibility())).length"""
 
@@ -34,13 +41,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("pages")
     (folder / "run.html").write_text(render(record_from(RunSummary, sample_summary(), "sample")), encoding="utf-8")
+    (folder / "advice.html").write_text(advice_page(REPORT), encoding="utf-8")
     (folder / "corpus.html").write_text(corpus_page(corpus_sample()), encoding="utf-8")
     (folder / "poisoned.html").write_text(corpus_page(poisoned(corpus_sample())), encoding="utf-8")
-    write_evaluation(folder / "base", [n % 3 > 0 for n in range(120)])
-    write_evaluation(folder / "adapted", [n % 5 > 0 for n in range(120)])
-    runs = load_runs([folder / "base", folder / "adapted"])
-    page = comparison_page(compare_runs(runs), runs, [compare_published(run.scores, load_published()) for run in runs])
-    (folder / "comparison.html").write_text(page, encoding="utf-8")
+    for name, items in (("comparison", 120), ("few", 8)):
+        write_evaluation(folder / name / "base", [n % 3 > 0 for n in range(items)])
+        write_evaluation(folder / name / "adapted", [n % 5 > 0 for n in range(items)])
+        runs = load_runs([folder / name / "base", folder / name / "adapted"])
+        page = comparison_page(compare_runs(runs), runs, [compare_published(run.scores, load_published()) for run in runs])
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
     return folder
 
 
@@ -55,6 +64,42 @@ def test_a_page_fits_every_window_and_can_be_read_by_everyone(tab: Tab, folder: 
         tab.js(f"document.documentElement.dataset.theme = '{theme}'")
         assert tab.js(CONTRAST) == [], theme
         assert axe_findings(tab) == [], theme
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_text_is_half_japanese(tab: Tab, folder: Path, name: str) -> None:
+    """A phrase of two English words beside Japanese ones: what a pattern of another sentence leaves."""
+    tab.open((folder / f"{name}.html").as_uri(), READY)
+    given = set(tab.js(TEXTS))
+    try:
+        tab.js("document.getElementById('language').click()")
+        tab.wait("document.documentElement.lang === 'ja'")
+        changed = set(tab.js(TEXTS)) - given
+        assert len(changed) > 20
+        assert [text for text in changed if re.search(r"[a-z]{2,} [a-z]{2,}|\d min ", re.sub(r"jp-adapt [ -~]+", "", text))] == []
+    finally:
+        tab.js("localStorage.clear()")
+
+
+def test_a_part_of_a_phrase_is_translated_as_a_whole_or_stays(tab: Tab, folder: Path) -> None:
+    def shown(text: str) -> str:
+        tab.js(f"document.getElementById('language').click(); document.querySelector('.lead').textContent = {json.dumps(text)}")
+        tab.js("document.getElementById('language').click()")
+        return str(tab.js("document.querySelector('.lead').textContent"))
+
+    try:
+        tab.open((folder / "few.html").as_uri(), READY)
+        tab.js("document.getElementById('language').click()")
+        assert "判定なし：4 問では少なすぎる（30 問必要）" in tab.js("[...document.querySelectorAll('.verdict')].map(node => node.innerText)")
+        tab.open((folder / "advice.html").as_uri(), READY)
+        sentence = "500 new tokens: what was measured of {}, and what may be expected."
+        assert shown(sentence.format("a CPU with 300 new tokens")) == "追加トークン 500。a CPU with 300 new tokens の測定結果と見込みです。"
+        assert shown("A CPU with 300 new tokens") == "A CPU with 300 new tokens"
+        assert shown("20 documents, 1,300 characters") == "20 文書、1,300 文字"
+        assert shown("chars/token over new tokens. Extended: from 1.2 to 1.3.") == "追加トークン数に対する文字/トークン。拡張後：1.2 から 1.3 へ。"
+        assert shown("chars/token over new tokens. Something else: new.") == "chars/token over new tokens. Something else: new."
+    finally:
+        tab.js("localStorage.clear()")
 
 
 @pytest.mark.parametrize("name", PAGES)
