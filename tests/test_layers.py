@@ -233,6 +233,8 @@ TESTED_THROUGH = {
     "tests/corpus/test_language.py": ("the characters decide on a document's language", "text.hanzi text.script_counts"),
     "tests/text/test_chat_jinja.py": ("the bounds of every template", "text.template_bounds"),
     "tests/training/test_loop.py": ("a signal stops the loop", "training.stop"),
+    "tests/pipeline/test_inputs.py": ("`check` tells of them", "recipe.held_out"),
+    "tests/pipeline/test_document_tokens.py": ("the run makes the folder that says them", "recipe.document_tokens"),
     "tests/cli/test_preview.py": ("the whole command", "pipeline.preview"),
 }
 

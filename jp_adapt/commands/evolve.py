@@ -21,7 +21,6 @@ from jp_adapt.commands.merge_parents import OpenModel, language_weights, open_mo
 from jp_adapt.core.errors import GateError
 from jp_adapt.core.progress import progress, say
 from jp_adapt.inference.model_folder import EvaluatedModel, load_model
-from jp_adapt.inference.text_side import write_text_side
 from jp_adapt.merging.genome import Genome, written
 from jp_adapt.merging.journal import Evaluation, Journal
 from jp_adapt.merging.plan import HEAD
@@ -109,9 +108,8 @@ def _setup(task: EvolveTask, genome: Genome, measures: list[MeasuredItems], work
     """The merge that lies in memory before the first candidate: written once, since it brings the tokenizer and the configuration."""
     start, settings = work / "start", _with_genome(task, genome, genome.uniform(task.merge.uniform[0]))
     if not start.is_dir():
-        merge_into(start, task.folders, task.merge, settings, title=task.name, text="", document_start=task.document_start)
-        if task.document_start is not None and task.document_end is not None:
-            write_text_side(start, task.document_start, task.document_end)
+        around = task.document_start, task.document_end
+        merge_into(start, task.folders, task.merge, settings, title=task.name, text="", document_start=around[0], document_end=around[1])
     return Setup(task.folders, task.merge, start, settings, genome, measures, task.precision)
 
 
@@ -285,6 +283,7 @@ def _write(task: EvolveTask, genome: Genome, candidates: Candidates, result: Sea
         title=task.name,
         text=_merge_text(task, settings),
         document_start=task.document_start,
+        document_end=task.document_end,
         finish=partial(_finish, task, candidates, evolution),
     )
 
@@ -292,8 +291,6 @@ def _write(task: EvolveTask, genome: Genome, candidates: Candidates, result: Sea
 def _finish(task: EvolveTask, candidates: Candidates, evolution: Evolution, folder: Path) -> list[str]:
     """Check what was written against the model in memory, and write the record beside it. Comes back: lines of the card."""
     _check_written(folder, candidates)
-    if task.document_start is not None and task.document_end is not None:
-        write_text_side(folder, task.document_start, task.document_end)
     evolution.write(folder / EVOLUTION)
     measured = ", ".join(f"{figure.title or figure.name} ({figure.unit})" for figure in evolution.figures if figure.weight)
     return [

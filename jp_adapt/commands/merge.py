@@ -44,6 +44,7 @@ def merge_into(
     text: str,
     write: Literal["model", "adapter"] = "model",
     document_start: str | None = None,
+    document_end: str | None = None,
     finish: Callable[[Path], Sequence[str]] = lambda folder: (),
 ) -> MergeResult:
     """Merge models into the new folder `out`.
@@ -52,7 +53,7 @@ def merge_into(
         folders: of each model, and of the adapter on it, if there is one.
         settings: what the method takes from each model.
         text: what the card quotes.
-        document_start: the token before every document, where the tokenizer's folder does not say.
+        document_start, document_end: the tokens around every document, where the tokenizer's folder does not say.
         finish: called with the folder when the weights are written; it may add files, and gives more lines for the card.
     """
     from jp_adapt.commands.merge_parents import open_models
@@ -67,7 +68,7 @@ def merge_into(
     with new_folder(out) as target:
         record = write_weights(target, models, merge, plan)
         if document_start is not None:
-            write_text_side(target, document_start)
+            write_text_side(target, document_start, document_end)
         record.write(target / RECORD)
         write_card(target, title, [*finish(target), *card_facts(record, text)], tags=("jp-adapt", "merge"))
     return MergeResult(out, record)

@@ -251,7 +251,10 @@ def _draw(samples: Sequence[Sample], number: int, seed: str) -> list[Sample]:
 
 
 def fit_length(samples: Sequence[tuple[Sample, str]], length: int, too_long: TooLong) -> tuple[list[Sample], int]:
-    """Samples (with their places) of at most `length` positions, and how many were too long. "cut" keeps the beginning, if an answer begins in it."""
+    """Samples (with their places) of at most `length` positions, and how many were too long. "cut" keeps the beginning, if an answer begins in it.
+
+    InputError for "error", with file:line.
+    """
     fitting: list[Sample] = []
     changed = 0
     for sample, place in samples:
@@ -264,6 +267,4 @@ def fit_length(samples: Sequence[tuple[Sample, str]], length: int, too_long: Too
             if too_long == "drop" or not sample.num_targets:
                 continue
         fitting.append(sample)
-    if not fitting:
-        raise InputError(f"no conversation fits in {length} tokens; raise sequence_tokens")
     return fitting, changed

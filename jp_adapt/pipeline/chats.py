@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from jp_adapt.commands.source_parts import read_chats
 from jp_adapt.core.errors import InputError
-from jp_adapt.corpus.conversations import Conversation, read_conversations
+from jp_adapt.corpus.conversations import Conversation, fit_length, read_conversations
 from jp_adapt.corpus.preferences import encode_preference, read_preferences
 from jp_adapt.corpus.record_fields import Fields
-from jp_adapt.pipeline.stages.sft import Chat, own_chat, stage_chat
+from jp_adapt.pipeline.stages.sft import Chat, not_measured, own_chat, stage_chat
 from jp_adapt.recipe.schema import ExportStage, PreferenceStage, Recipe, SftStage, Stage
 
 READ_WHOLE_BYTES = 64_000_000  # larger files are read when their stage comes; this much takes about a second
@@ -32,6 +33,21 @@ def check_chats(recipe: Recipe, base: Path) -> list[str]:
         except InputError as error:
             problems.append(str(error) if str(error).startswith("stage '") else f"stage '{stage.id}': {error}")
     return problems
+
+
+def unmeasured_chats(recipe: Recipe, base: Path) -> list[str]:
+    """A line for each source whose held-out conversations are all too long for their stage, with the tokenizer of the base. What is wrong is not looked for."""
+    lines = []
+    for stage in (stage for stage in recipe.stages if isinstance(stage, SftStage) and stage.too_long != "error"):
+        encode = stage_chat(stage, recipe, base, base).encoder
+        for name in stage.heldout:
+            source = recipe.sources[name]
+            if source.format != "chat" or Path(source.path).stat().st_size > READ_WHOLE_BYTES:
+                continue
+            held_out = [entry for entry in read_chats(source, "heldout", Fields(source.ignore)) if entry.is_trained]
+            if held_out and not any(fit_length([(encode.sample(entry), entry.place)], stage.sequence_tokens, stage.too_long)[0] for entry in held_out):
+                lines.append(not_measured(stage, name))
+    return lines
 
 
 def _start_chat(stage: PreferenceStage, recipe: Recipe, base: Path) -> Chat:

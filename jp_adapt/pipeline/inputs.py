@@ -12,7 +12,7 @@ from jp_adapt.core.hashes import sha256_file
 from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.model.sources import check_hash, folder_files, gguf_file
-from jp_adapt.pipeline.held_out import document_keys, repeated_documents, trained_and_measured
+from jp_adapt.recipe.held_out import document_keys, repeated_documents, trained_and_measured
 from jp_adapt.recipe.load import LoadedRecipe, load_recipe
 from jp_adapt.recipe.schema import PreferenceStage, Recipe, SftStage, Source, TokenizerStage
 from jp_adapt.recipe.text_notes import text_notes
@@ -50,7 +50,7 @@ def check_inputs(loaded: LoadedRecipe) -> list[str]:
     """Look into every file that is there: a source of at most `READ_WHOLE_BYTES` holds its texts, the base's tokenizer fits its model and can be extended.
 
     Returns:
-        What is no error and should be known: `text_notes`, and documents that are measured and trained on.
+        What is no error and should be known: `text_notes`, documents that are measured and trained on, and conversations that cannot be measured.
 
     Raises:
         UsageError: among what is wrong is an optional package that is not installed.
@@ -69,18 +69,19 @@ def check_inputs(loaded: LoadedRecipe) -> list[str]:
             read |= {name: texts} if texts else {}
             keys[name] = document_keys(texts if name in compared else ())
     readable = not problems.errors
+    chat_notes: list[str] = []
     place = recipe.base.path or (recipe.base.file if recipe.base.package is None else None)
     if place is None or Path(place).exists():
         with problems.collected():
             _check_base(recipe)
-            if readable and recipe.base.path is not None and (wrong := check_base_chats(recipe, Path(recipe.base.path))):
-                raise InputError("\n".join(wrong))
+            if readable and recipe.base.path is not None:
+                chat_notes = check_base_chats(recipe, Path(recipe.base.path))
     for stage in recipe.stages:
         with problems.collected():
             if stage.needs is not None:
                 require_extra(stage.needs, f"stage '{stage.id}' ({stage.kind})")
     problems.refuse()
-    return [*text_notes(recipe, read), *repeated_documents(recipe, keys)]
+    return [*text_notes(recipe, read), *repeated_documents(recipe, keys), *chat_notes]
 
 
 def _read_texts(source: Source) -> list[str]:
@@ -111,12 +112,14 @@ def _read_texts(source: Source) -> list[str]:
 
 
 def check_base_chats(recipe: Recipe, base: Path) -> list[str]:
-    """What is wrong with the conversations of the recipe in their chat templates (see `check_chats`)."""
+    """What should be known of the conversations of the recipe in their chat templates (see `pipeline/chats.py`). InputError: what is wrong with them."""
     if not any(isinstance(stage, SftStage | PreferenceStage) for stage in recipe.stages) or not (base / "tokenizer.json").is_file():
         return []
-    from jp_adapt.pipeline.chats import check_chats  # numpy and tokenizers come with it: `check` of other recipes answers at once
+    from jp_adapt.pipeline.chats import check_chats, unmeasured_chats  # numpy and tokenizers come with it: `check` of other recipes answers at once
 
-    return check_chats(recipe, base)
+    if problems := check_chats(recipe, base):
+        raise InputError("\n".join(problems))
+    return unmeasured_chats(recipe, base)
 
 
 def _check_base(recipe: Recipe) -> None:

@@ -15,7 +15,7 @@ import yaml
 
 from jp_adapt.commands.prepared import hashed_file
 from jp_adapt.core.environment import environment, peak_memory_bytes
-from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.errors import UsageError
 from jp_adapt.core.files import is_unfinished, new_folder, refuse_unwritable, write_text
 from jp_adapt.core.launch import refuse_accelerates_own, several_processes
 from jp_adapt.core.lock import folder_lock
@@ -148,8 +148,8 @@ def _run_stages(recipe: Recipe, folder: RunFolder, gguf: Path | None, identities
     base = _run_base(folder, identities["base"], gguf, recipe, done)
     check_base_tokenizer(base, extended=extends(recipe))
     unseen = recipe.base.path is None and not all(folder.stage(stage.id).done for stage in recipe.stages)  # a base with a path was looked at before
-    if unseen and (problems := check_base_chats(recipe, base)):
-        raise InputError("\n".join(problems))
+    for note in check_base_chats(recipe, base) if unseen else []:
+        say(f"note: {note}")
     for stage in recipe.stages:
         stage_folder = folder.stage(stage.id)
         if stage_folder.done:
@@ -250,6 +250,9 @@ def _run_base(folder: RunFolder, identity: Identity, gguf: Path | None, recipe: 
 
         _timed(folder, "base", "base", convert)
         done.append("base")
+    from jp_adapt.recipe.document_tokens import write_base_tokens
+
+    write_base_tokens(base, stage_folder.final)
     return stage_folder.final
 
 

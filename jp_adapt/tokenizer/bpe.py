@@ -25,6 +25,7 @@ from jp_adapt.tokenizer.merges import Pair, is_rank_keyed
 
 Family = Literal["SentencePiece BPE", "tiktoken BPE", "byte-level BPE"]
 BLOCK = 4096  # texts handed to the runtime at once
+AS_IT_IS = "; leave the tokenizer stage out (init --new-tokens 0) to train with it as it is"
 MAX_ID = 2**22  # far above every published vocabulary; tables over all ids are made of a damaged number otherwise
 NEVER_IN_UTF8 = frozenset({0xC0, 0xC1, *range(0xF5, 0x100)})
 
@@ -193,7 +194,7 @@ def check_normalizer(spec: dict[str, Any], place: str) -> None:
             continue
         raise InputError(
             f"{place}: its normalizer ({kind}) changes a text before it is cut, which cannot be undone: tokens learned from the text would never come out; "
-            "only tokenizers that take the text as it is can be extended"
+            f"only tokenizers that take the text as it is can be extended{AS_IT_IS}"
         )
 
 
@@ -245,7 +246,9 @@ def check_spec(spec: Any, place: str) -> None:
         raise InputError(f"{place}: holds no tokenizer (a tokenizer.json has the key 'model'); fetch the file again")
     family = family_of(spec)
     if family not in ("SentencePiece BPE", "byte-level BPE"):
-        raise InputError(f"{place}: a {family} tokenizer; only BPE tokenizers with bytes (Llama, Mistral v1, Llama-3, GPT-2, SmolLM2) can be extended")
+        raise InputError(
+            f"{place}: a {family} tokenizer; only BPE tokenizers with bytes (Llama, Mistral v1, Llama-3, GPT-2, SmolLM2) can be extended{AS_IT_IS}"
+        )
     model = spec["model"]
     vocab, merges = model.get("vocab"), model.get("merges")
     if not isinstance(vocab, dict) or not vocab or not isinstance(merges, list) or not all(map(_is_id, vocab.values())):

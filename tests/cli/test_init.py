@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -146,3 +147,17 @@ def test_a_field_that_holds_no_text_is_named(folder: Path, capsys: pytest.Captur
         (folder / "odd.jsonl").write_text(f'{{"text": {value}}}\n', encoding="utf-8")
         assert main(["init", "mine.yaml", "--base", "base", "--texts", "odd.jsonl"]) == 3
         assert f"odd.jsonl:1: field 'text' is {value}, and text is needed" in capsys.readouterr().err
+
+
+def test_a_tokenizer_that_cannot_be_extended_stays_as_it_is_and_it_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / "base" / "tokenizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"normalizer": {"type": "NFC"}}), encoding="utf-8")
+    given = ["--base", "base", "--texts", "ja.jsonl"]
+    assert main(["init", "asked.yaml", *given, "--new-tokens", "50"]) == 3
+    assert "can be extended; leave the tokenizer stage out (init --new-tokens 0) to train with it as it is" in capsys.readouterr().err
+    assert main(["init", "mine.yaml", *given]) == 0
+    assert f"note: no new tokens are added: {path}: its normalizer (NFC) changes a text" in capsys.readouterr().err
+    assert [stage.kind for stage in load_recipe(Path("mine.yaml")).recipe.stages] == ["pretrain", "export", "evaluate"]
+    path.write_text("{}", encoding="utf-8")
+    assert main(["init", "broken.yaml", *given]) == 3
+    assert not Path("broken.yaml").exists()

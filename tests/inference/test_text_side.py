@@ -16,6 +16,8 @@ from jp_adapt.evaluation.results import read_outputs, read_scores
 from jp_adapt.export.adapter import merge_adapter
 from jp_adapt.inference.text_side import FACTS, TEMPLATE_DATE, Starts, text_side, write_text_side
 from jp_adapt.pipeline.run import run_recipe
+from jp_adapt.pipeline.run_folder import RunFolder
+from jp_adapt.pipeline.stages.context import Context
 from jp_adapt.pipeline.stages.sft import stage_chat
 from jp_adapt.recipe.load import load_recipe
 from jp_adapt.recipe.schema import SftStage
@@ -236,6 +238,19 @@ def test_the_template_of_an_sft_stage_begins_a_text_as_the_model_was_trained(spe
     (stage,) = [entry for entry in recipe.stages if isinstance(entry, SftStage)]
     assert render(stage_chat(stage, recipe, base, base).jinja, [{"role": "user", "content": "a"}], prompt=True).startswith("<|im_end|>以下は")
     assert text_side(base).chat.render([], "a").startswith("<|im_end|>以下は")
+
+
+def test_without_a_bos_the_recipes_document_end_begins_a_text_in_every_stage(special: Path, tmp_path: Path) -> None:
+    config = json.loads((special / "tokenizer_config.json").read_text(encoding="utf-8")) | {"bos_token": None, "eos_token": "<|endoftext|>"}
+    base = copied(special, tmp_path / "base", tokenizer_config__json=config)
+    (tmp_path / "chat.jsonl").touch()
+    (tmp_path / "ja.jsonl").touch()
+    text = RECIPE.format(base=base).replace(', document_start: "<|im_end|>"', ', document_end: "<|im_end|>"')
+    (tmp_path / "sides.yaml").write_text(text, encoding="utf-8")
+    recipe = load_recipe(str(tmp_path / "sides.yaml"), ["stages.sft.template=alpaca-ja"]).recipe
+    (stage,) = [entry for entry in recipe.stages if isinstance(entry, SftStage)]
+    assert Context(recipe, base, RunFolder(tmp_path / "run").stage).document_start == "<|im_end|>"
+    assert render(stage_chat(stage, recipe, base, base).jinja, [{"role": "user", "content": "a"}], prompt=True).startswith("<|im_end|>以下は")
 
 
 def test_a_template_that_refuses_a_conversation_is_one_line(special: Path, tmp_path: Path) -> None:

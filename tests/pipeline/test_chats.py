@@ -152,3 +152,25 @@ def test_notes_and_what_is_left_out_are_said_and_recorded(folder: Path, capsys: 
     rows(folder / "chat.jsonl", PAIR | {"weight": 0})
     assert main(["run", str(folder / "chats.yaml"), "--out", str(folder / "other")]) == 3
     assert "every answer has weight 0, so there is nothing to train on" in capsys.readouterr().err
+
+
+def test_held_out_conversations_that_are_all_too_long_are_not_measured_and_it_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows(folder / "chat.jsonl", *(PAIR | {"instruction": f"U{number}"} for number in range(3)))
+    rows(folder / "held.jsonl", PAIR | {"output": "長い。" * 200})
+    recipe = folder / "chats.yaml"
+    held = "  held: {path: held.jsonl, language: ja, licence: Apache-2.0, format: chat}\nstages:"
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("stages:", held), encoding="utf-8")
+    settings = ["-s", "stages.sft.heldout=[held]", "-s", "stages.sft.too_long=drop"]
+    told = "sft: no held-out conversation of held fits in 256 tokens, so its answers are not measured; raise sequence_tokens"
+    assert main(["check", str(recipe), *settings]) == 0
+    assert f"note: {told}" in capsys.readouterr().err
+    assert main(["run", str(recipe), "--out", str(folder / "run"), *settings]) == 0
+    assert f"\n{told}" in capsys.readouterr().err
+    lines = (folder / "run" / "stages" / "sft" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert not any(name.startswith("bits_per_char") for line in lines for name in json.loads(line))
+    rows(folder / "held.jsonl", PAIR | {"output": "長い。" * 200}, PAIR)
+    assert main(["check", str(recipe), *settings]) == 0
+    assert "not measured" not in capsys.readouterr().err
+    rows(folder / "chat.jsonl", PAIR | {"output": "長い。" * 200})
+    assert main(["run", str(recipe), "--out", str(folder / "none"), *settings]) == 3
+    assert "chat.jsonl: no conversation fits in 256 tokens; raise sequence_tokens of stage 'sft'" in capsys.readouterr().err

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from jp_adapt.cli.main import main
-from jp_adapt.pipeline.held_out import document_keys
 from jp_adapt.pipeline.inputs import check_inputs
+from jp_adapt.recipe.held_out import document_keys
 from jp_adapt.recipe.load import load_recipe
 from tests.recipes import write_small_recipe
 

@@ -11,10 +11,9 @@ from tokenizers import Tokenizer
 
 from jp_adapt.commands.source_parts import SourcePart, read_texts
 from jp_adapt.core.errors import InputError
-from jp_adapt.inference.text_side import end_of_documents, read_facts, special_token
 from jp_adapt.pipeline.run_folder import StageFolder, StageRecord
+from jp_adapt.recipe.document_tokens import document_end, document_start
 from jp_adapt.recipe.schema import Recipe, Stage
-from jp_adapt.tokenizer.encoder import plain_tokenizer
 
 Results = dict[str, Any]
 
@@ -70,8 +69,8 @@ class Context:
 
     @property
     def document_start(self) -> str:
-        """The token that stands before every document: the recipe's, else the base's own. Without a BOS (Qwen): what ends the one before."""
-        return self.recipe.base.document_start or read_facts(self.base).document_start or special_token(self.base, "bos_token") or self.document_end
+        """The token that stands before every document."""
+        return document_start(self.recipe.base, self.base)
 
     def end_id(self, tokenizer: Tokenizer) -> int:
         """Id of the token that ends every document. InputError where the tokenizer lacks it."""
@@ -84,9 +83,5 @@ class Context:
 
     @property
     def document_end(self) -> str:
-        """The token that ends every document: the recipe's, else the base's own."""
-        special = [token.content for token in plain_tokenizer(self.base).get_added_tokens_decoder().values() if token.special]
-        text = self.recipe.base.document_end or end_of_documents(self.base, special)
-        if text is None:
-            raise InputError(f"{self.base}: the tokenizer names no eos_token; say in the recipe which token ends a document: base.document_end")
-        return text
+        """The token that ends every document."""
+        return document_end(self.recipe.base, self.base)

@@ -18,7 +18,8 @@ def run_merge(stage: MergeStage, context: Context, folder: StageFolder) -> dict[
     folders = {name: model_folders(model, context) for name, model in stage.models.items()}
     text = yaml.safe_dump(stage.model_dump(mode="json", by_alias=True, exclude_unset=True), sort_keys=False, allow_unicode=True, width=160)
     title = f"{context.recipe.name}, stage {stage.id}"
-    record = merge_into(folder.final, folders, stage, stage.models, title=title, text=text, document_start=context.document_start).record
+    start, end = context.document_start, context.document_end
+    record = merge_into(folder.final, folders, stage, stage.models, title=title, text=text, document_start=start, document_end=end).record
     return {key: getattr(record, key) for key in ("method", "parameters", "vocab_size", "dtype", "rows_filled")}
 
 

@@ -15,7 +15,8 @@ from jp_adapt.core.files import read_json, write_json, write_text
 from jp_adapt.core.progress import say
 from jp_adapt.corpus.conversations import ConversationEncoder, ConversationPlan, Sample, fit_length, plan_conversations
 from jp_adapt.corpus.record_fields import Fields
-from jp_adapt.inference.text_side import read_facts, text_side
+from jp_adapt.inference.text_side import text_side
+from jp_adapt.recipe.document_tokens import document_end, document_start
 from jp_adapt.recipe.schema import Recipe, SftStage, Stage
 from jp_adapt.text.chat import TEMPLATES, ChatError, Message, render, with_defaults
 from jp_adapt.text.chat_jinja import checked_template
@@ -43,10 +44,10 @@ def load_chat(stage: SftStage, context: Context) -> Chat:
 
 def stage_chat(stage: SftStage, recipe: Recipe, folder: Path, base: Path) -> Chat:
     """As `load_chat`, with the tokenizer of `folder`."""
-    start = recipe.base.document_start or read_facts(base).document_start
-    side = text_side(folder, start)
+    tokens = document_start(recipe.base, base), document_end(recipe.base, base)
+    side = text_side(folder, *tokens)
     if stage.template == "model":
-        own = side if side.chat.own else text_side(base, start)
+        own = side if side.chat.own else text_side(base, *tokens)
         if not own.chat.own:
             known = ", ".join(TEMPLATES)
             raise InputError(f"{folder}: this model has no chat template of its own; name one in the recipe, as template: llama3 (or {known})")
@@ -103,6 +104,9 @@ def sft_plan(stage: SftStage, context: Context) -> tuple[ConversationPlan, float
     chars_per_token = 0.0
     for item in stage.data:
         samples, notes[item.source] = _samples(item.source, "training", chat, stage, context)
+        if not samples:
+            path = context.recipe.sources[item.source].path
+            raise InputError(f"{path}: no conversation fits in {stage.sequence_tokens} tokens; raise sequence_tokens of stage '{stage.id}'")
         sources[item.source] = (samples, item.weight)
         chars_per_token = chars_per_token or sum(sample.chars for sample in samples) / sum(sample.num_targets for sample in samples)
     plan = plan_conversations(
@@ -117,7 +121,7 @@ def sft_plan(stage: SftStage, context: Context) -> tuple[ConversationPlan, float
 
 
 def _samples(source: str, part: SourcePart, chat: Chat, stage: SftStage, context: Context) -> tuple[list[Sample], dict[str, int]]:
-    """Samples of a source, and how often each field of it was met that is not used; what was left out is said, never silent."""
+    """Samples of a source that fit, and how often each field of it was met that is not used; what was left out is said, never silent."""
     entry = context.recipe.sources[source]
     fields = Fields(entry.ignore)
     conversations = read_chats(entry, part, fields)
@@ -137,14 +141,25 @@ def _samples(source: str, part: SourcePart, chat: Chat, stage: SftStage, context
 
 
 def answer_measure(model: CausalModel, stage: SftStage, context: Context, sources: list[str]) -> Callable[[], dict[str, float]]:
-    """A function that gives the bits per character of the held-out answers of each source of conversations, with the model as it is then."""
+    """A function that gives the bits per character of the held-out answers of each source of conversations, with the model as it is then.
+
+    Of a source whose held-out conversations are all too long it gives none, and it is said.
+    """
     chat = load_chat(stage, context)
     prepared = {}
     for source in sources:
         samples, _ = _samples(source, "heldout", chat, stage, context)
+        if not samples:
+            say(not_measured(stage, source))
+            continue
         plan = plan_conversations({source: (samples, 1.0)}, length=stage.sequence_tokens, rows_per_step=1, seed=0, epochs=1)
         prepared[source] = (plan, sum(sample.chars for sample in samples))
     return lambda: {f"bits_per_char/{source}": _answer_nats(model, plan) / math.log(2) / chars for source, (plan, chars) in prepared.items()}
+
+
+def not_measured(stage: SftStage, source: str) -> str:
+    """What to tell where every conversation that a source holds out is too long."""
+    return f"{stage.id}: no held-out conversation of {source} fits in {stage.sequence_tokens} tokens, so its answers are not measured; raise sequence_tokens"
 
 
 def _answer_nats(model: CausalModel, plan: ConversationPlan) -> float:
