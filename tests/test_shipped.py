@@ -17,6 +17,7 @@ from jp_adapt.corpus.sources import expand_paths
 from jp_adapt.recipe.load import load_recipe
 from jp_adapt.recipe.load_corpus import load_corpus
 from jp_adapt.recipe.schema import Recipe
+from jp_adapt.report.run_summary import read_control
 from tests import word_problems
 from tests.japanese import japanese_share
 
@@ -47,6 +48,17 @@ def test_every_recipe_loads_and_says_what_it_is(name: str) -> None:
     assert all(source.license for source in loaded.recipe.sources.values())
     resolved = loaded.recipe.model_dump(mode="json", exclude_none=True)  # as the run folder has it, all defaults written out
     assert Recipe.model_validate(resolved) == loaded.recipe
+
+
+def test_the_control_of_the_quickstart_is_the_one_that_the_readme_shows() -> None:
+    control = read_control(Path(str(load_recipe("quickstart").recipe.control)))
+    japanese = control.headline.bits_per_char_ja
+    assert japanese is not None
+    assert f"| **{japanese.adapted:.3f}** |" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert control.base_sha256
+    assert [(text.id, bool(text.sha256)) for text in control.texts] == [("ja_heldout", True), ("en_heldout", True)], "a run with others goes without it"
+    assert control.training_s > 0
+    assert load_recipe("quickstart-sft").recipe.control is None
 
 
 def test_a_recipe_that_nobody_ran_says_so_in_its_header_and_in_the_list(capsys: pytest.CaptureFixture[str]) -> None:

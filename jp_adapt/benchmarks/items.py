@@ -67,7 +67,7 @@ def load_declaration(name: str) -> tuple[Benchmark, Path]:
     shipped = shipped_benchmarks()
     path = shipped.get(name) or Path(name)
     if not is_file(path):
-        raise UsageError(f"no benchmark '{name}'{did_you_mean(name, shipped)}; shipped benchmarks: {', '.join(shipped) or 'none'}")
+        raise UsageError(f"no benchmark '{name}'{did_you_mean(name, shipped)}; `jp-adapt list` names those that are shipped")
     return _validated(Benchmark, path), path
 
 

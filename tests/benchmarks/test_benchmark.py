@@ -139,5 +139,5 @@ def test_a_wrong_declaration_is_a_usage_error_with_its_line(tmp_path: Path, old:
 
 
 def test_an_unknown_name() -> None:
-    with pytest.raises(UsageError, match=r"no benchmark 'quickstart/ja-every-100' \(did you mean 'quickstart/ja-everyday-100'\?\); shipped benchmarks: "):
+    with pytest.raises(UsageError, match=r"no benchmark 'quickstart/ja-every-100' \(did you mean 'quickstart/ja-everyday-100'\?\); `jp-adapt list` names"):
         load_benchmark("quickstart/ja-every-100")

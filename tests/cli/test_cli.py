@@ -243,8 +243,8 @@ def test_copy_gives_a_recipe_that_loads_from_its_new_place(tmp_path: Path, capsy
     assert main(["copy", "quickstart", str(target)]) == 0
     assert capsys.readouterr().out == f"{target / 'quickstart.yaml'}\n"
     assert main(["check", str(target / "quickstart.yaml"), "--json"]) == 0
-    sources = json.loads(capsys.readouterr().out)["sources"]
-    assert {Path(source["path"]).parent for source in sources.values()} == {target / "data" / "quickstart"}
+    recipe = json.loads(capsys.readouterr().out)
+    assert {Path(path).parent for path in (recipe["control"], *(source["path"] for source in recipe["sources"].values()))} == {target / "data" / "quickstart"}
     first = (target / "quickstart.yaml").read_text(encoding="utf-8").splitlines()[0]
     assert json.loads((target / first.removeprefix("# yaml-language-server: $schema=")).read_text(encoding="utf-8"))["title"] == "Recipe"
 

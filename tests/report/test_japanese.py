@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from jp_adapt.model.expected_bits import SCALE
 from jp_adapt.report.advice_page import advice_page
 from jp_adapt.report.corpus_page import corpus_page
 from jp_adapt.report.leaderboard_page import leaderboard_page
@@ -94,3 +95,7 @@ def test_a_page_has_the_words_that_it_needs() -> None:
     assert table["Leaderboard"] == "リーダーボード"
     assert "The result in three numbers" not in table
     assert set(table) < set(japanese())
+
+
+def test_the_evidence_of_advice_is_a_phrase_of_its_own() -> None:
+    assert SCALE in japanese()
