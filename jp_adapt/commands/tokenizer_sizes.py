@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar, Literal
 
 from jp_adapt.core.documents import Document
-from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.errors import UsageError
 from jp_adapt.core.progress import say
 from jp_adapt.report.written import plural
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.extend import Boundaries, Extension, extend_tokenizer
+from jp_adapt.tokenizer.learn import TooFewStrings
 from jp_adapt.tokenizer.measurable import Measurable
 from jp_adapt.tokenizer.measure import measure_tokenizer
 from jp_adapt.tokenizer.prefix import shorten
@@ -121,8 +122,8 @@ def _longest(base: BpeTokenizer, corpus: Corpus, sizes: list[int], learning: Lea
     while True:
         try:
             return extend_tokenizer(base, corpus, sizes[-1], **asdict(learning)), sizes
-        except InputError as error:
+        except TooFewStrings as error:
             if not as_far_as_given or len(sizes) == 1:
                 raise
-            say(f"{sizes[-1]:,} new tokens are left out: {error}")
+            say(f"{sizes[-1]:,} new tokens are left out: {str(error).partition('; ')[0]}")
             sizes = sizes[:-1]

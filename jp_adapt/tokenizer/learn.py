@@ -37,6 +37,10 @@ INSIDE = re.compile(rb"[ \x80-\xff]*")  # what a Japanese word can hold
 _Best = tuple[float, bytes, int]  # (-worth, token, the pair that makes it; or ~unit of a sleeper)
 
 
+class TooFewStrings(InputError):
+    """A corpus that cannot give as many tokens; it may give fewer."""
+
+
 def learn_tokens(
     base: BpeTokenizer, words: Words, num_tokens: int | None, *, min_count: int = 2, max_token_chars: int = 12, cover: bool = True
 ) -> tuple[list[bytes], NDArray[np.float64]]:
@@ -55,14 +59,14 @@ def learn_tokens(
         a smaller number is the beginning of the same list.
 
     Raises:
-        InputError: the words cannot give as many tokens.
+        TooFewStrings: the words cannot give as many tokens.
     """
     learner = _Learner(base, words, min_count, max_token_chars, cover=cover and num_tokens is not None)
     learner.learn(num_tokens)
     tokens = list(learner.learned)
     if len(tokens) < (num_tokens or 0):
-        raise InputError(
-            f"asked for {num_tokens} new tokens, and the corpus gives {len(tokens)} Japanese strings that stand at least {min_count} times; "
+        raise TooFewStrings(
+            f"asked for {num_tokens:,} new tokens, and the corpus gives {len(tokens):,} Japanese strings that stand at least {min_count} times; "
             "give more Japanese text, ask for fewer tokens, or lower min_count"
         )
     return tokens, learner.uses()

@@ -416,8 +416,8 @@ NOT_ENOUGH: dict[str, tuple[str, int, str]] = {
     "other scripts": ("한국어 текст ελληνικά 😀 ㄱㄴ \u3000", 20, "holds no Japanese character"),
     "one character": ("猫", 20, "asked for 20 new tokens, and the corpus gives 0 Japanese strings"),
     "one line many times": ("\n".join(["猫が鳴く"] * 500), 50, "asked for 50 new tokens, and the corpus gives"),
-    "more than there is": ("\n".join(f"{n} 猫が鳴く" for n in range(9)), 1000, "asked for 1000 new tokens, and the corpus gives"),
-    "very many more": ("\n".join(f"{n} 猫が鳴く" for n in range(9)), 100_000, "asked for 100000 new tokens, and the corpus gives"),
+    "more than there is": ("\n".join(f"{n} 猫が鳴く" for n in range(9)), 1000, "asked for 1,000 new tokens, and the corpus gives"),
+    "very many more": ("\n".join(f"{n} 猫が鳴く" for n in range(9)), 100_000, "asked for 100,000 new tokens, and the corpus gives"),
 }
 
 

@@ -150,7 +150,13 @@ def test_the_ladder_ends_where_the_text_ends(pico: Path, tmp_path: Path, capsys:
 
     measured = sweep(str(pico), [str(few)], (50, 60_000), ExtendOptions(), as_far_as_given=True)
     assert [row.new_tokens for row in measured.rows] == [50]
-    assert "60,000 new tokens are left out: asked for 60000 new tokens" in capsys.readouterr().err
+    told = capsys.readouterr().err.splitlines()
+    assert any(line.startswith("60,000 new tokens are left out: asked for 60,000 new tokens, ") and "min_count" not in line for line in told), told
+
+
+def test_a_corpus_without_japanese_is_refused_once(pico: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["advise", "--base", str(pico), "--corpus", str(QUICKSTART / "en_train.jsonl"), "--heldout", JA, "--budget-tokens", "9"]) == 3
+    assert capsys.readouterr().err.count("holds no Japanese character") == 1
 
 
 def test_heldout_text_without_japanese_is_refused(pico: Path, capsys: pytest.CaptureFixture[str]) -> None:
