@@ -8,7 +8,7 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.inference.text_side import Facts, read_facts, special_token, write_text_side
 from jp_adapt.recipe.schema import Base
 from jp_adapt.text.document_ends import document_end as default_end
-from jp_adapt.tokenizer.encoder import plain_tokenizer
+from jp_adapt.tokenizer.encoder import special_ids
 
 
 def document_start(base: Base, folder: Path) -> str:
@@ -18,8 +18,7 @@ def document_start(base: Base, folder: Path) -> str:
 
 def document_end(base: Base, folder: Path) -> str:
     """The token that ends every document: the recipe's, else the base's own. InputError where neither names one."""
-    special = [token.content for token in plain_tokenizer(folder).get_added_tokens_decoder().values() if token.special]
-    text = base.document_end or _facts(base, folder).document_end or default_end(special_token(folder, "eos_token"), special)
+    text = base.document_end or _facts(base, folder).document_end or default_end(special_token(folder, "eos_token"), special_ids(folder))
     if text is None:
         raise InputError(f"{folder}: the tokenizer names no eos_token; say in the recipe which token ends a document: base.document_end")
     return text

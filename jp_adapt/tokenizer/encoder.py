@@ -36,6 +36,11 @@ def plain_tokenizer(folder: Path) -> Tokenizer:
     return tokenizer
 
 
+def special_ids(folder: Path) -> dict[str, int]:
+    """Text -> id of the special tokens of a folder's tokenizer."""
+    return {token.content: token_id for token_id, token in plain_tokenizer(folder).get_added_tokens_decoder().items() if token.special}
+
+
 def encoder(tokenizer: Tokenizer) -> Callable[[str], list[int]]:
     """Text -> ids, without special tokens."""
     return lambda text: list(tokenizer.encode(text, add_special_tokens=False).ids)

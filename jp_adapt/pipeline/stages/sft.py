@@ -20,7 +20,7 @@ from jp_adapt.recipe.document_tokens import document_end, document_start
 from jp_adapt.recipe.schema import Recipe, SftStage, Stage
 from jp_adapt.text.chat import TEMPLATES, ChatError, Message, render, with_defaults
 from jp_adapt.text.chat_jinja import checked_template
-from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
+from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer, special_ids
 
 if TYPE_CHECKING:
     from jp_adapt.model.causal import CausalModel
@@ -85,11 +85,6 @@ def chat_of(jinja: str, folder: Path, *, system: str | None = None, takes_input:
         raise InputError(f"{folder}: the chat template cannot be used here: {error}; name one in the recipe, as template: chatml") from error
     tokenizer = plain_tokenizer(folder)  # "<|eot_id|>" in a text is ten characters
     return Chat(jinja, ConversationEncoder(encoder(tokenizer), special_ids(folder), partial(_render, jinja), takes_input=takes_input))
-
-
-def special_ids(folder: Path) -> dict[str, int]:
-    """Text -> id of the special tokens of a folder's tokenizer."""
-    return {token.content: token_id for token_id, token in plain_tokenizer(folder).get_added_tokens_decoder().items() if token.special}
 
 
 def _render(jinja: str, messages: Sequence[Message], prompt: bool, tools: Sequence[dict[str, Any]] | None = None) -> str:
