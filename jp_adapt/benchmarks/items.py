@@ -106,15 +106,15 @@ def load_benchmark(name: str, data: str | Path | None = None, *, shots: bool = T
     if shots and benchmark.data.shots is not None:
         examples, more = _items(benchmark, benchmark.data.shots, folder)
         read.append((benchmark.data.shots, more))
-    changed = [split.files[0] for split, hashes in read if split.pin is not None and split.pin != fingerprint(split, folder, hashes)]
+    changed = [split.files[0] for split, hashes in read if split.pin is not None and split.pin != fingerprint(split, hashes, folder / next(iter(hashes)))]
     known = all(split.pin is not None for split, _ in read)
     everything = {file: value for _, hashes in read for file, value in hashes.items()}
     return LoadedBenchmark(name, benchmark, path, items, examples, everything, changed if known or changed else None)
 
 
-def fingerprint(split: Split, folder: Path, hashes: dict[str, str]) -> str:
-    """What `split.pin` is for files with these hashes in `folder`."""
-    return git_blob(folder / next(iter(hashes))) if split.git_blob is not None else digest(hashes)
+def fingerprint(split: Split, hashes: dict[str, str], first: Path) -> str:
+    """What `split.pin` is for files with these hashes, of which the first one lies at `first`."""
+    return git_blob(first) if split.git_blob is not None else digest(hashes)
 
 
 def digest(hashes: dict[str, str]) -> str:

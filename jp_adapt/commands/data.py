@@ -14,11 +14,11 @@ from urllib.parse import quote
 import httpx2
 
 from jp_adapt.benchmarks.benchmark import Benchmark, Split
-from jp_adapt.benchmarks.items import digest, fingerprint, load_declaration, named_benchmarks
+from jp_adapt.benchmarks.items import fingerprint, load_declaration, named_benchmarks
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.core.files import refuse_unwritable, set_aside
 from jp_adapt.core.foreign_json import parse_json
-from jp_adapt.core.hashes import git_blob, sha256_file
+from jp_adapt.core.hashes import sha256_file
 from jp_adapt.core.progress import progress, say
 from jp_adapt.core.shipped import shipped_benchmarks
 from jp_adapt.report.written import plural
@@ -169,7 +169,7 @@ def _is_pattern(name: str) -> bool:
 
 
 def _is_pinned(split: Split, folder: Path, files: Sequence[Path]) -> bool:
-    return fingerprint(split, folder, {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}) == split.pin
+    return fingerprint(split, {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}, files[0]) == split.pin
 
 
 def _present(benchmark: Benchmark, split: Split, to: Path) -> bool:
@@ -277,7 +277,7 @@ def _fetch(part: Wanted, to: Path, source: _GitHub | _Address | _Folder) -> list
                     partial.unlink()
             hashes[name] = sha256_file(partial)
             advance(count, name)
-    came = git_blob(folder / f"{names[0]}.part") if part.split.git_blob is not None else digest(hashes)
+    came = fingerprint(part.split, hashes, folder / f"{names[0]}.part")
     if came != part.split.pin:
         for name in names:
             (folder / f"{name}.part").unlink()
