@@ -8,26 +8,16 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from types import ModuleType
 
 from jp_adapt.evaluation.metrics.finance import jfinqa_exact_match, jfinqa_numerical_match
-
-
-def _metrics(clone: Path) -> ModuleType:
-    spec = spec_from_file_location("jfinqa_metrics", clone / "src" / "jfinqa" / "_metrics.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.peer_module import load_module
 
 
 def main() -> int:
     """Print how many pairs are scored alike; 1 where any is not."""
     clone = Path(sys.argv[1])
-    theirs, pairs, different = _metrics(clone), 0, 0
+    theirs, pairs, different = load_module(clone / "src" / "jfinqa" / "_metrics.py"), 0, 0
     for path in sorted((clone / "scripts" / "data" / "baselines").glob("*predictions.json")):
         for record in json.loads(path.read_text(encoding="utf-8")).values():
             for answer in (record.get("predicted") or "", (record.get("raw_response") or "")[-30:]):

@@ -9,27 +9,17 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
 from typing import Any
 
 from jp_adapt.benchmarks.items import load_benchmark
 from jp_adapt.evaluation.metrics.pfgen import pfgen_fluency, pfgen_helpfulness, pfgen_truthfulness
 from jp_adapt.evaluation.prompts import build_prompts
+from tests.peer_module import load_module
 
 ROUNDED = 1e-5  # of what is recorded
 NAME = "ja/pfgen-bench"
-
-
-def _peer(clone: Path) -> ModuleType:
-    spec = spec_from_file_location("pfgen_bench", clone / "pfgen.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def main() -> int:
@@ -38,7 +28,7 @@ def main() -> int:
     with TemporaryDirectory() as data:
         (Path(data) / "pfgen").symlink_to(clone.resolve())
         _, prompts = build_prompts(load_benchmark(NAME, data), NAME.removeprefix("ja/"))
-    peer, equal = _peer(clone), 0
+    peer, equal = load_module(clone / "pfgen.py"), 0
     for prompt in prompts:
         equal += peer.generate_task({"question": prompt.item.fields["question"]}, "completion", 1)["prompt"] == prompt.text
     recorded: dict[str, list[dict[str, Any]]] = defaultdict(list)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from fuzzywuzzy import fuzz
 from hypothesis import given
 from hypothesis import strategies as st
 
 from jp_adapt.evaluation.metrics import harness, strings
+from tests.peer_module import load_module
 
 TEXT = st.text(alphabet=st.sampled_from("東京都あいうえおアー亜 　AbC1２、。「」°×-_\n"), max_size=16)
 REAL = [
@@ -66,15 +69,7 @@ def test_the_last_number(text: str, number: float | None) -> None:
 
 def test_the_harness_reads_numbers_as_lm_eval_does() -> None:
     module = pytest.importorskip("lm_eval", reason="lm_eval is not installed")
-    from importlib import util
-    from pathlib import Path
-
-    path = Path(module.__file__).parent / "tasks" / "japanese_leaderboard" / "ja_leaderboard_mgsm.py"
-    spec = util.spec_from_file_location("ja_leaderboard_mgsm", path)
-    assert spec is not None
-    assert spec.loader is not None
-    peer = util.module_from_spec(spec)
-    spec.loader.exec_module(peer)
+    peer = load_module(Path(module.__file__).parent / "tasks" / "japanese_leaderboard" / "ja_leaderboard_mgsm.py")
     for text in ("答えは18です。", "1,234", "3.5", "なし", "...", "5-3=2。", "1. 2. 3.", "，", "答え：-7"):
         theirs = peer._extract_answer(text)
         assert strings.harness_number(text) == (None if theirs == "[invalid]" else theirs)
