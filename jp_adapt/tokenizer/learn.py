@@ -59,7 +59,7 @@ def learn_tokens(
         a smaller number is the beginning of the same list.
 
     Raises:
-        TooFewStrings: the words cannot give as many tokens.
+        InputError: the words cannot give as many tokens.
     """
     learner = _Learner(base, words, min_count, max_token_chars, cover=cover and num_tokens is not None)
     learner.learn(num_tokens)

@@ -23,7 +23,7 @@ def speaker(tmp_path_factory: pytest.TempPathFactory, pico: Path) -> FolderSpeak
 
 
 def test_a_listener_who_leaves_ends_the_answer(speaker: FolderSpeaker) -> None:
-    before = threading.active_count()
+    before = set(threading.enumerate())
     longest = Sampling(temperature=1.0, seed=1, max_tokens=400)
     started = time.monotonic()
     whole = "".join(speaker.reply([{"role": "user", "content": "It rains."}], longest))
@@ -31,7 +31,7 @@ def test_a_listener_who_leaves_ends_the_answer(speaker: FolderSpeaker) -> None:
     answer = speaker.reply([{"role": "user", "content": "It rains."}], longest)
     assert whole.startswith(next(iter(answer)))
     answer.close()  # type: ignore[attr-defined]
-    assert threading.active_count() == before
+    assert set(threading.enumerate()) <= before  # others' threads may end meanwhile
     assert time.monotonic() - started < whole_s / 2
 
 
