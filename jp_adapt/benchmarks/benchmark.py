@@ -119,6 +119,13 @@ class Checks(Part):
     arguments: Expression = Field(description="gives their arguments, a list of names and values for each check in order")
 
 
+class Shorten(Part):
+    """Marks of the articles in a prompt that are cut where it does not fit, as Stability's fork does it with XL-Sum."""
+
+    before: str = Field(min_length=1, description="stands before every article")
+    after: str = Field(min_length=1, description="stands behind it")
+
+
 class Variant(Part):
     """Another wording of a protocol's prompt."""
 
@@ -150,6 +157,7 @@ class Protocol(Part):
     stop: list[str] = Field(default_factory=list, description="texts that end a generated answer")
     max_chars: Count | None = Field(None, description="budget of a generated answer in characters")
     max_tokens: Count | Literal["longest_answer", "longest_answer_plus_10"] | None = Field(None, description="budget in tokens, where a peer has one")
+    shorten: Shorten | None = Field(None, description="articles that are cut after a sentence where the prompt is too long for the model")
     whole_context: bool = Field(False, description="a prompt may take all positions of the model; by default 4,096 tokens at most")
     extract: list[Extract] = Field(default_factory=list, description="what of a generated text is the answer, taken from it as it was written")
     normalise: list[Normaliser] = Field(

@@ -36,6 +36,7 @@ class Metric:
         scored_by: it needs what the benchmark's `scored_by` gives.
         weighted: an item counts as often as it has right answers or checks, so that the value is the mean over all of them.
         by_language: the functions take the language of the answers as `language`.
+        by_tokens: its function takes the model's own tokenizer as `encode`.
         extra: optional packages of jp-adapt that it needs.
         lm_eval: name of the metric of the same definition in lm-evaluation-harness; None where it has none.
         lm_eval_aggregation: how lm-evaluation-harness gets the value from its items.
@@ -53,6 +54,7 @@ class Metric:
     scored_by: bool = False
     weighted: bool = False
     by_language: bool = False
+    by_tokens: bool = False
     extra: str | None = None
     lm_eval: str | None = None
     lm_eval_aggregation: str = "mean"
@@ -87,6 +89,7 @@ METRICS: dict[str, Metric] = {
     "rouge2": Metric("texts", "texts:rouge2", by_language=True),
     "rougeL": Metric("texts", "texts:rouge_l", by_language=True),
     "harness_rouge2": Metric("texts", "texts:harness_rouge2"),
+    "token_rouge2": Metric("texts", "texts:token_rouge2", by_tokens=True),
     "sakana_rougeL": Metric("texts", "texts:sakana_rouge_l"),
     "llm_jp_mm_rougeL": Metric("texts", "texts:llm_jp_mm_rouge_l"),
     "bleu": Metric("texts", "texts:sentence_bleu", "texts:bleu", "texts", perfect=100, first_answer=True, by_language=True),

@@ -105,16 +105,22 @@ def _obstacle(protocol: Protocol, kind: Kind, metrics: Sequence[str]) -> str | N
         return "it is scored by a judge, turn by turn"
     if isinstance(protocol.max_tokens, str):
         return "its budget is the length of the right answer in the model's tokens"
-    return None if metrics else f"lm-eval takes means over items, and {', '.join(protocol.metrics)} are none"
+    return None if metrics else f"lm-eval takes means over items of what their texts tell, and {', '.join(protocol.metrics)} are none"
 
 
 def _metrics(protocol: Protocol, chosen: bool) -> tuple[list[str], list[str]]:
     """lm-eval's names of the metrics, and ours that it cannot give. Choices always have accuracy."""
     if not chosen:
-        means = [metric for metric in protocol.metrics if not (METRICS[metric].whole or METRICS[metric].weighted or METRICS[metric].scored_by)]
+        means = [metric for metric in protocol.metrics if not _of_more_than_texts(metric)]
         return means, [metric for metric in protocol.metrics if metric not in means]
     known = [name for metric in protocol.metrics if (name := METRICS[metric].lm_eval) is not None]
     return known if "acc" in known else ["acc", *known], [metric for metric in protocol.metrics if METRICS[metric].lm_eval is None]
+
+
+def _of_more_than_texts(metric: str) -> bool:
+    """Whether a metric is no mean over items, or needs more of an item or a model than texts."""
+    facts = METRICS[metric]
+    return facts.whole is not None or facts.weighted or facts.scored_by or facts.by_tokens
 
 
 def _choice_line(prompt: Prompt) -> dict[str, Any]:

@@ -17,10 +17,12 @@ from jp_adapt.evaluation.prompts import Prompt
 from jp_adapt.evaluation.results import Asking, DrawnAnswer, Output
 from jp_adapt.evaluation.samples import combined
 from jp_adapt.evaluation.scoring import choice_scores, score_text
+from jp_adapt.evaluation.shorten import shortened
 from jp_adapt.inference.backend import Ask, Backend, Chosen, Written
 from jp_adapt.inference.draw import Draw, seed_of
 
 RunProgram = Callable[[str], bool]
+SPARE_TOKENS = 10  # beside a right answer, in the peers that count by its length
 AS_THE_PROFILE_SAYS = Asking()
 
 
@@ -51,8 +53,9 @@ def run_benchmark(
     written = iter(backend.write(asks, advance))
     outputs = []
     for prompt, ask in zip(prompts, asks[:: asking.samples], strict=True):
-        answers = [_scored(loaded, kind, protocol, prompt, next(written), run_program) for _ in range(asking.samples)]
-        outputs.append(_written(loaded, protocol, prompt, ask.text, answers))
+        answers = [_scored(loaded, kind, protocol, prompt, next(written), run_program, backend) for _ in range(asking.samples)]
+        shorter = len(backend.encode(prompt.text)) - len(backend.encode(ask.text)) if protocol.shorten and ask.text != prompt.text else 0
+        outputs.append(_written(loaded, protocol, prompt, ask.text, answers, shorter))
     return outputs
 
 
@@ -62,7 +65,7 @@ def _ask(protocol: Protocol, prompt: Prompt, backend: Backend, rules: ProfileRul
     draw = _draw(asking, prompt.item.id, sample)
     if not rules.chat:
         return Ask(
-            prompt.text,
+            _fitting(protocol, prompt, backend),
             tuple(protocol.stop),
             *budget,
             start=rules.start,
@@ -119,19 +122,21 @@ class _Answered:
     truncated_tokens: int
 
 
-def _scored(loaded: LoadedBenchmark, kind: Kind, protocol: Protocol, prompt: Prompt, written: Written, run_program: RunProgram | None) -> _Answered:
+def _scored(
+    loaded: LoadedBenchmark, kind: Kind, protocol: Protocol, prompt: Prompt, written: Written, run_program: RunProgram | None, backend: Backend
+) -> _Answered:
     if kind == "code":
         assert run_program is not None
         prediction = extract(written.text, protocol.extract)
         program = render(str(loaded.benchmark.test_program), prompt.item.fields | {"generation": prediction})
         scores: dict[str, float | None] = {"pass@1": float(run_program(program))}
     else:
-        prediction, scores = score_text(written.text, protocol, prompt.answers, prompt.item.scored_by)
+        prediction, scores = score_text(written.text, protocol, prompt.answers, prompt.item.scored_by, backend.encode)
     return _Answered(DrawnAnswer(written.text, prediction, scores, written.thought, written.cut), written.truncated_tokens)
 
 
-def _written(loaded: LoadedBenchmark, protocol: Protocol, prompt: Prompt, text: str, answers: Sequence[_Answered]) -> Output:
-    """The output of an item whose prompt became `text`."""
+def _written(loaded: LoadedBenchmark, protocol: Protocol, prompt: Prompt, text: str, answers: Sequence[_Answered], shorter: int) -> Output:
+    """The output of an item whose prompt became `text`, `shorter` by so many tokens."""
     drawn = [entry.answer for entry in answers]
     one, scores = (drawn[0], drawn[0].scores) if len(drawn) == 1 else combined(drawn, protocol)
     return Output(
@@ -146,7 +151,7 @@ def _written(loaded: LoadedBenchmark, protocol: Protocol, prompt: Prompt, text: 
         prompt.answers,
         scores,
         False,
-        answers[0].truncated_tokens,
+        shorter + answers[0].truncated_tokens,
         one.thought,
         one.cut,
         drawn if len(drawn) > 1 else [],
@@ -182,5 +187,17 @@ def _budget(protocol: Protocol, prompt: Prompt, backend: Backend) -> int | None:
     """Budget in tokens, where the protocol has one; a peer's leaks the length of the longest right answer."""
     if protocol.max_tokens is None or isinstance(protocol.max_tokens, int):
         return protocol.max_tokens
-    longest = max(backend.count_tokens(answer) for answer in prompt.answers)
-    return max(1, longest + (10 if protocol.max_tokens == "longest_answer_plus_10" else 0))
+    return max(1, _longest_answer(prompt, backend) + (SPARE_TOKENS if protocol.max_tokens == "longest_answer_plus_10" else 0))
+
+
+def _fitting(protocol: Protocol, prompt: Prompt, backend: Backend) -> str:
+    """The prompt's text, shortened where the protocol does that: beside it there has to be room for the right answer and a little more."""
+    if protocol.shorten is None:
+        return prompt.text
+    room = backend.max_tokens - _longest_answer(prompt, backend) - SPARE_TOKENS
+    return shortened(prompt.text, protocol.shorten, room, lambda text: len(backend.encode(text)))
+
+
+def _longest_answer(prompt: Prompt, backend: Backend) -> int:
+    """Tokens of the longest right answer."""
+    return max(len(backend.encode(answer)) for answer in prompt.answers)

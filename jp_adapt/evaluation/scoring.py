@@ -17,6 +17,7 @@ from jp_adapt.evaluation.metrics import labels
 from jp_adapt.evaluation.metrics.functions import item_function, over_scores, scored_function, whole_function
 from jp_adapt.evaluation.results import MetricScore, Output
 from jp_adapt.evaluation.statistics import Bootstrap, bootstrap, wilson_interval
+from jp_adapt.inference.answer import Encode
 from jp_adapt.text.normalise import normalise
 from jp_adapt.text.numerals import first_number
 
@@ -32,25 +33,29 @@ def choice_scores(output: Output, protocol: Protocol, scored_by: Any = None) -> 
     return {metric: _choice_score(metric, output, scored_by) for metric in protocol.metrics}
 
 
-def score_text(text: str, protocol: Protocol, answers: Sequence[str], scored_by: Any = None) -> tuple[str, dict[str, float | None]]:
+def score_text(
+    text: str, protocol: Protocol, answers: Sequence[str], scored_by: Any = None, encode: Encode | None = None
+) -> tuple[str, dict[str, float | None]]:
     """The answer in a generated text, and its metrics: the budget in characters first, then the steps of `extract`, then the normalisers, then the metrics.
+
+    `encode` is the model's tokenizer, for metrics that count its tokens.
 
     Everything that scores a generated text comes here: `jp-adapt eval` on any backend, and the tasks exported to lm-eval.
     """
     answer = extract(text if protocol.max_chars is None else text[: protocol.max_chars], protocol.extract)
-    return answer, answer_scores(answer, protocol, answers, scored_by)
+    return answer, answer_scores(answer, protocol, answers, scored_by, encode)
 
 
-def answer_scores(answer: str, protocol: Protocol, answers: Sequence[str], scored_by: Any = None) -> dict[str, float | None]:
+def answer_scores(answer: str, protocol: Protocol, answers: Sequence[str], scored_by: Any = None, encode: Encode | None = None) -> dict[str, float | None]:
     """The metrics of an extracted answer. Those of the whole set (correlations, BLEU) have the item's part in it: a number, or the score of the sentence."""
     normal, golds = normalise(answer, protocol.normalise), [normalise(gold, protocol.normalise) for gold in answers]
     as_written = {metric for metric in protocol.metrics if METRICS[metric].as_written or METRICS[metric].checks}
     return {
         metric: scored_function(metric)(answer, scored_by)
         if METRICS[metric].scored_by
-        else _text_score(metric, answer, answers, protocol)
+        else _text_score(metric, answer, answers, protocol, encode)
         if metric in as_written
-        else _text_score(metric, normal, golds, protocol)
+        else _text_score(metric, normal, golds, protocol, encode)
         for metric in protocol.metrics
     }
 
@@ -63,13 +68,13 @@ def _choice_score(metric: str, output: Output, scored_by: Any) -> float | None:
     return item_function(metric)(output.log_likelihoods, output.choices, output.gold)
 
 
-def _text_score(metric: str, prediction: str, golds: Sequence[str], protocol: Protocol) -> float:
+def _text_score(metric: str, prediction: str, golds: Sequence[str], protocol: Protocol, encode: Encode | None) -> float:
     facts = METRICS[metric]
     if facts.whole_of == "numbers":
         return as_number(prediction)
     if facts.checks:
         return item_function(metric)(prediction, golds)
-    score = partial(item_function(metric), **_language(metric, protocol))
+    score = partial(item_function(metric), **_language(metric, protocol), **({"encode": encode} if facts.by_tokens else {}))
     return max(score(prediction, gold) for gold in (golds[:1] if facts.first_answer else golds))
 
 

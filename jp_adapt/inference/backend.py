@@ -57,7 +57,9 @@ class Written:
 
 
 class Backend(Interface):
-    """A model that scores choices and writes continuations."""
+    """A model that scores choices and writes continuations. `max_tokens`: the longest text that it takes, in tokens."""
+
+    max_tokens: int
 
     def choose(
         self, prompts: Sequence[str], choices: Sequence[Sequence[str]], boundary: Boundary, advance: Advance, pictures: Sequence[Sequence[Picture]] = ()
@@ -75,7 +77,9 @@ class Backend(Interface):
         """The same model, which computes everything anew: nothing comes from a cache."""
         ...
 
-    def count_tokens(self, text: str) -> int: ...
+    def encode(self, text: str, /) -> list[int]:
+        """The model's own tokens of a text, without any that the tokenizer puts before or behind one."""
+        ...
 
     def chat(self, turns: Sequence[tuple[str, str]], user: str, system: str = "") -> str:
         """The text of a conversation: a system prompt, turns of (user, answer), then what the user says next. Nothing is to stand before it."""

@@ -106,10 +106,10 @@ class EndpointBackend:
         asked, self._asked_in_text = self._asked_in_text, False
         return ["texts were sent, and the endpoint decided which token begins them; with --tokenizer DIR it is the profile's"] if asked else []
 
-    def count_tokens(self, text: str) -> int:
+    def encode(self, text: str) -> list[int]:
         if self.tokens is None:
-            raise _needs_tokenizer("this profile's budget is counted in the model's tokens")
-        return self.tokens.count_tokens(text)
+            raise _needs_tokenizer("this profile counts in the model's tokens")
+        return self.tokens.encode(text)
 
     def chat(self, turns: Sequence[tuple[str, str]], user: str, system: str = "") -> str:
         """For the record alone: what is asked are the turns, and the endpoint puts them into the model's template."""

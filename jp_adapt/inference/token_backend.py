@@ -235,9 +235,6 @@ class TokenBackend:
         again.engine = engine
         return again
 
-    def count_tokens(self, text: str) -> int:
-        return len(self.encode(text))
-
     def chat(self, turns: Sequence[tuple[str, str]], user: str, system: str = "") -> str:
         return self.render_chat(turns, user, system)
 

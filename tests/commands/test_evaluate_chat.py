@@ -41,8 +41,8 @@ class Scripted:
     def chat(self, turns: Sequence[tuple[str, str]], user: str, system: str = "") -> str:
         return f"[{system}]{user}"
 
-    def count_tokens(self, text: str) -> int:
-        return len(text)
+    def encode(self, text: str) -> list[int]:
+        return [ord(char) for char in text]
 
     def take_warnings(self) -> list[str]:
         return []

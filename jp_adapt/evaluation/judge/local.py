@@ -27,8 +27,8 @@ class LocalJudge:
             [written] = self._backend.write([Ask(text, max_tokens=budget, start="nothing")], lambda done, note: None)
         if written.truncated_tokens:
             raise RefusedError(f"{self.identity['model']}: the prompt is {written.truncated_tokens} tokens longer than the model's context allows")
-        tokens = self._backend.count_tokens(written.text)
-        return Completion(whole_characters(written.text), self._backend.count_tokens(text), tokens, "length" if tokens >= budget else None)
+        tokens = len(self._backend.encode(written.text))
+        return Completion(whole_characters(written.text), len(self._backend.encode(text)), tokens, "length" if tokens >= budget else None)
 
 
 def _turns(messages: list[dict[str, str]]) -> list[tuple[str, str]]:

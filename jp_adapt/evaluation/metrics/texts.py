@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from jp_adapt.evaluation.metrics.harness import HarnessTokenizer, NfkcTokenizer
+from jp_adapt.inference.answer import Encode
 
 SENTENCE_TOKENIZERS = {"ja": "ja-mecab", "en": "13a"}
 
@@ -18,6 +19,13 @@ class JapaneseTokenizer:
         from jp_adapt.text.morphology import words
 
         return words(text.strip())
+
+
+class _Tokens:
+    """For rouge_score: the ids of a model's tokens."""
+
+    def __init__(self, encode: Encode) -> None:
+        self.tokenize = encode
 
 
 @cache
@@ -47,6 +55,14 @@ def rouge_l(prediction: str, answer: str, language: str) -> float:
 
 def harness_rouge2(prediction: str, answer: str) -> float:
     return rouge(prediction, answer, "rouge2", "harness")
+
+
+def token_rouge2(prediction: str, answer: str, encode: Encode) -> float:
+    """The same of the model's own tokens, which Stability's fork and Swallow's copy of it really count: their evaluator puts the model's tokenizer in the
+    place of MeCab (`set_tokenizer` in lm_eval/evaluator.py)."""
+    from rouge_score.rouge_scorer import RougeScorer
+
+    return float(RougeScorer(["rouge2"], tokenizer=_Tokens(encode)).score(answer, prediction)["rouge2"].fmeasure)
 
 
 def sakana_rouge_l(prediction: str, answer: str) -> float:

@@ -41,6 +41,13 @@ def test_rouge_l_as_sakana_and_llm_jp_eval_mm_count_it() -> None:
     assert texts.llm_jp_mm_rouge_l("すごーーーーい", "すごーい") < 1.0
 
 
+def test_rouge_2_of_a_models_own_tokens() -> None:
+    """Pairs of tokens: 2 of 3 and 2 of 2 are common; with words there would be none of them."""
+    assert texts.token_rouge2("abcd", "abc", lambda text: [ord(char) for char in text]) == pytest.approx(0.8)
+    assert texts.token_rouge2("", "abc", lambda text: [ord(char) for char in text]) == 0.0
+    assert texts.harness_rouge2("abcd", "abc") == 0.0
+
+
 def test_swallows_bleu_counts_words_of_ipadic() -> None:
     given, right = ["東京都は雨だ。"], ["東京は雨だ。"]
     assert texts.swallow_bleu(right, right) == pytest.approx(100.0)
