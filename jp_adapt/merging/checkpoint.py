@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -48,7 +49,7 @@ class Weights(Protocol):
 class FolderWeights:
     """The safetensors of a model folder.
 
-    A tensor that was read lies in the mapped file, and goes when nobody holds it.
+    A tensor that was read lies in the mapped file, and goes when nobody holds it; after `keep_open` it stays.
 
     Raises:
         InputError: no safetensors here, a file that the index names is missing or damaged, or the weights are quantised.
@@ -57,6 +58,7 @@ class FolderWeights:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._files: dict[str, Path] = {}
+        self._kept_open: dict[Path, safe_open] = {}
         self.tensors: dict[str, TensorInfo] = {}
         for path in _weight_files(folder):
             with _opened(path) as file:
@@ -73,9 +75,14 @@ class FolderWeights:
 
     def read(self, name: str) -> Tensor:
         """The tensor `name` in the type of the file."""
-        with _opened(self._files[name]) as file:
+        path = self._files[name]
+        with nullcontext(self._kept_open[path]) if path in self._kept_open else _opened(path) as file:
             tensor: Tensor = file.get_tensor(name)
         return tensor
+
+    def keep_open(self) -> None:
+        """Keep the files open, for tensors that are read again and again: opening one takes a millisecond. What was read counts as memory in use."""
+        self._kept_open = {path: _opened(path) for path in self._files.values()}
 
 
 class NamedWeights:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -13,27 +12,27 @@ from jp_adapt.core.errors import GateError, JpAdaptError
 from jp_adapt.merging import methods
 from jp_adapt.merging.plan import EMBEDDING, HEAD, Job, Parent
 from jp_adapt.merging.rows import aligned_rows
-from jp_adapt.merging.sparsify import mask_seed
+from jp_adapt.merging.sparsify import Known, mask_seed
 from jp_adapt.merging.table import Method
 from jp_adapt.merging.vocabulary import Alignment
 
 ARGUMENTS = {"weight": "weights", "density": "densities", "epsilon": "epsilons", "scale": "scales", "lambda": "scale"}  # a recipe's word -> the function's
 
 
-def merge_tensor(
-    method: Method, job: Job, tensors: Mapping[str, Tensor], *, base: str | None, seed: int, known: Mapping[str, object] = MappingProxyType({})
-) -> Tensor:
+def merge_tensor(method: Method, job: Job, tensors: Mapping[str, Tensor], *, base: str | None, seed: int, known: Sequence[Known] = ()) -> Tensor:
     """What the method makes of one tensor of each model, all of one shape, in the type that the job says.
 
-    `known`: further arguments of the method's function, which it would compute itself.
+    `known`: of each model but the base, what is known of its difference already, for methods that drop elements.
 
     Raises:
         GateError: a value of the result is not finite.
     """
     others = [model for model in tensors if not (method.base and model == base)]
-    arguments: dict[str, object] = {ARGUMENTS.get(name, name): value for name, value in (*job.per_model.items(), *job.shared.items())} | dict(known)
+    arguments: dict[str, object] = {ARGUMENTS.get(name, name): value for name, value in (*job.per_model.items(), *job.shared.items())}
     if method.masks:
         arguments["seeds"] = [mask_seed(seed, model, job.sources[model]) for model in others]
+    if known:
+        arguments["known"] = known
     leading = [tensors[base]] if method.base and base is not None else []
     function: Callable[..., Tensor] = getattr(methods, method.name)
     try:

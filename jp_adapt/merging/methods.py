@@ -15,7 +15,7 @@ from torch import Tensor
 
 from jp_adapt.core.errors import UsageError
 from jp_adapt.merging.blocks import combine, kth_largest, products
-from jp_adapt.merging.sparsify import Sparsify, drop_at_random, drop_by_rank, keep_all, keep_largest
+from jp_adapt.merging.sparsify import UNKNOWN, Known, Sparsify, drop_at_random, drop_by_rank, keep_all, keep_largest
 
 COLLINEAR = 0.9995  # cosine above which slerp interpolates linearly, since it divides by the sine
 TINY = 1e-12
@@ -61,7 +61,7 @@ def ties(
     *,
     scale: float = 1.0,
     normalize: bool = True,
-    thresholds: Sequence[float | None] | None = None,
+    known: Sequence[Known] = (),
     dtype: torch.dtype = FLOAT,
 ) -> Tensor:
     """TIES (Yadav et al. 2306.01708): trim each difference to its largest elements, elect a sign for each element, and merge what agrees with it.
@@ -69,10 +69,9 @@ def ties(
     Args:
         densities: share of elements that is kept of each difference.
         normalize: divide by the weights of the models that take part in an element (the paper's disjoint mean); else their weighted sum.
-        thresholds: the smallest magnitude that each model keeps, where it is known (`sparsify.thresholds`).
+        known: what is known of each model's difference already.
     """
-    known = thresholds or [None] * len(models)
-    sparse = [keep_largest(base, model, density, least) for model, density, least in zip(models, densities, known, strict=True)]
+    sparse = [keep_largest(base, model, density, entry) for model, density, entry in zip(models, densities, _all(known, models), strict=True)]
     return _fuse(base, models, weights, sparse, elect=True, scale=scale, normalize=normalize, dtype=dtype)
 
 
@@ -85,6 +84,7 @@ def dare_linear(
     *,
     scale: float = 1.0,
     normalize: bool = False,
+    known: Sequence[Known] = (),
     dtype: torch.dtype = FLOAT,
 ) -> Tensor:
     """DARE (Yu et al. 2311.03099) with task arithmetic: drop elements of the differences at random, divide the others by the density, add them up.
@@ -92,8 +92,9 @@ def dare_linear(
     Args:
         densities: probability with which an element of each difference stays.
         seeds: of the random masks, one a model (`mask_seed`).
+        known: as of `ties`.
     """
-    sparse = [drop_at_random(density, seed) for density, seed in zip(densities, seeds, strict=True)]
+    sparse = [drop_at_random(*entry) for entry in zip(densities, seeds, _all(known, models), strict=True)]
     return _fuse(base, models, weights, sparse, elect=False, scale=scale, normalize=normalize, dtype=dtype)
 
 
@@ -106,10 +107,11 @@ def dare_ties(
     *,
     scale: float = 1.0,
     normalize: bool = False,
+    known: Sequence[Known] = (),
     dtype: torch.dtype = FLOAT,
 ) -> Tensor:
     """DARE (Yu et al. 2311.03099) with the election of signs of TIES; arguments as of `dare_linear` and `ties`."""
-    sparse = [drop_at_random(density, seed) for density, seed in zip(densities, seeds, strict=True)]
+    sparse = [drop_at_random(*entry) for entry in zip(densities, seeds, _all(known, models), strict=True)]
     return _fuse(base, models, weights, sparse, elect=True, scale=scale, normalize=normalize, dtype=dtype)
 
 
@@ -123,10 +125,11 @@ def della_linear(
     *,
     scale: float = 1.0,
     normalize: bool = False,
+    known: Sequence[Known] = (),
     dtype: torch.dtype = FLOAT,
 ) -> Tensor:
     """DELLA (Deep et al. 2406.11617) without its election of signs; arguments as of `della`."""
-    sparse = _by_rank(base, densities, epsilons, seeds)
+    sparse = _by_rank(base, densities, epsilons, seeds, _all(known, models))
     return _fuse(base, models, weights, sparse, elect=False, scale=scale, normalize=normalize, dtype=dtype)
 
 
@@ -140,6 +143,7 @@ def della(
     *,
     scale: float = 1.0,
     normalize: bool = True,
+    known: Sequence[Known] = (),
     dtype: torch.dtype = FLOAT,
 ) -> Tensor:
     """DELLA (Deep et al. 2406.11617): drop small elements of each row more often than large ones, elect signs, and merge what agrees, as TIES does.
@@ -148,8 +152,9 @@ def della(
         densities: probability with which an element of each difference stays, on average over a row.
         epsilons: how much more the largest of a row stays, and how much less the smallest.
         seeds: of the random masks, one a model (`mask_seed`).
+        known: as of `ties`.
     """
-    sparse = _by_rank(base, densities, epsilons, seeds)
+    sparse = _by_rank(base, densities, epsilons, seeds, _all(known, models))
     return _fuse(base, models, weights, sparse, elect=True, scale=scale, normalize=normalize, dtype=dtype)
 
 
@@ -289,9 +294,13 @@ def _elected(changes: Sequence[Tensor], weights: Sequence[float], votes: Sequenc
     return total.div_(divisor.clamp_min_(nobody) if nobody else torch.where(divisor == 0, 1.0, divisor))
 
 
-def _by_rank(base: Tensor, densities: Sequence[float], epsilons: Sequence[float], seeds: Sequence[int]) -> list[Sparsify]:
+def _by_rank(base: Tensor, densities: Sequence[float], epsilons: Sequence[float], seeds: Sequence[int], known: Sequence[Known]) -> list[Sparsify]:
     columns = base.shape[-1] if base.ndim else 1
-    return [drop_by_rank(density, epsilon, seed, columns) for density, epsilon, seed in zip(densities, epsilons, seeds, strict=True)]
+    return [drop_by_rank(density, epsilon, seed, columns, entry) for density, epsilon, seed, entry in zip(densities, epsilons, seeds, known, strict=True)]
+
+
+def _all(known: Sequence[Known], models: Sequence[Tensor]) -> Sequence[Known]:
+    return known or [UNKNOWN] * len(models)
 
 
 def _variance(values: Sequence[Tensor]) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,6 +13,24 @@ from torch import Tensor
 from jp_adapt.merging.blocks import combine, kth_largest
 
 Sparsify = Callable[[Tensor, int], Tensor]  # a block of a difference, flat in float32, and the number of its first element -> what stays, in its place
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a model's difference to the base from an earlier merge, with whatever weights and densities; None: it is found anew, block by block.
+
+    Attributes:
+        threshold: the smallest magnitude that `keep_largest` keeps at this density.
+        draws: the random number of each element, flat (`random_numbers`).
+        ranks: the place of each element's magnitude in its row, flat (`row_ranks`).
+    """
+
+    threshold: float | None = None
+    draws: Tensor | None = None
+    ranks: Tensor | None = None
+
+
+UNKNOWN = Known()
 
 
 def mask_seed(seed: int, model: str, tensor: str) -> int:
@@ -24,14 +43,11 @@ def keep_all(difference: Tensor, first: int) -> Tensor:
     return difference
 
 
-def keep_largest(base: Tensor, model: Tensor, density: float, threshold: float | None = None) -> Sparsify:
-    """The trimming of TIES (Yadav et al. 2306.01708): of n differences the int(`density` n) largest stay, at least one; what equals the last of them too.
-
-    `threshold`: the smallest magnitude that stays, where it is known (`thresholds`).
-    """
+def keep_largest(base: Tensor, model: Tensor, density: float, known: Known = UNKNOWN) -> Sparsify:
+    """The trimming of TIES (Yadav et al. 2306.01708): of n differences the int(`density` n) largest stay, at least one; what equals the last of them too."""
     if density >= 1:
         return keep_all
-    least = thresholds(base, model, [density])[0] if threshold is None else threshold
+    least = thresholds(base, model, [density])[0] if known.threshold is None else known.threshold
     below = float(np.nextafter(np.float32(least), np.float32(-np.inf)))
     return lambda difference, first: torch.hardshrink(difference, below)  # keeps what lies beyond `below`: one operation in place of three
 
@@ -42,14 +58,14 @@ def thresholds(base: Tensor, model: Tensor, densities: Sequence[float]) -> list[
     return kth_largest(magnitudes, [max(1, int(density * len(magnitudes))) for density in densities])
 
 
-def drop_at_random(density: float, seed: int) -> Sparsify:
+def drop_at_random(density: float, seed: int, known: Known = UNKNOWN) -> Sparsify:
     """DARE (Yu et al. 2311.03099): each element stays with probability `density`, and is divided by it."""
     if density >= 1:
         return keep_all
-    return lambda difference, first: difference.mul_(_uniform(seed, first, len(difference)).lt_(density)).div_(density)
+    return lambda difference, first: difference.mul_(_drawn(seed, first, len(difference), known).lt_(density)).div_(density)
 
 
-def drop_by_rank(density: float, epsilon: float, seed: int, columns: int) -> Sparsify:
+def drop_by_rank(density: float, epsilon: float, seed: int, columns: int, known: Known = UNKNOWN) -> Sparsify:
     """MAGPRUNE of DELLA (Deep et al. 2406.11617): the probability to stay rises evenly with the rank of the magnitude in its row of `columns` elements.
 
     It goes from `density` - `epsilon` for the smallest to `density` + `epsilon` for the largest; what stays is divided by its own probability. Of equal
@@ -57,16 +73,39 @@ def drop_by_rank(density: float, epsilon: float, seed: int, columns: int) -> Spa
     """
     if density >= 1:
         return keep_all
-    by_rank = torch.linspace(density - epsilon, density + epsilon, columns) if columns > 1 else torch.tensor([density])
-    places = np.arange(columns, dtype=np.int64)
+    least, step = (density - epsilon, 2 * epsilon / (columns - 1)) if columns > 1 else (density, 0.0)
 
     def drop(difference: Tensor, first: int) -> Tensor:
-        magnitudes = difference.abs().numpy().view(np.int32).reshape(-1, columns).astype(np.int64)  # of floats above 0 the bits have the same order
-        order = np.sort((magnitudes << 32) | places, axis=1) & 0xFFFFFFFF  # ten times as fast as a stable argsort
-        chance = torch.empty(order.shape).scatter_(1, torch.from_numpy(order), by_rank.expand(order.shape)).view(-1)
-        return difference.mul_(_uniform(seed, first, len(difference)).lt_(chance)).div_(chance)
+        ranks = _ranks(difference, columns) if known.ranks is None else known.ranks[first : first + len(difference)].to(torch.float32)
+        chance = ranks.mul_(step).add_(least)
+        return difference.mul_(_drawn(seed, first, len(difference), known).lt_(chance)).div_(chance)
 
     return drop
+
+
+def row_ranks(base: Tensor, model: Tensor) -> Tensor:
+    """Of each element of a difference the place of its magnitude in its row, 0 for the smallest: flat, in the smallest type that holds the columns."""
+    columns = base.shape[-1] if base.ndim else 1
+    return combine([base, model], lambda _, old, new: _ranks(new.sub_(old), columns), torch.int16 if columns <= 1 << 15 else torch.int32).view(-1)
+
+
+def _ranks(difference: Tensor, columns: int) -> Tensor:
+    keys = difference.abs().numpy().view(np.int32).reshape(-1, columns).astype(np.int64)  # of floats above 0 the bits have the same order
+    keys <<= 32
+    keys |= np.arange(columns)
+    keys.sort(axis=1)  # ten times as fast as a stable argsort
+    keys &= 0xFFFFFFFF
+    ranks = torch.arange(columns, dtype=torch.float32).expand(keys.shape)
+    return torch.empty(keys.shape).scatter_(1, torch.from_numpy(keys), ranks).view(-1)
+
+
+def random_numbers(seed: int, count: int) -> Tensor:
+    """The random numbers that decide which of `count` elements stay."""
+    return _uniform(seed, 0, count)
+
+
+def _drawn(seed: int, first: int, count: int, known: Known) -> Tensor:
+    return _uniform(seed, first, count) if known.draws is None else known.draws[first : first + count].clone()
 
 
 def _uniform(seed: int, first: int, count: int) -> Tensor:

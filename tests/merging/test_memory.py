@@ -8,7 +8,7 @@ import torch
 from jp_adapt.merging.checkpoint import FolderWeights
 from jp_adapt.merging.genome import Genome
 from jp_adapt.merging.lora import AdaptedWeights, Factors
-from jp_adapt.merging.memory import MemoryMerge
+from jp_adapt.merging.memory import KEPT_BYTES, MemoryMerge
 from jp_adapt.merging.merge import merged_tensors
 from jp_adapt.merging.plan import Parent, plan, whole_models
 from jp_adapt.merging.table import METHODS
@@ -69,6 +69,26 @@ def test_thresholds_are_exact_and_found_once(pico, ja, math, monkeypatch):
         for (_, tensor), wanted in zip(memory.tensors(jobs), whole, strict=True):
             assert torch.equal(tensor, wanted)
     assert len(calls) == 2 * len(jobs)
+
+
+@pytest.mark.parametrize("method", ["ties", "dare_ties", "della"])
+def test_what_is_kept_changes_no_bit(method, pico, monkeypatch):
+    parents = {"base": Parent(FolderWeights(pico), True)} | {name: Parent(adapted(pico, seed, 4), True) for seed, name in enumerate(("ja", "math"))}
+    matrix = max(FolderWeights(pico).tensors[name].bytes for name in CHANGED)
+    reads = []
+    read = AdaptedWeights.read
+    monkeypatch.setattr(AdaptedWeights, "read", lambda weights, name: reads.append(name) or read(weights, name))
+    found, counts = [], []
+    for limit in (0, matrix, KEPT_BYTES):
+        memory = MemoryMerge(METHODS[method], parents, base="base", seed=3, kept_bytes=limit)
+        settings = [{name: {"weight": weight, "density": density} for name in ("ja", "math")} for weight, density in ((0.7, 0.35), (1.2, 0.5), (0.7, 1.0))]
+        reads.clear()
+        found.append([tensor for own in settings for _, tensor in memory.tensors(jobs_of(method, parents, "base", own))])
+        counts.append(len(reads))
+        assert 0 <= memory.kept.left <= limit
+    assert all(torch.equal(one, other) for made in found[1:] for one, other in zip(found[0], made, strict=True))
+    assert counts[0] == 3 * counts[2] == 6 * len(CHANGED)
+    assert counts[2] < counts[1] < counts[0]
 
 
 def test_a_genome_becomes_settings_that_can_be_written():
