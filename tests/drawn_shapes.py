@@ -10,11 +10,12 @@ import math
 import random
 import struct
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-SEED, SIZE, PICTURES = 40, 64, 40
-ROOT = Path(__file__).resolve().parents[1]
+NAME, SEED, SIZE, PICTURES = "ja-vqa-40", 40, 64, 40
+QUICKSTART = Path(__file__).resolve().parents[1] / "eval" / "quickstart"
 COLOURS = {"赤": (220, 50, 40), "青": (40, 90, 220), "緑": (40, 160, 70), "黄色": (245, 200, 40)}
 SHAPES = ("丸", "三角", "四角", "星")
 NUMBERS = ("1", "2", "3", "4")
@@ -59,38 +60,53 @@ def png(rows: list[bytes], colour: tuple[int, int, int]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"PLTE", bytes([255, 255, 255, *colour])) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-def drawn() -> list[tuple[str, str, int]]:
-    """Shape, colour and number of each picture: of each of the three, every value as often as the others."""
-    generator = random.Random(SEED)
-    shapes, colours, counts = (list(values) * (PICTURES // 4) for values in (SHAPES, COLOURS, range(1, 5)))
+@cache
+def drawn(seed: int = SEED, count: int = PICTURES) -> list[tuple[str, str, int]]:
+    """Shape, colour and number of each of `count` pictures: of each of the three, every value as often as the others."""
+    generator = random.Random(seed)
+    shapes, colours, counts = (list(values) * (count // 4) for values in (SHAPES, COLOURS, range(1, 5)))
     for values in (shapes, colours, counts):
         generator.shuffle(values)
     return list(zip(shapes, colours, counts, strict=True))
 
 
-def picture(number: int) -> bytes:
-    """The PNG of a picture, counted from 1."""
-    shape, colour, count = drawn()[number - 1]
-    return png(pixels(shape, count, SEED + number), COLOURS[colour])
+def picture(number: int, seed: int = SEED, count: int = PICTURES) -> bytes:
+    """The PNG of a picture of `drawn`, counted from 1."""
+    shape, colour, times = drawn(seed, count)[number - 1]
+    return png(pixels(shape, times, seed + number), COLOURS[colour])
 
 
-def lines() -> list[dict[str, Any]]:
+def lines(name: str = NAME, seed: int = SEED, count: int = PICTURES) -> list[dict[str, Any]]:
     """The questions."""
     return [
-        {"id": f"{number:02}-{kind}", "image": f"ja-vqa-40/{number:02}.png", "kind": kind, "question": question, "choices": choices, "answer": answers[kind]}
-        for number, (shape, colour, count) in enumerate(drawn(), start=1)
-        for answers in [{"色": colour, "形": shape, "数": str(count)}]
+        {"id": f"{number:02}-{kind}", "image": f"{name}/{number:02}.png", "kind": kind, "question": question, "choices": choices, "answer": answers[kind]}
+        for number, (shape, colour, times) in enumerate(drawn(seed, count), start=1)
+        for answers in [{"色": colour, "形": shape, "数": str(times)}]
         for kind, (question, choices) in QUESTIONS.items()
     ]
 
 
-def as_jsonl() -> bytes:
-    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines()).encode()
+def as_jsonl(name: str = NAME, seed: int = SEED, count: int = PICTURES) -> bytes:
+    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines(name, seed, count)).encode()
+
+
+def write(folder: Path, name: str = NAME, seed: int = SEED, count: int = PICTURES) -> None:
+    """The pictures and the questions about them, as the declaration of `NAME` has them."""
+    (folder / name).mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.jsonl").write_bytes(as_jsonl(name, seed, count))
+    for number in range(1, count + 1):
+        (folder / name / f"{number:02}.png").write_bytes(picture(number, seed, count))
+
+
+def write_benchmark(folder: Path, name: str, seed: int, count: int) -> Path:
+    """`count` other pictures as a benchmark of their own, asked as `NAME` is; returns its declaration. Pictures differ where seeds are further apart."""
+    write(folder, name, seed, count)
+    text = (QUICKSTART / f"{NAME}.yaml").read_text(encoding="utf-8").partition("format:")
+    declaration = (text[1] + text[2]).replace(NAME, name).replace("Forty drawn pictures, 120 questions", f"{count} drawn pictures, {3 * count} questions")
+    path = folder / f"{name}.yaml"
+    path.write_text(declaration, encoding="utf-8")
+    return path
 
 
 if __name__ == "__main__":
-    folder = ROOT / "eval" / "quickstart"
-    (folder / "ja-vqa-40").mkdir(exist_ok=True)
-    (folder / "ja-vqa-40.jsonl").write_bytes(as_jsonl())
-    for number in range(1, PICTURES + 1):
-        (folder / "ja-vqa-40" / f"{number:02}.png").write_bytes(picture(number))
+    write(QUICKSTART)

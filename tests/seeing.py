@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,18 +61,24 @@ def make_seeing(kind: str, pico: Path, folder: Path, *, seed: int = 0, tied: boo
     model = classes[1](whole)
     model.generation_config.pad_token_id = first + 1
     model.save_pretrained(folder)
-    spec = json.loads((pico / "tokenizer.json").read_text(encoding="utf-8"))
-    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
-    spec["added_tokens"] += [{"id": first + place, "content": token} | flags for place, token in enumerate(added)]
-    (folder / "tokenizer.json").write_text(json.dumps(spec), encoding="utf-8")
-    shutil.copy(pico / "tokenizer_config.json", folder)
+    add_tokens(pico, folder, added)
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor(kind)), encoding="utf-8")
     return folder
 
 
-def preprocessor(kind: str) -> dict[str, Any]:
+def add_tokens(source: Path, folder: Path, added: Sequence[str]) -> None:
+    """The tokenizer of a folder with special tokens more, behind its own."""
+    spec = json.loads((source / "tokenizer.json").read_text(encoding="utf-8"))
+    first = len(spec["model"]["vocab"].keys() | {token["content"] for token in spec["added_tokens"]})
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    spec["added_tokens"] += [{"id": first + place, "content": token} | flags for place, token in enumerate(added)]
+    (folder / "tokenizer.json").write_text(json.dumps(spec), encoding="utf-8")
+    shutil.copy(source / "tokenizer_config.json", folder)
+
+
+def preprocessor(kind: str, pixels: int = PIXELS) -> dict[str, Any]:
     """What preprocessor_config.json says."""
-    size = {"size": {"shortest_edge": PIXELS}, "crop_size": {"height": PIXELS, "width": PIXELS}}
+    size = {"size": {"shortest_edge": pixels}, "crop_size": {"height": pixels, "width": pixels}}
     own: dict[str, dict[str, Any]] = {
         "llava": {"image_processor_type": "CLIPImageProcessor"} | size,
         "llava_next": {"image_processor_type": "LlavaNextImageProcessor", "image_grid_pinpoints": [[PIXELS, PIXELS]]} | size,
