@@ -227,7 +227,7 @@ TESTED_THROUGH = {
         "commands.evolve commands.evolve_candidates commands.evolve_compare commands.evolve_measures recipe.evolve",
     ),
     "tests/recipe/test_bounds.py": ("the base of every declaration", "benchmarks.part"),
-    "tests/recipe/test_load.py": ("each rule by the recipe that breaks it", "recipe.checks model.gguf_names"),
+    "tests/recipe/test_load.py": ("each rule by the recipe that breaks it", "recipe.checks recipe.stage_items model.gguf_names"),
     "tests/corpus/test_clean.py": ("rules of a text by the documents that they clean", "text.mojibake text.mojibake_runs text.ruby text.spans"),
     "tests/corpus/test_defects.py": ("rules of a text by the documents that they drop", "text.spam"),
     "tests/corpus/test_language.py": ("the characters decide on a document's language", "text.hanzi text.script_counts"),

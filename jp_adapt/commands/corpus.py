@@ -28,7 +28,7 @@ from jp_adapt.corpus.sources import expand_paths, iter_placed
 from jp_adapt.corpus.steps import Step
 from jp_adapt.inference.text_side import end_of_documents
 from jp_adapt.recipe.corpus import CorpusRecipe, CorpusSource
-from jp_adapt.recipe.load import STEP_PATHS
+from jp_adapt.recipe.document import STEP_PATHS
 from jp_adapt.recipe.load_corpus import LoadedCorpus
 from jp_adapt.report.corpus_page import corpus_page
 from jp_adapt.report.corpus_report import CorpusReport, SourceReport

@@ -22,7 +22,7 @@ from jp_adapt.inference.token_backend import Engine, TokenBackend
 from jp_adapt.inference.trie import Request
 from jp_adapt.merging.search import Objective, split_items
 from jp_adapt.recipe.evolve import EvolveSettings, Measure
-from jp_adapt.recipe.load import measured_benchmark
+from jp_adapt.recipe.stage_items import measured_benchmark
 
 SCORE = "score"
 

@@ -26,8 +26,9 @@ from jp_adapt.pipeline.base_tokenizer import check_base_tokenizer
 from jp_adapt.pipeline.inputs import check_base_chats, check_inputs, extends
 from jp_adapt.pipeline.run_folder import RESOLVED, RUN, Identity, RunFolder, RunRecord, now, resolved_recipe
 from jp_adapt.recipe.checks import named_sources
-from jp_adapt.recipe.load import LoadedRecipe, benchmark_hashes, load_recipe
+from jp_adapt.recipe.load import LoadedRecipe, load_recipe
 from jp_adapt.recipe.schema import EvaluateStage, EvolveStage, Recipe, Stage, TokenizerStage
+from jp_adapt.recipe.stage_items import benchmark_hashes
 from jp_adapt.training.trackers import check_trackers
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from jp_adapt.core.shipped import shipped_corpora, shipped_recipes, shipped_sour
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import Document, Key, load_yaml
 from jp_adapt.recipe.corpus import CorpusRecipe
-from jp_adapt.recipe.load import apply_override, explain, find_recipe, where, with_parents
+from jp_adapt.recipe.document import apply_override, find_recipe, with_parents
+from jp_adapt.recipe.explain import explain, where
 from jp_adapt.recipe.schema import Recipe
 
 HUB_KEYS = ("dataset", "revision", "config", "split")

@@ -13,7 +13,8 @@ from jp_adapt.core.files import read_text
 from jp_adapt.core.given import several
 from jp_adapt.core.yaml_lines import Document, load_yaml
 from jp_adapt.merging.table import METHODS
-from jp_adapt.recipe.load import apply_override, explain, where
+from jp_adapt.recipe.document import apply_override
+from jp_adapt.recipe.explain import explain, where
 from jp_adapt.recipe.merge import Finding, MergeRecipe, findings
 
 

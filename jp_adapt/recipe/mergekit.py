@@ -14,7 +14,7 @@ from jp_adapt.core.errors import UsageError
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import Document, Key, load_yaml
 from jp_adapt.merging.table import METHODS, Method
-from jp_adapt.recipe.load import explain, where
+from jp_adapt.recipe.explain import explain, where
 
 TOP = ("merge_method", "base_model", "models", "slices", "parameters", "dtype", "out_dtype", "tokenizer_source", "tokenizer", "name")
 RENAMED = {"select_topk": "topk"}

@@ -9,7 +9,8 @@ import pytest
 
 from jp_adapt.cli.main import main
 from jp_adapt.core.errors import InputError, JpAdaptError, UsageError
-from jp_adapt.recipe.load import find_recipe, load_recipe
+from jp_adapt.recipe.document import find_recipe
+from jp_adapt.recipe.load import load_recipe
 from jp_adapt.recipe.schema import PretrainStage, RowsStage
 from tests.recipe.conftest import RIGHT
 
