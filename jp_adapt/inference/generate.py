@@ -23,7 +23,7 @@ from jp_adapt.inference.processes import ALONE, Processes
 from jp_adapt.inference.trie import common_prefix
 from jp_adapt.model.causal import CausalModel
 
-MAX_ROWS = 16  # prompts continued together
+MAX_ROWS = 32  # prompts continued together
 CACHE_BYTES = 1 << 30  # keys and values of all rows; fewer rows where they would need more
 PREFILL_TOKENS = 512  # of a prompt, in one forward pass
 

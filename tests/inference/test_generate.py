@@ -112,6 +112,7 @@ def test_a_budget_in_characters_holds_for_halves_of_characters_too(models):
 def test_memory_that_runs_out_halves_the_rows_and_loses_nothing(models, monkeypatch):
     model, _ = models
     requests = [Continuation([*SHOTS, question], 2 + question % 7) for question in range(10, 40)]
+    monkeypatch.setattr(module, "MAX_ROWS", 16)
     expected = generate(model, requests, words, stop_ids=[])
     forward, calls = CausalModel.forward, []
 

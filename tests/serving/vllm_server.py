@@ -6,7 +6,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,15 +19,15 @@ START_S = 600
 
 
 @contextmanager
-def vllm_server(command: list[str], log: Path, dtype: str = "float32") -> Iterator[str]:
-    """The address of a server started by `command` (vllm serve ...), which listens on a free port here and computes in `dtype`."""
+def vllm_server(command: list[str], log: Path, dtype: str = "float32", options: Sequence[str] = ("--enforce-eager", "--max-num-seqs", "4")) -> Iterator[str]:
+    """The address of a server started by `command` (vllm serve ...) with `options`, which listens on a free port here and computes in `dtype`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    options = ["--host", "127.0.0.1", "--port", str(port), "--dtype", dtype, "--enforce-eager", "--max-num-seqs", "4"]
+    arguments = [*command[1:], *options, "--host", "127.0.0.1", "--port", str(port), "--dtype", dtype]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1"}
     with log.open("w", encoding="utf-8") as output:
-        process = subprocess.Popen([PROGRAM, *command[1:], *options], stdout=output, stderr=subprocess.STDOUT, env=env, start_new_session=True)
+        process = subprocess.Popen([PROGRAM, *arguments], stdout=output, stderr=subprocess.STDOUT, env=env, start_new_session=True)
         try:
             address = f"http://127.0.0.1:{port}"
             _wait(process, address, log)
