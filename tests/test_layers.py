@@ -184,6 +184,14 @@ def test_no_room_is_an_attic() -> None:
     assert lines["pipeline"] < 2500
 
 
+def test_peft_is_loaded_where_it_puts_lora_on_a_model_alone() -> None:
+    """It takes seconds, and imports bitsandbytes; most commands need neither."""
+    loading = {module_name(path) for path in MODULES if "peft" in {module.split(".")[0] for module in at_the_top(path.read_text(encoding="utf-8"))}}
+    assert loading == {"jp_adapt.model.lean_lora"}
+    importing = {module_name(path) for path in MODULES if "jp_adapt.model.lean_lora" in at_the_top(path.read_text(encoding="utf-8"))}
+    assert importing == set()
+
+
 def test_every_room_says_what_it_is_for() -> None:
     for folder in {path.parent for path in MODULES} - {PACKAGE}:
         docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8")))
@@ -216,7 +224,7 @@ TESTED_THROUGH = {
     "tests/export/test_gguf_folder.py": ("a tokenizer comes back from the file that it was written to", "tokenizer.gguf"),
     "tests/merging/test_merge_models.py": (
         "whole models are merged by the command",
-        "commands.merge commands.merge_folder commands.merge_parents commands.merge_plan commands.merge_record merging.config",
+        "commands.merge commands.merge_folder commands.merge_plan commands.merge_record merging.config",
     ),
     "tests/merging/test_adapters.py": ("adapters are merged by the command", "commands.merge_adapters"),
     "tests/merging/test_explain.py": ("the command on the models of the library's test", "commands.merge_explain"),
@@ -224,7 +232,7 @@ TESTED_THROUGH = {
     "tests/pipeline/stages/test_watching.py": ("a stage gives its figures away", "training.trackers"),
     "tests/pipeline/stages/test_evolve.py": (
         "whole evolutions are run by the stage",
-        "commands.evolve commands.evolve_candidates commands.evolve_compare commands.evolve_measures recipe.evolve",
+        "recipe.evolve",
     ),
     "tests/recipe/test_bounds.py": ("the base of every declaration", "benchmarks.part"),
     "tests/recipe/test_load.py": ("each rule by the recipe that breaks it", "recipe.checks recipe.stage_items model.gguf_names"),

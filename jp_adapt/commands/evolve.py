@@ -1,11 +1,8 @@
-"""An evolution: CMA-ES looks for the weights and densities of a merge; the best one becomes a model folder."""
+"""An evolution: gradient descent and CMA-ES look for the weights and densities of a merge; the best one becomes a model folder."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,17 +11,18 @@ import torch
 import yaml
 
 from jp_adapt.commands import evolve_compare
-from jp_adapt.commands.evolve_candidates import Candidates, Setup, pool, score
+from jp_adapt.commands.evolve_candidates import Candidates, Setup
 from jp_adapt.commands.evolve_measures import MeasuredItems, Meter, load_measures
+from jp_adapt.commands.evolve_search import Searched, search_weights
 from jp_adapt.commands.merge import merge_into
 from jp_adapt.commands.merge_parents import OpenModel, language_weights, open_models
 from jp_adapt.core.errors import GateError
-from jp_adapt.core.progress import progress, say
+from jp_adapt.core.progress import progress
 from jp_adapt.inference.model_folder import EvaluatedModel, load_model
 from jp_adapt.merging.genome import Genome, written
-from jp_adapt.merging.journal import Evaluation, Journal
+from jp_adapt.merging.journal import Evaluation
 from jp_adapt.merging.plan import HEAD
-from jp_adapt.merging.search import Search, SearchResult
+from jp_adapt.merging.search import SearchResult
 from jp_adapt.recipe.evolve import SEARCHED, EvolveSettings
 from jp_adapt.recipe.merge import ModelSettings
 from jp_adapt.report.evolution import EVOLUTION, CandidateFigures, Evolution, EvolvedGene, HeldOutPoint, ModelKind
@@ -32,7 +30,6 @@ from jp_adapt.report.evolution import EVOLUTION, CandidateFigures, Evolution, Ev
 MAX_CURVE = 4  # points of the held-out curve: each is one more measurement of all held-out items
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1.6e-2}  # relative, by which the written model may differ from the one that was searched
 MERGE_KEYS = ("method", "base", "normalize", "lambda", "seed", "dtype", "tokenizer", "rows", "config", "into")  # of a merge stage; an evolution has more
-Evaluate = Callable[..., Mapping[str, Sequence[float]]]
 
 
 @dataclass(frozen=True)
@@ -71,23 +68,9 @@ def evolve(task: EvolveTask, out: Path, work: Path) -> Evolution:
     models = open_models(task.folders)
     genome = _genome(task, models)
     setup = _setup(task, genome, measures, work)
-    started = time.monotonic()
-    with _evaluator(setup, task.merge.processes) as (evaluate, executor):
-        uniform = _uniform(task, genome, measures, evaluate, executor, work)
-        best_uniform = min(uniform, key=lambda weight: uniform[weight])
-        search = Search(
-            genome.started(genome.uniform(best_uniform)),
-            [measure.objective for measure in measures],
-            seed=task.seed,
-            population=task.merge.population,
-            sigma=task.merge.sigma,
-            rounds=task.merge.rounds,
-        )
-        result = _search(task, search, evaluate, executor, work)
-    searched_s = time.monotonic() - started
-    candidates = evaluate if isinstance(evaluate, Candidates) else Candidates(setup)
-    evolution = _measured(task, models, candidates, search, result, best_uniform, searched_s)
-    _write(task, genome, candidates, result, evolution, out)
+    searched, candidates = search_weights(setup, work, name=task.name, seed=task.seed)
+    evolution = _measured(task, models, candidates, searched)
+    _write(task, genome, candidates, searched.result, evolution, out)
     return evolution
 
 
@@ -113,78 +96,26 @@ def _setup(task: EvolveTask, genome: Genome, measures: list[MeasuredItems], work
     return Setup(task.folders, task.merge, start, settings, genome, measures, task.precision)
 
 
-@contextmanager
-def _evaluator(setup: Setup, processes: int) -> Iterator[tuple[Evaluate, Executor | None]]:
-    """What scores a candidate, and the processes in which it does, where there are several."""
-    with pool(setup, processes) if processes > 1 else nullcontext() as executor:
-        yield (Candidates(setup) if executor is None else score), executor
-
-
-def _uniform(
-    task: EvolveTask, genome: Genome, measures: Sequence[MeasuredItems], evaluate: Evaluate, executor: Executor | None, work: Path
-) -> dict[float, float]:
-    """Weight -> fitness of the uniform merge of that weight, guards aside."""
-    asked = {measure.name: [measure.settings.weight, measure.identity] for measure in measures}
-    book = Journal(work / "uniform.jsonl", {"uniform": task.merge.uniform, "measures": asked})
-    items = {measure.name: list(range(len(measure.dev))) for measure in measures}
-    waiting: dict[int, Future[Mapping[str, Sequence[float]]]] = {}
-    for index, weight in enumerate(task.merge.uniform):
-        if (0, index) not in book.evaluations and executor is not None:
-            waiting[index] = executor.submit(evaluate, genome.uniform(weight), items)
-    for index, weight in enumerate(task.merge.uniform):
-        if (0, index) not in book.evaluations:
-            started = time.monotonic()
-            losses = waiting[index].result() if index in waiting else evaluate(genome.uniform(weight), items)
-            own = {name: [float(loss) for loss in values] for name, values in losses.items()}
-            fitness = sum(measure.settings.weight * sum(own[measure.name]) / len(own[measure.name]) for measure in measures)
-            book.add(Evaluation(0, index, [weight], own, fitness, True, round(time.monotonic() - started, 3)))
-            say(f"  uniform merge, weight {weight:g}: fitness {fitness:.4f}")
-    return {weight: book.evaluations[0, index].fitness for index, weight in enumerate(task.merge.uniform)}
-
-
-def _search(task: EvolveTask, search: Search, evaluate: Evaluate, executor: Executor | None, work: Path) -> SearchResult:
-    journal, generations = work / "journal.jsonl", task.merge.generations
-    known = len(Journal(journal, search.identity()).evaluations)
-    total = 1 + generations * search.population - known
-    if known:
-        say(f"  {known} candidates are known from {journal}")
-    done = 0
-    with progress(f"{task.name}: candidates", total) as advance:
-
-        def told(evaluation: Evaluation, best: Evaluation) -> None:
-            nonlocal done
-            done += 1
-            advance(done, f"generation {evaluation.generation}, best fitness {best.fitness:.4f}")
-
-        return search.run(evaluate, journal, generations, executor=executor, told=told)
-
-
-def _measured(
-    task: EvolveTask,
-    models: Mapping[str, OpenModel],
-    candidates: Candidates,
-    search: Search,
-    result: SearchResult,
-    best_uniform: float,
-    searched_s: float,
-) -> Evolution:
+def _measured(task: EvolveTask, models: Mapping[str, OpenModel], candidates: Candidates, searched: Searched) -> Evolution:
     """Measure parents, uniform merges and what was found on all items, and put down what came of the search."""
     setup, measures, genome = candidates.setup, candidates.setup.measures, candidates.setup.genome
-    timed = _timed(candidates, result)
+    search, result = searched.search, searched.result
+    timed = _timed(candidates, result, genome.uniform(searched.uniform))
     said: list[evolve_compare.Measured] = []
-    with progress(f"{task.name}: held-out items", len(models) + len(task.merge.uniform) + 2) as advance:
+    points: list[tuple[str, ModelKind, Mapping[str, float]]] = [(_uniform_name(weight), "uniform", genome.uniform(weight)) for weight in task.merge.uniform]
+    points += searched.on_the_way()
+    with progress(f"{task.name}: held-out items", len(models) + len(points)) as advance:
         for name, model in models.items():
             meter = Meter(_own_model(task, model), measures)
             said.append(evolve_compare.measure(meter, measures, name, "base" if name == task.merge.base else "parent"))
             advance(len(said), name)
-        points: list[tuple[str, ModelKind, Mapping[str, float]]] = [(_uniform_name(weight), "uniform", genome.uniform(weight)) for weight in task.merge.uniform]
-        for name, kind, values in (*points, ("mean of the last generation", "mean", result.mean), ("evolved", "evolved", result.best_genome)):
+        for name, kind, values in points:
             candidates.become(values)
             said.append(evolve_compare.measure(candidates.meter, measures, name, kind))
             advance(len(said), name)
     by_name = {entry.name: entry for entry in said}
     compared = evolve_compare.compared(measures, said)
-    uniform = by_name[_uniform_name(best_uniform)]
+    uniform = by_name[_uniform_name(searched.uniform)]
     return Evolution(
         stage=task.name,
         method=setup.merge.method,
@@ -205,20 +136,21 @@ def _measured(
         groups=genome.groups,
         figures=evolve_compare.figures(measures),
         models=compared,
-        candidates=_candidates(result),
-        heldout_curve=_curve(candidates, search, result),
+        candidates=_candidates(searched.evaluations),
+        heldout_curve=_curve(candidates, searched),
         guards=evolve_compare.guards(measures, by_name["evolved"], uniform),
         best_parent=evolve_compare.lowest(compared, "parent").name,
         best_uniform=evolve_compare.lowest(compared, "uniform").name,
         verdict=evolve_compare.verdict(compared),
-        evaluations=len(result.evaluations),
-        given_up=sum(not entry.whole for entry in result.evaluations),
+        evaluations=len(searched.evaluations),
+        given_up=sum(not entry.whole for entry in searched.evaluations),
         seed=task.seed,
         population=search.population,
         generations=task.merge.generations,
-        search_s=round(searched_s, 1),
+        search_s=round(searched.elapsed_s, 1),
         merging_s=round(timed[0], 3),
         measuring_s=round(timed[1], 3),
+        gradient_evaluations=len(searched.steps),
     )
 
 
@@ -226,10 +158,10 @@ def _uniform_name(weight: float) -> str:
     return f"uniform {weight:g}"
 
 
-def _timed(candidates: Candidates, result: SearchResult) -> tuple[float, float]:
-    """Seconds of merging and of measuring in one evaluation of the best candidate."""
-    merging_s, measuring_s = candidates.merging_s, candidates.measuring_s
-    candidates.become(result.mean)  # so that the next one is another
+def _timed(candidates: Candidates, result: SearchResult, other: Mapping[str, float]) -> tuple[float, float]:
+    """Seconds of merging and of measuring in one evaluation of the best candidate, after another one."""
+    candidates.become(other)
+    measuring_s = candidates.measuring_s
     merging_s = candidates.merging_s
     candidates(result.best_genome, {measure.name: list(range(len(measure.dev))) for measure in candidates.setup.measures})
     return candidates.merging_s - merging_s, candidates.measuring_s - measuring_s
@@ -248,28 +180,29 @@ def _own_model(task: EvolveTask, model: OpenModel) -> EvaluatedModel:
     )
 
 
-def _candidates(result: SearchResult) -> list[CandidateFigures]:
+def _candidates(evaluations: Sequence[Evaluation]) -> list[CandidateFigures]:
     figures: list[CandidateFigures] = []
     best = float("inf")
-    for entry in result.evaluations:
+    for entry in evaluations:
         best = min(best, entry.fitness) if entry.whole else best
         figures.append(CandidateFigures(entry.generation, entry.fitness, entry.whole, best))
     return figures
 
 
-def _curve(candidates: Candidates, search: Search, result: SearchResult) -> list[HeldOutPoint]:
+def _curve(candidates: Candidates, searched: Searched) -> list[HeldOutPoint]:
     """Held-out figures of the best candidates on the way, the first and the last among them."""
     bests: list[tuple[int, Evaluation]] = []
-    for number, entry in enumerate(result.evaluations, start=1):
+    for number, entry in enumerate(searched.evaluations, start=1):
         if entry.whole and (not bests or entry.fitness < bests[-1][1].fitness):
             bests.append((number, entry))
     last = len(bests) - 1
     kept = [bests[place] for place in sorted({round(last * step / (MAX_CURVE - 1)) for step in range(MAX_CURVE)})]
     points = []
     for number, entry in kept:
-        candidates.become(search.named(entry.genome))
+        candidates.become(searched.search.named(entry.genome))
         points.append(HeldOutPoint(number, evolve_compare.heldout_figures(candidates.meter, candidates.setup.measures)))
-    return [*points, HeldOutPoint(len(result.evaluations), points[-1].heldout)] if kept[-1][0] < len(result.evaluations) else points
+    total = len(searched.evaluations)
+    return [*points, HeldOutPoint(total, points[-1].heldout)] if kept[-1][0] < total else points
 
 
 def _write(task: EvolveTask, genome: Genome, candidates: Candidates, result: SearchResult, evolution: Evolution, out: Path) -> None:
@@ -294,11 +227,16 @@ def _finish(task: EvolveTask, candidates: Candidates, evolution: Evolution, fold
     evolution.write(folder / EVOLUTION)
     measured = ", ".join(f"{figure.title or figure.name} ({figure.unit})" for figure in evolution.figures if figure.weight)
     return [
-        f"- its {len(evolution.genes)} numbers were found by CMA-ES: {evolution.evaluations} candidates ({evolution.given_up} given up early), "
+        f"- its {len(evolution.genes)} numbers were found by {_found_by(evolution)}: {evolution.evaluations} candidates ({evolution.given_up} given up early), "
         f"seed {evolution.seed}",
         f"- searched for on: {measured}. {evolution.verdict} All figures: {EVOLUTION}",
         *(f"- guard {entry.name}: {entry.heldout:.3f} times the best uniform merge's loss on held-out items" for entry in evolution.guards),
     ]
+
+
+def _found_by(evolution: Evolution) -> str:
+    ways = (("gradient descent", evolution.gradient_evaluations), ("CMA-ES", evolution.generations))
+    return " and ".join(name for name, count in ways if count)
 
 
 def _check_written(folder: Path, candidates: Candidates) -> None:

@@ -20,9 +20,11 @@ from jp_adapt.commands.evolve_measures import MeasuredItems, Meter, dev_items
 from jp_adapt.commands.merge_parents import open_models
 from jp_adapt.commands.merge_plan import plan_merge
 from jp_adapt.inference.model_folder import load_model
+from jp_adapt.merging.fitness import Losses
 from jp_adapt.merging.genome import Genome
 from jp_adapt.merging.memory import MemoryMerge
-from jp_adapt.merging.search import Items, Losses
+from jp_adapt.merging.plan import Job
+from jp_adapt.merging.search import Items
 from jp_adapt.merging.table import METHODS
 from jp_adapt.recipe.evolve import EvolveSettings
 from jp_adapt.recipe.merge import ModelSettings
@@ -69,13 +71,16 @@ class Candidates:
         if self._is == values:
             return
         started, self._is = time.monotonic(), None
-        genes = self.setup.genome.settings(values)
-        jobs = self.plan.with_settings(self.setup.merge, {name: own | genes.get(name, {}) for name, own in self.fixed.items()})
         with torch.no_grad():
-            for name, tensor in self.memory.tensors(jobs):
+            for name, tensor in self.memory.tensors(self.jobs(values)):
                 self.parameters[name].copy_(tensor)
         self._is = dict(values)
         self.merging_s += time.monotonic() - started
+
+    def jobs(self, values: Mapping[str, float]) -> list[Job]:
+        """The merge of a genome, tensor by tensor."""
+        genes = self.setup.genome.settings(values)
+        return self.plan.with_settings(self.setup.merge, {name: own | genes.get(name, {}) for name, own in self.fixed.items()})
 
     def __call__(self, values: Mapping[str, float], items: Items) -> Losses:
         """The losses of a genome on items of the dev split, by their places in it."""
@@ -87,8 +92,13 @@ class Candidates:
 
 
 def score(values: Mapping[str, float], items: Items) -> Losses:
-    """`Candidates` of this process of the pool."""
-    return _here[0](values, items)
+    """The losses of a genome by the candidates of this process of the pool."""
+    return of_this_process()(values, items)
+
+
+def of_this_process() -> Candidates:
+    """The candidates of this process of the pool."""
+    return _here[0]
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from jp_adapt.inference.bits import answer_request
 from jp_adapt.inference.model_folder import EvaluatedModel
 from jp_adapt.inference.token_backend import Engine, TokenBackend
 from jp_adapt.inference.trie import Request
-from jp_adapt.merging.search import Objective, split_items
+from jp_adapt.merging.fitness import Objective
+from jp_adapt.merging.search import split_items
 from jp_adapt.recipe.evolve import EvolveSettings, Measure
 from jp_adapt.recipe.stage_items import measured_benchmark
 
@@ -160,7 +161,7 @@ class Meter:
         """Measure -> bits of the right answer (or of the text) of each item: one prefix tree of all."""
         asked = [(name, item) for name, numbers in items.items() for item in numbers]
         backend = self.model.backend
-        nats = iter(backend.engine.log_likelihoods([self._request(*key) for key in asked], backend.max_tokens, lambda done, note: None))
+        nats = iter(backend.engine.log_likelihoods([self.request(*key) for key in asked], backend.max_tokens, lambda done, note: None))
         return {name: [-next(nats) / math.log(2) for _ in numbers] for name, numbers in items.items()}
 
     def scores(self, name: str, items: Sequence[int]) -> list[float]:
@@ -171,7 +172,7 @@ class Meter:
         """The benchmark's own metric and the bits of the right answer of each item. Choices share the tree with them, and cost nothing more."""
         measure, backend = self.measures[name], self.model.backend
         assert measure.asked is not None
-        engine = _Beside(backend.engine, [self._request(name, item) for item in items])
+        engine = _Beside(backend.engine, [self.request(name, item) for item in items])
         asked = TokenBackend(engine, backend.encode, starts=backend.starts, max_tokens=backend.max_tokens, render_chat=backend.render_chat)
         protocol, prompts = measure.asked.protocol, [measure.asked.prompts[item] for item in items]
         outputs = run_benchmark(measure.asked.loaded, protocol, prompts, asked, PROFILES["jp-adapt"], lambda done, note: None)
@@ -185,7 +186,8 @@ class Meter:
         scores = {name: self.scores(name, numbers) for name, numbers in items.items() if self.measures[name].settings.metric == SCORE}
         return {name: self.measures[name].losses(numbers, bits.get(name, ()), scores.get(name, ())) for name, numbers in items.items()}
 
-    def _request(self, name: str, item: int) -> Request:
+    def request(self, name: str, item: int) -> Request:
+        """The right answer to an item after its prompt (or a document from its beginning), encoded."""
         if (name, item) not in self._requests:
             prompt, answer = self.measures[name].pairs[item]
             side = self.model.side

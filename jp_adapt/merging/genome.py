@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from jp_adapt.core.errors import UsageError
 from jp_adapt.merging.search import Gene
-from jp_adapt.merging.settings import Condition, Setting
+from jp_adapt.merging.settings import Condition, Place, Setting
 
 WEIGHT_DIGITS = 4  # what a recipe shows of a weight is what is merged with
 DENSITY_STEPS = 20  # densities are multiples of 1/20, so that the thresholds of TIES come from one small table
@@ -46,6 +46,7 @@ class Genome:
         edges = [layers * number // groups for number in range(groups + 1)]
         self.groups = [(edges[number], edges[number + 1]) for number in range(groups)]
         self.modules: list[str | None] = [*modules] or [None]
+        self.models = list(starts)
         self.genes = [
             MergeGene(Gene(_name(model, parameter, span, module), low, high, starts[model][parameter]), model, parameter, span, module)
             for model in starts
@@ -69,6 +70,11 @@ class Genome:
             value = written(entry.parameter, values[entry.gene.name])
             grouped.setdefault(entry.model, {}).setdefault(entry.parameter, []).append(Condition(value, entry.module, entry.layers))
         return {model: {parameter: (*conditions, Condition(conditions[0].value)) for parameter, conditions in own.items()} for model, own in grouped.items()}
+
+    def gene_at(self, model: str, parameter: str, place: Place) -> str:
+        """The gene that says a model's parameter at a place of the merged model."""
+        own = [entry for entry in self.genes if (entry.model, entry.parameter) == (model, parameter)]
+        return next((entry for entry in own if Condition(0.0, entry.module, entry.layers).holds(place)), own[0]).gene.name
 
 
 def written(parameter: str, value: float) -> float:

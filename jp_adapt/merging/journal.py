@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ class Evaluation:
         losses: objective -> loss of each item that was asked, in the order of the search's items; lower is better.
         fitness: what the optimizer is told; of a candidate that was given up it is an estimate.
         whole: whether all items were asked.
+        gradient: of the fitness by each number of the genome, where there is one.
     """
 
     generation: int
@@ -36,6 +37,7 @@ class Evaluation:
     fitness: float
     whole: bool
     elapsed_s: float
+    gradient: list[float] = field(default_factory=list)
 
 
 class Journal:

@@ -63,9 +63,16 @@ class MemoryMerge:
 
     def tensors(self, jobs: Sequence[Job]) -> Iterator[tuple[str, Tensor]]:
         """Name and value of each tensor that the parameters of the jobs can change; the others are those of all models."""
-        for job in jobs:
-            if not self._settled(job):
-                yield job.place.name, self._in_lora_space(job) if self._adds_lora(job) else self._merged(job)
+        for job in self.changing(jobs):
+            yield job.place.name, self.tensor(job)
+
+    def changing(self, jobs: Sequence[Job]) -> list[Job]:
+        """The jobs whose tensors their parameters can change."""
+        return [job for job in jobs if not self._settled(job)]
+
+    def tensor(self, job: Job) -> Tensor:
+        """What a job makes."""
+        return self._in_lora_space(job) if self._adds_lora(job) else self._merged(job)
 
     def _settled(self, job: Job) -> bool:
         origins = {_origin(self.parents[model].weights, name) for model, name in job.sources.items()}

@@ -19,18 +19,15 @@ import numpy as np
 from cmaes import CMA
 
 from jp_adapt.core.errors import JpAdaptError, RunFolderError, UsageError
+from jp_adapt.core.hashes import sha256_json
+from jp_adapt.merging.fitness import GUARD_ERRORS, GUARD_PENALTY, Fitness, Losses, Objective
 from jp_adapt.merging.journal import Evaluation, Journal
 
 Items = Mapping[str, Sequence[int]]  # objective -> which of its items are asked
-Losses = Mapping[str, Sequence[float]]  # objective -> the loss of each of them; lower is better
 Score = Callable[[Mapping[str, float], Items], Losses]  # genome by gene, items -> losses. The same arguments must give the same losses
 
 GIVE_UP_ERRORS = 2.0  # standard errors by which a candidate must be worse than the best one on the same items, or a guard over its limit, to be given up
 SAME_GENOME = 1e-9  # by which a replayed genome may differ: another machine rounds otherwise
-GUARD_PENALTY = (
-    2.0  # a guard that is 1 % over its limit counts as a fitness that is 2 % worse than the start's; ten times that, and it is all that the search sees
-)
-GUARD_ERRORS = 1.645  # standard errors that are added to a guard's loss: where the limit holds then, it holds on other items too in 95 of 100 cases
 
 
 @dataclass(frozen=True)
@@ -41,22 +38,6 @@ class Gene:
     low: float
     high: float
     start: float
-
-
-@dataclass(frozen=True)
-class Objective:
-    """Something that is measured on `items` items.
-
-    Attributes:
-        weight: factor of its mean loss in the fitness.
-        guard: the mean loss may be this many times that of the start, and more is punished; None: it is not a guard. What counts is the upper bound of the
-            mean of the items' differences, since what few items allow is broken on others.
-    """
-
-    name: str
-    items: int
-    weight: float = 0.0
-    guard: float | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +66,11 @@ def split_items(count: int, heldout_share: float, seed: int) -> tuple[list[int],
     return sorted(order[kept:]), sorted(order[:kept])
 
 
+def named(genes: Sequence[Gene], genome: Sequence[float]) -> dict[str, float]:
+    """Values of the genes, of numbers between 0 and 1."""
+    return {gene.name: gene.low + (gene.high - gene.low) * float(value) for gene, value in zip(genes, genome, strict=True)}
+
+
 class Search:
     """A search over `genes` for a low weighted sum of the mean losses of `objectives`.
 
@@ -94,19 +80,29 @@ class Search:
         sigma: standard deviation at the start, as a share of each gene's range.
         rounds: in how many parts a candidate's items are asked. After each but the last it is given up where it is clearly worse than the best candidate of
             the generations before on the same items, or breaks a guard, and its fitness is estimated from them; 1: all are asked at once.
+        reference: the loss of each item, in their own order, that guards are held against; by default the start's.
 
     Raises:
         UsageError: fewer than two genes, a start out of bounds, no objective with a weight, or fewer items than rounds.
     """
 
     def __init__(
-        self, genes: Sequence[Gene], objectives: Sequence[Objective], *, seed: int = 0, population: int | None = None, sigma: float = 1 / 6, rounds: int = 1
+        self,
+        genes: Sequence[Gene],
+        objectives: Sequence[Objective],
+        *,
+        seed: int = 0,
+        population: int | None = None,
+        sigma: float = 1 / 6,
+        rounds: int = 1,
+        reference: Losses | None = None,
     ) -> None:
         self.genes, self.objectives = list(genes), list(objectives)
         self.seed, self.sigma, self.rounds = seed, sigma, rounds
         self._check()
         self.population = population or 4 + math.floor(3 * math.log(len(self.genes)))
         self.order = {objective.name: self._order(objective) for objective in self.objectives}
+        self.reference: Losses = {name: [reference[name][item] for item in order] for name, order in self.order.items()} if reference else {}
 
     def _check(self) -> None:
         if len(self.genes) < 2:
@@ -135,11 +131,11 @@ class Search:
             "sigma": self.sigma,
             "rounds": self.rounds,
             "guards": [GUARD_PENALTY, GUARD_ERRORS],
-        }
+        } | ({"reference": sha256_json(self.reference)} if self.reference else {})
 
     def named(self, genome: Sequence[float]) -> dict[str, float]:
-        """Values of the genes, of numbers between 0 and 1."""
-        return {gene.name: gene.low + (gene.high - gene.low) * float(value) for gene, value in zip(self.genes, genome, strict=True)}
+        """As `named`, of the genes of this search."""
+        return named(self.genes, genome)
 
     def run(
         self,
@@ -182,7 +178,7 @@ class _Race:
     def __init__(self, search: Search, score: Score, journal: Journal, told: Callable[[Evaluation, Evaluation], None] | None) -> None:
         self.search, self.score, self.journal, self.told = search, score, journal, told
         self.evaluations: list[Evaluation] = []
-        self.start: Losses = {}
+        self.fitness = Fitness(search.objectives, search.reference)
         self._best: Evaluation | None = None
 
     @property
@@ -200,7 +196,7 @@ class _Race:
             if known is not None:
                 done[index] = self._same(known, genome)
                 continue
-            work = _Work(self.search, self.score, number, index, genome, incumbent, self.start)
+            work = _Work(self.search, self.score, number, index, genome, incumbent, self.fitness)
             if executor is None:
                 done[index] = self._add(work())
             else:
@@ -208,8 +204,8 @@ class _Race:
         for future in as_completed(waiting):
             done[waiting[future]] = self._add(future.result())
         evaluated = [done[index] for index in range(len(genomes))]
-        if number == 0:
-            self.start = evaluated[0].losses
+        if number == 0 and not self.search.reference:
+            self.fitness = Fitness(self.search.objectives, evaluated[0].losses)
         self.evaluations += evaluated
         self._best = min([entry for entry in (incumbent, *evaluated) if entry is not None and entry.whole], key=lambda entry: entry.fitness)
         return evaluated
@@ -242,7 +238,7 @@ class _Work:
     index: int
     genome: list[float]
     incumbent: Evaluation | None
-    start: Losses
+    fitness: Fitness
 
     def __call__(self) -> Evaluation:
         """Ask the items in rounds; stop where the candidate is clearly worse than the best one on those that were asked."""
@@ -257,7 +253,7 @@ class _Work:
             whole = number == self.search.rounds
             if whole or self._hopeless(losses):
                 break
-        fitness = self._fitness(losses) if whole else self._estimate(losses)
+        fitness = self.fitness(losses) if whole else self._estimate(losses)
         return Evaluation(self.generation, self.index, self.genome, losses, fitness, whole, round(time.monotonic() - started, 3))
 
     def _check(self, losses: Losses, number: int) -> None:
@@ -265,28 +261,6 @@ class _Work:
             wanted = len(order) * number // self.search.rounds
             if len(losses[name]) != wanted or not all(map(math.isfinite, losses[name])):
                 raise JpAdaptError(f"the score gave {len(losses[name])} losses of '{name}' where {wanted} finite ones were asked (genome {self.genome})")
-
-    def _fitness(self, losses: Losses) -> float:
-        return self._weighed(losses) + self._penalty(losses)
-
-    def _penalty(self, losses: Losses) -> float:
-        """What guards add to the fitness that go over their limits at the upper bound of what their items leave open."""
-        excess = math.fsum(max(0.0, self._excess(objective, losses, GUARD_ERRORS)) for objective in self.search.objectives)
-        return GUARD_PENALTY * self._weighed(self.start) * excess if excess else 0.0
-
-    def _weighed(self, losses: Losses) -> float:
-        return math.fsum(objective.weight * _mean(losses[objective.name]) for objective in self.search.objectives if objective.weight)
-
-    def _excess(self, objective: Objective, losses: Losses, errors: float) -> float:
-        """By what share the loss of a guard goes over its limit, so many standard errors above the mean of its items' differences; negative within it."""
-        if objective.guard is None or not self.start:  # this is the start
-            return 0.0
-        own = np.array(losses[objective.name])
-        allowed = objective.guard * np.array(self.start[objective.name][: len(own)])
-        over = own - allowed
-        error = float(over.std(ddof=1)) / math.sqrt(len(over)) if len(over) > 1 else 0.0
-        limit = float(allowed.mean())
-        return (float(over.mean()) + errors * error) / limit if limit > 0 else 0.0
 
     def _differences(self, losses: Losses) -> tuple[float, float]:
         """Mean and standard error of the weighted difference to the best candidate, on the items that both were asked."""
@@ -304,13 +278,9 @@ class _Work:
         if self.incumbent is None:
             return False
         mean, error = self._differences(losses)
-        broken = any(self._excess(objective, losses, -GIVE_UP_ERRORS) > 0 for objective in self.search.objectives)
+        broken = any(self.fitness.excess(objective, losses, -GIVE_UP_ERRORS) > 0 for objective in self.search.objectives)
         return broken or (mean > GIVE_UP_ERRORS * error and mean > 0)
 
     def _estimate(self, losses: Losses) -> float:
         assert self.incumbent is not None
-        return self.incumbent.fitness + self._differences(losses)[0] + self._penalty(losses)
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
+        return self.incumbent.fitness + self._differences(losses)[0] + self.fitness.penalty(losses)

@@ -20,7 +20,7 @@ from jp_adapt.core.files import read_json, write_json
 from jp_adapt.core.progress import say
 from jp_adapt.model.attention import DOCUMENT_ATTENTION
 from jp_adapt.model.language_view import load_seeing, sees
-from jp_adapt.model.lora import LoraSettings, adapter_config, add_lora, lora_parameters, lora_settings, plain_name
+from jp_adapt.model.lora import LoraSettings, adapter_config, lora_parameters, lora_settings, plain_name
 from jp_adapt.model.packed import PackedAttention, packed_attention
 from jp_adapt.model.rows import ExtendedEmbedding, RowOrder, take_rows
 from jp_adapt.model.weight_files import read_metadata, read_tensors
@@ -142,6 +142,8 @@ class CausalModel(nn.Module):
 
     def add_lora(self, settings: LoraSettings, seed: int) -> None:
         """Put LoRA on all linear layers of the body."""
+        from jp_adapt.model.lean_lora import add_lora  # which loads peft
+
         add_lora(self.body, settings, seed)
         self.lora = settings
 

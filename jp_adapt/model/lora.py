@@ -1,4 +1,4 @@
-"""LoRA on all linear layers of the transformer, as peft's layers with a leaner forward."""
+"""LoRA on the linear layers of the transformer: its settings, its names, its files' words, and how it becomes part of the weights."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import Linear as PeftLinear
-from torch import Tensor, nn
+from torch import nn
 
 from jp_adapt.core.errors import InputError, one_line
 from jp_adapt.core.suggest import did_you_mean
 
 MAX_RANK = 2**16
-ADAPTER = "default"
+ADAPTER = "default"  # peft's name for the one adapter of a layer
 
 
 @dataclass(frozen=True)
@@ -30,23 +27,6 @@ class LoraSettings:
     rslora: bool = False
     dora: bool = False
     targets: tuple[str, ...] | None = None
-
-
-class LeanLinear(PeftLinear):  # type: ignore[misc]
-    """peft's LoRA layer for one adapter without dropout. float32 matrices compute in the type of the input; the update is added in place by its own product.
-
-    peft's own forward casts the whole input to float32, and makes two more passes over the output to scale and to add.
-    """
-
-    def forward(self, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        if self.disable_adapters or self.merged or self.lora_magnitude_vector:
-            result: Tensor = super().forward(x, *args, **kwargs)
-            return result
-        down, up = self.lora_A[ADAPTER].weight, self.lora_B[ADAPTER].weight
-        flat = x.reshape(-1, x.shape[-1])
-        out: Tensor = self.base_layer(flat)  # of two dimensions, so that it is not a view, which autograd would copy to change it in place
-        low = flat @ down.to(x.dtype).t()
-        return out.addmm_(low, up.to(x.dtype).t(), alpha=self.scaling[ADAPTER]).view(*x.shape[:-1], -1)
 
 
 def plain_name(name: str) -> str:
@@ -66,18 +46,6 @@ def target_names(body: nn.Module, settings: LoraSettings) -> list[str]:
         if name not in names:
             raise InputError(f"lora.targets: the model has no linear layer '{name}'{did_you_mean(name, names)}; it has {', '.join(names)}")
     return list(settings.targets or names)
-
-
-def add_lora(body: nn.Module, settings: LoraSettings, seed: int) -> None:
-    """Put LoRA on every linear layer of `body`, in place. A starts random (from `seed`), B at zero: nothing changes yet. Matrices are float32."""
-    targets = target_names(body, settings)
-    config = LoraConfig(r=settings.rank, lora_alpha=settings.alpha, use_rslora=settings.rslora, use_dora=settings.dora, target_modules=targets)
-    config._register_custom_module({nn.Linear: LeanLinear})
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        inject_adapter_in_model(config, body, adapter_name=ADAPTER)
-    for parameter in lora_parameters(body).values():
-        parameter.data = parameter.data.to(torch.float32)
 
 
 def lora_parameters(body: nn.Module) -> dict[str, nn.Parameter]:
@@ -119,7 +87,7 @@ def lora_settings(config: Any, place: str) -> LoraSettings:
 def merge_lora(body: nn.Module) -> None:
     """Replace every LoRA layer by a plain linear layer with the update added to its weight, in place, computed in float32."""
     for name, module in list(body.named_modules()):
-        if isinstance(module, LeanLinear):
+        if hasattr(module, "lora_magnitude_vector"):
             down, up = module.lora_A[ADAPTER].weight, module.lora_B[ADAPTER].weight
             plain = module.get_base_layer()
             merged = plain.weight.data.float() + module.scaling[ADAPTER] * (up @ down)

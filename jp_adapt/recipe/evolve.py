@@ -27,6 +27,15 @@ class GenomeSettings(Part):
     density: Bounds | None = Field(None, description="lowest and highest density, in steps of 0.05; starts at the highest. By default none is searched for")
 
 
+class GradientSettings(Part):
+    """Gradient descent on the weights before CMA-ES searches."""
+
+    EXAMPLE: ClassVar[str] = "{steps: 12}"
+
+    steps: Annotated[int, Field(gt=0, le=10_000)] = Field(description="each costs some three evaluations, and all items of all measures in bits are asked")
+    lr: float = Field(0.05, gt=0, le=1, description="what a weight moves in the first step, as a share of its range; the last one moves it by a tenth of that")
+
+
 class Measure(Part):
     """Something that candidates are measured by: the answers of a benchmark's items, or a text."""
 
@@ -61,7 +70,10 @@ class EvolveSettings(MergeSettings):
     genome: GenomeSettings = Field(GenomeSettings(), description="what is searched for")
     fitness: dict[Name, Measure] = Field(min_length=1, description="name -> what candidates are measured by; the fitness is the weighted sum of their losses")
     uniform: list[Bound] = Field([0.5, 1.0], min_length=1, description="weights of the uniform merges: baselines, of which the best one starts the search")
-    generations: Annotated[int, Field(gt=0, le=10**6)] = Field(10, description="of CMA-ES")
+    gradient: GradientSettings | None = Field(
+        None, description="gradient descent from the best uniform merge on, whose best step starts the search; by default there is none"
+    )
+    generations: Annotated[int, Field(ge=0, le=10**6)] = Field(10, description="of CMA-ES; 0: what gradient descent leads to is the result")
     population: Annotated[int, Field(ge=4, le=10**6)] | None = Field(None, description="candidates of a generation; 4 + 3 ln n of n genes by default")
     sigma: float = Field(1 / 6, gt=0, le=1, description="standard deviation at the start, as a share of each gene's range")
     rounds: Count = Field(1, description="parts in which a candidate's items are asked; after each a clearly worse one is given up")
@@ -98,3 +110,7 @@ def evolve_findings(merge: EvolveSettings, models: Mapping[str, ModelSettings]) 
             yield ("uniform", position), f"a uniform merge of weight {weight:g}, and weights are searched from {low:g} to {high:g}"
     if not any(measure.weight for measure in merge.fitness.values()):
         yield ("fitness",), "no measure has a weight above 0, so there is nothing to search for"
+    elif merge.gradient is not None and not any(measure.weight for measure in merge.fitness.values() if measure.metric != "score"):
+        yield ("gradient",), "no measure with a weight is in bits_per_char, and a score has no gradient; take 'gradient' out, or add such a measure"
+    if merge.gradient is None and merge.generations == 0:
+        yield ("generations",), "0 generations without gradient descent search for nothing; give more, or add gradient: {steps: 12}"

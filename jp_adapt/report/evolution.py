@@ -10,7 +10,7 @@ from jp_adapt.core.documents import Document
 EVOLUTION = "evolution.json"
 FITNESS = "fitness"  # the figure that is the weighted sum of the others
 Interval = tuple[float, float]
-ModelKind = Literal["base", "parent", "uniform", "evolved", "mean"]
+ModelKind = Literal["base", "parent", "uniform", "gradient", "mean", "evolved"]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,10 @@ class MeasuredModel:
 
 @dataclass(frozen=True)
 class CandidateFigures:
-    """A candidate in the order of asking. `best`: the lowest fitness so far of those whose items were all asked."""
+    """A candidate in the order of asking; those of gradient descent are of generation 0, as the start of the search is.
+
+    `best`: the lowest fitness so far of those whose items were all asked.
+    """
 
     generation: int
     fitness: float
@@ -108,7 +111,7 @@ class Evolution(Document):
     Attributes:
         verdict: whether the evolved model is better than the best parent and the best uniform merge on items that the search never saw.
         best_parent, best_uniform: names of the models with the lowest held-out fitness.
-        evaluations: of whole candidates and of those that were given up, together.
+        evaluations: of whole candidates and of those that were given up, together; those of gradient descent are the first `gradient_evaluations`.
         merging_s, measuring_s: of one evaluation.
     """
 
@@ -135,6 +138,7 @@ class Evolution(Document):
     search_s: float
     merging_s: float
     measuring_s: float
+    gradient_evaluations: int = 0
     format: Literal[1] = 1
 
     def model(self, name: str) -> MeasuredModel:

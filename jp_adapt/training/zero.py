@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from peft.tuners.lora import LoraLayer
 from torch import Tensor, nn
 
 from jp_adapt.core.extras import require_extra
@@ -40,7 +39,7 @@ class Zero:
         if partitioned:  # one weight after the other, where the engine would put all of them on the device first
             deepspeed.zero.Init(module=objective, config_dict_or_path=settings)
             for layer in objective.modules():
-                if isinstance(layer, LoraLayer):  # it computes with weights of its parts
+                if hasattr(layer, "lora_A"):  # it computes with weights of its parts
                     for parameter in layer.parameters():
                         deepspeed.zero.register_external_parameter(layer, parameter)
         objective.to(device)

@@ -8,7 +8,8 @@ import signal
 import sys
 from pathlib import Path
 
-from jp_adapt.merging.search import Gene, Objective, Search
+from jp_adapt.merging.fitness import Objective
+from jp_adapt.merging.search import Gene, Search
 
 GENES = [Gene("a", 0.0, 1.5, 0.5), Gene("b", -1.0, 1.0, 0.9), Gene("c", 0.05, 1.0, 1.0)]
 OBJECTIVES = [Objective("ja", 24, weight=1.0), Objective("en", 8, weight=0.2, guard=1.5)]

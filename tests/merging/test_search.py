@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
-from jp_adapt.merging.search import Gene, Objective, Search, split_items
+from jp_adapt.merging.fitness import Objective
+from jp_adapt.merging.search import Gene, Search, split_items
 from tests.merging.searches import GENERATIONS, GENES, OBJECTIVES, TARGET, score, search, summary
 
 ROOT = Path(__file__).resolve().parents[2]

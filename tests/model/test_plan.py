@@ -11,7 +11,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from jp_adapt.core.errors import InputError
 from jp_adapt.model.architectures import KNOWN, from_config, from_folder
 from jp_adapt.model.causal import CausalModel, NewRows
-from jp_adapt.model.lora import LoraSettings, add_lora, lora_parameters
+from jp_adapt.model.lean_lora import add_lora
+from jp_adapt.model.lora import LoraSettings, lora_parameters
 from jp_adapt.model.plan import CHUNK_LOGITS, DEVICES, Workload, flops_per_token, hours, memory_by_part, remedies, total
 from jp_adapt.training import loss
 

@@ -46,6 +46,7 @@ stages:
     population: 4
     rounds: 2
 """
+DESCENT = ("-s", "stages.best.gradient={steps: 4, lr: 0.1}", "-s", "stages.best.generations=1")
 SUMS = """\
 format: 1
 kind: multiple_choice
@@ -95,6 +96,14 @@ def evolved(recipe, trained, out, *settings):
     done = processes.run("run", str(recipe), "--out", str(out), *settings, timeout=400)
     assert done.returncode == 0, done.stderr
     return jp_adapt.open_run(out)
+
+
+def wait_for_lines(journal, lines, command):
+    """Until a journal has so many lines."""
+    deadline = time.monotonic() + 150
+    while not (journal.is_file() and journal.read_bytes().count(b"\n") >= lines) and command.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    assert command.poll() is None, "it ended before it could be killed"
 
 
 @pytest.fixture(scope="module")
@@ -147,10 +156,7 @@ def test_killed_at_several_moments_it_ends_with_the_same_genomes_and_weights(rec
     journal = out / "stages" / "best" / "work" / "journal.jsonl"
     for lines in (2, 6, 10):
         command = processes.Command("run", str(recipe), "--out", str(out))
-        deadline = time.monotonic() + 150
-        while not (journal.is_file() and journal.read_bytes().count(b"\n") >= lines) and command.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        assert command.poll() is None, "it ended before it could be killed"
+        wait_for_lines(journal, lines, command)
         command.kill()
     done = processes.run("run", str(recipe), "--out", str(out), timeout=400)
     assert done.returncode == 0, done.stderr
@@ -161,10 +167,50 @@ def test_killed_at_several_moments_it_ends_with_the_same_genomes_and_weights(rec
     assert (known.genes, known.candidates, known.models) == (evolution.genes, evolution.candidates, evolution.models)
 
 
-def test_in_two_processes_it_finds_the_same(recipe, trained, evolution, tmp_path):
-    settings = ("-s", "stages.best.processes=2", "-s", "stages.best.generations=1")
-    found = Evolution.read(evolved(recipe, trained, tmp_path / "two", *settings).result("best") / EVOLUTION)
-    assert found.candidates == evolution.candidates[: 1 + 4]
+@pytest.fixture(scope="module")
+def descended(recipe, trained):
+    """Gradient descent, and one generation from where it led."""
+    return evolved(recipe, trained, recipe.parent / "descended", *DESCENT)
+
+
+def test_gradient_descent_starts_the_search(descended, evolution):
+    found = Evolution.read(descended.result("best") / EVOLUTION)
+    assert [entry.kind for entry in found.models] == ["base", "parent", "parent", "uniform", "uniform", "gradient", "mean", "evolved"]
+    assert (found.gradient_evaluations, found.evaluations) == (5, 5 + 1 + 4)
+    by_gradient = found.model("gradient descent").dev[FITNESS]
+    assert by_gradient < found.model(found.best_uniform).dev[FITNESS]
+    assert found.evolved.dev[FITNESS] <= by_gradient + 1e-6
+    assert found.candidates[0].fitness == pytest.approx(evolution.candidates[0].fitness, rel=1e-4)  # the best uniform merge
+    assert found.candidates[5].fitness == pytest.approx(min(entry.fitness for entry in found.candidates[:5]), rel=1e-4)
+    assert "found by gradient descent and CMA-ES: 10 candidates" in (descended.result("best") / "README.md").read_text(encoding="utf-8")
+
+
+def test_gradient_descent_that_was_killed_ends_with_the_same(recipe, trained, descended, tmp_path):
+    out = shutil.copytree(trained, tmp_path / "killed")
+    journal = out / "stages" / "best" / "work" / "gradient.jsonl"
+    command = processes.Command("run", str(recipe), "--out", str(out), *DESCENT)
+    wait_for_lines(journal, 3, command)
+    command.kill()
+    known = journal.read_bytes()
+    done = processes.run("run", str(recipe), "--out", str(out), *DESCENT, timeout=400)
+    assert done.returncode == 0, done.stderr
+    again, whole = jp_adapt.open_run(out).result("best"), descended.result("best")
+    assert journal.read_bytes().startswith(known[: known.rfind(b"\n") + 1])
+    assert (again / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert Evolution.read(again / EVOLUTION).candidates == Evolution.read(whole / EVOLUTION).candidates
+
+
+def test_in_two_processes_it_finds_the_same(recipe, trained, descended, tmp_path):
+    found = evolved(recipe, trained, tmp_path / "two", *DESCENT, "-s", "stages.best.processes=2")
+    assert Evolution.read(found.result("best") / EVOLUTION).candidates == Evolution.read(descended.result("best") / EVOLUTION).candidates
+
+
+def test_gradient_descent_alone(recipe, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    jp_adapt.run_recipe(load_recipe(recipe, ["stages.best.gradient={steps: 2}", "stages.best.generations=0"]), tmp_path / "run")
+    found = Evolution.read(jp_adapt.open_run(tmp_path / "run").result("best") / EVOLUTION)
+    assert [entry.kind for entry in found.models][-2:] == ["gradient", "evolved"]
+    assert found.evolved.heldout == found.model("gradient descent").heldout
 
 
 def test_densities_are_searched_for_too(pico, trained, tmp_path):
@@ -193,6 +239,13 @@ def test_other_items_are_other_work(recipe, run, pico, tmp_path):
         ("ja: {start: ja}", "ja: {start: ja, weight: 1}", UsageError, r"evo.yaml:\d+: the weight of 'ja' is searched for"),
         ("weight: [0, 1.5]", "weight: [0, 1.5], density: [0.1, 1]", UsageError, r"evo.yaml:\d+: task_arithmetic has no densities"),
         ("uniform: [0.5, 1.0]", "uniform: [2.0]", UsageError, r"evo.yaml:\d+: a uniform merge of weight 2, and weights are searched from 0 to 1.5"),
+        ("generations: 3", "generations: 0", UsageError, r"evo.yaml:\d+: 0 generations without gradient descent search for nothing"),
+        (
+            "fitness:\n      text: {text: ja, items: 6, chars: 40}\n      sums: {benchmark: sums.yaml,",
+            "gradient: {steps: 2}\n    fitness:\n      text: {text: ja, weight: 0}\n      sums: {benchmark: sums.yaml, metric: score,",
+            UsageError,
+            r"evo.yaml:\d+: no measure with a weight is in bits_per_char, and a score has no gradient",
+        ),
         ("population: 4", "population: 3", UsageError, r"evo.yaml:\d+: stages.best.population is 3: a number of at least 4"),
         ("text: ja, items", "text: jaa, items", UsageError, r"evo.yaml:\d+: no source 'jaa' \(did you mean 'ja'\?\)"),
         ("text: {text: ja,", "text: {text: ja, benchmark: sums.yaml,", UsageError, r"evo.yaml:\d+: .*give either 'benchmark' or 'text'"),

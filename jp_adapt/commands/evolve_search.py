@@ -1,0 +1,148 @@
+"""The search of an evolution: uniform merges, gradient descent from the best of them, CMA-ES from where that led."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from jp_adapt.commands.evolve_candidates import Candidates, Setup, pool, score
+from jp_adapt.commands.evolve_gradients import slopes, slopes_here
+from jp_adapt.commands.evolve_measures import SCORE
+from jp_adapt.core.progress import progress, say
+from jp_adapt.merging.descent import Descent, Slopes, lowest
+from jp_adapt.merging.fitness import Fitness, Losses
+from jp_adapt.merging.journal import Evaluation, Journal
+from jp_adapt.merging.search import Gene, Score, Search, SearchResult, named
+from jp_adapt.report.evolution import ModelKind
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What was searched, and what came of it.
+
+    Attributes:
+        steps: of gradient descent; none where there was none.
+        uniform: weight of the best uniform merge.
+    """
+
+    search: Search
+    steps: list[Evaluation]
+    result: SearchResult
+    uniform: float
+    elapsed_s: float
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        return [*self.steps, *self.result.evaluations]
+
+    def on_the_way(self) -> list[tuple[str, ModelKind, Mapping[str, float]]]:
+        """What was found, in the order in which it was: name, kind, values of the genes."""
+        points: list[tuple[str, ModelKind, Mapping[str, float]]] = []
+        if self.steps:
+            points.append(("gradient descent", "gradient", {gene.name: gene.start for gene in self.search.genes}))
+        if self.result.evaluations[-1].generation:
+            points.append(("mean of the last generation", "mean", self.result.mean))
+        return [*points, ("evolved", "evolved", self.result.best_genome)]
+
+
+def search_weights(setup: Setup, work: Path, *, name: str, seed: int) -> tuple[Searched, Candidates]:
+    """Search with the journals in `work`; `name` stands in the progress. Comes back with candidates of this process.
+
+    Raises:
+        RunFolderError: `work` holds another search.
+    """
+    started, merge = time.monotonic(), setup.merge
+    with pool(setup, merge.processes) if merge.processes > 1 else nullcontext() as executor:
+        searcher = _Searcher(setup, work, name, executor, None if executor else Candidates(setup))
+        best_uniform = searcher.best_uniform()
+        genes = setup.genome.started(setup.genome.uniform(best_uniform.genome[0]))
+        steps = searcher.descend(genes, best_uniform.losses)
+        if steps:
+            genes = setup.genome.started(named(genes, lowest(steps).genome))
+        objectives = [measure.objective for measure in setup.measures]
+        search = Search(genes, objectives, seed=seed, population=merge.population, sigma=merge.sigma, rounds=merge.rounds, reference=best_uniform.losses)
+        result = searcher.search(search)
+    searched = Searched(search, steps, result, best_uniform.genome[0], time.monotonic() - started)
+    return searched, searcher.candidates or Candidates(setup)
+
+
+@dataclass(frozen=True)
+class _Searcher:
+    """Evaluates candidates by those of this process, or with an executor by those of its processes."""
+
+    setup: Setup
+    work: Path
+    name: str
+    executor: Executor | None
+    candidates: Candidates | None
+
+    @property
+    def score(self) -> Score:
+        return self.candidates or score
+
+    def best_uniform(self) -> Evaluation:
+        """The uniform merge with the lowest fitness, guards aside. Its genome is its weight alone, and its losses are those of all items in their order."""
+        measures, weights, genome = self.setup.measures, self.setup.merge.uniform, self.setup.genome
+        asked = {measure.name: [measure.settings.weight, measure.identity] for measure in measures}
+        book = Journal(self.work / "uniform.jsonl", {"uniform": weights, "measures": asked})
+        items = {measure.name: list(range(len(measure.dev))) for measure in measures}
+        fitness = Fitness([measure.objective for measure in measures], {})
+        new = {index: weight for index, weight in enumerate(weights) if (0, index) not in book.evaluations}
+        started = time.monotonic()
+        for (index, weight), losses in zip(new.items(), self._all(self.score, [(genome.uniform(weight), items) for weight in new.values()]), strict=True):
+            own = {name: [float(loss) for loss in values] for name, values in losses.items()}
+            book.add(Evaluation(0, index, [weight], own, fitness(own), True, round(time.monotonic() - started, 3)))
+            say(f"  uniform merge, weight {weight:g}: fitness {fitness(own):.4f}")
+        return lowest([book.evaluations[0, index] for index in range(len(weights))])
+
+    def descend(self, genes: Sequence[Gene], reference: Losses) -> list[Evaluation]:
+        """Gradient descent by the measures in bits; none where the recipe asks for none."""
+        settings = self.setup.merge.gradient
+        if settings is None:
+            return []
+        measures = [measure for measure in self.setup.measures if measure.settings.metric != SCORE]
+        fitness = Fitness([measure.objective for measure in measures], {measure.name: reference[measure.name] for measure in measures})
+        descent, journal = Descent(genes, fitness, settings.steps, settings.lr), self.work / "gradient.jsonl"
+        known = len(Journal(journal, descent.identity()).evaluations)
+        with progress(f"{self.name}: gradient descent", settings.steps + 1 - known) as advance:
+            return descent.run(self._differentiate, journal, lambda step: advance(step.index + 1 - known, f"fitness {step.fitness:.4f}"))
+
+    def _differentiate(self, values: Mapping[str, float]) -> tuple[Losses, Slopes]:
+        """Each measure in one process, whatever their number, so that the sums are the same."""
+        names = [measure.name for measure in self.setup.measures if measure.settings.metric != SCORE]
+        if self.candidates is None:
+            results = self._all(slopes_here, [(values, name) for name in names])
+        else:
+            results = self._all(slopes, [(self.candidates, values, name) for name in names])
+        by_name = dict(zip(names, results, strict=True))
+        return {name: losses for name, (losses, _) in by_name.items()}, {name: own for name, (_, own) in by_name.items()}
+
+    def _all(self, function: Callable[..., Result], calls: Sequence[tuple[object, ...]]) -> Iterator[Result]:
+        """The results of calls, which are made one after the other, or all at once where there are processes for it."""
+        if self.executor is None:
+            return (function(*call) for call in calls)
+        waiting = [self.executor.submit(function, *call) for call in calls]
+        return (future.result() for future in waiting)
+
+    def search(self, search: Search) -> SearchResult:
+        """CMA-ES."""
+        journal, generations = self.work / "journal.jsonl", self.setup.merge.generations
+        known = len(Journal(journal, search.identity()).evaluations)
+        if known:
+            say(f"  {known} candidates are known from {journal}")
+        done = 0
+        with progress(f"{self.name}: candidates", 1 + generations * search.population - known) as advance:
+
+            def told(evaluation: Evaluation, best: Evaluation) -> None:
+                nonlocal done
+                done += 1
+                advance(done, f"generation {evaluation.generation}, best fitness {best.fitness:.4f}")
+
+            return search.run(self.score, journal, generations, executor=self.executor, told=told)
