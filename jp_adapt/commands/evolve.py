@@ -16,7 +16,7 @@ from jp_adapt.commands.evolve_measures import MeasuredItems, Meter, load_measure
 from jp_adapt.commands.evolve_search import Searched, search_weights
 from jp_adapt.commands.merge import merge_into
 from jp_adapt.commands.merge_parents import OpenModel, language_weights, open_models
-from jp_adapt.core.errors import GateError
+from jp_adapt.core.errors import GateError, InputError
 from jp_adapt.core.progress import progress
 from jp_adapt.inference.model_folder import EvaluatedModel, load_model
 from jp_adapt.merging.genome import Genome, written
@@ -66,6 +66,7 @@ def evolve(task: EvolveTask, out: Path, work: Path) -> Evolution:
     """
     measures = load_measures(task.merge, task.texts, task.seed)
     models = open_models(task.folders)
+    _check_eyes(measures, models)
     genome = _genome(task, models)
     setup = _setup(task, genome, measures, work)
     searched, candidates = search_weights(setup, work, name=task.name, seed=task.seed)
@@ -85,6 +86,16 @@ def _with_genome(task: EvolveTask, genome: Genome, values: Mapping[str, float]) 
     """What the method takes from each model under a genome."""
     genes = genome.settings(values)
     return {name: model.model_copy(update=genes.get(name, {})) for name, model in task.models.items()}
+
+
+def _check_eyes(measures: Sequence[MeasuredItems], models: Mapping[str, OpenModel]) -> None:
+    blind = [name for name, model in models.items() if model.vision is None]
+    shown = [measure.name for measure in measures if measure.shows]
+    if blind and shown:
+        raise InputError(
+            f"'{shown[0]}' has items with pictures, and these models do not see: {', '.join(blind)}; all are measured on all items, so search by others, "
+            "and measure the result on pictures with jp-adapt eval"
+        )
 
 
 def _setup(task: EvolveTask, genome: Genome, measures: list[MeasuredItems], work: Path) -> Setup:

@@ -36,7 +36,8 @@ def slopes(candidates: Candidates, values: Mapping[str, float], name: str) -> tu
     for parameter in parameters:
         parameter.requires_grad_(True)
     try:
-        losses = _backward(candidates, name)
+        with candidates.model.backend.looking():
+            losses = _backward(candidates, name)
         with torch.no_grad():
             return losses, _by_gene(candidates, values, jobs)
     finally:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from jp_adapt.benchmarks.benchmark import Protocol
 from jp_adapt.benchmarks.items import LoadedBenchmark
 from jp_adapt.benchmarks.metrics import METRICS
+from jp_adapt.benchmarks.pictures import Picture
 from jp_adapt.benchmarks.profiles import PROFILES
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.hashes import sha256_json
@@ -18,7 +19,7 @@ from jp_adapt.evaluation.run import run_benchmark
 from jp_adapt.inference.answer import Continuation, Continued
 from jp_adapt.inference.bits import answer_request
 from jp_adapt.inference.model_folder import EvaluatedModel
-from jp_adapt.inference.token_backend import Engine, TokenBackend
+from jp_adapt.inference.token_backend import Engine, TokenBackend, in_view
 from jp_adapt.inference.trie import Request
 from jp_adapt.merging.fitness import Objective
 from jp_adapt.merging.search import split_items
@@ -72,7 +73,16 @@ class MeasuredItems:
     @property
     def identity(self) -> str:
         """Hash of what is asked."""
-        return sha256_json([self.pairs, self.dev, self.settings.metric])
+        shown = [[picture.sha256 for picture in self.pictures(item)] for item in range(len(self.pairs))]
+        return sha256_json([self.pairs, self.dev, self.settings.metric, *([shown] if any(shown) else [])])
+
+    @property
+    def shows(self) -> bool:
+        """Whether items have pictures."""
+        return any(self.pictures(item) for item in range(len(self.pairs)))
+
+    def pictures(self, item: int) -> tuple[Picture, ...]:
+        return () if self.asked is None else self.asked.prompts[item].pictures
 
     def chars(self, item: int) -> int:
         return len(self.pairs[item][1])
@@ -109,8 +119,6 @@ def _load(name: str, measure: Measure, texts: Mapping[str, Sequence[str]], data:
         assert measure.text is not None
         pairs = [("", document[: measure.chars]) for document in texts[measure.text]]
     else:
-        if loaded.benchmark.images is not None:
-            raise InputError(f"'{name}' has items with pictures, which a search does not look at; measure its result on them with jp-adapt eval")
         protocol, prompts = build_prompts(loaded, "jp-adapt")
         asked = Asked(loaded, protocol, prompts)
         pairs = [(prompt.text, _right_answer(prompt)) for prompt in prompts]
@@ -118,10 +126,11 @@ def _load(name: str, measure: Measure, texts: Mapping[str, Sequence[str]], data:
     if not 0 < wanted < len(pairs):
         raise InputError(f"'{name}' has {len(pairs)} items, and the search is to ask {wanted} of them; some must be asked, and some held out")
     dev, heldout = split_items(len(pairs), 1 - wanted / len(pairs), seed)
-    both = {pairs[item] for item in dev} & {pairs[item] for item in heldout}
-    if both:
-        raise InputError(f"'{name}': an item stands there twice, once among those that the search asks and once held out: {min(both)!r:.120}; leave one out")
-    return MeasuredItems(name, measure, pairs, dev, heldout[: measure.heldout], asked)
+    measured = MeasuredItems(name, measure, pairs, dev, heldout[: measure.heldout], asked)
+    seen, unseen = ({(pairs[item], *(picture.sha256 for picture in measured.pictures(item))) for item in items} for items in (dev, heldout))
+    if both := seen & unseen:
+        raise InputError(f"'{name}': an item stands there twice, once among those that the search asks and once held out: {min(both)[0]!r:.120}; leave one out")
+    return measured
 
 
 def _right_answer(prompt: Prompt) -> str:
@@ -160,25 +169,36 @@ class Meter:
     def bits(self, items: Mapping[str, Sequence[int]]) -> dict[str, list[float]]:
         """Measure -> bits of the right answer (or of the text) of each item: one prefix tree of all."""
         asked = [(name, item) for name, numbers in items.items() for item in numbers]
-        backend = self.model.backend
-        nats = iter(backend.engine.log_likelihoods([self.request(*key) for key in asked], backend.max_tokens, lambda done, note: None))
-        return {name: [-next(nats) / math.log(2) for _ in numbers] for name, numbers in items.items()}
+        backend, nats = self.model.backend, list[float]()
+        for group in in_view([self.measures[name].pictures(item) for name, item in asked]):
+            with backend.looking():
+                requests = [self.request(*asked[at]) for at in group]
+                nats += backend.engine.log_likelihoods(requests, backend.max_tokens, lambda done, note: None)
+        values = iter(nats)
+        return {name: [-next(values) / math.log(2) for _ in numbers] for name, numbers in items.items()}
 
     def scores(self, name: str, items: Sequence[int]) -> list[float]:
         """The benchmark's own metric of each item, as a share of a perfect score."""
         return self.scores_and_bits(name, items)[0]
 
     def scores_and_bits(self, name: str, items: Sequence[int]) -> tuple[list[float], list[float]]:
-        """The benchmark's own metric and the bits of the right answer of each item. Choices share the tree with them, and cost nothing more."""
+        """The benchmark's own metric and the bits of the right answer of each item. Choices share the tree with them, and cost nothing more; not so where
+        there are pictures."""
         measure, backend = self.measures[name], self.model.backend
-        assert measure.asked is not None
+        if measure.shows:
+            return self._scores_by(backend, name, items), self.bits({name: items})[name]
         engine = _Beside(backend.engine, [self.request(name, item) for item in items])
         asked = TokenBackend(engine, backend.encode, starts=backend.starts, max_tokens=backend.max_tokens, render_chat=backend.render_chat)
-        protocol, prompts = measure.asked.protocol, [measure.asked.prompts[item] for item in items]
-        outputs = run_benchmark(measure.asked.loaded, protocol, prompts, asked, PROFILES["jp-adapt"], lambda done, note: None)
-        metric = protocol.primary_metric
+        scores = self._scores_by(asked, name, items)
         nats = engine.nats if engine.nats is not None else backend.engine.log_likelihoods(engine.more, backend.max_tokens, lambda done, note: None)
-        return [(output.scores[metric] or 0.0) / METRICS[metric].perfect for output in outputs], [-value / math.log(2) for value in nats]
+        return scores, [-value / math.log(2) for value in nats]
+
+    def _scores_by(self, backend: TokenBackend, name: str, items: Sequence[int]) -> list[float]:
+        asked = self.measures[name].asked
+        assert asked is not None
+        prompts, metric = [asked.prompts[item] for item in items], asked.protocol.primary_metric
+        outputs = run_benchmark(asked.loaded, asked.protocol, prompts, backend, PROFILES["jp-adapt"], lambda done, note: None)
+        return [(output.scores[metric] or 0.0) / METRICS[metric].perfect for output in outputs]
 
     def losses(self, items: Mapping[str, Sequence[int]]) -> dict[str, list[float]]:
         """Measure -> the loss of each item, by the metric that the recipe says."""
@@ -187,12 +207,15 @@ class Meter:
         return {name: self.measures[name].losses(numbers, bits.get(name, ()), scores.get(name, ())) for name, numbers in items.items()}
 
     def request(self, name: str, item: int) -> Request:
-        """The right answer to an item after its prompt (or a document from its beginning), encoded."""
-        if (name, item) not in self._requests:
-            prompt, answer = self.measures[name].pairs[item]
-            side = self.model.side
-            self._requests[name, item] = answer_request(side.tokenizer.encode, prompt, answer, prefix=side.starts.document)
-        return self._requests[name, item]
+        """The right answer to an item after its prompt (or a document from its beginning), encoded; of pictures, for as long as the backend looks."""
+        if (name, item) in self._requests:
+            return self._requests[name, item]
+        measure, backend = self.measures[name], self.model.backend
+        pictures, (prompt, answer) = measure.pictures(item), measure.pairs[item]
+        request = answer_request(backend.encoder(pictures), prompt, answer, prefix=backend.starts.document)
+        if not pictures:
+            self._requests[name, item] = request
+        return request
 
 
 def dev_items(measures: Sequence[MeasuredItems], places: Mapping[str, Sequence[int]]) -> dict[str, list[int]]:

@@ -140,8 +140,8 @@ class TokenBackend:
         items: list[_Item] = []
         nats: list[float] = []
         for group in in_view(pictures):
-            with self._looking():
-                new = [self._requests(self._encoder(pictures[at]), prompts[at], choices[at], boundary) for at in group]
+            with self.looking():
+                new = [self._requests(self.encoder(pictures[at]), prompts[at], choices[at], boundary) for at in group]
                 requests = [request for item in new for request in item.requests]
                 nats += self.engine.log_likelihoods(requests, self.max_tokens, _behind(len(nats), advance))
             items += new
@@ -149,7 +149,7 @@ class TokenBackend:
         return [Chosen([next(given) for _ in item.requests], item.moved, item.truncated_tokens) for item in items]
 
     @contextmanager
-    def _looking(self) -> Iterator[None]:
+    def looking(self) -> Iterator[None]:
         """While this is open, ids of pictures mean something."""
         try:
             yield
@@ -157,7 +157,7 @@ class TokenBackend:
             if self.eyes is not None:
                 self.eyes.forget()
 
-    def _encoder(self, pictures: Sequence[Picture]) -> Encode:
+    def encoder(self, pictures: Sequence[Picture]) -> Encode:
         """Texts to ids, with pictures where the marks in a text are. InputError for a model that does not see."""
         if not pictures:
             return self.encode
@@ -188,7 +188,7 @@ class TokenBackend:
     def write(self, asks: Sequence[Ask], advance: Advance) -> list[Written]:
         written: list[Written] = []
         for group in in_view([ask.pictures for ask in asks]):
-            with self._looking():
+            with self.looking():
                 requests, cuts = self._continuations([asks[at] for at in group])
                 given = self.engine.continue_prompts(requests, _behind(len(written), advance))
             answers = [Continued(answer) if isinstance(answer, str) else answer for answer in given]
@@ -199,7 +199,7 @@ class TokenBackend:
         """What the engine is asked, and how many tokens of each text were cut off."""
         requests, cuts = [], []
         for ask in asks:
-            ids = self._encoder(ask.pictures)(ask.text)
+            ids = self.encoder(ask.pictures)(ask.text)
             answer, thought = ask.max_tokens or MAX_TOKENS_PER_CHAR * (ask.max_chars or 1), self._thought_tokens(ask)
             most = self.max_tokens if self.positions is None or not ask.whole_context else max(self.max_tokens, self.positions)
             longest = most if self.positions is None else max(most, min(self.positions, most + thought))

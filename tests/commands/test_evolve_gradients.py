@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from jp_adapt.commands import evolve_gradients
@@ -79,7 +77,7 @@ def test_the_batches_change_nothing(folders, tmp_path, monkeypatch):
 def test_a_text_longer_than_the_model_reads_is_read_in_windows(folders, tmp_path, monkeypatch):
     candidates = candidates_of({name: folders[name] for name in THREE}, tmp_path / "work", base="base")
     values = candidates.setup.genome.uniform(0.5)
-    candidates.model.__dict__["backend"] = SimpleNamespace(max_tokens=24, engine=candidates.model.backend.engine)
+    monkeypatch.setattr(candidates.model.backend, "max_tokens", 24)
     own, _ = slopes(candidates, values, "ja")
     assert own == pytest.approx(losses(candidates, values, "ja"), rel=1e-5)
 
