@@ -1,6 +1,7 @@
 """A small model that really sees: SmolLM2 as the language part of a LLaVA, taught here to answer questions about the pictures of `drawn_shapes`.
 
-`python -m tests.seeing_shapes OUT` writes the model to OUT/model, and pictures that it never saw, with their questions, as a benchmark to OUT/heldout.
+`python -m tests.seeing_shapes OUT` writes the model to OUT/model, pictures that it never saw, with their questions, as benchmarks to OUT/heldout and OUT/dev,
+and OUT/stages.yaml, a recipe with every stage.
 The language part stays as it is, to the bit. Tower and projector first learn to name a picture: what comes out of the projector is to be the embeddings of
 words ("赤い丸が3つ"), for which the language part is not needed. Then the projector alone learns from answers, through the language part.
 """
@@ -38,7 +39,8 @@ PLACES = (drawn_shapes.SIZE // PATCH) ** 2  # of a picture in a text
 TOWER = {"model_type": "clip_vision_model", "hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 3, "num_attention_heads": 4}
 TOWER |= {"image_size": drawn_shapes.SIZE, "patch_size": PATCH, "projection_dim": 128}
 START = "<|endoftext|>"  # before every document, as in the quickstart
-SHOWN, HELDOUT = (10_000, 1600), (500, 100)  # seed and number of pictures; those of `ja-vqa-40` are held out, too
+SHOWN, DEV, HELDOUT = (10_000, 1600), (2000, 20), (500, 100)  # seed and number of pictures; those of `ja-vqa-40` are held out, too
+STAGES = Path(__file__).with_suffix(".yaml")
 NAMING, ANSWERING = (700, 32), (40, 8)  # steps, and pictures or questions of a step
 RATES = 2e-3, 1e-3
 
@@ -158,13 +160,23 @@ def lessons_of(folder: Path, prompts: Sequence[Prompt]) -> list[Lesson]:
     return results
 
 
+def write_stages(out: Path) -> Path:
+    """The recipe for OUT/model, and what it reads."""
+    drawn_shapes.write_benchmark(out / "dev", "shapes", *DEV)
+    recipe = out / "stages.yaml"
+    recipe.write_text(STAGES.read_text(encoding="utf-8").replace("../recipes", str(STAGES.parents[1] / "recipes")), encoding="utf-8")
+    return recipe
+
+
 def main(out: Path) -> None:
     start = time.process_time()
     folder = make_blind(smollm2(), out / "model")
     declaration = drawn_shapes.write_benchmark(out / "heldout", "shapes", *HELDOUT)
+    recipe = write_stages(out)
     naming, answering = teach(folder)
     print(f"{folder}: naming {naming[0]:.3f} -> {naming[-1]:.3f}, answers {answering[0]:.2f} -> {answering[-1]:.2f} nats; {time.process_time() - start:.0f} s")
     print(f"jp-adapt eval {folder} --benchmarks {declaration},quickstart/ja-vqa-40 --dtype float32")
+    print(f"jp-adapt run {recipe} --out {out / 'run'}")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from transformers import AutoProcessor, LlavaForConditionalGeneration
 
 from jp_adapt.benchmarks.items import load_benchmark
 from jp_adapt.benchmarks.pictures import MARK
+from jp_adapt.cli.main import main
 from jp_adapt.commands.evaluate import evaluate
 from jp_adapt.evaluation.prompts import build_prompts
 from jp_adapt.inference.backend import Ask
@@ -87,3 +88,8 @@ def test_transformers_writes_the_same_about_a_picture(taught: Taught) -> None:
     whole = LlavaForConditionalGeneration.from_pretrained(taught.often)
     out = whole.generate(**inputs, max_new_tokens=4, do_sample=False)[0, inputs["input_ids"].shape[1] :]
     assert written.text == processor.tokenizer.decode(out, skip_special_tokens=True)
+
+
+def test_the_recipe_for_it_holds(taught: Taught, tmp_path: Path) -> None:
+    shutil.copytree(taught.often, tmp_path / "model")
+    assert main(["check", str(seeing_shapes.write_stages(tmp_path))]) == 0
