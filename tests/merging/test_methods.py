@@ -177,6 +177,15 @@ def test_the_number_of_threads_changes_no_bit(method):
     assert all(torch.equal(bits(result), bits(results[0])) for result in results)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(0, 4), (), (1,), (3, 2)])
+def test_tensors_of_any_shape_merge(shape, dtype):
+    one, other = torch.full(shape, 1.0), torch.full(shape, 3.0)
+    merged = methods.linear([one, other], [0.5, 0.5], dtype=dtype)
+    assert merged.dtype == dtype
+    assert torch.equal(merged, torch.full(shape, 2.0, dtype=dtype))
+
+
 def test_other_threads_keep_torchs_number_of_threads():
     threads = torch.get_num_threads()
     try:

@@ -4,7 +4,7 @@ Asked: under 10 % of it in merging. The stage is that of quickstart-evolve with 
 time. The first evaluation, which finds the thresholds of TIES, is told apart. With --mergekit=PYTHON, of an environment that has mergekit 0.1.5 and lm-eval,
 the same items are asked in mergekit's own way too: write the merge, load it, have lm-eval score it. Asked: 5 times as many evaluations in a time.
 
-Options: --only=METHOD,METHOD of task_arithmetic, ties, dare_ties and della, --evaluations=N (3), --precision=float32 or bfloat16.
+Options: --only=METHOD,METHOD of task_arithmetic, ties, dare_ties and della, --evaluations=N (3), --precision=float32 or bfloat16, --batch=N of lm-eval (8).
 """
 
 from __future__ import annotations
@@ -36,22 +36,26 @@ from tests.perf.options import option
 DENSITY = "{groups: 3, weight: [0, 1.5], density: [0.2, 1]}"
 METHODS = {"task_arithmetic": "{groups: 3, weight: [0, 1.5]}", "ties": DENSITY, "dare_ties": DENSITY, "della": DENSITY}
 MERGEKIT = """
-import json, sys, time
+import json, shutil, sys, time
 import yaml
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from mergekit.config import MergeConfiguration
 from mergekit.merge import run_merge
 from mergekit.options import MergeOptions
-recipe, out, pairs, precision = sys.argv[1:]
+recipe, out, pairs, loras, precision, batch, evaluations = sys.argv[1:]
 pairs = json.load(open(pairs, encoding="utf-8"))
-begun = time.process_time()
-run_merge(MergeConfiguration.model_validate(yaml.safe_load(open(recipe))), out, options=MergeOptions(lazy_unpickle=True, quiet=True))
-merged = time.process_time()
-model = HFLM(pretrained=out, dtype=precision, device="cpu", batch_size=8)
-loaded = time.process_time()
-model.loglikelihood([Instance("loglikelihood", {}, pair, at) for at, pair in enumerate(map(tuple, pairs))], disable_tqdm=True)
-print(json.dumps([merged - begun, loaded - merged, time.process_time() - loaded]))
+recipe = MergeConfiguration.model_validate(yaml.safe_load(open(recipe)))
+options = MergeOptions(lazy_unpickle=True, quiet=True, write_model_card=False, lora_merge_cache=loras, lora_merge_dtype=precision)
+for _ in range(int(evaluations) + 1):
+    begun = time.process_time()
+    run_merge(recipe, out, options=options)
+    merged = time.process_time()
+    model = HFLM(pretrained=out, dtype=precision, device="cpu", batch_size=int(batch))
+    loaded = time.process_time()
+    model.loglikelihood([Instance("loglikelihood", {}, pair, at) for at, pair in enumerate(map(tuple, pairs))], disable_tqdm=True)
+    print(json.dumps([merged - begun, loaded - merged, time.process_time() - loaded]), flush=True)
+    shutil.rmtree(out)
 """
 
 
@@ -93,17 +97,23 @@ def evaluate(candidates: Candidates, evaluations: int) -> list[tuple[float, floa
 
 
 def by_mergekit(python: str, method: str, root: Path, candidates: Candidates, models: dict[str, str]) -> list[float]:
-    """Seconds of processor time in mergekit's merge, in loading it, and in lm-eval's answers to the same items."""
+    """Seconds of processor time in mergekit's merge, in loading it, and in lm-eval's answers to the same items: medians without the first evaluation.
+
+    It merges in the precision of the evaluation, from adapters that the first evaluation has made models of.
+    """
     parameters = {"weight": 0.7} | ({"density": 0.5} if "density" in METHODS[method] else {})
     others = [{"model": models[name], "parameters": parameters} for name in models if name != "base"]
-    recipe = {"merge_method": method, "base_model": models["base"], "models": others, "dtype": "bfloat16"}
+    recipe = {"merge_method": method, "base_model": models["base"], "models": others, "dtype": option("precision", "float32")}
     (root / "kit.yaml").write_text(yaml.safe_dump(recipe), encoding="utf-8")
     pairs = [measure.pairs[item] for measure in candidates.setup.measures for item in measure.dev]
     (root / "pairs.json").write_text(json.dumps(pairs, ensure_ascii=False), encoding="utf-8")
-    command = [python, "-c", MERGEKIT, *(str(root / name) for name in ("kit.yaml", f"{method}-kit", "pairs.json")), option("precision", "float32")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    seconds: list[float] = json.loads(done.stdout.splitlines()[-1])
-    return seconds
+    paths = [str(root / name) for name in ("kit.yaml", f"{method}-kit", "pairs.json", "loras")]
+    numbers = [str(option("batch", 8)), str(option("evaluations", 3))]
+    done = subprocess.run([python, "-c", MERGEKIT, *paths, option("precision", "float32"), *numbers], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"mergekit's way failed:\n{done.stderr[-3000:]}")
+    _, *others = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("[")]
+    return [statistics.median(part) for part in zip(*others, strict=True)]
 
 
 def main() -> None:

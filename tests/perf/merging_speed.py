@@ -3,12 +3,14 @@
 PYTHON is that of an environment with mergekit 0.1.5 (LGPL-3.0: a peer, never a dependency). The models are of random numbers and near each other, made once:
 what is merged does not change how long it takes. Two are merged by linear and slerp, a base and two others by task arithmetic and TIES.
 
-Options: --shape=1b (1.1 billion parameters) or 7b (Llama-2's shape; 54 GB of disk for two models, 68 for three), --only=METHOD,METHOD of these four,
---rounds=N (3), --scratch=DIR for models and results (a temporary folder; with a DIR the models stay there).
+Options: --shape=1b (1.1 billion parameters) or 7b (Llama-2's shape; 40 GB of disk for two models, 54 for three), --only=METHOD,METHOD of these four,
+--rounds=N (3), --scratch=DIR for models and results (a temporary folder; with a DIR the models stay there), --cold=1: the system forgets what it has of the
+models' files before each run. Ours ends when its files are on the disk, mergekit's when the system has taken them.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import statistics
 import tempfile
@@ -70,6 +72,14 @@ def write_model(folder: Path, shape: str, seed: int) -> Path:
     return folder
 
 
+def forget(folder: Path) -> None:
+    """Have the system drop a folder's weights from its page cache."""
+    for path in folder.glob("*.safetensors"):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def report(runs: dict[str, list[Done]]) -> None:
     """Medians of each, and of mergekit's time over ours of the same round."""
     for name, done in runs.items():
@@ -95,6 +105,8 @@ def main() -> None:
             runs: dict[str, list[Done]] = {"jp-adapt": [], "mergekit": []}
             for _ in range(option("rounds", 3)):
                 for name, merge in (("jp-adapt", jp_adapt), ("mergekit", lambda *paths: mergekit(python, *paths))):
+                    for folder in (base, *models) if option("cold", 0) else ():
+                        forget(Path(folder))
                     runs[name].append(merge(recipe, Path(temporary) / name))
                     shutil.rmtree(Path(temporary) / name)
             print(f"  {method}, {shape}")
