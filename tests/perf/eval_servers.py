@@ -1,8 +1,8 @@
 """The local engine beside a real server, in float32 on one core: SmolLM2-135M-Instruct, the same prompts as tokens; equal answers and scores, and CPU time.
 
-Asked: the same scores; the server takes at least 20 times as much processor time for choices with fixed examples, and no less for texts. Both are pinned to
-one core and take turns. Counted is the processor time of the work itself, not of loading: ours of this process, with the texts' way to tokens and back; the
-server's of its own processes, without what this process spends on asking it.
+Asked: the same scores; the server takes at least 20 times as much processor time for choices with fixed examples, and no less for texts (docs/log.md says
+what was reached). Both are pinned to one core and take turns. Counted is the processor time of the work itself, not of loading: ours of this process, with
+the texts' way to tokens and back; the server's of its own processes, without what this process spends on asking it.
 
     JP_ADAPT_VLLM=.venv-serving/bin/vllm python -m tests.perf eval_servers --only=jcommonsenseqa --limit=100
 
