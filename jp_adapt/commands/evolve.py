@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -16,6 +17,7 @@ from jp_adapt.commands.evolve_measures import MeasuredItems, Meter, load_measure
 from jp_adapt.commands.evolve_search import Searched, search_weights
 from jp_adapt.commands.merge import merge_into
 from jp_adapt.commands.merge_parents import OpenModel, language_weights, open_models
+from jp_adapt.commands.merge_plan import plan_merge
 from jp_adapt.core.errors import GateError, InputError
 from jp_adapt.core.progress import progress
 from jp_adapt.inference.model_folder import EvaluatedModel, load_model
@@ -68,6 +70,7 @@ def evolve(task: EvolveTask, out: Path, work: Path) -> Evolution:
     models = open_models(task.folders)
     _check_eyes(measures, models)
     genome = _genome(task, models)
+    genome.check([job.place for job in plan_merge(models, task.merge, _with_genome(task, genome, genome.uniform(1))).jobs])
     setup = _setup(task, genome, measures, work)
     searched, candidates = search_weights(setup, work, name=task.name, seed=task.seed)
     evolution = _measured(task, models, candidates, searched)
@@ -113,7 +116,9 @@ def _measured(task: EvolveTask, models: Mapping[str, OpenModel], candidates: Can
     search, result = searched.search, searched.result
     timed = _timed(candidates, result, genome.uniform(searched.uniform))
     said: list[evolve_compare.Measured] = []
-    points: list[tuple[str, ModelKind, Mapping[str, float]]] = [(_uniform_name(weight), "uniform", genome.uniform(weight)) for weight in task.merge.uniform]
+    points: list[tuple[str, ModelKind, Mapping[str, float]]] = [
+        (_uniform_name(weight), "uniform", genome.uniform(weight)) for weight in task.merge.uniform_weights
+    ]
     points += searched.on_the_way()
     with progress(f"{task.name}: held-out items", len(models) + len(points)) as advance:
         for name, model in models.items():
@@ -151,8 +156,8 @@ def _measured(task: EvolveTask, models: Mapping[str, OpenModel], candidates: Can
         heldout_curve=_curve(candidates, searched),
         guards=evolve_compare.guards(measures, by_name["evolved"], uniform),
         best_parent=evolve_compare.lowest(compared, "parent").name,
-        best_uniform=evolve_compare.lowest(compared, "uniform").name,
-        verdict=evolve_compare.verdict(compared),
+        best_uniform=uniform.name,
+        verdict=evolve_compare.verdict(compared, uniform.name),
         evaluations=len(searched.evaluations),
         given_up=sum(not entry.whole for entry in searched.evaluations),
         seed=task.seed,
@@ -265,8 +270,13 @@ def _check_written(folder: Path, candidates: Candidates) -> None:
             )
 
 
+def _without_folders(model: dict[str, Any]) -> dict[str, Any]:
+    """A model of a recipe with the names of its folders alone: a card does not tell where they lie."""
+    return model | {key: Path(model[key]).name for key in ("path", "adapter") if key in model}
+
+
 def _merge_text(task: EvolveTask, settings: Mapping[str, ModelSettings]) -> str:
     """The merge that was found, as a merge stage says it."""
     shared = {key: value for key, value in task.merge.model_dump(mode="json", by_alias=True, exclude_unset=True).items() if key in MERGE_KEYS}
-    models = {name: model.model_dump(mode="json", exclude_none=True) for name, model in settings.items()}
+    models = {name: _without_folders(model.model_dump(mode="json", exclude_none=True)) for name, model in settings.items()}
     return yaml.safe_dump({**shared, "models": models}, sort_keys=False, allow_unicode=True, width=160, default_flow_style=None)

@@ -60,7 +60,8 @@ def _split(meter: Meter, measures: Sequence[MeasuredItems], *, heldout: bool) ->
 def figures(measures: Sequence[MeasuredItems]) -> list[Figure]:
     """What is reported, the fitness first."""
     sizes = {entry.name: (len(entry.dev), len(entry.heldout)) for entry in measures}
-    results = [Figure(FITNESS, "weighted sum", "", True, *(sum(size[side] for size in sizes.values()) for side in (0, 1)))]
+    counted = [sizes[entry.name] for entry in measures if entry.settings.weight]
+    results = [Figure(FITNESS, "weighted sum", "", True, *(sum(size[side] for size in counted) for side in (0, 1)))]
     for entry in measures:
         bits_count = entry.settings.metric != SCORE
         own = Figure(entry.name, entry.title, BITS, True, *sizes[entry.name])
@@ -128,20 +129,18 @@ def guards(measures: Sequence[MeasuredItems], evolved: Measured, uniform: Measur
     return results
 
 
-def lowest(models: Sequence[MeasuredModel], kind: ModelKind) -> MeasuredModel:
-    """The model of a kind with the lowest held-out fitness."""
-    return min((entry for entry in models if entry.kind == kind), key=lambda entry: entry.heldout[FITNESS])
+def lowest(models: Sequence[MeasuredModel], *kinds: ModelKind) -> MeasuredModel:
+    """The model of these kinds with the lowest held-out fitness."""
+    return min((entry for entry in models if entry.kind in kinds), key=lambda entry: entry.heldout[FITNESS])
 
 
-def verdict(models: Sequence[MeasuredModel]) -> str:
-    """Whether the search was worth it, on items that it never saw, in a sentence."""
-    said = [_said(f"the best {what} ('{entry.name}')", entry.differences[FITNESS]) for what, entry in _rivals(models)]
+def verdict(models: Sequence[MeasuredModel], uniform: str) -> str:
+    """Whether the search was worth it, on items that it never saw, in a sentence. `uniform`: the uniform merge that it started from."""
+    parent = lowest(models, "parent", "base")
+    rivals = [("the base" if parent.kind == "base" else "the best parent", parent)]
+    rivals.append(("the best uniform merge", next(entry for entry in models if entry.name == uniform)))
+    said = [_said(f"{what} ('{entry.name}')", entry.differences[FITNESS]) for what, entry in rivals]
     return f"By the fitness on held-out items, the evolved model {', and '.join(said)}."
-
-
-def _rivals(models: Sequence[MeasuredModel]) -> list[tuple[str, MeasuredModel]]:
-    kinds: tuple[tuple[str, ModelKind], ...] = (("parent", "parent"), ("uniform merge", "uniform"))
-    return [(what, lowest(models, kind)) for what, kind in kinds]
 
 
 def _said(rival: str, difference: Difference) -> str:

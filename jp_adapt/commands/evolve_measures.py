@@ -24,6 +24,7 @@ from jp_adapt.inference.trie import Request
 from jp_adapt.merging.fitness import Objective
 from jp_adapt.merging.search import split_items
 from jp_adapt.recipe.evolve import EvolveSettings, Measure
+from jp_adapt.recipe.evolve_sizes import too_few
 from jp_adapt.recipe.stage_items import measured_benchmark
 
 SCORE = "score"
@@ -123,8 +124,8 @@ def _load(name: str, measure: Measure, texts: Mapping[str, Sequence[str]], data:
         asked = Asked(loaded, protocol, prompts)
         pairs = [(prompt.text, _right_answer(prompt)) for prompt in prompts]
     wanted = measure.items or len(pairs) // 2
-    if not 0 < wanted < len(pairs):
-        raise InputError(f"'{name}' has {len(pairs)} items, and the search is to ask {wanted} of them; some must be asked, and some held out")
+    if (wrong := too_few(measure, len(pairs), "items")) is not None:
+        raise InputError(f"'{name}': {wrong}")
     dev, heldout = split_items(len(pairs), 1 - wanted / len(pairs), seed)
     measured = MeasuredItems(name, measure, pairs, dev, heldout[: measure.heldout], asked)
     seen, unseen = ({(pairs[item], *(picture.sha256 for picture in measured.pictures(item))) for item in items} for items in (dev, heldout))

@@ -89,7 +89,7 @@ class _Searcher:
 
     def best_uniform(self) -> Evaluation:
         """The uniform merge with the lowest fitness, guards aside. Its genome is its weight alone, and its losses are those of all items in their order."""
-        measures, weights, genome = self.setup.measures, self.setup.merge.uniform, self.setup.genome
+        measures, weights, genome = self.setup.measures, self.setup.merge.uniform_weights, self.setup.genome
         asked = {measure.name: [measure.settings.weight, measure.identity] for measure in measures}
         book = Journal(self.work / "uniform.jsonl", {"uniform": weights, "measures": asked})
         items = {measure.name: list(range(len(measure.dev))) for measure in measures}
@@ -103,26 +103,27 @@ class _Searcher:
         return lowest([book.evaluations[0, index] for index in range(len(weights))])
 
     def descend(self, genes: Sequence[Gene], reference: Losses) -> list[Evaluation]:
-        """Gradient descent by the measures in bits; none where the recipe asks for none."""
+        """Gradient descent by the slopes of the measures in bits; none where the recipe asks for none. The fitness is that of the search."""
         settings = self.setup.merge.gradient
         if settings is None:
             return []
-        measures = [measure for measure in self.setup.measures if measure.settings.metric != SCORE]
-        fitness = Fitness([measure.objective for measure in measures], {measure.name: reference[measure.name] for measure in measures})
+        fitness = Fitness([measure.objective for measure in self.setup.measures], reference)
         descent, journal = Descent(genes, fitness, settings.steps, settings.lr), self.work / "gradient.jsonl"
         known = len(Journal(journal, descent.identity()).evaluations)
         with progress(f"{self.name}: gradient descent", settings.steps + 1 - known) as advance:
             return descent.run(self._differentiate, journal, lambda step: advance(step.index + 1 - known, f"fitness {step.fitness:.4f}"))
 
     def _differentiate(self, values: Mapping[str, float]) -> tuple[Losses, Slopes]:
-        """Each measure in one process, whatever their number, so that the sums are the same."""
+        """Each measure in one process, whatever their number, so that the sums are the same. A score has no slopes."""
         names = [measure.name for measure in self.setup.measures if measure.settings.metric != SCORE]
         if self.candidates is None:
             results = self._all(slopes_here, [(values, name) for name in names])
         else:
             results = self._all(slopes, [(self.candidates, values, name) for name in names])
         by_name = dict(zip(names, results, strict=True))
-        return {name: losses for name, (losses, _) in by_name.items()}, {name: own for name, (_, own) in by_name.items()}
+        scored = {measure.name: list(range(len(measure.dev))) for measure in self.setup.measures if measure.name not in by_name}
+        losses = next(self._all(self.score, [(values, scored)])) if scored else {}
+        return {name: own for name, (own, _) in by_name.items()} | dict(losses), {name: own for name, (_, own) in by_name.items()}
 
     def _all(self, function: Callable[..., Result], calls: Sequence[tuple[object, ...]]) -> Iterator[Result]:
         """The results of calls, which are made one after the other, or all at once where there are processes for it."""

@@ -11,6 +11,7 @@ import numpy as np
 # A guard that is 1 % over its limit counts as a fitness that is 2 % worse than the reference's. Ten times that, and it is all that the search sees.
 GUARD_PENALTY = 2.0
 GUARD_ERRORS = 1.645  # standard errors that are added to a guard's loss: where the limit holds then, it holds on other items too in 95 of 100 cases
+ROUNDING = 1e-6  # by which the same model's losses may differ
 
 Losses = Mapping[str, Sequence[float]]  # objective -> the loss of each of its items that was asked; lower is better
 
@@ -59,7 +60,7 @@ class Fitness:
         return {objective.name: objective.weight + self._penalty_slope(objective, losses) for objective in self.objectives}
 
     def _penalty_slope(self, objective: Objective, losses: Losses) -> float:
-        if self.excess(objective, losses, GUARD_ERRORS) <= 0:
+        if self.excess(objective, losses, GUARD_ERRORS) <= ROUNDING:
             return 0.0
         return GUARD_PENALTY * self.weighed(self.reference) / self._limit(objective, len(losses[objective.name]))
 

@@ -71,6 +71,16 @@ class Genome:
             grouped.setdefault(entry.model, {}).setdefault(entry.parameter, []).append(Condition(value, entry.module, entry.layers))
         return {model: {parameter: (*conditions, Condition(conditions[0].value)) for parameter, conditions in own.items()} for model, own in grouped.items()}
 
+    def check(self, places: Sequence[Place]) -> None:
+        """UsageError for a gene that says nothing of any tensor at these places: a module that is misspelled, or is part of one before it."""
+        for entry in self.genes:
+            if not any(self.gene_at(entry.model, entry.parameter, place) == entry.gene.name for place in places):
+                first, end = entry.layers
+                raise UsageError(
+                    f"genome.modules: no tensor of layers {first} to {end - 1} is left for '{entry.module}': either none has it in its name, or a module "
+                    "before it takes them all; names are those of model.safetensors (self_attn, mlp, q_proj, ...)"
+                )
+
     def gene_at(self, model: str, parameter: str, place: Place) -> str:
         """The gene that says a model's parameter at a place of the merged model."""
         own = [entry for entry in self.genes if (entry.model, entry.parameter) == (model, parameter)]

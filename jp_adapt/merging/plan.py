@@ -10,7 +10,7 @@ import torch
 
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.merging.checkpoint import TensorInfo, Weights
-from jp_adapt.merging.settings import Place, Setting, in_layer, layer_of, value_at
+from jp_adapt.merging.settings import Condition, Place, Setting, in_layer, layer_of, value_at
 from jp_adapt.merging.table import Method
 
 EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
@@ -120,7 +120,21 @@ def plan(
             number += 1
     tied = all(parents[name].tied for part in slices for name in part.layers)
     outside = [name for name in planner.outside_names(last) if name != EMBEDDING and not (tied and name == HEAD)]
-    return jobs + [planner.job(last, name, Place(name, None, 0.0)) for name in outside]
+    jobs += [planner.job(last, name, Place(name, None, 0.0)) for name in outside]
+    for owner, own in (*settings.items(), (None, shared)):
+        _check_conditions(owner, own, [job.place for job in jobs])
+    return jobs
+
+
+def _check_conditions(model: str | None, own: Settings, places: Sequence[Place]) -> None:
+    """UsageError for a condition that holds nowhere: a module that is misspelled, or layers that the model does not have."""
+    for parameter, setting in own.items():
+        for condition in setting if isinstance(setting, tuple) else ():
+            if isinstance(condition, Condition) and not any(condition.holds(place) for place in places):
+                layers = "" if condition.layers is None else f" in layers {condition.layers[0]} to {condition.layers[1] - 1}"
+                wanted = "no tensor" if condition.module is None else f"no tensor with '{condition.module}' in its name"
+                whose = parameter if model is None else f"{parameter} of '{model}'"
+                raise UsageError(f"{whose}: there is {wanted}{layers}, for which it has a value; names are those of model.safetensors (self_attn, mlp, ...)")
 
 
 @dataclass(frozen=True)
@@ -178,7 +192,8 @@ class _Planner:
             if parameter in scope and (value := value_at(scope[parameter], place)) is not None:
                 return value
         if default is None:
-            raise UsageError(f"'{model}' has no {parameter} for {place.name}; {self.method.name} needs one, and it has no default")
+            way_out = f"give '{parameter}', or end its list with {{value: NUMBER}}"
+            raise UsageError(f"'{model}' has no {parameter} for {place.name}; {self.method.name} needs one, and it has no default: {way_out}")
         return default
 
     def _shared(self, parameter: str, default: float | bool | None, place: Place) -> float:

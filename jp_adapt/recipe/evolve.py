@@ -51,7 +51,7 @@ class Measure(Part):
         None, ge=1, le=100, description="the loss, at the upper bound of what its items leave open, may be this many times the best uniform merge's"
     )
     items: Count | None = Field(None, description="items (or documents) that the search asks; by default half. The others it never sees")
-    heldout: Count | None = Field(None, description="of the others, so many are held out to be measured at the end; all by default")
+    heldout: Annotated[int, Field(ge=2)] | None = Field(None, description="of the others, so many are held out to be measured at the end; all by default")
     chars: Count | None = Field(None, description="characters of each document that are read, from its beginning")
     force: bool = Field(False, description="search on the test set of a known benchmark all the same; its score says nothing afterwards")
 
@@ -69,7 +69,11 @@ class EvolveSettings(MergeSettings):
 
     genome: GenomeSettings = Field(GenomeSettings(), description="what is searched for")
     fitness: dict[Name, Measure] = Field(min_length=1, description="name -> what candidates are measured by; the fitness is the weighted sum of their losses")
-    uniform: list[Bound] = Field([0.5, 1.0], min_length=1, description="weights of the uniform merges: baselines, of which the best one starts the search")
+    uniform: list[Bound] = Field(
+        [0.5, 1.0],
+        min_length=1,
+        description="weights of the uniform merges: baselines, of which the best one starts the search; of a method that normalizes, the first",
+    )
     gradient: GradientSettings | None = Field(
         None, description="gradient descent from the best uniform merge on, whose best step starts the search; by default there is none"
     )
@@ -79,6 +83,17 @@ class EvolveSettings(MergeSettings):
     rounds: Count = Field(1, description="parts in which a candidate's items are asked; after each a clearly worse one is given up")
     processes: Annotated[int, Field(gt=0, le=4096)] = Field(1, description="candidates evaluated at the same time, each in a process with the model in it")
     data: str | None = Field(None, description="folder that holds the upstream repositories of the benchmarks whose data is not shipped")
+
+    @property
+    def uniform_weights(self) -> list[float]:
+        """Weights of the uniform merges, each once. A method that divides by the sum of the weights makes one merge of them all."""
+        weights = list(dict.fromkeys(self.uniform))
+        return weights[:1] if self.normalizes else weights
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether weights are divided by their sum."""
+        return bool(METHODS[self.method].shared.get("normalize", False) if self.normalize is None else self.normalize)
 
 
 def evolve_findings(merge: EvolveSettings, models: Mapping[str, ModelSettings]) -> Iterator[Finding]:
@@ -108,6 +123,12 @@ def evolve_findings(merge: EvolveSettings, models: Mapping[str, ModelSettings]) 
     for position, weight in enumerate(merge.uniform):
         if not low <= weight <= high:
             yield ("uniform", position), f"a uniform merge of weight {weight:g}, and weights are searched from {low:g} to {high:g}"
+        elif weight == 0 and merge.normalizes:
+            yield ("uniform", position), f"a uniform merge of weight 0, and {method.name} divides by the sum of the weights; take another weight"
+    for name, measure in merge.fitness.items():
+        if measure.items is not None and measure.items < merge.rounds:
+            rule = f"{measure.items} item{'s' if measure.items > 1 else ''} cannot be asked in {merge.rounds} rounds; give more items, or fewer rounds"
+            yield ("fitness", name, "items"), f"'{name}': {rule}"
     if not any(measure.weight for measure in merge.fitness.values()):
         yield ("fitness",), "no measure has a weight above 0, so there is nothing to search for"
     elif merge.gradient is not None and not any(measure.weight for measure in merge.fitness.values() if measure.metric != "score"):

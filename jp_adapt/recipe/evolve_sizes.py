@@ -11,6 +11,7 @@ from jp_adapt.model.architectures import KNOWN, from_folder
 from jp_adapt.recipe.evolve import Measure
 from jp_adapt.recipe.schema import Base, EvolveStage, MergeStage, Recipe
 
+FEWEST_HELD_OUT = 2  # one item says nothing of how much others would differ
 MOST_BYTES = 16 * 2**20  # of a text whose documents are counted here; a longer one has enough
 
 
@@ -31,9 +32,10 @@ def size_findings(stage: EvolveStage, recipe: Recipe) -> Iterator[tuple[Key, str
 def too_few(measure: Measure, number: int, what: str) -> str | None:
     """What is wrong where the search asks so many of `number` items that none is left to be held out, or none at all; None where it is well."""
     wanted = measure.items or number // 2
-    if 0 < wanted < number:
+    if 0 < wanted <= number - FEWEST_HELD_OUT:
         return None
-    return f"{measure.text or measure.benchmark} has {number} {what}, and the search is to ask {wanted} of them; some must be asked, and some held out"
+    rule = f"some must be asked, and at least {FEWEST_HELD_OUT} held out"
+    return f"{measure.text or measure.benchmark} has {number} {what}, and the search is to ask {wanted} of them; {rule}"
 
 
 def _layers(stage: EvolveStage, base: Base) -> int | None:

@@ -20,7 +20,7 @@ TOP = ("merge_method", "base_model", "models", "slices", "parameters", "dtype", 
 RENAMED = {"select_topk": "topk"}
 WITHOUT_EFFECT = {"int8_mask": None, "rescale": None}  # memory only; and what `_rescaled` looks at
 NOTES = {
-    "all": "mergekit computes in `dtype`; here the arithmetic is float32, and that is the type of what is written.",
+    "all": "mergekit computes in `dtype`; here the arithmetic is float32, and `dtype` is the type of what is written.",
     "dare": "mergekit scales what DARE and DELLA keep to the sum of all magnitudes; here it is divided by its probability, as in the papers. Masks differ too.",
     "sce": "mergekit weighs all models alike where their mean squared differences add up to less than 1e-6; here they are weighed as in the paper.",
     "model_stock": "mergekit takes norms whose product is below 1e-6 for that; here the angle is computed whatever its size.",

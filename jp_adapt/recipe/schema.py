@@ -417,7 +417,7 @@ class MergeStage(_Merging):
 
 
 class EvolveStage(_Merging, EvolveSettings):
-    """Search for the weights and densities of a merge by CMA-ES, and merge with the best ones into a plain model folder."""
+    """Search for the weights and densities of a merge by gradient descent and CMA-ES, and merge with the best ones into a plain model folder."""
 
     kind: Literal["evolve"]
 

@@ -110,7 +110,10 @@ class Evolution(Document):
 
     Attributes:
         verdict: whether the evolved model is better than the best parent and the best uniform merge on items that the search never saw.
-        best_parent, best_uniform: names of the models with the lowest held-out fitness.
+        best_parent: name of the parent with the lowest held-out fitness.
+        best_uniform: name of the uniform merge that the search started from: the one with the lowest fitness on the items that it asks. Guards are held
+            against it.
+        search_s: of the search as a whole, or since it was last resumed.
         evaluations: of whole candidates and of those that were given up, together; those of gradient descent are the first `gradient_evaluations`.
         merging_s, measuring_s: of one evaluation.
     """

@@ -90,7 +90,7 @@ def _yaml(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_yaml, value))}]"
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{name}: {_yaml(entry)}' for name, entry in value.items())}}}"
+        return f"{{{', '.join(f'{name}: {_yaml(entry)}' for name, entry in value.items() if entry is not None)}}}"
     return f"{value:g}" if isinstance(value, float) else json.dumps(value) if isinstance(value, str) and not value.isprintable() else str(value)
 
 

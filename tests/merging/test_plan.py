@@ -111,7 +111,19 @@ def test_ties_stay_tied_and_one_untied_model_unties():
         (
             lambda: planned("linear", {"a": parent(2), "b": parent(2)}, settings={"a": {"weight": 1.0}, "b": {"weight": (Condition(1.0, "mlp"),)}}),
             UsageError,
-            "'b' has no weight for model.embed_tokens.weight; linear needs one, and it has no default",
+            "'b' has no weight for model.embed_tokens.weight; linear needs one, and it has no default: give 'weight', or end its list with {value: NUMBER}",
+        ),
+        (
+            lambda: planned(
+                "linear", {"a": parent(2), "b": parent(2)}, settings={"a": {"weight": (Condition(0.2, "self_atn"), Condition(1.0))}, "b": {"weight": 1.0}}
+            ),
+            UsageError,
+            "weight of 'a': there is no tensor with 'self_atn' in its name, for which it has a value",
+        ),
+        (
+            lambda: planned("slerp", {"a": parent(2), "b": parent(2)}, shared={"t": (Condition(0.2, layers=(2, 4)), Condition(1.0))}),
+            UsageError,
+            "t: there is no tensor in layers 2 to 3, for which it has a value",
         ),
     ],
 )

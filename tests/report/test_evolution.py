@@ -101,7 +101,9 @@ def test_a_verdict_in_plain_words():
         model("ja", "parent", 2.4, 0.6, Difference(-0.6, (-0.7, -0.5), 0.0001)),
         model("uniform 1", "uniform", 1.9, 0.7, Difference(-0.1, (-0.3, 0.1), 0.31)),
     ]
-    assert verdict(models) == (
+    assert verdict(models, "uniform 1") == (
         "By the fitness on held-out items, the evolved model is better than the best parent ('ja'): -0.600 (95 % interval -0.700 to -0.500), "
         "and is not shown to be better than the best uniform merge ('uniform 1'): -0.100 (95 % interval -0.300 to +0.100)."
     )
+    better = model("base", "base", 1.7, 0.7, Difference(0.1, (0.05, 0.15), 0.01))
+    assert "evolved model is worse than the base ('base'): +0.100" in verdict([*models, better], "uniform 1")

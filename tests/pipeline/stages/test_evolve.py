@@ -126,7 +126,9 @@ def test_it_finds_a_better_merge_than_the_uniform_ones_and_says_what_it_never_sa
     assert evolution.candidates[-1].best == min(entry.fitness for entry in evolution.candidates if entry.whole)
     last = evolution.heldout_curve[-1].heldout
     assert last == pytest.approx({name: evolved.heldout[name] for name in (FITNESS, "text", "sums")})
-    assert "best parent" in evolution.verdict
+    assert "best parent" in evolution.verdict or "the base" in evolution.verdict
+    guard, en = next(entry for entry in evolution.guards if entry.name == "en"), evolved.heldout["en"] / uniform.heldout["en"]
+    assert guard.heldout == pytest.approx(en, rel=0.01)
     card = (run.result("best") / "README.md").read_text(encoding="utf-8")
     assert evolution.verdict in card
     assert "guard en" in card
@@ -239,6 +241,8 @@ def test_other_items_are_other_work(recipe, run, pico, tmp_path):
         ("ja: {start: ja}", "ja: {start: ja, weight: 1}", UsageError, r"evo.yaml:\d+: the weight of 'ja' is searched for"),
         ("weight: [0, 1.5]", "weight: [0, 1.5], density: [0.1, 1]", UsageError, r"evo.yaml:\d+: task_arithmetic has no densities"),
         ("uniform: [0.5, 1.0]", "uniform: [2.0]", UsageError, r"evo.yaml:\d+: a uniform merge of weight 2, and weights are searched from 0 to 1.5"),
+        ("rounds: 2", "rounds: 4", UsageError, r"evo.yaml:\d+: 'en': 3 items cannot be asked in 4 rounds"),
+        ("uniform: [0.5, 1.0]", "normalize: true\n    uniform: [0]", UsageError, r"evo.yaml:\d+: a uniform merge of weight 0, and task_arithmetic divides by"),
         ("generations: 3", "generations: 0", UsageError, r"evo.yaml:\d+: 0 generations without gradient descent search for nothing"),
         (
             "fitness:\n      text: {text: ja, items: 6, chars: 40}\n      sums: {benchmark: sums.yaml,",
@@ -264,6 +268,31 @@ def test_problems_are_told_before_anything_runs(old, new, error, message, recipe
         load_recipe(wrong)
 
 
+def test_a_score_counts_in_gradient_descent_too(recipe, trained, tmp_path):
+    """The best step is one of the whole fitness, on the scale of the candidates after it."""
+    settings = ["gradient={steps: 2, lr: 0.1}", "generations=1", "fitness.sums.metric=score", "fitness.sums.weight=30"]
+    shutil.copytree(trained, tmp_path / "run")
+    jp_adapt.run_recipe(load_recipe(recipe, [f"stages.best.{setting}" for setting in settings]), tmp_path / "run")
+    found = Evolution.read(jp_adapt.open_run(tmp_path / "run").result("best") / EVOLUTION)
+    uniform, by_gradient = found.model(found.best_uniform), found.model("gradient descent")
+    assert found.candidates[0].fitness == pytest.approx(uniform.dev[FITNESS], rel=1e-4)
+    assert min(entry.fitness for entry in found.candidates[:3]) == pytest.approx(by_gradient.dev[FITNESS], rel=1e-4)
+    assert found.candidates[-1].best == pytest.approx(found.evolved.dev[FITNESS], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("modules", "message"),
+    [
+        ("[self_atn]", "weight of 'ja': there is no tensor with 'self_atn' in its name in layers 0 to 0"),
+        ("[mlp, down_proj]", "genome.modules: no tensor of layers 0 to 0 is left for 'down_proj'"),
+    ],
+)
+def test_a_number_that_changes_no_tensor_is_refused(modules, message, recipe, trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "run")
+    with pytest.raises(UsageError, match=message):
+        jp_adapt.run_recipe(load_recipe(recipe, [f"stages.best.genome={{groups: 2, modules: {modules}, weight: [0, 1.5]}}"]), tmp_path / "run")
+
+
 def test_the_same_item_on_both_sides_is_refused(pico, trained, tmp_path):
     path = write_recipe(tmp_path / "twice", pico)
     (path.parent / "sums.jsonl").write_text((path.parent / "sums.jsonl").read_text(encoding="utf-8") * 2, encoding="utf-8")
@@ -276,6 +305,7 @@ def test_the_same_item_on_both_sides_is_refused(pico, trained, tmp_path):
     ("setting", "said"),
     [
         ("stages.best.fitness.text.items=600", "stage 'best': ja has 20 documents, and the search is to ask 600 of them"),
+        ("stages.best.fitness.text.items=19", "stage 'best': ja has 20 documents, and the search is to ask 19 of them; some must be asked, and at least 2"),
         ("stages.best.fitness.text.items=20", "stage 'best': ja has 20 documents, and the search is to ask 20 of them"),
         ("stages.best.fitness.sums.items=12", "sums.yaml has 12 items, and the search is to ask 12 of them"),
         ("stages.best.genome.groups=99", "stage 'best': 99 groups of layers, and the model has 2 layers"),
