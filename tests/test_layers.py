@@ -232,7 +232,7 @@ TESTED_THROUGH = {
     "tests/pipeline/stages/test_watching.py": ("a stage gives its figures away", "training.trackers"),
     "tests/pipeline/stages/test_evolve.py": (
         "whole evolutions are run by the stage",
-        "recipe.evolve",
+        "recipe.evolve recipe.evolve_sizes",
     ),
     "tests/recipe/test_bounds.py": ("the base of every declaration", "benchmarks.part"),
     "tests/recipe/test_load.py": ("each rule by the recipe that breaks it", "recipe.checks recipe.stage_items model.gguf_names"),
