@@ -284,6 +284,9 @@ class Scripted:
         assert self.say is not None
         return [Written(self.say(ask.text)) for ask in asks]
 
+    def encode(self, text: str) -> list[int]:
+        return list(text.encode("utf-8"))
+
     def take_warnings(self) -> list[str]:
         return []
 
