@@ -51,7 +51,9 @@ class Measure(Part):
         None, ge=1, le=100, description="the loss, at the upper bound of what its items leave open, may be this many times the best uniform merge's"
     )
     items: Count | None = Field(None, description="items (or documents) that the search asks; by default half. The others it never sees")
-    heldout: Annotated[int, Field(ge=2)] | None = Field(None, description="of the others, so many are held out to be measured at the end; all by default")
+    heldout: Annotated[int, Field(ge=2, le=10**9)] | None = Field(
+        None, description="of the others, so many are held out to be measured at the end; all by default"
+    )
     chars: Count | None = Field(None, description="characters of each document that are read, from its beginning")
     force: bool = Field(False, description="search on the test set of a known benchmark all the same; its score says nothing afterwards")
 
