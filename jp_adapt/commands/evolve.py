@@ -179,7 +179,7 @@ def _timed(candidates: Candidates, result: SearchResult, other: Mapping[str, flo
     candidates.become(other)
     measuring_s = candidates.measuring_s
     merging_s = candidates.merging_s
-    candidates(result.best_genome, {measure.name: list(range(len(measure.dev))) for measure in candidates.setup.measures})
+    candidates(result.best_genome, {measure.name: measure.places for measure in candidates.setup.measures})
     return candidates.merging_s - merging_s, candidates.measuring_s - measuring_s
 
 

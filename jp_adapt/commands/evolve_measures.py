@@ -57,6 +57,11 @@ class MeasuredItems:
     asked: Asked | None = None
 
     @property
+    def places(self) -> list[int]:
+        """Of all items that the search asks, in `dev`."""
+        return list(range(len(self.dev)))
+
+    @property
     def objective(self) -> Objective:
         return Objective(self.name, len(self.dev), self.settings.weight, self.settings.guard)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -87,12 +88,16 @@ class _Searcher:
     def score(self) -> Score:
         return self.candidates or score
 
+    @property
+    def slopes(self) -> Callable[..., tuple[list[float], dict[str, float]]]:
+        return partial(slopes, self.candidates) if self.candidates else slopes_here
+
     def best_uniform(self) -> Evaluation:
         """The uniform merge with the lowest fitness, guards aside. Its genome is its weight alone, and its losses are those of all items in their order."""
         measures, weights, genome = self.setup.measures, self.setup.merge.uniform_weights, self.setup.genome
         asked = {measure.name: [measure.settings.weight, measure.identity] for measure in measures}
         book = Journal(self.work / "uniform.jsonl", {"uniform": weights, "measures": asked})
-        items = {measure.name: list(range(len(measure.dev))) for measure in measures}
+        items = {measure.name: measure.places for measure in measures}
         fitness = Fitness([measure.objective for measure in measures], {})
         new = {index: weight for index, weight in enumerate(weights) if (0, index) not in book.evaluations}
         started = time.monotonic()
@@ -116,12 +121,8 @@ class _Searcher:
     def _differentiate(self, values: Mapping[str, float]) -> tuple[Losses, Slopes]:
         """Each measure in one process, whatever their number, so that the sums are the same. A score has no slopes."""
         names = [measure.name for measure in self.setup.measures if measure.settings.metric != SCORE]
-        if self.candidates is None:
-            results = self._all(slopes_here, [(values, name) for name in names])
-        else:
-            results = self._all(slopes, [(self.candidates, values, name) for name in names])
-        by_name = dict(zip(names, results, strict=True))
-        scored = {measure.name: list(range(len(measure.dev))) for measure in self.setup.measures if measure.name not in by_name}
+        by_name = dict(zip(names, self._all(self.slopes, [(values, name) for name in names]), strict=True))
+        scored = {measure.name: measure.places for measure in self.setup.measures if measure.name not in by_name}
         losses = next(self._all(self.score, [(values, scored)])) if scored else {}
         return {name: own for name, (own, _) in by_name.items()} | dict(losses), {name: own for name, (_, own) in by_name.items()}
 
