@@ -269,7 +269,8 @@ def _local_judge(folder: Path, options: JudgeOptions) -> Judge:
 def _claim(out: Path, work: _Work, asked: Judge) -> None:
     """The folder is this judging's, or RunFolderError: another judge, prompt or answers must not be mixed with what is there."""
     answers = {entry.model: entry.turns for entry in work.models}
-    identity = {"judge": asked.identity, "task": sha256_json(work.task.model_dump(mode="json")), "answers": sha256_json(answers)}
+    task = work.task.model_dump(mode="json", exclude={"protocol"} if work.task.protocol is None else None)  # earlier folders know no `protocol`
+    identity = {"judge": asked.identity, "task": sha256_json(task), "answers": sha256_json(answers)}
     cache = out / CACHE
     refuse_folder(out, JudgeRecord, identity, results=cache.is_file() and cache.stat().st_size > 0, before_results=BEFORE_RESULTS)
     JudgeRecord(identity).write(out / JudgeRecord.FILE)

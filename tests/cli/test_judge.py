@@ -22,6 +22,7 @@ from tests.judge_server import fastchat, grade_of, judge_server, llava, predicti
 from tests.processes import Command
 
 ELYZA = ["--benchmark", "ja/elyza-tasks-100", "--judge-model", "judge-1"]
+TASK = "433894784be3117855e37ab5712d1479f6e541bda1e0d30e855a7e1447718c5e"  # hash of ELYZA's declaration in the folders of earlier versions
 MISBEHAVIOUR = ["429", "malformed", "ok", "half", "500", "ok", "hang-up", "chunks", "error-with-200", "ok", "garbage", "null"]
 
 
@@ -268,6 +269,7 @@ def test_a_folder_of_something_else_is_refused_and_one_of_an_earlier_version_goe
         assert "m: is not empty, and holds no judging; give another --out" in err
         run(capsys, *arguments, out)
         record = json.loads((out / "judge.json").read_text(encoding="utf-8"))
+        assert record["identity"]["task"] == TASK, "the folders of earlier versions are still those of this judging"
         hashes = {"judge": "0" * 64, "task": record["identity"]["task"], "answers": record["identity"]["answers"]}
         write_lines(out / "judge.json", [{"format": 1, "identity": record["identity"]["judge"], "sha256": hashes}])
         run(capsys, *arguments, out)
