@@ -214,7 +214,7 @@ TESTED_THROUGH = {
     "tests/evaluation/test_scoring.py": ("metrics are known by their scores", "benchmarks.metrics"),
     "tests/evaluation/test_compare.py": ("published scores are for comparison", "benchmarks.published"),
     "tests/evaluation/test_sandbox.py": ("it runs in a process of its own, and is never imported", "evaluation.sandbox_child"),
-    "tests/commands/test_evaluate.py": ("part of an evaluation", "evaluation.batch_check"),
+    "tests/commands/test_evaluate_warnings.py": ("part of an evaluation", "evaluation.batch_check"),
     "tests/commands/test_matrix.py": ("the table of a whole matrix", "evaluation.leaderboard"),
     "tests/report/test_eval_page.py": ("the command writes the page", "commands.compare"),
     "tests/report/test_run_page.py": ("charts stand on the page", "report.run_charts"),
