@@ -321,3 +321,17 @@ def test_names_that_need_torch_are_where_the_package_says() -> None:
 def test_parser_has_exactly_the_verbs() -> None:
     actions = [action for action in build_parser()._actions if action.dest == "verb"]
     assert list(actions[0].choices or ()) == [*VERBS, *(f"{verb} {action}" for verb, actions in ACTIONS.items() for action in actions)]
+
+
+def test_the_parser_of_one_verb_says_what_that_of_all_says(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = build_parser()
+    for verb in (*VERBS, *(f"{verb} {action}" for verb, actions in ACTIONS.items() for action in actions)):
+        for words in (["--help"], ["--nonsense"], ["nonsense"]):
+            said = []
+            for parser in (whole, build_parser(verb)):
+                try:
+                    parser.parse_known_args([verb, *words])
+                    said.append(("parsed", capsys.readouterr()))
+                except SystemExit as stop:
+                    said.append((stop.code, capsys.readouterr()))
+            assert said[0] == said[1], (verb, words)
