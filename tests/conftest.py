@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from jp_adapt.tokenizer import auto
+from tests.properties import ALL
+
 gc.set_threshold(10_000, 10, 100)  # whole tokenizers are kept, millions of objects; a tenth of the suite's time went to walks through them
 os.fsync = lambda file: None  # some 15,000 waits for the disk; no test cuts the power, and what a killed process wrote stays
+auto.NUM_FUZZ = auto.NUM_FUZZ if ALL else 200  # texts that AutoTokenizer reads in every extension of a tokenizer: half of its time
 ROOT = Path(__file__).resolve().parent.parent
 QUICKSTART = ROOT / "recipes" / "data" / "quickstart"
 
@@ -90,12 +94,12 @@ def pico_untied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_pico(tmp_path_factory.mktemp("pico") / "untied", tied=False)
 
 
-NUM_DOCUMENTS = 100
+NUM_DOCUMENTS = 60
 
 
 @pytest.fixture(scope="session")
 def ja_corpus(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """`ja_train.jsonl` with the first `NUM_DOCUMENTS` training documents of the quickstart, to learn some hundred tokens from in a third of the time."""
+    """`ja_train.jsonl` with the first `NUM_DOCUMENTS` training documents of the quickstart, to learn some hundred tokens from soon."""
     path = tmp_path_factory.mktemp("corpus") / "ja_train.jsonl"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents(path.name)[:NUM_DOCUMENTS]), encoding="utf-8")
     return str(path)
