@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,10 +13,14 @@ import pytest
 
 from jp_adapt.cli.main import main
 from jp_adapt.inference import endpoint
-from tests.conftest import QUICKSTART
+from tests.conftest import QUICKSTART, documents
 from tests.tokenizer.conftest import load_sentencepiece, small_ranks, tiktoken_spec, train_sentencepiece, train_small
 
-JA, EN = str(QUICKSTART / "ja_heldout.jsonl"), str(QUICKSTART / "en_heldout.jsonl")
+EN = str(QUICKSTART / "en_heldout.jsonl")
+FEW = tempfile.mkdtemp(prefix="jp-adapt-few-")
+atexit.register(shutil.rmtree, FEW, ignore_errors=True)
+JA = str(Path(FEW, "ja.jsonl"))  # three documents: most commands refuse something before they read it, and the others need no more
+Path(JA).write_text("".join(json.dumps({"text": text}) + "\n" for text in documents("ja_heldout.jsonl")[:3]), encoding="utf-8")
 
 TEMPLATE = "{{ messages[0]['content'] }}"
 Refuse = Callable[..., str]

@@ -159,7 +159,8 @@ def test_memory_that_ran_out_is_told(
         return forward(self, ids, *rest, **named)
 
     monkeypatch.setattr(CausalModel, "forward", fails)
-    arguments = ["eval", str(pico), "--benchmarks", "ja/niilc,ja/xwinograd-ja", "--data", str(benchmark_data), "--dtype", "float32", "--shots", "0"]
+    few = ["--shots", "0", "--limit", "6"]
+    arguments = ["eval", str(pico), "--benchmarks", "ja/niilc,ja/xwinograd-ja", "--data", str(benchmark_data), "--dtype", "float32", *few]
     assert main([*arguments, "--out", str(tmp_path / "scores")]) == 0
     wrote, chose = read_scores(tmp_path / "scores").benchmarks
     (written,) = (warning for warning in wrote.warnings if warning.startswith("memory"))
