@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from jp_adapt.tokenizer import auto
+from jp_adapt.tokenizer import auto, prefix
 from tests.properties import ALL
 
 gc.set_threshold(10_000, 10, 100)  # whole tokenizers are kept, millions of objects; a tenth of the suite's time went to walks through them
 os.fsync = lambda file: None  # some 15,000 waits for the disk; no test cuts the power, and what a killed process wrote stays
-auto.NUM_FUZZ = auto.NUM_FUZZ if ALL else 200  # texts that AutoTokenizer reads in every extension of a tokenizer: half of its time
+if not ALL:  # random texts that every extension of a tokenizer is tried with: 2,000 in a command, which took half of its time here
+    auto.NUM_FUZZ = prefix.FUZZ_STRINGS = 200
 ROOT = Path(__file__).resolve().parent.parent
 QUICKSTART = ROOT / "recipes" / "data" / "quickstart"
 
