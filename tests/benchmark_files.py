@@ -205,7 +205,10 @@ def _pictures(root: Path) -> None:
     for n, data in enumerate(seen):
         (root / "heron_bench/images").mkdir(parents=True, exist_ok=True)
         (root / f"heron_bench/images/00{n}.jpg").write_bytes(data)
-    lines = [{"question_id": n, "image": f"00{n % 4}.jpg", "category": ("conv", "detail", "complex")[n % 3], "text": f"{n}は何？"} for n in range(NUM)]
+    kinds = ("conv", "detail", "complex")
+    lines = [
+        {"question_id": n, "image": f"00{n % 4}.jpg", "category": kinds[n % 3], "context": f"{n}が写っています。", "text": f"{n}は何？"} for n in range(NUM)
+    ]
     _jsonl(root / "heron_bench/questions_ja.jsonl", lines)
 
 

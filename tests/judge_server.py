@@ -78,6 +78,12 @@ def verdict_of(body: dict[str, Any]) -> str:
     grade = grade_of(prompt)
     if "評価フォーマット" in prompt:
         return json.dumps({"reason": "理由", "grade": grade}, ensure_ascii=False)
+    if "[End of Assistant 2]" in prompt:
+        return f"{10 - grade} {grade + 3}\n1 is shorter than 2."
+    if '"gpt4o_answer"' in prompt:
+        return f'```json\n{{\n    "score_gpt": {10 - grade},\n    "score": {grade + 3}\n}}\n```'
+    if prompt.endswith("Your Score:\n"):
+        return str(grade)
     if "アシスタント1の回答の開始" in prompt:
         return f"比べました。\n{grade % 3 + 1}"
     return f"説明。\n\n評価：[[{2 * grade}]]"
@@ -288,7 +294,7 @@ def write_lines(path: Path, lines: list[dict[str, Any]]) -> Path:
 
 
 def small_data(root: Path, items: int = 12) -> Path:
-    """The three benchmarks in their upstream layouts, a few items each."""
+    """Four benchmarks in their upstream layouts, a few items each."""
     elyza = [{"input_text": f"問題{n}", "output_text": f"正解{n}", "eval_aspect": f"- 基準{n}"} for n in range(items)]
     write_lines(root / "elyza_tasks_100/assets/elyza_tasks_100/dataset.jsonl", elyza)
     bench = root / "japanese_mt_bench/fastchat/llm_judge/data/japanese_mt_bench"
@@ -298,11 +304,19 @@ def small_data(root: Path, items: int = 12) -> Path:
     write_lines(
         root / "rakuda/jrank/data/rakuda_v2/questions.jsonl", [{"question_id": f"q{n}", "category": "地理", "turns": [f"設問{n}"]} for n in range(items)]
     )
+    seen = ("conv", "detail", "complex")
+    heron = [{"question_id": n, "image": "1.jpg", "category": seen[n % 3], "context": f"様子{n}", "text": f"何{n}？"} for n in range(items)]
+    write_lines(root / "heron_bench/questions_ja.jsonl", heron)
+    write_lines(root / "heron_bench/answers_gpt4.jsonl", [llava("gpt-4", n, f"参考{n}") for n in range(items)])
     return root
 
 
 def fastchat(model: str, id: int | str, *turns: str) -> dict[str, Any]:
     return {"question_id": id, "model_id": model, "choices": [{"index": 0, "turns": list(turns)}]}
+
+
+def llava(model: str, id: int, text: str) -> dict[str, Any]:
+    return {"question_id": id, "model_id": model, "text": text}
 
 
 def predictions(path: Path, items: int = 12, mark: str = "") -> Path:

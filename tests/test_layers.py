@@ -203,7 +203,7 @@ def test_every_room_says_what_it_is_for() -> None:
 TESTED_THROUGH = {
     "tests/cli/test_judge.py": (
         "the whole command against a server, killed and resumed",
-        "commands.judge evaluation.judge.run evaluation.judge.scores report.judge_tables",
+        "commands.judge evaluation.judge.run report.judge_tables",
     ),
     "tests/cli/test_corpus.py": ("the whole command on real files", "commands.corpus corpus.overlap"),
     "tests/cli/test_plan.py": ("the whole command", "commands.plan"),

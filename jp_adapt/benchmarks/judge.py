@@ -10,15 +10,25 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from jp_adapt.benchmarks.declaration import load_declaration
-from jp_adapt.benchmarks.part import Licensed, Part
+from jp_adapt.benchmarks.part import Licensed, Name, Part
 from jp_adapt.core.errors import UsageError
 from jp_adapt.core.shipped import shipped_judges
 from jp_adapt.core.suggest import did_you_mean
 
-SLOTS = ("question_1", "question_2", "answer_1", "answer_2", "reference_1", "reference_2", "criteria", "answer_a", "answer_b")
+SLOTS = ("question_1", "question_2", "answer_1", "answer_2", "reference_1", "reference_2", "criteria", "context", "answer_a", "answer_b")
 _SLOT = re.compile(r"\{(" + "|".join(SLOTS) + r")\}")
 Grade = Annotated[int, Field(ge=-1000, le=1000)]
-AnswerFormat = Literal["json_grade", "bracketed_rating", "last_line_choice"]
+AnswerFormat = Literal["json_grade", "bracketed_rating", "lone_grade", "last_line_choice", "first_line_scores", "json_scores"]
+Kind = Literal["score", "pair", "ratio"]
+KINDS: dict[AnswerFormat, Kind] = {
+    "json_grade": "score",
+    "bracketed_rating": "score",
+    "lone_grade": "score",
+    "last_line_choice": "pair",
+    "first_line_scores": "ratio",
+    "json_scores": "ratio",
+}
+SHOWN: dict[Kind, set[str]] = {"score": {"answer_1"}, "pair": {"answer_a", "answer_b"}, "ratio": {"answer_1", "reference_1"}}
 
 
 class JudgePrompt(Part):
@@ -41,10 +51,18 @@ class JudgePrompt(Part):
 
 
 class JudgeItems(Part):
-    """The file of the items, relative to the folder of the data, in the layout of its upstream repository."""
+    """The file of the items, relative to the folder of the data, in the layout of its upstream repository; or the items of the benchmark itself."""
 
-    file: str = Field(description="path in the data folder")
-    layout: Literal["elyza", "fastchat"] = Field(description="of the file: ELYZA's csv, or FastChat's jsonl")
+    file: str | None = Field(None, description="path in the data folder; none with `layout: benchmark`")
+    layout: Literal["elyza", "fastchat", "heron", "benchmark"] = Field(
+        description="of the file: ELYZA's, FastChat's or Heron-Bench's jsonl; benchmark: question and right answer as `eval` reads them"
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> JudgeItems:
+        if (self.layout == "benchmark") != (self.file is None):
+            raise ValueError("'file' is needed, but for 'layout: benchmark', which has none")
+        return self
 
 
 class JudgeTask(Licensed):
@@ -56,7 +74,11 @@ class JudgeTask(Licensed):
     title: str = Field(description="what it is, in a line")
     license: str = Field(description="of prompts and questions")
     source: str = Field(description="where prompts and questions come from")
-    kind: Literal["score", "pair"] = Field(description="score: one answer gets a number; pair: two answers side by side, one wins or it is a tie")
+    protocol: Name | None = Field(None, description="whose way of judging it is, where a benchmark has several: part of the names of its scores")
+    kind: Kind = Field(
+        description="score: one answer gets a number; pair: two answers side by side, one wins or it is a tie; ratio: an answer and a reference answer get a "
+        "number each, and the score is the mean over the categories of 100 times the ratio of their means"
+    )
     answer_format: AnswerFormat = Field(description="where the verdict stands in a judgement")
     scale: tuple[Grade, Grade] | None = Field(None, strict=False, description="lowest and highest score")
     empty_answer: int | None = Field(None, ge=-1000, le=1000, description="score of an empty answer, which is then not sent to the judge")
@@ -70,15 +92,23 @@ class JudgeTask(Licensed):
 
     @model_validator(mode="after")
     def _agree(self) -> JudgeTask:
-        if (self.kind == "score") != (self.scale is not None):
-            raise ValueError("'scale' belongs to 'kind: score', and is needed there")
-        if (self.kind == "pair") != (self.answer_format == "last_line_choice"):
-            raise ValueError("'answer_format: last_line_choice' belongs to 'kind: pair', and the other two to 'kind: score'")
-        needed = {"answer_a", "answer_b"} if self.kind == "pair" else {"answer_1"}
+        if (self.kind == "pair") != (self.scale is None):
+            raise ValueError("'scale' belongs to 'kind: score' and 'kind: ratio', and is needed there")
+        if (kind := KINDS[self.answer_format]) != self.kind:
+            raise ValueError(f"'answer_format: {self.answer_format}' belongs to 'kind: {kind}'")
+        if self.kind == "ratio" and (self.references is None or self.empty_answer is not None or (self.scale is not None and self.scale[0] <= 0)):
+            raise ValueError("'kind: ratio' needs 'references' and a 'scale' above 0, and sends empty answers: the reference needs a grade beside them")
+        if self.kind == "ratio" and self.turns != [1]:
+            raise ValueError("'kind: ratio' judges one turn")
         for prompt in self.prompts:
-            if missing := needed - prompt.slots():
+            if missing := SHOWN[self.kind] - prompt.slots():
                 raise ValueError(f"prompt '{prompt.name}' never shows {', '.join(f'{{{slot}}}' for slot in sorted(missing))}")
         return self
+
+    @property
+    def profile(self) -> str:
+        """What stands in the names of scores for the way of judging."""
+        return f"judge-{self.protocol}" if self.protocol else "judge"
 
     @property
     def turns(self) -> list[int]:

@@ -13,14 +13,16 @@ from jp_adapt.cli.output import print_json
 if TYPE_CHECKING:
     from jp_adapt.commands.judge import JudgeOptions
 
-EPILOG = """Answers are the outputs.jsonl of an evaluation (or its folder), FastChat's or Rakuda's answer file, or gpt4-autoeval's preds.jsonl. Every
-judgement is kept in OUT/cache.jsonl as soon as it comes: after any interruption the same command resumes, and asks for nothing twice."""
+EPILOG = """Answers are the outputs.jsonl of an evaluation (or its folder), FastChat's, Rakuda's or LLaVA's answer file, or gpt4-autoeval's preds.jsonl.
+Every judgement is kept in OUT/cache.jsonl as soon as it comes: after any interruption the same command resumes, and asks for nothing twice."""
 
 
 def add_parser(verbs: Any) -> None:
     parser = verbs.add_parser("judge", help="let a chat model judge answers", description="Let a chat model judge the answers of other models.", epilog=EPILOG)
     parser.add_argument("answers", nargs="*", type=Path, metavar="ANSWERS", help="the answers of one model each")
-    parser.add_argument("--benchmark", required=True, metavar="B", help="ja/elyza-tasks-100, ja/mt-bench, ja/rakuda, or the file of a declaration")
+    parser.add_argument(
+        "--benchmark", required=True, metavar="B", help="ja/elyza-tasks-100, ja/mt-bench, ja/rakuda, ja/heron-bench, ... (docs/judging.md), or a file"
+    )
     parser.add_argument("--data", type=Path, metavar="DIR", help="folder of the benchmarks, each in the layout of its upstream repository")
     parser.add_argument("--endpoint", metavar="URL", help="OpenAI-compatible address, ending in /v1")
     parser.add_argument("--judge-model", metavar="NAME", help="name of the judge at the endpoint; without --endpoint the folder of a model")

@@ -17,7 +17,7 @@ from jp_adapt.core.files import MAX_NAME_BYTES, refuse_unwritable, write_text
 from jp_adapt.core.hashes import sha256_file, sha256_json
 from jp_adapt.core.lock import folder_lock
 from jp_adapt.core.progress import progress, say
-from jp_adapt.evaluation.judge.answers import Answers, Item, read_answers, read_items, read_references
+from jp_adapt.evaluation.judge.answers import Answers, Item, benchmark_items, read_answers, read_items, read_references
 from jp_adapt.evaluation.judge.client import HttpJudge, Judge
 from jp_adapt.evaluation.judge.recorded import read_recorded
 from jp_adapt.evaluation.judge.requests import Judgement, build_judgements, estimate_tokens
@@ -137,7 +137,7 @@ def judge(answers: Sequence[str | Path], benchmark: str, out: str | Path | None,
         )
         write_text(out / JUDGEMENTS, "".join(json.dumps(as_record(entry, task.benchmark), ensure_ascii=False) + "\n" for entry in verdicts))
         summary.write(out / SUMMARY)
-        if task.kind == "score":
+        if task.kind != "pair":
             for entry in work.models:
                 write_model_scores(out / entry.model, task, asked.identity, entry.model, verdicts, work.hashes)
     return summary
@@ -148,9 +148,9 @@ def summarise_recorded(paths: Sequence[Path], benchmark: str, calibrate: Sequenc
     task, _ = load_judge_task(benchmark)
     if task.scale is None:
         raise UsageError(f"{task.benchmark} is judged in pairs; --recorded is for scores")
-    takes = read_recorded(paths, task.benchmark, task.scale)
+    takes = read_recorded(paths, task)
     calibration = calibrate_takes(task, takes, calibrate) if calibrate else None
-    return RecordedSummary(task.benchmark, {str(path): sha256_file(path) for path in paths}, summarise_takes(task, takes, {}), calibration)
+    return RecordedSummary(task.benchmark, {str(path): sha256_file(path) for path in paths}, summarise_takes(task, takes), calibration)
 
 
 def _work(answers: Sequence[Path], benchmark: str, options: JudgeOptions) -> _Work:
@@ -164,7 +164,7 @@ def _work(answers: Sequence[Path], benchmark: str, options: JudgeOptions) -> _Wo
 def _scores(task: JudgeTask, verdicts: Sequence[Verdict], calibrate: Sequence[Path]) -> dict[str, Any]:
     """The fields of the summary that depend on the kind of the judging."""
     judged = any(entry.score is not None for entry in verdicts)
-    if task.kind == "score":
+    if task.kind != "pair":
         return {
             "models": grades_of(task, verdicts),
             "calibration": calibrate_takes(task, takes_of(verdicts), calibrate) if calibrate and judged else None,
@@ -183,17 +183,26 @@ def _adjusted(task: JudgeTask, options: JudgeOptions) -> JudgeTask:
 
 def _load_items(task: JudgeTask, data: Path | None) -> tuple[list[Item], dict[str, str]]:
     """The items with their reference answers, and the hashes of the files they came from."""
-    if data is None:
-        raise UsageError(f"--data is needed: the folder in which {task.items.file} lies (each benchmark in the layout of its upstream repository)")
-    path = data / task.items.file
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; --data names the folder in which {task.items.file} lies")
-    items, hashes = read_items(path, task.items.layout), {task.items.file: sha256_file(path)}
+    if task.items.file is None:
+        items, hashes = benchmark_items(task.benchmark, data)
+    else:
+        path = _data_file(data, task.items.file)
+        items, hashes = read_items(path, task.items.layout), {task.items.file: sha256_file(path)}
     if task.references:
-        references = read_references(data / task.references)
-        hashes[task.references] = sha256_file(data / task.references)
+        path = _data_file(data, task.references)
+        references = read_references(path)
+        hashes[task.references] = sha256_file(path)
         items = [replace(item, reference=references.get(item.id, ())) for item in items]
     return items, hashes
+
+
+def _data_file(data: Path | None, name: str) -> Path:
+    """A file of the data folder. UsageError without a folder, InputError where it is not there."""
+    if data is None:
+        raise UsageError(f"--data is needed: the folder in which {name} lies (each benchmark in the layout of its upstream repository)")
+    if not (data / name).is_file():
+        raise InputError(f"{data / name}: no such file; --data names the folder in which {name} lies")
+    return data / name
 
 
 def _named(answers: Sequence[Answers]) -> list[Answers]:
@@ -260,7 +269,8 @@ def _local_judge(folder: Path, options: JudgeOptions) -> Judge:
 def _claim(out: Path, work: _Work, asked: Judge) -> None:
     """The folder is this judging's, or RunFolderError: another judge, prompt or answers must not be mixed with what is there."""
     answers = {entry.model: entry.turns for entry in work.models}
-    identity = {"judge": asked.identity, "task": sha256_json(work.task.model_dump(mode="json")), "answers": sha256_json(answers)}
+    task = work.task.model_dump(mode="json", exclude={"protocol"} if work.task.protocol is None else None)  # earlier folders know no `protocol`
+    identity = {"judge": asked.identity, "task": sha256_json(task), "answers": sha256_json(answers)}
     cache = out / CACHE
     refuse_folder(out, JudgeRecord, identity, results=cache.is_file() and cache.stat().st_size > 0, before_results=BEFORE_RESULTS)
     JudgeRecord(identity).write(out / JudgeRecord.FILE)

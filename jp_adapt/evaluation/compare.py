@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,6 +14,7 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.names import distinct_tails
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.metrics import labels
+from jp_adapt.evaluation.metrics.relative import JUDGE_RATIO, JUDGE_REFERENCE, JUDGE_SCORE, mean_ratios
 from jp_adapt.evaluation.results import BenchmarkScore, Output, Scores, read_outputs, read_scores
 from jp_adapt.evaluation.scoring import as_number, degenerate, item_weights
 
@@ -279,8 +280,10 @@ def _benchmark(x: BenchmarkScore, y: BenchmarkScore, a: Run, b: Run, seed: int) 
     if len(scored) < 2:
         return entry
     left, right = [[float(run[item].scores[metric] or 0.0) for item in scored] for run in (ours, theirs)]
-    if _whole_of(metric) in ("labels", "numbers"):
-        tested = _whole_set([ours[item] for item in scored], [theirs[item] for item in scored], metric, seed)
+    if metric == JUDGE_RATIO:
+        tested = _ratios([ours[item] for item in scored], [theirs[item] for item in scored], seed)
+    elif _whole_of(metric) in ("labels", "numbers"):
+        tested = _labels([ours[item] for item in scored], [theirs[item] for item in scored], metric, seed)
     else:
         macro = _averages_groups(x, list(ours.values()))
         weights = _weights([ours[item].group for item in scored]) if macro else item_weights(metric, [ours[item] for item in scored])
@@ -303,29 +306,44 @@ def _tested(left: Sequence[float], right: Sequence[float], weights: Sequence[flo
     return Difference(sum(a) / len(a), sum(b) / len(b), difference, interval, "sign flips", p, least)
 
 
-def _whole_set(ours: Sequence[Output], theirs: Sequence[Output], name: str, seed: int) -> Difference | None:
-    """A metric that only a whole set has (a correlation, MCC): paired bootstrap of the metric itself, and a test that swaps the two runs' answers."""
+def _labels(ours: Sequence[Output], theirs: Sequence[Output], name: str, seed: int) -> Difference | None:
+    """A correlation, MCC, or another metric of labels or numbers."""
+    gold = _gold(ours, name) * 2
+    answers = [_answer(output, name) for output in (*ours, *theirs)]
+    return _whole_set(lambda drawn: labels.resampled(name, answers, gold, drawn), [""] * len(ours), seed)
+
+
+def _ratios(ours: Sequence[Output], theirs: Sequence[Output], seed: int) -> Difference | None:
+    """The ratio of a judge's grades to those of the reference answers."""
     import numpy as np
 
-    gold = _gold(ours, name)
-    answers = [_answer(output, name) for output in (*ours, *theirs)]
-    generator, size = np.random.default_rng(seed), len(gold)
+    groups = [output.group for output in ours]
+    scores, references = (np.array([output.scores[name] for output in (*ours, *theirs)], dtype=float) for name in (JUDGE_SCORE, JUDGE_REFERENCE))
+    return _whole_set(lambda drawn: mean_ratios(scores[drawn], references[drawn], groups), groups, seed)
 
-    def differences(left: NDArray[np.int64], right: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Of resamples whose items are `left` and `right` among the answers of both runs, [R, N]; NaN where one of the two is not defined."""
-        return labels.resampled(name, answers, [*gold, *gold], right) - labels.resampled(name, answers, [*gold, *gold], left)
 
+def _whole_set(value: Callable[[NDArray[np.int64]], NDArray[np.float64]], groups: Sequence[str], seed: int) -> Difference | None:
+    """A metric that only a whole set has: paired bootstrap of the metric itself, items resampled within their groups, and a test that swaps the two runs'
+    answers. None where the metric is not defined.
+
+    Args:
+        value: of resamples of the answers of both runs, one behind the other, [R, N]; NaN where it is not defined.
+    """
+    import numpy as np
+
+    generator, size = np.random.default_rng(seed), len(groups)
     everyone = np.arange(size)[None]
-    observed = float(differences(everyone, everyone + size)[0])
+    a, b = (float(value(side)[0]) for side in (everyone, everyone + size))
+    observed = b - a
     if np.isnan(observed):
         return None
-    spread = statistics.bootstrap(lambda drawn: differences(drawn, drawn + size), [size], generator, RESAMPLES)
+    spread = statistics.bootstrap_within(lambda drawn: value(drawn + size) - value(drawn), groups, generator, RESAMPLES)
     if spread.interval is None or spread.stderr is None:
         return None
     flips = generator.integers(0, 2, (RESAMPLES, size)) * size
-    reached = int((np.abs(differences(everyone + flips, everyone + size - flips)) >= abs(observed) - 1e-12).sum())
+    swapped = value(everyone + size - flips) - value(everyone + flips)
+    reached = int((np.abs(swapped) >= abs(observed) - 1e-12).sum())
     detectable = (statistics.Z95 + statistics.Z80) * spread.stderr
-    a, b = (float(labels.resampled(name, answers, [*gold, *gold], side)[0]) for side in (everyone, everyone + size))
     return Difference(a, b, observed, spread.interval, "answers swapped at random", (reached + 1) / (RESAMPLES + 1), detectable)
 
 

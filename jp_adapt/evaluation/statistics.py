@@ -73,6 +73,28 @@ def bootstrap(statistic: Callable[..., Floats], sizes: Sequence[int], generator:
     return Bootstrap((float(low), float(high)), float(np.std(known)))
 
 
+def bootstrap_within(
+    statistic: Callable[[NDArray[np.int64]], Floats], groups: Sequence[str], generator: np.random.Generator, resamples: int = RESAMPLES
+) -> Bootstrap:
+    """`bootstrap` of items that are resampled within their groups.
+
+    Args:
+        statistic: takes which items each resample has, [R, N], the one at each place from the group of that place.
+        groups: of each item.
+    """
+    import numpy as np
+
+    members = [np.flatnonzero(np.asarray(groups) == group) for group in dict.fromkeys(groups)]
+
+    def of_draws(*drawn: NDArray[np.int64]) -> Floats:
+        items = np.empty((len(drawn[0]), len(groups)), dtype=np.int64)
+        for places, own in zip(members, drawn, strict=True):
+            items[:, places] = places[own]
+        return statistic(items)
+
+    return bootstrap(of_draws, list(map(len, members)), generator, resamples)
+
+
 def paired_ratio_interval(numerators: tuple[Sequence[float], Sequence[float]], denominators: Sequence[float], seed: int = 0) -> Interval:
     """95 % bootstrap interval of sum(b)/sum(d) - sum(a)/sum(d), items resampled together (bits of two models over the same documents)."""
     a, b = numerators

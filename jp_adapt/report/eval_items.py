@@ -120,7 +120,12 @@ def _said(output: Output) -> str:
 def _judged(output: Output) -> list[tuple[str, str, str, str]]:
     """(turn, take, grade, what the judge said) of an answer that was judged; a verdict in JSON has a line for each of its keys."""
     entries = [entry for entry in output.prediction if isinstance(entry, dict) and "judgement" in entry] if isinstance(output.prediction, list) else []
-    return [(str(entry.get("turn")), str(entry.get("take")), str(entry.get("score")), _unfolded(str(entry["judgement"]))) for entry in entries]
+    return [(str(entry.get("turn")), str(entry.get("take")), _grade(entry), _unfolded(str(entry["judgement"]))) for entry in entries]
+
+
+def _grade(verdict: dict[str, Any]) -> str:
+    """The grade of an answer, and behind a slash that of the reference answer where it was graded too."""
+    return "/".join(str(verdict.get(name)) for name in ("score", "reference_score") if name == "score" or name in verdict)
 
 
 def _unfolded(judgement: str) -> str:

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from jp_adapt.benchmarks.metrics import METRICS
 from jp_adapt.evaluation.compare import Comparison, Pair, Run, notes
+from jp_adapt.evaluation.metrics.relative import JUDGE_RATIO
 from jp_adapt.evaluation.published import BesidePublished, PublishedComparison, PublishedRow
 from jp_adapt.evaluation.results import BenchmarkScore, MetricScore
 from jp_adapt.report.eval_items import browser_data
@@ -198,7 +199,7 @@ def _figures(runs: Sequence[Run], published: Sequence[PublishedComparison]) -> l
     if len(runs) > 1 or any(theirs.values()):  # of a single model the table has all there is
         title = "With published scores of the same protocol" if any(theirs.values()) else "Primary metrics"
         figures += [drawing(bar_chart(groups, title=title, unit="of a perfect score", most=1.0))] if groups else []
-    return figures + [drawing(svg) for svg in _grades(runs)]
+    return figures + [drawing(svg) for svg in (*_grades(runs), *_ratios(runs))]
 
 
 def _grades(runs: Sequence[Run]) -> list[str]:
@@ -216,6 +217,18 @@ def _grades(runs: Sequence[Run]) -> list[str]:
             )
         results.append(bar_chart(groups, title=f"Grades: {name}, percent", unit="%"))
     return results
+
+
+def _ratios(runs: Sequence[Run]) -> list[str]:
+    """The grades beside those of reference answers, whole and by category, for each benchmark that a judge graded so."""
+    given: dict[str, dict[str, list[Bar]]] = {}
+    for index, run in enumerate(runs):
+        for entry in run.scores.benchmarks:
+            if entry.primary_metric == JUDGE_RATIO:
+                parts = {"mean of the categories": entry.primary.value, **{name: values.get(JUDGE_RATIO) for name, values in entry.groups.items()}}
+                for name, value in parts.items():
+                    given.setdefault(entry.id, {}).setdefault(name, []).append(Bar(run.name, value, 1 + index % 4))
+    return [bar_chart(list(groups.items()), title=f"Beside the reference answers: {name}, percent", unit="%", most=100.0) for name, groups in given.items()]
 
 
 def _published_polygons(axes: Sequence[str], theirs: Mapping[str, Sequence[PublishedRow]], after: int) -> list[Polygon]:

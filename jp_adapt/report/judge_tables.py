@@ -28,7 +28,7 @@ def _grades(models: Sequence[ModelGrades]) -> list[str]:
     rows = [
         (entry.model, f"{entry.mean:.3f}", _number(entry.stderr), _interval(entry.interval, 2), f"{entry.items:,}", str(len(entry.takes))) for entry in models
     ]
-    lines = terminal.table(("model", "mean", "± stderr", "95 % interval", "items", "takes"), rows)
+    lines = [*_ratios(models), *terminal.table(("model", "mean", "± stderr", "95 % interval", "items", "takes"), rows)]
     for entry in models:
         if entry.agreement is not None:
             counts = ", ".join(f"{same} of {compared}" for same, compared in zip(entry.agreement.same, entry.agreement.compared, strict=True))
@@ -36,6 +36,23 @@ def _grades(models: Sequence[ModelGrades]) -> list[str]:
         if entry.length_spearman is not None:
             lines.append(f"  {entry.model}: rank correlation of grades with the length of answers {entry.length_spearman:+.2f}")
     return lines
+
+
+def _ratios(models: Sequence[ModelGrades]) -> list[str]:
+    """Models beside the reference answers: the ratio, and that of each category."""
+    known = {entry.model: entry.ratio for entry in models if entry.ratio is not None}
+    categories = list(dict.fromkeys(name for ratio in known.values() for name in ratio.categories))
+    rows = [
+        (
+            model,
+            f"{ratio.value:.1f}",
+            _number(ratio.stderr, 1),
+            "–" if ratio.interval is None else _interval(ratio.interval, 1),
+            *(f"{own.ratio:.1f}" if (own := ratio.categories.get(name)) is not None else "–" for name in categories),
+        )
+        for model, ratio in known.items()
+    ]
+    return terminal.table(("model", "% of reference", "± stderr", "95 % interval", *categories), rows) if rows else []
 
 
 def _ranking(ranking: Ranking) -> list[str]:
@@ -87,5 +104,5 @@ def _interval(bounds: tuple[float, float], digits: int) -> str:
     return f"{bounds[0]:.{digits}f} to {bounds[1]:.{digits}f}"
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"
+def _number(value: float | None, digits: int = 3) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"

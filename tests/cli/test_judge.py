@@ -13,14 +13,16 @@ from typing import Any
 
 import pytest
 
+from jp_adapt.benchmarks.items import load_benchmark
 from jp_adapt.cli.main import main
 from jp_adapt.evaluation.judge.results import read_judge_summary
 from jp_adapt.evaluation.results import read_outputs, read_scores
 from jp_adapt.inference import endpoint
-from tests.judge_server import fastchat, grade_of, judge_server, predictions, small_data, write_lines
+from tests.judge_server import fastchat, grade_of, judge_server, llava, predictions, small_data, write_lines
 from tests.processes import Command
 
 ELYZA = ["--benchmark", "ja/elyza-tasks-100", "--judge-model", "judge-1"]
+TASK = "433894784be3117855e37ab5712d1479f6e541bda1e0d30e855a7e1447718c5e"  # hash of ELYZA's declaration in the folders of earlier versions
 MISBEHAVIOUR = ["429", "malformed", "ok", "half", "500", "ok", "hang-up", "chunks", "error-with-200", "ok", "garbage", "null"]
 
 
@@ -267,6 +269,7 @@ def test_a_folder_of_something_else_is_refused_and_one_of_an_earlier_version_goe
         assert "m: is not empty, and holds no judging; give another --out" in err
         run(capsys, *arguments, out)
         record = json.loads((out / "judge.json").read_text(encoding="utf-8"))
+        assert record["identity"]["task"] == TASK, "the folders of earlier versions are still those of this judging"
         hashes = {"judge": "0" * 64, "task": record["identity"]["task"], "answers": record["identity"]["answers"]}
         write_lines(out / "judge.json", [{"format": 1, "identity": record["identity"]["judge"], "sha256": hashes}])
         run(capsys, *arguments, out)
@@ -397,6 +400,88 @@ def test_the_first_turn_alone_and_two_models_compared(tmp_path: Path, capsys: py
     assert (entry["items"], entry["different_prompts"]) == (12, 0)
     first = next(read_outputs(out / "a"))
     assert (first.prompt, first.generation, first.prediction[0]["turn"]) == ("質問0\n\n続き0", "a答0", 1)
+
+
+@pytest.mark.parametrize(("benchmark", "profile"), [("ja/heron-bench", "judge"), ("ja/heron-bench-eval-mm", "judge-eval-mm")])
+def test_heron_bench_has_a_ratio_to_the_reference(tmp_path: Path, capsys: pytest.CaptureFixture[str], benchmark: str, profile: str) -> None:
+    data, out = small_data(tmp_path / "data"), tmp_path / "out"
+    files = [write_lines(tmp_path / f"{name}.jsonl", [llava(name, n, f"{name}答{n}") for n in range(12)]) for name in ("a", "b")]
+    with judge_server() as server:
+        arguments = (*files, "--benchmark", benchmark, "--judge-model", "j", "--data", data, "--endpoint", server.url, "--out", out, "--takes", 2)
+        report = json.loads(run(capsys, *arguments, "--json")[0])
+        text, _ = run(capsys, *arguments)
+        assert (len(server.bodies), report["asked_again"], report["without_verdict"]) == (48, 0, 0)
+    grades = {
+        (name, n): next(grade_of(asked) for body in server.bodies if f"{name}答{n}\n" in (asked := body["messages"][1]["content"]))
+        for name in "ab"
+        for n in range(12)
+    }
+    for entry in report["models"]:
+        by_kind = [[grades[entry["model"], n] for n in range(12) if n % 3 == kind] for kind in range(3)]
+        ratios = [100 * sum(grade + 3 for grade in own) / sum(10 - grade for grade in own) for own in by_kind]
+        assert [own["ratio"] for own in entry["ratio"]["categories"].values()] == pytest.approx(ratios)
+        assert entry["ratio"]["value"] == pytest.approx(sum(ratios) / 3)
+        assert (len(entry["ratio"]["takes"]), entry["ratio"]["noise"], entry["agreement"]["same"]) == (2, 0, [12])
+    assert read_judge_summary(out).models[0].ratio is not None
+    head, first, *_ = text.splitlines()
+    assert head.split() == ["model", "%", "of", "reference", "±", "stderr", "95", "%", "interval", "conv", "detail", "complex"]
+    assert first.split()[:2] == ["a", f"{report['models'][0]['ratio']['value']:.1f}"]
+    [score] = read_scores(out / "a").benchmarks
+    assert score.name == f"ja/heron-bench@{profile}:j/0-shot/judge_ratio"
+    assert (score.primary.value, score.scale, list(score.groups)) == (report["models"][0]["ratio"]["value"], None, ["conv", "detail", "complex"])
+    item = next(read_outputs(out / "a"))
+    reference, own = 10 - grades["a", 0], grades["a", 0] + 3
+    assert item.scores == pytest.approx({"judge_ratio": 100 * own / reference, "judge_score": own, "judge_reference": reference})
+    assert (item.prompt, item.gold, item.prediction[0]["reference_score"]) == ("何0？\n\n画像の説明：\n様子0", "参考0", reference)
+    again = json.loads(run(capsys, "--recorded", out / "judgements.jsonl", "--benchmark", benchmark, "--json")[0])
+    assert [entry["ratio"] for entry in again["models"]] == [entry["ratio"] for entry in report["models"]]
+    capsys.readouterr()
+    assert main(["eval", "compare", str(out / "a"), str(out / "b"), "--json", "--html", str(tmp_path / "page.html")]) == 0
+    compared = json.loads(capsys.readouterr().out)["pairs"][0]["benchmarks"][0]
+    assert (compared["a"], compared["b"]) == tuple(entry["ratio"]["value"] for entry in report["models"])
+    assert compared["difference"] == pytest.approx(compared["b"] - compared["a"])
+    assert f'"{own:.1f}/{reference:.1f}"' in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+def test_a_category_without_a_verdict_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Items 0 to 2, one of each category: of the second no verdict can be read, in three attempts."""
+    data, answers, out = small_data(tmp_path / "data", 3), write_lines(tmp_path / "a.jsonl", [llava("a", n, "答") for n in range(3)]), tmp_path / "out"
+    with judge_server(["ok", "unreadable", "unreadable", "unreadable"]) as server:
+        arguments = (answers, "--benchmark", "ja/heron-bench", "--judge-model", "j", "--data", data, "--endpoint", server.url, "--out", out, "--parallel", 1)
+        report = json.loads(run(capsys, *arguments, "--json")[0])
+    assert report["failures"][0]["why"] == 'no verdict in 3 attempts: the first line is "とても良い回答です。", not two numbers alone'
+    assert list(report["models"][0]["ratio"]["categories"]) == ["conv", "complex"]
+    assert read_scores(out / "a").benchmarks[0].warnings == ["1 judgements without a verdict", "no verdict in category 'detail'"]
+
+
+def test_heron_bench_needs_its_reference_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, answers = small_data(tmp_path / "data"), write_lines(tmp_path / "a.jsonl", [llava("a", n, "答") for n in range(12)])
+    references = data / "heron_bench/answers_gpt4.jsonl"
+    arguments = (answers, "--benchmark", "ja/heron-bench", "--data", data, "--dry-run")
+    write_lines(references, [llava("gpt-4", n, "参考") for n in range(11)])
+    assert "item 11: prompt 'heron-bench' needs reference_1, which is missing" in run(capsys, *arguments, code=3)[1]
+    references.unlink()
+    assert "answers_gpt4.jsonl: no such file; --data names the folder in which heron_bench/answers_gpt4.jsonl lies" in run(capsys, *arguments, code=3)[1]
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "asked"),
+    [("ja/ja-vg-vqa-500", "0番の色は？"), ("ja/ja-vlm-bench-in-the-wild", "0番は？"), ("ja/ja-multi-image-vqa", "<image> と<image> の違いは0？")],
+)
+def test_answers_about_pictures_are_graded_beside_the_right_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], benchmark_data: Path, benchmark: str, asked: str
+) -> None:
+    loaded = load_benchmark(benchmark, benchmark_data)
+    lines = [{"benchmark": benchmark, "item": item.id, "generation": f"答{item.id}"} for item in loaded.items]
+    answers, out = write_lines(tmp_path / "m" / "outputs.jsonl", lines), tmp_path / "out"
+    with judge_server() as server:
+        arguments = (answers, "--benchmark", benchmark, "--judge-model", "j", "--data", benchmark_data, "--endpoint", server.url, "--out", out)
+        report = json.loads(run(capsys, *arguments, "--json")[0])
+    prompts = [body["messages"][1]["content"] for body in server.bodies]
+    assert any(f"Question: {asked}\nAnswer: {loaded.items[0].answers[0]}\nPrediction: 答{loaded.items[0].id}\n" in prompt for prompt in prompts)
+    assert report["models"][0]["mean"] == pytest.approx(sum(map(grade_of, prompts)) / len(loaded.items))
+    assert report["without_verdict"] == 0
+    assert report["sha256"].items() >= loaded.sha256.items()
 
 
 def test_rakuda_ranks_models(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

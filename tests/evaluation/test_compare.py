@@ -161,6 +161,33 @@ def test_a_correlation_is_compared_as_a_whole(tmp_path: Path) -> None:
     assert second.interval[0] < second.difference < second.interval[1] < 0
 
 
+def test_ratios_to_reference_answers_are_compared_as_a_whole(tmp_path: Path) -> None:
+    """The reference answers are graded anew beside each model: 8 of 10 is more than 8 of 9, where the grades of the models are the same."""
+    kinds = ["conv"] * 42 + ["detail"] * 21 + ["complex"] * 40
+    generator = np.random.default_rng(2)
+
+    def run(name: str, lower: int, reference: int) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        grades = [(float(grade), float(reference)) for grade in generator.integers(5, 9, len(kinds)) - lower]
+        means = [np.mean([pair for pair, other in zip(grades, kinds, strict=True) if other == kind], axis=0) for kind in dict.fromkeys(kinds)]
+        value = float(np.mean([100 * score / beside for score, beside in means]))
+        write_scores(folder, Scores({"name": name}, "judge:j", [benchmark("ja/heron-bench", [1.0] * len(kinds), "judge_ratio", value=value)]))
+        made = [{"judge_ratio": 100 * score / beside, "judge_score": score, "judge_reference": beside} for score, beside in grades]
+        write_outputs(folder / "outputs.jsonl", [output("ja/heron-bench", n, 0, scores=made[n], group=kinds[n], prediction=[n]) for n in range(len(kinds))])
+        return folder
+
+    runs = [run("high", 0, 9), run("same", 0, 9), run("low", 3, 9), run("stricter", 0, 10)]
+    same, low, stricter = (pair.benchmarks[0] for pair in compare_scores(*runs).pairs)
+    assert "cannot be told apart" in same.verdict
+    for entry in (low, stricter):
+        assert entry.test == "answers swapped at random"
+        assert (entry.a_items, entry.b_items) == (pytest.approx(entry.a), pytest.approx(entry.b))
+        assert entry.interval[0] < entry.difference < entry.interval[1] < 0
+        assert entry.outcome == "worse"
+    assert len(low.lost) > len(low.gained)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -299,6 +299,22 @@ def test_grades_are_drawn_and_what_a_judge_said_stands_apart(tmp_path: Path) -> 
     assert answers[1]["judged"] == [["1", "1", "5", "なるほど"]]
 
 
+def test_grades_beside_reference_answers_are_drawn_by_category(tmp_path: Path) -> None:
+    folder = judged(tmp_path / "a", [4, 6], scale=None)
+    [score] = read_scores(folder).benchmarks
+    groups = {"conv": {"judge_ratio": 62.5}, "detail": {"judge_ratio": 120.0}}
+    write_scores(
+        folder, Scores({"name": "a"}, "judge:j", [replace(score, primary_metric="judge_ratio", metrics={"judge_ratio": MetricScore(91.25)}, groups=groups)])
+    )
+    lines = [replace(output, prediction=[output.prediction[0] | {"reference_score": 8.0}]) for output in read_outputs(folder)]
+    write_outputs(folder / "outputs.jsonl", lines)
+    page = write_evaluation_page(folder).read_text(encoding="utf-8")
+    assert "Beside the reference answers: ja/elyza-tasks-100, percent" in page
+    assert "mean of the categories, a: 91.25 %; conv, a: 62.50 %; detail, a: 120.00 %." in page
+    assert "Grades: " not in page
+    assert data_of(page)["items"][0]["answers"][0]["judged"] == [["1", "1", "4/8.0", "なるほど"]]
+
+
 def test_a_grade_of_1_is_the_worst_and_shown_so(tmp_path: Path) -> None:
     runs = [load_run(judged(tmp_path / "a", [1, 5, 1, 3])), load_run(judged(tmp_path / "b", [1, 5, 5, 4]))]
     data = eval_items.browser_data(runs)

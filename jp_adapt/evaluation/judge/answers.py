@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jp_adapt.benchmarks.items import load_benchmark
+from jp_adapt.benchmarks.templates import render
 from jp_adapt.core.errors import InputError
 from jp_adapt.core.files import read_json_lines
 
@@ -21,6 +23,7 @@ class Item:
     turns: tuple[str, ...]
     reference: tuple[str, ...] = ()
     criteria: str = ""
+    context: str = ""  # what stands for the item's picture
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,15 @@ def read_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def read_items(path: Path, layout: str) -> list[Item]:
     """The items of a benchmark. Layout "elyza": input_text, output_text, eval_aspect, and an item's id is its place from 0 on;
-    "fastchat": question_id, category, turns."""
+    "fastchat": question_id, category, turns; "heron": question_id, category, context, text."""
     items: dict[str, Item] = {}
     for number, (place, line) in enumerate(read_lines(path)):
         if layout == "elyza":
             texts = [_text(line, name, place) for name in ("input_text", "output_text", "eval_aspect")]
             item = Item(str(number), "", (texts[0],), (texts[1],), texts[2])
+        elif layout == "heron":
+            texts = [_text(line, name, place) for name in ("category", "text", "context")]
+            item = Item(str(_need(line, "question_id", place)), texts[0], (texts[1],), context=texts[2])
         else:
             turns = _texts(line.get("turns"), f"{place}: turns")
             item = Item(str(_need(line, "question_id", place)), _text(line, "category", place), turns)
@@ -61,11 +67,22 @@ def read_items(path: Path, layout: str) -> list[Item]:
     return list(items.values())
 
 
+def benchmark_items(name: str, data: Path | None) -> tuple[list[Item], dict[str, str]]:
+    """The items of a benchmark as an evaluation asks them, each with its first right answer as the reference, and the hashes of its files. InputError where
+    an item has none."""
+    loaded = load_benchmark(name, data, shots=False)
+    if missing := [item.id for item in loaded.items if not item.answers]:
+        raise InputError(f"{name}: item {missing[0]} has no right answer that a judge could be shown")
+    items = [Item(item.id, item.group, (render(loaded.benchmark.question, item.fields),), (item.answers[0],)) for item in loaded.items]
+    return items, loaded.sha256
+
+
 def read_answers(path: Path, benchmark: str) -> Answers:
-    """The answers of one model to `benchmark`, of a file in one of three layouts, told apart by their keys.
+    """The answers of one model to `benchmark`, of a file in one of four layouts, told apart by their keys.
 
     - outputs.jsonl of an evaluation, or the folder that holds it: `benchmark`, `item` (ID, or ID/1 and ID/2 for two turns), `generation`
     - FastChat's and Rakuda's: `question_id`, `model_id`, `choices[0].turns`
+    - LLaVA's and Heron-Bench's: `question_id`, `text`
     - gpt4-autoeval's for ELYZA-tasks-100: `pred`, one line an item in the order of the benchmark
     """
     file = path / "outputs.jsonl" if path.is_dir() else path
@@ -73,8 +90,8 @@ def read_answers(path: Path, benchmark: str) -> Answers:
     others: set[str] = set()
     for number, (place, line) in enumerate(read_lines(file)):
         turn = 1
-        if "choices" in line and "question_id" in line:
-            id, given = str(line["question_id"]), _fastchat_turns(line, place)
+        if "question_id" in line and ("choices" in line or "text" in line):
+            id, given = str(line["question_id"]), _turns(line, place)
         elif "item" in line:
             if line.get("benchmark", benchmark) != benchmark:
                 others.add(str(line["benchmark"]))
@@ -84,7 +101,7 @@ def read_answers(path: Path, benchmark: str) -> Answers:
         elif "pred" in line:
             id, given = str(number), (_text(line, "pred", place),)
         else:
-            raise InputError(f"{place}: no answer; a line has 'item' and 'generation', or 'question_id' and 'choices', or 'pred'")
+            raise InputError(f"{place}: no answer; a line has 'item' and 'generation', or 'question_id' and 'choices' or 'text', or 'pred'")
         if len(turns.get(id, ())) != turn - 1:
             raise InputError(f"{place}: item '{id}' is answered twice, or its first turn is missing")
         turns[id] = turns.get(id, ()) + given
@@ -100,11 +117,19 @@ def _item_and_turn(name: str) -> tuple[str, int]:
 
 
 def read_references(path: Path) -> dict[str, tuple[str, ...]]:
-    """Reference answers in FastChat's layout, item id -> its turns."""
-    return {str(_need(line, "question_id", place)): _fastchat_turns(line, place) for place, line in read_lines(path)}
+    """Reference answers in FastChat's or LLaVA's layout, item id -> its turns. InputError where an item has two."""
+    references: dict[str, tuple[str, ...]] = {}
+    for place, line in read_lines(path):
+        id = str(_need(line, "question_id", place))
+        if id in references:
+            raise InputError(f"{place}: item '{id}' is answered twice")
+        references[id] = _turns(line, place)
+    return references
 
 
-def _fastchat_turns(line: dict[str, Any], place: str) -> tuple[str, ...]:
+def _turns(line: dict[str, Any], place: str) -> tuple[str, ...]:
+    if "choices" not in line and "text" in line:
+        return (_text(line, "text", place),)
     choices = line.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise InputError(f"{place}: choices: a list with an object in it is needed")

@@ -17,7 +17,10 @@ SHOWN_IDS = 5
 REMINDERS: dict[AnswerFormat, str] = {
     "json_grade": '次の形のJSONだけを返してください。ほかの文章や記号は付けないでください。 {{"reason": "(評価内容)", "grade": ({low}から{high}の整数)}}',
     "bracketed_rating": "{low}から{high}の評価を1つだけ、[[評価]]の形で返してください。例：[[{high}]]",
+    "lone_grade": "{low}から{high}の整数を1つだけ返してください。ほかの文字は付けないでください。",
     "last_line_choice": "1、2、3のどれか1つの数字だけを返してください。アシスタント1の回答が良ければ1、アシスタント2の回答が良ければ2、選べない場合は3です。",
+    "first_line_scores": "Assistant 1と2の点数を、{low}から{high}の数で、空白で区切って1行だけ返してください。",
+    "json_scores": '次の形のJSONだけを返してください。 {{"score_gpt": ({low}から{high}の整数), "score": ({low}から{high}の整数)}}',
 }
 
 
@@ -36,13 +39,14 @@ class Judgement:
     settled: float | None = None  # the score of an empty answer, which is not sent
     reference: str = ""  # the turns of a reference answer, where the benchmark has one
     criteria: str = ""  # what the item's answers are graded by
+    context: str = ""  # what stands for the item's picture
 
 
 def build_judgements(task: JudgeTask, items: Sequence[Item], answers: Sequence[Answers]) -> list[Judgement]:
     """Everything that the judge is asked, once for each take. InputError where an answer, a second turn or a reference answer is missing."""
     for entry in answers:
         _check_answers(task, items, entry)
-    if task.kind == "score":
+    if task.kind != "pair":
         return [_single(task, item, entry, turn) for entry in answers for item in items for turn in task.turns]
     if len(answers) < 2:
         raise InputError(f"{task.benchmark} compares answers of two models at a time; give the answers of at least two")
@@ -93,7 +97,7 @@ def _single(task: JudgeTask, item: Item, answers: Answers, turn: int) -> Judgeme
     settled = float(task.empty_answer) if task.empty_answer is not None and not given[turn - 1].strip() else None
     question = "\n\n".join(item.turns)
     judgement = Judgement((answers.model,), item.id, item.category, turn, prompt.name, prompt.messages(values), question, given[:turn], settled)
-    return replace(judgement, reference="\n\n".join(item.reference), criteria=item.criteria)
+    return replace(judgement, reference="\n\n".join(item.reference), criteria=item.criteria, context=item.context)
 
 
 def _pair(task: JudgeTask, item: Item, first: Answers, second: Answers) -> Judgement:
@@ -113,7 +117,8 @@ def _prompt(task: JudgeTask, item: Item, turn: int) -> JudgePrompt:
 def _values(item: Item, prompt: JudgePrompt) -> dict[str, str]:
     """The slots of a prompt that do not depend on the answers."""
     values = {f"question_{number}": text for number, text in enumerate(item.turns, start=1)}
-    values |= {f"reference_{number}": text for number, text in enumerate(item.reference, start=1)} | {"criteria": item.criteria}
+    values |= {f"reference_{number}": text for number, text in enumerate(item.reference, start=1)}
+    values |= {"criteria": item.criteria, "context": item.context}
     missing = {slot for slot in prompt.slots() if not slot.startswith("answer_")} - values.keys()
     if missing:
         raise InputError(f"item {item.id}: prompt '{prompt.name}' needs {', '.join(sorted(missing))}, which is missing")

@@ -66,11 +66,37 @@ class RankingCalibration:
 
 
 @dataclass(frozen=True)
+class CategoryRatio:
+    """A category of items: the mean grades of a model's answers and of the reference answers, and 100 x their ratio."""
+
+    items: int
+    score: float
+    reference: float
+    ratio: float
+
+
+@dataclass(frozen=True)
+class RatioScore:
+    """A model beside the reference answers that were graded with it: the mean of the ratios of its categories, 100 where both are as good.
+
+    Standard error and 95 % interval are of items resampled within their categories, None where that changes nothing. `noise` is the part of the standard error
+    that the judge's own wavering would cause alone; None where a category has no item that was judged twice.
+    """
+
+    value: float
+    stderr: float | None
+    interval: tuple[float, float] | None
+    takes: list[TakeScore]
+    categories: dict[str, CategoryRatio]
+    noise: float | None
+
+
+@dataclass(frozen=True)
 class ModelGrades:
     """The grades of one model: mean over items and turns, its standard error and 95 % interval over items, the same by take, turn and category.
 
     `judgement_mean` counts every judgement once, as FastChat's show_result.py does. `length_spearman`: rank correlation of scores with the characters of the
-    answers; None where the lengths are not known.
+    answers; None where the lengths are not known. `ratio`: where reference answers are graded beside the model's.
     """
 
     model: str
@@ -85,6 +111,7 @@ class ModelGrades:
     categories: dict[str, float]
     agreement: Agreement | None
     length_spearman: float | None = None
+    ratio: RatioScore | None = None
 
 
 @dataclass(frozen=True)

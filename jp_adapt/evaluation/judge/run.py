@@ -10,7 +10,7 @@ from typing import Any
 from jp_adapt.benchmarks.judge import JudgeTask
 from jp_adapt.core.errors import JpAdaptError
 from jp_adapt.evaluation.judge.client import Judge
-from jp_adapt.evaluation.judge.parse import VerdictError, parse_verdict, without_thought
+from jp_adapt.evaluation.judge.parse import Grades, VerdictError, parse_verdict, without_thought
 from jp_adapt.evaluation.judge.requests import Judgement, ask_again, request_body
 from jp_adapt.inference.endpoint import Completion, EndpointError, RefusedError, RequestError, token_count
 from jp_adapt.inference.reply_cache import ReplyCache
@@ -44,6 +44,7 @@ class Verdict:
     failure: str | None = None
     attempts: int = 1
     request_failed: bool = False  # another run asks again
+    reference_score: float | None = None  # of the reference answer, where the judge grades it too
 
 
 @dataclass
@@ -99,21 +100,21 @@ class Asking:
                 asked = again
             attempt += 1
             try:
-                completion, score, failure = self._completion(judgement, take, attempt, asked)
+                completion, grades, failure = self._completion(judgement, take, attempt, asked)
             except RequestError as error:
                 if not isinstance(error, RefusedError) and self._endpoint_is_down():
                     raise EndpointError(f"{error} ({FAILURES_IN_A_ROW} requests in a row failed)") from error
                 return Verdict(judgement, take, None, text, str(error), attempt, request_failed=True)
             text = completion.text
-            if score is not None:
-                return Verdict(judgement, take, score, text, None, attempt)
+            if grades is not None:
+                return Verdict(judgement, take, grades.score, text, None, attempt, reference_score=grades.reference)
             if completion.finish_reason == "length" and not _visible(text):
                 failure = f"cut off at max_tokens ({body['max_tokens']}) before its answer, as a judge that reasons is; give a larger --max-tokens"
                 break
         return Verdict(judgement, take, None, text, f"no verdict in {attempt} attempt{'s' * (attempt > 1)}: {failure}", attempt)
 
-    def _completion(self, judgement: Judgement, take: int, attempt: int, body: dict[str, Any]) -> tuple[Completion, float | None, str]:
-        """A completion with its score, or None and why there is none. A fresh one is read before it is stored: what is stored is read at every run."""
+    def _completion(self, judgement: Judgement, take: int, attempt: int, body: dict[str, Any]) -> tuple[Completion, Grades | None, str]:
+        """A completion with its grades, or None and why there is none. A fresh one is read before it is stored: what is stored is read at every run."""
         key = self.cache.key({"judge": self.judge.identity, "body": body, "take": take, "attempt": attempt})
         with self.cache.held(key):
             stored = self.cache.get(key)
@@ -133,7 +134,7 @@ class Asking:
             self._failed = 0 if stored is None else self._failed
         return completion, *read
 
-    def _read(self, completion: Completion) -> tuple[float | None, str]:
+    def _read(self, completion: Completion) -> tuple[Grades | None, str]:
         try:
             return parse_verdict(self.task.answer_format, completion.text, self.task.scale), ""
         except VerdictError as error:
@@ -181,6 +182,7 @@ def _visible(text: str) -> str:
 def as_record(verdict: Verdict, benchmark: str) -> dict[str, Any]:
     """A verdict as a line of judgements.jsonl."""
     entry = verdict.judgement
+    reference = {} if verdict.reference_score is None else {"reference_score": verdict.reference_score}
     return {
         "benchmark": benchmark,
         "models": list(entry.models),
@@ -190,6 +192,7 @@ def as_record(verdict: Verdict, benchmark: str) -> dict[str, Any]:
         "take": verdict.take,
         "prompt": entry.prompt,
         "score": verdict.score,
+        **reference,
         "judgement": verdict.text,
         "failure": verdict.failure,
         "attempts": verdict.attempts,

@@ -11,19 +11,19 @@ from jp_adapt.benchmarks.judge import JudgeTask
 from jp_adapt.core.errors import InputError
 from jp_adapt.evaluation import statistics
 from jp_adapt.evaluation.judge.bradley_terry import Game, Ranking, rank
+from jp_adapt.evaluation.judge.ratio import ratio_of
 from jp_adapt.evaluation.judge.recorded import read_ranking, read_recorded
-from jp_adapt.evaluation.judge.results import Calibration, ModelGrades, RankingCalibration
+from jp_adapt.evaluation.judge.results import Calibration, ModelGrades, RankingCalibration, RatioScore
 from jp_adapt.evaluation.judge.run import Verdict
-from jp_adapt.evaluation.judge.summary import Takes, by_item, calibrate, summarise
+from jp_adapt.evaluation.judge.summary import Key, Takes, by_item, calibrate, summarise
 from jp_adapt.evaluation.metrics import labels
+from jp_adapt.evaluation.metrics.relative import JUDGE_RATIO, JUDGE_REFERENCE, JUDGE_SCORE
 from jp_adapt.evaluation.results import BenchmarkScore, MetricScore, Output, Scores, write_outputs, write_scores
-
-METRIC = "judge_score"
 
 
 def grades_of(task: JudgeTask, verdicts: Sequence[Verdict]) -> list[ModelGrades]:
     """The grades of each model that has a verdict."""
-    return summarise_takes(task, takes_of(verdicts), {entry.judgement.item: entry.judgement.category for entry in verdicts})
+    return summarise_takes(task, takes_of(verdicts))
 
 
 def ranking_of(verdicts: Sequence[Verdict]) -> Ranking | None:
@@ -34,21 +34,33 @@ def ranking_of(verdicts: Sequence[Verdict]) -> Ranking | None:
 
 def takes_of(verdicts: Sequence[Verdict]) -> list[Takes]:
     """The scores by model and take."""
-    takes: dict[str, dict[int, dict[tuple[str, int], float]]] = {}
-    lengths: dict[str, dict[tuple[str, int], int]] = {}
+    takes: dict[str, dict[int, list[Verdict]]] = {}
     for entry in verdicts:
-        asked = entry.judgement
-        lengths.setdefault(asked.models[0], {})[asked.item, asked.turn] = len(asked.answers[-1])
-        own = takes.setdefault(entry.judgement.models[0], {}).setdefault(entry.take, {})
-        if entry.score is not None:
-            own[entry.judgement.item, entry.judgement.turn] = entry.score
-    return [Takes(model, [scores for _, scores in sorted(by_take.items())], lengths[model]) for model, by_take in takes.items()]
+        takes.setdefault(entry.judgement.models[0], {}).setdefault(entry.take, []).append(entry)
+    return [_takes(model, [given for _, given in sorted(by_take.items())]) for model, by_take in takes.items()]
 
 
-def summarise_takes(task: JudgeTask, takes: Sequence[Takes], categories: Mapping[str, str]) -> list[ModelGrades]:
+def _takes(model: str, takes: Sequence[Sequence[Verdict]]) -> Takes:
+    asked = [(_key(entry), entry.judgement) for take in takes for entry in take]
+    scores = [{_key(entry): entry.score for entry in take if entry.score is not None} for take in takes]
+    references = [{_key(entry): entry.reference_score for entry in take if entry.reference_score is not None} for take in takes]
+    lengths, categories = {key: len(asking.answers[-1]) for key, asking in asked}, {asking.item: asking.category for _, asking in asked}
+    return Takes(model, scores, lengths, references if any(references) else [], categories)
+
+
+def _key(verdict: Verdict) -> Key:
+    return verdict.judgement.item, verdict.judgement.turn
+
+
+def summarise_takes(task: JudgeTask, takes: Sequence[Takes]) -> list[ModelGrades]:
     """A summary for each model that has a verdict."""
     assert task.scale is not None
-    return [summarise(replace(entry, scores=[take for take in entry.scores if take]), categories, task.scale) for entry in takes if any(entry.scores)]
+    summaries = []
+    for entry in takes:
+        judged = replace(entry, scores=[take for take in entry.scores if take], references=[take for take in entry.references if take])
+        if judged.scores:
+            summaries.append(replace(summarise(judged, task.scale), ratio=ratio_of(judged) if judged.references else None))
+    return summaries
 
 
 def calibrate_ranking(ranking: Ranking, recorded: Path) -> RankingCalibration:
@@ -65,7 +77,7 @@ def calibrate_ranking(ranking: Ranking, recorded: Path) -> RankingCalibration:
 def calibrate_takes(task: JudgeTask, given: Sequence[Takes], recorded: Sequence[Path]) -> dict[str, Calibration]:
     """Agreement with recorded judgements, model by model (by name, or one with one), each by the mean of its takes."""
     assert task.scale is not None
-    theirs = {entry.model: entry.item_means() for entry in read_recorded(recorded, task.benchmark, task.scale)}
+    theirs = {entry.model: entry.item_means() for entry in read_recorded(recorded, task)}
     results: dict[str, Calibration] = {}
     for entry in given:
         other = theirs.get(entry.model) or (next(iter(theirs.values())) if len(theirs) == len(given) == 1 else None)
@@ -79,15 +91,19 @@ def calibrate_takes(task: JudgeTask, given: Sequence[Takes], recorded: Sequence[
 def write_model_scores(folder: Path, task: JudgeTask, judge: Mapping[str, Any], model: str, verdicts: Sequence[Verdict], hashes: dict[str, str]) -> None:
     """scores.json and outputs.jsonl of one model, as every evaluation writes them, so that `jp-adapt eval compare` reads them."""
     own = [entry for entry in verdicts if entry.judgement.models == (model,)]
-    takes = takes_of(own)[0]
-    items = by_item(takes.item_means())
-    if not items:
+    [takes] = takes_of(own)
+    summaries = summarise_takes(task, [takes])
+    if not summaries:
         return
-    values = list(items.values())
-    profile = f"judge:{judge['model']}"
+    ratio, items = summaries[0].ratio, _item_scores(takes)
+    metrics = {name: _mean_score([scores[name] for scores in items.values()]) for name in (JUDGE_SCORE, JUDGE_REFERENCE) if name in next(iter(items.values()))}
+    if ratio is not None:
+        metrics[JUDGE_RATIO] = MetricScore(ratio.value, ratio.interval, ratio.stderr)
+    primary = JUDGE_SCORE if ratio is None else JUDGE_RATIO
+    profile = f"{task.profile}:{judge['model']}"
     score = BenchmarkScore(
         id=task.benchmark,
-        name=f"{task.benchmark}@{profile}/0-shot/{METRIC}",
+        name=f"{task.benchmark}@{profile}/0-shot/{primary}",
         title=task.title,
         version=task.version,
         licence=task.license,
@@ -96,19 +112,39 @@ def write_model_scores(folder: Path, task: JudgeTask, judge: Mapping[str, Any], 
         sha256=hashes,
         num_fewshot=0,
         items=len(items),
-        primary_metric=METRIC,
-        metrics={METRIC: MetricScore(sum(values) / len(values), statistics.mean_interval(values), statistics.standard_error(values))},
+        primary_metric=primary,
+        metrics=metrics,
         chance=None,
         majority=None,
-        warnings=[f"{count} judgements without a verdict"] if (count := sum(entry.score is None for entry in own)) else [],
-        groups=_groups(own),
-        scale=(float(task.scale[0]), float(task.scale[1])) if task.scale is not None else None,
+        warnings=_warnings(own),
+        groups=_groups(own) if ratio is None else _ratio_groups(ratio),
+        scale=(float(task.scale[0]), float(task.scale[1])) if task.scale is not None and ratio is None else None,
     )
     folder.mkdir(exist_ok=True)
     write_scores(folder, Scores({"name": model}, profile, [score], environment={"judge": dict(judge)}))
     write_outputs(
-        folder / "outputs.jsonl", [_output(task, item, [entry for entry in own if entry.judgement.item == item], score) for item, score in items.items()]
+        folder / "outputs.jsonl", [_output(task, item, [entry for entry in own if entry.judgement.item == item], scores) for item, scores in items.items()]
     )
+
+
+def _warnings(verdicts: Sequence[Verdict]) -> list[str]:
+    """How many judgements have no verdict, and the categories of which none has one: a mean over the categories is one of the others."""
+    failed = sum(entry.score is None for entry in verdicts)
+    judged = {entry.judgement.category for entry in verdicts if entry.score is not None}
+    missing = dict.fromkeys(entry.judgement.category for entry in verdicts if entry.judgement.category not in judged)
+    return [f"{failed} judgements without a verdict"] * (failed > 0) + [f"no verdict in category '{name}'" for name in missing]
+
+
+def _item_scores(takes: Takes) -> dict[str, dict[str, float]]:
+    """The means over turns and takes of each item: its grade, and where the reference answer has one too, that one and 100 x their ratio."""
+    scores, references = by_item(takes.item_means()), by_item(takes.reference_means())
+    if not references:
+        return {item: {JUDGE_SCORE: score} for item, score in scores.items()}
+    return {item: {JUDGE_RATIO: 100 * score / references[item], JUDGE_SCORE: score, JUDGE_REFERENCE: references[item]} for item, score in scores.items()}
+
+
+def _mean_score(values: Sequence[float]) -> MetricScore:
+    return MetricScore(sum(values) / len(values), statistics.mean_interval(values), statistics.standard_error(values))
 
 
 def _groups(verdicts: Sequence[Verdict]) -> dict[str, dict[str, float | None]]:
@@ -118,13 +154,23 @@ def _groups(verdicts: Sequence[Verdict]) -> dict[str, dict[str, float | None]]:
         for name in (entry.judgement.category, f"turn {entry.judgement.turn}"):
             if name and entry.score is not None:
                 groups.setdefault(name, []).append(entry.score)
-    return {name: {METRIC: sum(scores) / len(scores)} for name, scores in groups.items()}
+    return {name: {JUDGE_SCORE: sum(scores) / len(scores)} for name, scores in groups.items()}
 
 
-def _output(task: JudgeTask, item: str, verdicts: Sequence[Verdict], score: float) -> Output:
+def _ratio_groups(ratio: RatioScore) -> dict[str, dict[str, float | None]]:
+    return {name: {JUDGE_RATIO: own.ratio, JUDGE_SCORE: own.score, JUDGE_REFERENCE: own.reference} for name, own in ratio.categories.items()}
+
+
+def _output(task: JudgeTask, item: str, verdicts: Sequence[Verdict], scores: Mapping[str, float]) -> Output:
     """An item as every evaluation writes it: the question, the answer, and in `prediction` what the judge said."""
     last = max(verdicts, key=lambda entry: entry.judgement.turn).judgement
-    said = [{"turn": entry.judgement.turn, "take": entry.take, "score": entry.score, "judgement": entry.text} for entry in verdicts]
+    said = [_said(entry) for entry in verdicts]
     answer = "\n\n".join(last.answers)
-    asked = last.question + (f"\n\n採点の観点：\n{last.criteria}" if last.criteria else "")
-    return Output(task.benchmark, item, last.category, asked, None, None, answer, said, last.reference or None, {METRIC: score})
+    shown = (("画像の説明", last.context), ("採点の観点", last.criteria))
+    asked = last.question + "".join(f"\n\n{name}：\n{text}" for name, text in shown if text)
+    return Output(task.benchmark, item, last.category, asked, None, None, answer, said, last.reference or None, dict(scores))
+
+
+def _said(verdict: Verdict) -> dict[str, Any]:
+    reference = {} if verdict.reference_score is None else {"reference_score": verdict.reference_score}
+    return {"turn": verdict.judgement.turn, "take": verdict.take, "score": verdict.score, **reference, "judgement": verdict.text}

@@ -17,20 +17,26 @@ Key = tuple[str, int]  # item, turn
 class Takes:
     """The scores of one model: a mapping (item, turn) -> score for each take. An item without a verdict in a take is not in its mapping.
 
-    `lengths`: characters of the answers, where they are known.
+    `lengths`: characters of the answers, where they are known. `references`: the scores of the reference answers, take by take and of the same items, where a
+    judge grades these too. `categories`: of the items, where they are known.
     """
 
     model: str
     scores: list[dict[Key, float]]
     lengths: dict[Key, int] = field(default_factory=dict)
+    references: list[dict[Key, float]] = field(default_factory=list)
+    categories: dict[str, str] = field(default_factory=dict)
 
     def item_means(self) -> dict[Key, float]:
         """The mean over the takes, of every item and turn that has a verdict in any of them."""
-        keys = sorted({key for take in self.scores for key in take}, key=_order)
-        return {key: _mean([take[key] for take in self.scores if key in take]) for key in keys}
+        return _means(self.scores)
+
+    def reference_means(self) -> dict[Key, float]:
+        """The same of the reference answers, in the same order."""
+        return _means(self.references)
 
 
-def summarise(takes: Takes, categories: Mapping[str, str], scale: tuple[int, int]) -> ModelGrades:
+def summarise(takes: Takes, scale: tuple[int, int]) -> ModelGrades:
     """Mean of a model over all items and turns, its standard error and interval, the same by take, turn and category, and the agreement of the takes.
 
     The unit of the standard error is the item: the turns of an item and its takes are not independent.
@@ -40,7 +46,7 @@ def summarise(takes: Takes, categories: Mapping[str, str], scale: tuple[int, int
     turns = sorted({turn for _, turn in means})
     groups: dict[str, list[float]] = {}
     for (item, _), score in means.items():
-        groups.setdefault(categories.get(item, ""), []).append(score)
+        groups.setdefault(takes.categories.get(item, ""), []).append(score)
     values = list(items.values())
     return ModelGrades(
         model=takes.model,
@@ -93,6 +99,11 @@ def calibrate(recorded: Mapping[Key, float], given: Mapping[Key, float], scale: 
         mean_shift_interval=statistics.paired_mean_interval(a, b) if keys else None,
         length_spearman=_with_length({key: given[key] - recorded[key] for key in keys}, lengths or {}),
     )
+
+
+def _means(takes: Sequence[Mapping[Key, float]]) -> dict[Key, float]:
+    keys = sorted({key for take in takes for key in take}, key=_order)
+    return {key: _mean([take[key] for take in takes if key in take]) for key in keys}
 
 
 def _with_length(values: Mapping[Key, float], lengths: Mapping[Key, int]) -> float | None:

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jp_adapt.evaluation.judge.parse import VerdictError, bracketed_rating, json_grade, last_line_choice, parse_verdict
+from jp_adapt.evaluation.judge.parse import (
+    VerdictError,
+    bracketed_rating,
+    first_line_scores,
+    json_grade,
+    json_scores,
+    last_line_choice,
+    lone_grade,
+    parse_verdict,
+)
 from tests.data import needs_data, shared_data
 from tests.properties import examples
 
@@ -125,6 +134,76 @@ def test_no_choice_and_why(text: str, why: str) -> None:
         last_line_choice(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "reference", "score"),
+    [
+        ("8 6\nAssistant 1 saw 3 cranes.", 8, 6),
+        ("10, 7", 10, 7),
+        ("8,6\n", 8, 6),
+        ("\n\n7.5 9\n\n理由", 7.5, 9),
+        ("８　６\n良い", 8, 6),
+        ("**9 4**\n", 9, 4),
+    ],
+)
+def test_two_scores_of_the_first_line(text: str, reference: float, score: float) -> None:
+    assert first_line_scores(text, (1, 10)) == (score, reference)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "an empty answer"),
+        ("8\n6", 'the first line is "8", not two numbers alone'),
+        ("8 6 7", "not two numbers alone"),
+        ("86", "not two numbers alone"),
+        ("8,5,6", "not two numbers alone"),
+        ("8/10 6/10", "not two numbers alone"),
+        ("Assistant 1: 8, Assistant 2: 6", "not two numbers alone"),
+        ("8 and 6", "not two numbers alone"),
+        ("Scores:\n8 6", 'the first line is "Scores:"'),
+        ("-8 6", "not two numbers alone"),
+        ("0 6", "0 is outside the scale from 1 to 10"),
+        ("8 11", "11 is outside"),
+    ],
+)
+def test_no_two_scores_and_why(text: str, why: str) -> None:
+    with pytest.raises(VerdictError, match=why):
+        first_line_scores(text, (1, 10))
+
+
+def test_two_scores_of_an_object() -> None:
+    assert json_scores('```json\n{\n  "score_gpt": 9,\n  "score": 4\n}\n```', (1, 10)) == (4, 9)
+    assert json_scores('{"score": 4, "score_gpt": 10.0}', (1, 10)) == (4, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"score": 4}', "no 'score_gpt' among the keys score"),
+        ('{"score": 4, "score_gpt": "9"}', 'score_gpt is "9", not a whole number'),
+        ('{"score": 0, "score_gpt": 9}', "0 is outside the scale"),
+        ('{"score": 4, "score_gpt": 9, "score": 5}', "the key 'score' stands twice"),
+        ('{"score": 4, "score_gpt": 9} {"score": 5, "score_gpt": 9}', "not a JSON object"),
+        ("9 4", "not a JSON object"),
+    ],
+)
+def test_no_two_scores_of_an_object_and_why(text: str, why: str) -> None:
+    with pytest.raises(VerdictError, match=why):
+        json_scores(text, (1, 10))
+
+
+@pytest.mark.parametrize(("text", "grade"), [("4", 4), (" ５\n", 5), ("**3**", 3), ("2.", 2)])
+def test_a_lone_grade(text: str, grade: float) -> None:
+    assert lone_grade(text, (1, 5)) == grade
+
+
+@pytest.mark.parametrize("text", ["", "4.5", "4/5", "Score: 4", "4 5", "4\n5", "良い", "0", "6"])
+def test_no_lone_grade(text: str) -> None:
+    with pytest.raises(VerdictError, match=r"not a whole number alone|outside the scale from 1 to 5"):
+        lone_grade(text, (1, 5))
+
+
+FORMS = ["json_grade", "bracketed_rating", "lone_grade", "last_line_choice", "first_line_scores", "json_scores"]
 THOUGHTS = [
     '<think>\n1点か、{"grade": 1}か。\n</think>\n\n%s',
     "1点か、[[1]]か。\n</think>\n%s",  # the chat template of DeepSeek-R1 writes the opening mark
@@ -135,28 +214,32 @@ THOUGHTS = [
 
 
 @pytest.mark.parametrize("thought", THOUGHTS)
-@pytest.mark.parametrize(("form", "text", "score"), [("json_grade", '{"grade": 4}', 4), ("bracketed_rating", "[[4]]", 4), ("last_line_choice", "1", 1.0)])
+@pytest.mark.parametrize(
+    ("form", "text", "score"),
+    [("json_grade", '{"grade": 4}', 4), ("bracketed_rating", "[[4]]", 4), ("last_line_choice", "1", 1.0), ("first_line_scores", "9 4", 4)],
+)
 def test_the_verdict_stands_behind_the_thought(thought: str, form: str, text: str, score: float) -> None:
-    assert parse_verdict(form, thought % text, (1, 10)) == score
+    assert parse_verdict(form, thought % text, (1, 10)).score == score
 
 
 @pytest.mark.parametrize("text", ["<think>\n1", "[THINK] [[4]]", '<think>{"grade": 4}', "<|channel|>analysis<|message|>[[4]]"])
 def test_a_thought_without_an_end_holds_no_verdict(text: str) -> None:
-    for form in ("json_grade", "bracketed_rating", "last_line_choice"):
+    for form in FORMS:
         with pytest.raises(VerdictError, match="does not end"):
             parse_verdict(form, text, (1, 10))
 
 
 def test_a_mark_of_a_thought_within_an_answer_is_text() -> None:
-    assert parse_verdict("json_grade", '{"reason": "<think>と</think>がある", "grade": 3}', (1, 5)) == 3
+    assert parse_verdict("json_grade", '{"reason": "<think>と</think>がある", "grade": 3}', (1, 5)).score == 3
 
 
 @examples(300)
-@given(st.sampled_from(["json_grade", "bracketed_rating", "last_line_choice"]), st.text() | st.text(alphabet='{}[]"grade: 0123\n`'))
+@given(st.sampled_from(FORMS), st.text() | st.text(alphabet='{}[]"grade: 0123\n`'))
 def test_any_text_is_a_verdict_on_the_scale_or_an_error(form: str, text: str) -> None:
     with contextlib.suppress(VerdictError):
-        score = parse_verdict(form, text, (1, 10))
+        score, reference = parse_verdict(form, text, (1, 10))
         assert score in (0.0, 0.5, 1.0) if form == "last_line_choice" else 1 <= score <= 10
+        assert (reference is not None and 1 <= reference <= 10) == (form in ("first_line_scores", "json_scores"))
 
 
 @needs_data

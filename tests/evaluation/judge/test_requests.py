@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from jp_adapt.benchmarks.judge import load_judge_task
+from jp_adapt.benchmarks.judge import SLOTS, load_judge_task
 from jp_adapt.core.errors import InputError, UsageError
+from jp_adapt.core.shipped import shipped_judges
 from jp_adapt.evaluation.judge.answers import Answers, Item, read_answers, read_items, read_references
 from jp_adapt.evaluation.judge.requests import build_judgements, estimate_tokens, request_body
 from tests.data import needs_data, shared_data
-from tests.judge_server import fastchat, write_lines
+from tests.judge_server import fastchat, llava, write_lines
 
 B = "ja/elyza-tasks-100"
 OTHER = {"benchmark": "ja/jnli", "item": "7", "generation": None}
-VALUES = {name: f"<{name}>" for name in ("question_1", "question_2", "answer_1", "answer_2", "reference_1", "reference_2", "criteria", "answer_a", "answer_b")}
+VALUES = {name: f"<{name}>" for name in SLOTS}
 # SHA-256 of the published prompts with the slots filled as in VALUES, system and user joined by a NUL
 PUBLISHED = {
     "prompt_eval": "593f937a7afec27df9f894ea283bda291b230ee4e39ce6eb15bdd0b151bc7aa4",
@@ -27,6 +29,9 @@ PUBLISHED = {
     "single-v1-multi-turn": "f6dbd5ddb27917eb70e1242043ac5eabc671a5707fdacf8dd61698b54ec3c575",
     "single-math-v1-multi-turn": "3cab096688f626212966f22a5aecaf620f4e8e68417795a679040a98823172f9",
     "pair-ja": "85a3f29738af81f2dc8fdafe7ca53b2508c68cc3ef357920fbe0fbca954c8690",
+    "heron-bench": "7874b607beceb2b5a9b1841e618268dfaf2d76d5b01052f0d2a773c728f6ba43",
+    "heron-bench-eval-mm": "97a1a569c97d736fbabace68a6352b8808cbdfef26555a29432094c49ed099eb",
+    "llm-as-a-judge": "e8dcc1b038f52c929ca349b81c00698b13daa98fa142357be8102fc8ec2bbd5a",
 }
 NO_ENGLISH = "AIアシスタントの返答の言語は、ユーザーが使用している言語と一致しているべきで、そうでない場合は減点されるべきです。"  # younger than the records
 
@@ -36,13 +41,14 @@ def bench() -> Path:
 
 
 def prompts() -> dict[str, Any]:
-    return {prompt.name: prompt for name in ("ja/elyza-tasks-100", "ja/mt-bench", "ja/rakuda") for prompt in load_judge_task(name)[0].prompts}
+    return {prompt.name: prompt for name in shipped_judges() for prompt in load_judge_task(name)[0].prompts}
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
-def test_a_prompt_is_the_published_one(name: str) -> None:
-    text = "\0".join(message["content"] for message in prompts()[name].messages(VALUES))
-    assert hashlib.sha256(text.encode()).hexdigest() == PUBLISHED[name]
+@pytest.mark.parametrize("judge", shipped_judges())
+def test_a_prompt_is_the_published_one(judge: str) -> None:
+    for prompt in load_judge_task(judge)[0].prompts:
+        text = "\0".join(message["content"] for message in prompt.messages(VALUES))
+        assert hashlib.sha256(text.encode()).hexdigest() == PUBLISHED[prompt.name]
 
 
 @needs_data
@@ -115,6 +121,23 @@ def test_turns_categories_and_references_of_mt_bench() -> None:
         build_judgements(task, [Item("2", "math", ("問1", "問2"))], [Answers("m", Path("a"), {"2": ("答1", "答2")})])
 
 
+def test_an_answer_to_heron_bench_stands_behind_the_reference_and_the_context(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "questions_ja.jsonl", [{"question_id": 7, "category": "conv", "context": "鶴が二羽います。", "text": "何羽？"}])
+    [item] = read_items(path, "heron")
+    answers = read_answers(write_lines(tmp_path / "m.jsonl", [llava("m", 7, "三羽です。")]), "ja/heron-bench")
+    references = read_references(write_lines(tmp_path / "gpt4.jsonl", [llava("gpt-4", 7, "二羽です。")]))
+    for name in ("ja/heron-bench", "ja/heron-bench-eval-mm"):
+        [made] = build_judgements(load_judge_task(name)[0], [replace(item, reference=references["7"])], [answers])
+        shown = [made.messages[1]["content"].index(text) for text in ("鶴が二羽います。", "何羽？", "二羽です。", "三羽です。")]
+        assert shown == sorted(shown)
+        assert (made.category, made.settled) == ("conv", None)
+    write_lines(path, [{"question_id": 7, "category": "conv", "text": "何羽？"}])
+    with pytest.raises(InputError, match=r"questions_ja\.jsonl:1: no 'context'"):
+        read_items(path, "heron")
+    with pytest.raises(InputError, match=r"gpt4\.jsonl:2: item '7' is answered twice"):
+        read_references(write_lines(tmp_path / "gpt4.jsonl", [llava("gpt-4", 7, "二羽")] * 2))
+
+
 def test_every_pair_of_rakuda_is_shown_in_both_orders() -> None:
     task, _ = load_judge_task("ja/rakuda")
     items = [Item("q", "地理", ("問",))]
@@ -181,6 +204,17 @@ def test_a_wrong_declaration_is_an_error_with_its_line(tmp_path: Path) -> None:
     ):
         path = tmp_path / "judge.yaml"
         path.write_text(good.replace(old, new), encoding="utf-8")
+        with pytest.raises(UsageError, match=message):
+            load_judge_task(str(path))
+    ratio = load_judge_task("ja/heron-bench")[1].read_text(encoding="utf-8")
+    for old, new, message in (
+        ("scale: [1, 10]", "scale: [0, 10]", "'kind: ratio' needs 'references' and a 'scale' above 0"),
+        ("references: ", "empty_answer: 1\nreferences: ", "sends empty answers"),
+        ("turn: 1", "turn: 2", "'kind: ratio' judges one turn"),
+        ("{reference_1}", "", r"prompt 'heron-bench' never shows \{reference_1\}"),
+        ("layout: heron", "layout: benchmark", "'file' is needed, but for 'layout: benchmark', which has none"),
+    ):
+        path.write_text(ratio.replace(old, new), encoding="utf-8")
         with pytest.raises(UsageError, match=message):
             load_judge_task(str(path))
     with pytest.raises(UsageError, match=r"no judge for 'ja/rakuga' \(did you mean 'rakuda'\?\)"):

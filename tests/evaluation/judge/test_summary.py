@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from jp_adapt.benchmarks.judge import load_judge_task
 from jp_adapt.core.errors import InputError, UsageError
 from jp_adapt.evaluation.judge.bradley_terry import POINTS, Game, fit, rank
 from jp_adapt.evaluation.judge.recorded import read_ranking, read_recorded
@@ -16,7 +17,7 @@ from jp_adapt.evaluation.judge.summary import Takes, agreement, calibrate, summa
 from tests.data import needs_data, shared_data
 from tests.judge_server import write_lines
 
-ELYZA = "ja/elyza-tasks-100"
+ELYZA, MT_BENCH = (load_judge_task(name)[0] for name in ("ja/elyza-tasks-100", "ja/mt-bench"))
 # Three takes of Command R+ on the answers of three models: sums of the grades, and of how many items two takes agree (gpt4-autoeval, commit 75413ea)
 RECORDED = {
     "calm2-7b-chat_cmdr+": ([257, 261, 256], [77, 78, 77]),
@@ -30,9 +31,9 @@ RECORDED = {
 def test_recorded_takes_of_elyza_tasks_again(name: str) -> None:
     [folder] = (shared_data() / "benchmarks/elyza_tasks_100/assets").glob(f"*/{name}")
     paths = sorted(folder.glob("result_take*.jsonl"))
-    [takes] = read_recorded(paths, ELYZA, (1, 5))
+    [takes] = read_recorded(paths, ELYZA)
     sums, same = RECORDED[name]
-    results = summarise(takes, {}, (1, 5))
+    results = summarise(takes, (1, 5))
     assert takes.model == name
     assert [round(100 * take.mean) for take in results.takes] == sums
     assert results.mean == pytest.approx(sum(sums) / 300, abs=1e-12)
@@ -49,7 +50,7 @@ def test_recorded_takes_of_elyza_tasks_again(name: str) -> None:
 def test_recorded_judgements_of_mt_bench_again() -> None:
     path = shared_data() / "benchmarks/japanese_mt_bench/fastchat/llm_judge/data/japanese_mt_bench/model_judgment/gpt-4_single.jsonl"
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    results = {takes.model: summarise(takes, {}, (1, 10)) for takes in read_recorded([path], "ja/japanese-mt-bench", (1, 10))}
+    results = {takes.model: summarise(takes, (1, 10)) for takes in read_recorded([path], MT_BENCH)}
     assert len(results) == 7
     assert sum(entry.judgements for entry in results.values()) == 564
     for model, entry in results.items():
@@ -71,8 +72,12 @@ def test_agreement_and_noise_by_hand() -> None:
 
 
 def test_summary_counts_an_item_once_whatever_its_turns_and_takes() -> None:
-    takes = Takes("m", [{("1", 1): 2.0, ("1", 2): 4.0, ("2", 1): 6.0, ("2", 2): 8.0}, {("1", 1): 4.0, ("1", 2): 4.0, ("2", 1): 6.0}])
-    results = summarise(takes, {"1": "writing", "2": "math"}, (1, 10))
+    takes = Takes(
+        "m",
+        [{("1", 1): 2.0, ("1", 2): 4.0, ("2", 1): 6.0, ("2", 2): 8.0}, {("1", 1): 4.0, ("1", 2): 4.0, ("2", 1): 6.0}],
+        categories={"1": "writing", "2": "math"},
+    )
+    results = summarise(takes, (1, 10))
     assert (results.items, results.mean, results.turns) == (2, pytest.approx((3 + 4 + 6 + 8) / 4), {"1": 4.5, "2": 6.0})
     assert results.categories == {"writing": 3.5, "math": 7.0}
     assert results.stderr == pytest.approx(abs(7 - 3.5) / 2)
@@ -94,8 +99,8 @@ def test_grades_that_grow_with_the_length_of_answers() -> None:
     grades = {(str(n), 1): float(score) for n, score in enumerate([1, 2, 2, 4, 5])}
     lengths = {(str(n), 1): length for n, length in enumerate([10, 30, 20, 90, 80])} | {("9", 1): 5}
     expected = np.corrcoef([1, 2.5, 2.5, 4, 5], [1, 3, 2, 5, 4])[0, 1]  # ranks
-    assert summarise(Takes("m", [grades], lengths), {}, (1, 5)).length_spearman == pytest.approx(expected)
-    assert summarise(Takes("m", [grades]), {}, (1, 5)).length_spearman is None
+    assert summarise(Takes("m", [grades], lengths), (1, 5)).length_spearman == pytest.approx(expected)
+    assert summarise(Takes("m", [grades]), (1, 5)).length_spearman is None
     recorded = dict.fromkeys(grades, 3.0)
     assert calibrate(recorded, grades, (1, 5), lengths).length_spearman == pytest.approx(expected)
     assert calibrate(recorded, recorded, (1, 5), lengths).length_spearman is None
@@ -107,8 +112,8 @@ def test_two_judges_are_read_as_takes(tmp_path: Path) -> None:
         write_lines(tmp_path / f"{name}.jsonl", [line | {"item": str(n), "score": score} for n, score in enumerate(scores)])
         for name, scores in (("a", [1, 2, 3, 4]), ("b", [1, 2, 4, 4]))
     ]
-    [takes] = read_recorded(paths, ELYZA, (1, 5))
-    results = summarise(takes, {}, (1, 5))
+    [takes] = read_recorded(paths, ELYZA)
+    results = summarise(takes, (1, 5))
     assert results.agreement is not None
     assert (results.agreement.same, results.agreement.compared) == ([3], [4])
 
@@ -125,22 +130,22 @@ def test_two_judges_are_read_as_takes(tmp_path: Path) -> None:
     ],
 )
 def test_a_judgement_that_cannot_be_meant_is_refused(tmp_path: Path, change: dict[str, object], message: str) -> None:
-    line = {"benchmark": ELYZA, "models": ["m"], "item": "1", "turn": 1, "take": 1, "score": 3}
+    line = {"benchmark": ELYZA.benchmark, "models": ["m"], "item": "1", "turn": 1, "take": 1, "score": 3}
     path = write_lines(tmp_path / "a.jsonl", [line, line | {"item": "2"} | change])
     with pytest.raises(InputError, match=rf"a\.jsonl:2: {message}"):
-        read_recorded([path], ELYZA, (1, 5))
+        read_recorded([path], ELYZA)
 
 
 def test_a_judge_does_not_agree_with_itself(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "a.jsonl", [{"grade": 3}])
     with pytest.raises(UsageError, match="named twice"):
-        read_recorded([path, tmp_path / "." / "a.jsonl"], ELYZA, (1, 5))
+        read_recorded([path, tmp_path / "." / "a.jsonl"], ELYZA)
 
 
 def test_what_fastchat_could_not_read_is_no_score(tmp_path: Path) -> None:
     line = {"model": "m", "turn": 1}
     path = write_lines(tmp_path / "a.jsonl", [line | {"question_id": 1, "score": 8}, line | {"question_id": 2, "score": -1}])
-    [takes] = read_recorded([path], "ja/japanese-mt-bench", (1, 10))
+    [takes] = read_recorded([path], MT_BENCH)
     assert takes.scores == [{("1", 1): 8.0}]
 
 
@@ -161,9 +166,9 @@ def test_weighted_kappa(a: list[int], b: list[int], kappa: float | None) -> None
 
 def test_recorded_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"x\.jsonl:1: no recorded judgement"):
-        read_recorded([write_lines(tmp_path / "x.jsonl", [{"text": "a"}])], ELYZA, (1, 5))
+        read_recorded([write_lines(tmp_path / "x.jsonl", [{"text": "a"}])], ELYZA)
     with pytest.raises(InputError, match=r"y\.jsonl:2: score is '4', not a number"):
-        read_recorded([write_lines(tmp_path / "y.jsonl", [{"grade": 4}, {"grade": "4"}])], ELYZA, (1, 5))
+        read_recorded([write_lines(tmp_path / "y.jsonl", [{"grade": 4}, {"grade": "4"}])], ELYZA)
     ranking = tmp_path / "z.json"
     ranking.write_text('{"ranking": [{"model": "a"}]}', encoding="utf-8")
     with pytest.raises(InputError, match="not a ranking of Rakuda"):
