@@ -178,13 +178,15 @@ def descended(recipe, trained):
 def test_gradient_descent_starts_the_search(descended, evolution):
     found = Evolution.read(descended.result("best") / EVOLUTION)
     assert [entry.kind for entry in found.models] == ["base", "parent", "parent", "uniform", "uniform", "gradient", "mean", "evolved"]
-    assert (found.gradient_evaluations, found.evaluations) == (5, 5 + 1 + 4)
+    steps = found.gradient_evaluations
+    assert 3 <= steps <= 5  # fewer than it may take where it has settled
+    assert found.evaluations == steps + 1 + 4
     by_gradient = found.model("gradient descent").dev[FITNESS]
     assert by_gradient < found.model(found.best_uniform).dev[FITNESS]
     assert found.evolved.dev[FITNESS] <= by_gradient + 1e-6
     assert found.candidates[0].fitness == pytest.approx(evolution.candidates[0].fitness, rel=1e-4)  # the best uniform merge
-    assert found.candidates[5].fitness == pytest.approx(min(entry.fitness for entry in found.candidates[:5]), rel=1e-4)
-    assert "found by gradient descent and CMA-ES: 10 candidates" in (descended.result("best") / "README.md").read_text(encoding="utf-8")
+    assert found.candidates[steps].fitness == pytest.approx(min(entry.fitness for entry in found.candidates[:steps]), rel=1e-4)
+    assert f"found by gradient descent and CMA-ES: {found.evaluations} candidates" in (descended.result("best") / "README.md").read_text(encoding="utf-8")
 
 
 def test_gradient_descent_that_was_killed_ends_with_the_same(recipe, trained, descended, tmp_path):
