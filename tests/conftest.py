@@ -9,8 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from jp_adapt.tokenizer import auto, prefix
+from tests.properties import ALL
+
 gc.set_threshold(10_000, 10, 100)  # whole tokenizers are kept, millions of objects; a tenth of the suite's time went to walks through them
 os.fsync = lambda file: None  # some 15,000 waits for the disk; no test cuts the power, and what a killed process wrote stays
+if not ALL:  # random texts that every extension of a tokenizer is tried with: 2,000 in a command, which took half of its time here
+    auto.NUM_FUZZ = prefix.FUZZ_STRINGS = 200
 ROOT = Path(__file__).resolve().parent.parent
 QUICKSTART = ROOT / "recipes" / "data" / "quickstart"
 
@@ -90,12 +95,12 @@ def pico_untied(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_pico(tmp_path_factory.mktemp("pico") / "untied", tied=False)
 
 
-NUM_DOCUMENTS = 100
+NUM_DOCUMENTS = 60
 
 
 @pytest.fixture(scope="session")
 def ja_corpus(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """`ja_train.jsonl` with the first `NUM_DOCUMENTS` training documents of the quickstart, to learn some hundred tokens from in a third of the time."""
+    """`ja_train.jsonl` with the first `NUM_DOCUMENTS` training documents of the quickstart, to learn some hundred tokens from soon."""
     path = tmp_path_factory.mktemp("corpus") / "ja_train.jsonl"
     path.write_text("".join(json.dumps({"text": text}) + "\n" for text in documents(path.name)[:NUM_DOCUMENTS]), encoding="utf-8")
     return str(path)

@@ -44,6 +44,7 @@ stages:
     models: [base, model]
     texts: [ja, en]
     benchmarks: [quickstart/ja-everyday-100]
+    limit: 30
     segment: [今日は雨です。]
     samples: {{prompts: [今日は], max_chars: 8}}
 """

@@ -96,6 +96,15 @@ def test_a_moved_recipe_with_the_same_content_is_the_same_work(recipe, finished,
     assert run_recipe(load_recipe(moved), finished).stages_done == []
 
 
+@pytest.fixture(scope="module")
+def to_the_model(recipe):
+    """The recipe without its evaluation, for runs whose weights alone are looked at."""
+    text = recipe.read_text(encoding="utf-8")
+    path = recipe.with_name("to_the_model.yaml")
+    path.write_text(text[: text.index("  - id: eval")], encoding="utf-8")
+    return path
+
+
 def weights(out: Path) -> bytes:
     return (out / "stages" / "model" / "final" / "model.safetensors").read_bytes()
 
@@ -128,9 +137,9 @@ def test_killed_in_every_stage_and_gone_on_with_gives_the_same_weights_bit_for_b
     assert not list(out.rglob("*.tmp"))
 
 
-def test_sigterm_saves_a_checkpoint_and_exits_130(recipe, finished, tmp_path):
+def test_sigterm_saves_a_checkpoint_and_exits_130(to_the_model, finished, tmp_path):
     out = tmp_path / "stopped"
-    process = Command("run", str(recipe), "--out", str(out))
+    process = Command("run", str(to_the_model), "--out", str(out))
     metrics = out / "stages" / "rows" / "metrics.jsonl"
     while process.poll() is None and not (metrics.is_file() and '"step": 4,' in metrics.read_text(encoding="utf-8")):
         time.sleep(0.005)
@@ -140,7 +149,7 @@ def test_sigterm_saves_a_checkpoint_and_exits_130(recipe, finished, tmp_path):
     assert "the same command resumes from there" in done.stderr
     step = int(next((out / "stages" / "rows" / "checkpoints").glob("step_*")).name.removeprefix("step_"))
     assert step >= 4
-    run_recipe(load_recipe(recipe), out)
+    run_recipe(load_recipe(to_the_model), out)
     assert weights(out) == weights(finished)
 
 
@@ -165,22 +174,22 @@ def limit_file_size(most: int = 30_000) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
 
 
-def test_a_disk_that_is_full_from_the_beginning_leaves_a_folder_that_the_run_takes_later(recipe, finished, tmp_path):
+def test_a_disk_that_is_full_from_the_beginning_leaves_a_folder_that_the_run_takes_later(to_the_model, finished, tmp_path):
     """There is room for run.json, and none for the recipe beside it."""
     out = tmp_path / "full"
-    done = run("run", str(recipe), "--out", str(out), prepare=partial(limit_file_size, 1_000))
+    done = run("run", str(to_the_model), "--out", str(out), prepare=partial(limit_file_size, 1_000))
     assert (done.returncode, "free some space" in done.stderr) == (1, True), done.stderr
     assert (out / "run.json").is_file()
     assert not (out / "recipe.yaml").exists()
     (out / ".env.json.host-1-0123abcd.tmp").write_bytes(b"{")  # of a process that was killed
-    run_recipe(load_recipe(recipe), out)
+    run_recipe(load_recipe(to_the_model), out)
     assert weights(out) == weights(finished)
 
 
-def test_a_full_disk_leaves_nothing_half_written_and_the_run_goes_on_later(recipe, finished, tmp_path):
+def test_a_full_disk_leaves_nothing_half_written_and_the_run_goes_on_later(to_the_model, finished, tmp_path):
     """A limit on the size of a file stands for the full disk: the system refuses the write in the same way."""
     out = tmp_path / "full"
-    done = run("run", str(recipe), "--out", str(out), prepare=limit_file_size)
+    done = run("run", str(to_the_model), "--out", str(out), prepare=limit_file_size)
     assert done.returncode == 1, done.stderr
     assert "free some space" in done.stderr
     assert "Traceback" not in done.stderr
@@ -188,5 +197,5 @@ def test_a_full_disk_leaves_nothing_half_written_and_the_run_goes_on_later(recip
     stages = out / "stages"
     assert sorted(path.parent.name for path in stages.glob("*/final")) == sorted(path.parent.name for path in stages.glob("*/DONE"))
     assert not (stages / "cpt" / "final").exists()
-    run_recipe(load_recipe(recipe), out)
+    run_recipe(load_recipe(to_the_model), out)
     assert weights(out) == weights(finished)

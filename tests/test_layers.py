@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
@@ -31,10 +32,15 @@ NO_TORCH = {"core", "recipe", "text", "benchmarks", "tokenizer", "corpus", "repo
 IN_FUNCTIONS = {"tokenizer/auto.py": {"transformers"}}
 
 
-def imports(source: str) -> list[tuple[int, str]]:
+@lru_cache(maxsize=1)  # one module is looked at several times on end; all trees at once take much memory
+def parsed(source: str) -> ast.Module:
+    return ast.parse(source)
+
+
+def imports(tree: ast.AST) -> list[tuple[int, str]]:
     """(line, dotted module) of every import in a module, those inside functions and under TYPE_CHECKING too."""
     results = []
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             results += [(node.lineno, alias.name) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -45,14 +51,14 @@ def imports(source: str) -> list[tuple[int, str]]:
 
 def at_the_top(source: str) -> list[str]:
     """Modules that are imported with a module, and not only when one of its functions is called."""
-    outside = ast.Module([node for node in ast.parse(source).body if not isinstance(node, ast.FunctionDef | ast.ClassDef)], [])
-    return [module for _, module in imports(ast.unparse(outside))]
+    outside = ast.Module([node for node in parsed(source).body if not isinstance(node, ast.FunctionDef | ast.ClassDef)], [])
+    return [module for _, module in imports(outside)]
 
 
 def breaches(room: str, source: str) -> list[str]:
     """What a module of `room` imports although it may not."""
     results = []
-    for line, module in imports(source):
+    for line, module in imports(parsed(source)):
         if module.startswith("."):
             results.append(f"line {line}: relative import {module}; write jp_adapt.ROOM.MODULE")
         elif module.split(".")[0] == "jp_adapt":
@@ -109,7 +115,7 @@ def test_a_module_imports_only_from_floors_below(path: Path) -> None:
     assert breaches(parts[0], source) == []
     if parts[0] in NO_TORCH:
         allowed = IN_FUNCTIONS.get("/".join(parts), set())
-        assert [module for _, module in imports(source) if module.split(".")[0] in HEAVY - allowed] == []
+        assert [module for _, module in imports(parsed(source)) if module.split(".")[0] in HEAVY - allowed] == []
         assert [module for module in at_the_top(source) if module.split(".")[0] in HEAVY] == []
 
 
@@ -146,7 +152,7 @@ def circles(arrows: dict[str, set[str]]) -> list[list[str]]:
 def import_arrows(path: Path, known: set[str]) -> set[str]:
     """The modules of the package that a module imports, inside functions and under TYPE_CHECKING too."""
     targets = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(parsed(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             targets |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -214,7 +220,7 @@ TESTED_THROUGH = {
     "tests/evaluation/test_scoring.py": ("metrics are known by their scores", "benchmarks.metrics"),
     "tests/evaluation/test_compare.py": ("published scores are for comparison", "benchmarks.published"),
     "tests/evaluation/test_sandbox.py": ("it runs in a process of its own, and is never imported", "evaluation.sandbox_child"),
-    "tests/commands/test_evaluate.py": ("part of an evaluation", "evaluation.batch_check"),
+    "tests/commands/test_evaluate_warnings.py": ("part of an evaluation", "evaluation.batch_check"),
     "tests/commands/test_matrix.py": ("the table of a whole matrix", "evaluation.leaderboard"),
     "tests/report/test_eval_page.py": ("the command writes the page", "commands.compare"),
     "tests/report/test_run_page.py": ("charts stand on the page", "report.run_charts"),
@@ -256,7 +262,7 @@ def test_every_module_is_tested_in_its_room_or_where_the_table_says() -> None:
     room = {name: name.split(".")[1] for name in modules}
     covered: set[str] = set()
     for path in tests.rglob("test_*.py"):
-        texts = {node.value for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        texts = {node.value for node in ast.walk(parsed(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
         covered |= {
             f"jp_adapt.cli.{word.replace('-', '_')}" for text in texts for word in text.split(" ")[:2]
         } & modules.keys()  # `main(["eval", "page", ...])`

@@ -51,41 +51,61 @@ def document_attention(query: Tensor, key: Tensor, value: Tensor, documents: lis
 class _DocumentAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, documents: list[Document], scaling: float) -> Tensor:
-        heads, groups = key.shape[1], query.shape[1] // key.shape[1]
-        scaled = query * scaling
-        batch, _, length, dim = query.shape
-        out = query.new_empty(batch, length, heads, groups, dim)
-        future = _future(query)
-        for row, start, end in documents:
-            for first, last in _tiles(start, end):
-                weights = _weights(scaled, key, (row, start, first, last), future)
-                mixed = torch.bmm(weights, value[row, :, start:last])
-                out[row, first:last] = mixed.view(heads, groups, last - first, dim).permute(2, 0, 1, 3)
-        ctx.save_for_backward(scaled, key, value)
+        batch, kv_heads, length, dim = key.shape
+        grouped = (query * scaling).unflatten(1, (kv_heads, -1)).transpose(2, 3).contiguous()
+        key, value = key.contiguous(), value.contiguous()
+        ctx.save_for_backward(grouped, key, value)
         ctx.documents, ctx.scaling = documents, scaling
-        return out.view(batch, length, heads * groups, dim)
+        return grouped_attention(grouped, key, value, documents).transpose(1, 2).reshape(batch, length, -1, dim)
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
-        scaled, key, value = ctx.saved_tensors
-        batch, query_heads, length, dim = scaled.shape
-        heads, groups = key.shape[1], query_heads // key.shape[1]
-        grad = grad_outputs[0].view(batch, length, heads, groups, dim)
-        grad_query = scaled.new_empty(scaled.shape)
-        # A key gathers from all tiles behind it: in a wider type, as a product of matrices would.
-        wide = torch.promote_types(scaled.dtype, torch.float32)
-        grad_key, grad_value = (torch.zeros(tensor.shape, dtype=wide, device=tensor.device) for tensor in (key, value))
-        future = _future(scaled)
-        for row, start, end in ctx.documents:
-            for first, last in _tiles(start, end):
-                weights = _weights(scaled, key, (row, start, first, last), future)
-                grad_out = grad[row, first:last].permute(1, 2, 0, 3).reshape(heads, -1, dim)
-                grad_weights = torch.bmm(grad_out, value[row, :, start:last].transpose(1, 2))
-                grad_scores = torch._softmax_backward_data(grad_weights, weights, -1, weights.dtype)
-                grad_query[row, :, first:last] = torch.bmm(grad_scores, key[row, :, start:last]).view(query_heads, -1, dim)
-                grad_key[row, :, start:last] += torch.bmm(grad_scores.transpose(1, 2), _grouped(scaled, heads, row, first, last))
-                grad_value[row, :, start:last] += torch.bmm(weights.transpose(1, 2), grad_out)
-        return grad_query.mul_(ctx.scaling), grad_key.to(key.dtype), grad_value.to(value.dtype), None, None
+        grouped, key, value = ctx.saved_tensors
+        grad = grad_outputs[0].unflatten(2, (key.shape[1], -1)).transpose(1, 2).contiguous()
+        grad_query, grad_key, grad_value = grouped_attention_backward(grad, grouped, key, value, ctx.documents)
+        return grad_query.mul_(ctx.scaling).transpose(2, 3).flatten(1, 2), grad_key, grad_value, None, None
+
+
+def grouped_attention(query: Tensor, key: Tensor, value: Tensor, documents: list[Document]) -> Tensor:
+    """Attention of documents, forward, of contiguous tensors: of each position, the queries that share a key lie together.
+
+    Args:
+        query: [B, kv_heads, T, groups, D], scaled. key, value: [B, kv_heads, T, D].
+
+    Returns:
+        [B, kv_heads, T, groups, D].
+    """
+    out = torch.empty_like(query)
+    future = _future(query)
+    for row, start, end in documents:
+        for first, last in _tiles(start, end):
+            weights = _weights(_tile(query, row, first, last), key[row, :, start:last], future)
+            torch.bmm(weights, value[row, :, start:last], out=_tile(out, row, first, last))
+    return out
+
+
+def grouped_attention_backward(grad: Tensor, query: Tensor, key: Tensor, value: Tensor, documents: list[Document]) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of (scaled) query, key and value of `grouped_attention` from that of what it gave, [B, kv_heads, T, groups, D] and contiguous."""
+    grad_query = torch.empty_like(query)
+    # A key gathers from all tiles behind it: in a wider type, as a product of matrices would.
+    wide = torch.promote_types(key.dtype, torch.float32)
+    grad_key, grad_value = torch.empty_like(key), torch.empty_like(value)
+    future = _future(query)
+    for row, start, end in documents:
+        keys, values = key[row, :, start:end], value[row, :, start:end]
+        sums = keys.new_zeros((2, *keys.shape), dtype=wide)
+        for first, last in _tiles(start, end):
+            seen = slice(last - start)
+            # contiguous, or each product would copy it again
+            queries, grad_out, earlier = (part.contiguous() for part in (_tile(query, row, first, last), _tile(grad, row, first, last), keys[:, seen]))
+            weights = _weights(queries, earlier, future)
+            grad_weights = torch.bmm(grad_out, values[:, seen].transpose(1, 2))
+            grad_scores = torch._softmax_backward_data(grad_weights, weights, -1, weights.dtype)
+            torch.bmm(grad_scores, earlier, out=_tile(grad_query, row, first, last))
+            sums[0, :, seen] += torch.bmm(grad_scores.transpose(1, 2), queries)
+            sums[1, :, seen] += torch.bmm(weights.transpose(1, 2), grad_out)
+        grad_key[row, :, start:end], grad_value[row, :, start:end] = sums
+    return grad_query, grad_key, grad_value
 
 
 def _tiles(start: int, end: int) -> list[tuple[int, int]]:
@@ -93,21 +113,21 @@ def _tiles(start: int, end: int) -> list[tuple[int, int]]:
 
 
 def _future(like: Tensor) -> Tensor:
-    """[TILE, TILE] with -inf where a key comes after the query."""
-    return like.new_full((TILE, TILE), float("-inf")).triu(1)
+    """[TILE, 1, TILE] with -inf where a key comes after the query."""
+    return like.new_full((TILE, TILE), float("-inf")).triu(1)[:, None]
 
 
-def _grouped(query: Tensor, heads: int, row: int, first: int, last: int) -> Tensor:
-    """[kv_heads, groups * tile, D]: the queries of a tile, those that share keys together."""
-    return query[row, :, first:last].reshape(heads, -1, query.shape[-1])
+def _tile(grouped: Tensor, row: int, first: int, last: int) -> Tensor:
+    """[kv_heads, tile * groups, D], a view of [B, kv_heads, T, groups, D]: the queries of a tile."""
+    return grouped[row, :, first:last].flatten(1, 2)
 
 
-def _weights(scaled: Tensor, key: Tensor, tile: tuple[int, int, int, int], future: Tensor) -> Tensor:
-    """[kv_heads, groups * tile, last - start]: softmax of the scores of queries first..last of a row against keys start..last."""
-    row, start, first, last = tile
-    heads, size = key.shape[1], last - first
-    scores = torch.bmm(_grouped(scaled, heads, row, first, last), key[row, :, start:last].transpose(1, 2))
-    scores.view(heads, -1, size, last - start)[..., first - start :] += future[:size, :size]
+def _weights(queries: Tensor, keys: Tensor, future: Tensor) -> Tensor:
+    """[kv_heads, tile * groups, seen]: softmax of the scores of the queries of a tile against the keys [kv_heads, seen, D] up to its end."""
+    scores = torch.bmm(queries, keys.transpose(1, 2))
+    seen = keys.shape[1]
+    size = (seen - 1) % TILE + 1
+    scores.view(len(scores), size, -1, seen)[..., seen - size :] += future[:size, :, :size]
     return torch.softmax(scores, dim=-1)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from accelerate import init_empty_weights
@@ -24,6 +24,9 @@ from jp_adapt.model.lora import LoraSettings, adapter_config, lora_parameters, l
 from jp_adapt.model.packed import PackedAttention, packed_attention
 from jp_adapt.model.rows import ExtendedEmbedding, RowOrder, take_rows
 from jp_adapt.model.weight_files import read_metadata, read_tensors
+
+if TYPE_CHECKING:
+    from jp_adapt.model.lean.body import LeanBody
 
 CHUNK_LOGITS = 16_000_000  # logits held at once while scoring: 64 MB in float32
 ADAPTER_FILE, ADAPTER_CONFIG, ROWS_FILE = "adapter_model.safetensors", "adapter_config.json", "new_rows.safetensors"
@@ -57,6 +60,7 @@ class CausalModel(nn.Module):
         dtype: type of the computation, and of the weights that do not train.
         attention: which attention goes over packed documents.
         compiled: whether torch compiles the body, for which the documents of each batch must not be Python numbers.
+        lean: what computes in place of the body in training steps on a CPU, after `make_lean`.
         order: where the rows of ids stand.
         rows_in_use: how many of the new rows are in the head, the first ones; the tokens of the others do not come yet. All, unless training lets them grow.
         trained: names of the base's own weights that train, or did in an earlier stage: what an adapter folder must hold beside LoRA and new rows.
@@ -71,6 +75,7 @@ class CausalModel(nn.Module):
         self.body_trains = False
         self.attention: PackedAttention = "auto"
         self.compiled = False
+        self.lean: LeanBody | None = None
         self.body = base.get_decoder()
         self.tied = bool(base.config.tie_word_embeddings)
         self.lora: LoraSettings | None = None
@@ -117,6 +122,8 @@ class CausalModel(nn.Module):
         mixed = self.body_trains and self.dtype != torch.float32
         # With a mask or a cache, and compiled, it is torch's SDPA.
         attend = None if positions is None or mask is not None or cache is not None or self.compiled else packed_attention(self.attention, positions)
+        if self.lean is not None and attend is not None and positions is not None and torch.is_grad_enabled():
+            return self.lean(embedded, positions)
         packed = {} if attend is None else {"attend": attend}
         with torch.autocast(embedded.device.type, self.dtype) if mixed else nullcontext():
             body = self.body(inputs_embeds=embedded, position_ids=positions, attention_mask=mask, cache=cache, use_cache=cache is not None, **packed)
@@ -146,6 +153,12 @@ class CausalModel(nn.Module):
 
         add_lora(self.body, settings, seed)
         self.lora = settings
+
+    def make_lean(self) -> None:
+        """Let training steps go through layers of our own, where the body is one that they know, on a CPU, and frozen but for LoRA. Nothing else changes."""
+        from jp_adapt.model.lean.body import lean_body  # which loads transformers' models
+
+        self.lean = lean_body(self.body)
 
     def unfreeze(self, *, body: bool, embeddings: bool) -> None:
         """Let weights of the base train, as float32: all of the transformer body, all rows of embedding and head. The others are frozen in `dtype`."""

@@ -13,7 +13,7 @@ from typing import Literal
 
 from jp_adapt.model.architectures import Architecture
 
-CHUNK_LOGITS = 16_000_000  # as in training/loss.py; a test holds the two together
+CHUNK_BYTES = 96_000_000  # as in training/loss.py; a test holds the two together
 TRAINED_BYTES = {"parameters": 4, "gradients": 4, "optimizer": 8}  # float32, and AdamW's two moments
 NF4_BYTES = 0.5 + 0.127 / 8  # 4-bit NormalFloat with double quantisation of its constants (2305.14314)
 GB = 10**9
@@ -128,7 +128,7 @@ def _passes(work: Workload, shards: int) -> dict[str, float]:
     rows = (work.new_tokens + (model.vocab_size if work.train_rows else 0)) * model.hidden_size  # of the head, that train; the loss makes their gradient
     largest = max(work.new_tokens, model.vocab_size if work.train_rows else 0) * model.hidden_size
     stored, block, backward = _activations(work)
-    logits = min(CHUNK_LOGITS, (model.vocab_size + work.new_tokens) * tokens) * (4 if width == 4 else 4 + width)
+    logits = min(CHUNK_BYTES, (model.vocab_size + work.new_tokens) * tokens * (4 if width == 4 else 4 + width))
     logits += rows * width if width < 4 else 0  # rows that train are float32, and multiplied in the type of the computation
     # The loss keeps the rows' gradient in float32 and adds each chunk's to it; backward multiplies it, and the chunk is gone by then.
     in_loss = {"gradients": of_earlier + 4 * (rows + largest), "activations": stored, "logits": logits}

@@ -107,16 +107,19 @@ def train(
         Interrupted: Ctrl-C or SIGTERM; a checkpoint was saved.
         JpAdaptError: the loss is no longer a number, or another process is gone; nothing was saved after the last good step.
     """
-    with ranks.lost_rank_is_an_error(), stop_requests() as stop_requested:
-        loop = _Loop(model, plan, settings, checkpoints, on_step, measure, growth)
-        loop.resume()
-        while loop.done < plan.num_steps:
-            stopping = ranks.any_rank(stop_requested()) if loop.step() else False
-            loop.save_if_due(stopping)
-            if stopping:
-                raise Interrupted(f"stopped after step {loop.done} of {plan.num_steps}; a checkpoint is saved, and the same command resumes from there")
-        loop.take_best()
-        loop.gather()
+    try:
+        with ranks.lost_rank_is_an_error(), stop_requests() as stop_requested:
+            loop = _Loop(model, plan, settings, checkpoints, on_step, measure, growth)
+            loop.resume()
+            while loop.done < plan.num_steps:
+                stopping = ranks.any_rank(stop_requested()) if loop.step() else False
+                loop.save_if_due(stopping)
+                if stopping:
+                    raise Interrupted(f"stopped after step {loop.done} of {plan.num_steps}; a checkpoint is saved, and the same command resumes from there")
+            loop.take_best()
+            loop.gather()
+    finally:
+        model.lean = None  # whoever has the model next may put other layers into it
 
 
 class _Loop:
@@ -144,6 +147,8 @@ class _Loop:
             model.rows_in_use = growth.rows_after(0)
         _prepare_body(model, settings)
         self.sharded = settings.distributed == "fsdp" and self.accelerator.num_processes > 1
+        if self.accelerator.device.type == "cpu" and not self.sharded and settings.deepspeed is None and not settings.compile:
+            model.make_lean()
         if self.sharded:
             shard_model(model, self.accelerator.device)
         elif settings.deepspeed is None:

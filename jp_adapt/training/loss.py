@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK_LOGITS = 16_000_000  # logits held at once: 64 MB in float32, and a chunk still large enough for fast matrix products on a CPU
+CHUNK_BYTES = 96_000_000  # of logits held at once, and of their wide copy: a chunk still large enough for fast matrix products on a CPU
+WIDE_LOGITS = 500_000  # logits that a CPU has in float32 at once: what is done to them finds them in its cache
 
 
 def linear_cross_entropy(hidden: Tensor, base_rows: Tensor, new_rows: Tensor | None, targets: Tensor) -> Tensor:
@@ -41,31 +42,39 @@ class _LinearCrossEntropy(torch.autograd.Function):
         grad_hidden = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         # of base and new rows, in the order of `heads`
         grad_rows = [torch.zeros(rows.shape, dtype=wide, device=hidden.device) if ctx.needs_input_grad[1 + place] else None for place, rows in enumerate(heads)]
-        size = max(1, min(CHUNK_LOGITS // sum(widths), hidden.shape[0]))
-        # Every chunk uses the same memory: fresh pages for 64 MB cost a CPU more than the arithmetic on them.
+        on_cpu, narrow = hidden.device.type == "cpu", hidden.dtype != wide
+        logit_bytes = hidden.element_size() + (wide.itemsize if narrow and not on_cpu else 0)
+        chunks = -(-hidden.shape[0] * sum(widths) * logit_bytes // CHUNK_BYTES)
+        size = max(1, -(-hidden.shape[0] // max(1, chunks)))  # all chunks alike: a short one at the end would multiply slowly
+        few = max(1, min(WIDE_LOGITS // sum(widths), size)) if on_cpu else size
+        # Every chunk uses the same memory: fresh pages for it cost a CPU more than the arithmetic on them.
         products = hidden.new_empty(size, sum(widths))
-        wide_logits = products if wide == hidden.dtype else products.new_empty(products.shape, dtype=wide)
+        wide_logits = products.new_empty(few, sum(widths), dtype=wide) if narrow else products
+        wants_gradients = grad_hidden is not None or any(grad is not None for grad in grad_rows)
         for start in range(0, hidden.shape[0], size):
             chunk, target = hidden[start : start + size], targets[start : start + size, None]
-            product, logits = products[: len(chunk)], wide_logits[: len(chunk)]
+            product = products[: len(chunk)]
             for columns, rows in zip(product.split(widths, dim=1), heads, strict=True):
                 torch.mm(chunk, rows.t(), out=columns)
-            if wide != hidden.dtype:
-                logits.copy_(product)
-            # One exponential serves the loss and the gradient.
-            top = logits.amax(dim=1, keepdim=True)
-            at_target = logits.gather(1, target)
-            mass = logits.sub_(top).exp_().sum(dim=1, keepdim=True)
-            total += (mass.log() + top - at_target).sum()
-            if grad_hidden is None and not any(grad is not None for grad in grad_rows):
+            for some, ids in zip(product.split(few), target.split(few), strict=True):
+                logits = wide_logits[: len(some)].copy_(some) if narrow else some
+                # One exponential serves the loss and the gradient.
+                top = logits.amax(dim=1, keepdim=True)
+                at_target = logits.gather(1, ids)
+                mass = logits.sub_(top).exp_().sum(dim=1, keepdim=True)
+                total += (mass.log() + top - at_target).sum()
+                if wants_gradients:
+                    # d loss / d logits = softmax - one_hot, made in place of the logits
+                    logits.div_(mass).scatter_add_(1, ids, torch.full_like(at_target, -1))
+                    if narrow:
+                        some.copy_(logits)
+            if not wants_gradients:
                 continue
-            # d loss / d logits = softmax - one_hot, made in place of the logits
-            logits.div_(mass).scatter_add_(1, target, torch.full_like(at_target, -1))
-            parts = (logits if wide == hidden.dtype else product.copy_(logits)).split(widths, dim=1)
+            parts = product.split(widths, dim=1)
             if grad_hidden is not None:
-                torch.mm(parts[0], heads[0], out=grad_hidden[start : start + size])
+                grads = torch.mm(parts[0], heads[0], out=grad_hidden[start : start + size])
                 for part, rows in zip(parts[1:], heads[1:], strict=True):
-                    grad_hidden[start : start + size] += part @ rows
+                    grads.addmm_(part, rows)
             for grad, part in zip(grad_rows, parts, strict=True):
                 if grad is not None:
                     grad += part.t() @ chunk

@@ -17,10 +17,10 @@ from jp_adapt.report.run_page import render
 from jp_adapt.report.run_summary import RunSummary
 from tests.browser.axe import CONTRAST, NAMELESS, axe_findings
 from tests.browser.chromium import Tab, chromium
+from tests.report.run_summaries import sample_summary
 from tests.report.test_advice_page import REPORT
 from tests.report.test_corpus_page import poisoned
 from tests.report.test_corpus_page import sample as corpus_sample
-from tests.report.test_run_page import sample_summary
 
 pytestmark = [pytest.mark.programs, pytest.mark.skipif(chromium() is None, reason="no Chromium here; apt-get install chromium brings one")]
 

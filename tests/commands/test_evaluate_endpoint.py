@@ -14,8 +14,7 @@ from jp_adapt.evaluation.results import Output, read_outputs, read_scores
 from jp_adapt.inference import endpoint
 from jp_adapt.inference.endpoint import EndpointError
 from jp_adapt.inference.model_source import REPLIES, Served
-from tests.benchmark_files import write_benchmark_files
-from tests.commands.test_evaluate import mine
+from tests.commands.own_benchmark import mine
 from tests.completion_server import completion_server
 from tests.conftest import documents
 
@@ -23,15 +22,10 @@ NAMES = ("ja/jcommonsenseqa", "ja/niilc")
 ENGLISH = [{"id": f"e{n}", "question": f"Which of the {n} is it? ", "choices": ["the cat", "a dog", "the car", "12"], "answer": n % 4} for n in range(1, 7)]
 
 
-@pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_benchmark_files(tmp_path_factory.mktemp("upstream"))
-
-
 @pytest.fixture(scope="module")
-def local(pico: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Output]:
+def local(pico: Path, benchmark_data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Output]:
     out = tmp_path_factory.mktemp("local") / "out"
-    evaluate(pico, out, benchmarks=NAMES, data=data, limit=2, shots=0, dtype="float32")
+    evaluate(pico, out, benchmarks=NAMES, data=benchmark_data, limit=2, shots=0, dtype="float32")
     return list(read_outputs(out))
 
 
@@ -52,22 +46,22 @@ def same(got: list[Output], expected: list[Output]) -> None:
 
 
 @pytest.mark.parametrize("kind", ["vllm", "openai"])
-def test_with_the_tokenizer_scores_are_those_of_the_local_model(pico: Path, data: Path, local: list[Output], tmp_path: Path, kind: str) -> None:
+def test_with_the_tokenizer_scores_are_those_of_the_local_model(pico: Path, benchmark_data: Path, local: list[Output], tmp_path: Path, kind: str) -> None:
     with completion_server(pico, kind=kind) as server:
         served = Served(server.url, tokenizer=pico)
-        evaluate("pico", tmp_path / "out", benchmarks=NAMES, data=data, limit=2, shots=0, served=served)
+        evaluate("pico", tmp_path / "out", benchmarks=NAMES, data=benchmark_data, limit=2, shots=0, served=served)
         same(list(read_outputs(tmp_path / "out")), local)
         asked = len(server.bodies)
         (tmp_path / "out" / "parts").rename(tmp_path / "gone")
-        evaluate("pico", tmp_path / "out", benchmarks=NAMES, data=data, limit=2, shots=0, served=served)
+        evaluate("pico", tmp_path / "out", benchmarks=NAMES, data=benchmark_data, limit=2, shots=0, served=served)
         assert len(server.bodies) == asked, "what was answered is not asked again"
     scores = read_scores(tmp_path / "out")
     assert scores.model["name"] == "pico"
     assert scores.model["endpoint"] == server.url
 
 
-def test_conversations_go_to_the_chat_endpoint(pico: Path, data: Path, tmp_path: Path) -> None:
-    options = {"benchmarks": ("ja/japanese-mt-bench",), "data": data, "limit": 1}
+def test_conversations_go_to_the_chat_endpoint(pico: Path, benchmark_data: Path, tmp_path: Path) -> None:
+    options = {"benchmarks": ("ja/japanese-mt-bench",), "data": benchmark_data, "limit": 1}
     evaluate(pico, tmp_path / "local", dtype="float32", **options)
     with completion_server(pico, ["500"]) as server:
         evaluate("pico", tmp_path / "out", served=Served(server.url, tokenizer=pico), **options)
@@ -81,18 +75,18 @@ def test_conversations_go_to_the_chat_endpoint(pico: Path, data: Path, tmp_path:
     assert [message["role"] for message in server.bodies[-1]["messages"]] == ["user", "assistant", "user"]
 
 
-def test_asking_again_asks_the_server_and_not_the_cache(pico: Path, data: Path, tmp_path: Path) -> None:
+def test_asking_again_asks_the_server_and_not_the_cache(pico: Path, benchmark_data: Path, tmp_path: Path) -> None:
     with completion_server(pico) as server:
         for out, served, each in (("tokens", Served(server.url, tokenizer=pico), 5), ("texts", Served(server.url), 6)):
             before = len(server.bodies)
-            scores = evaluate("pico", tmp_path / out, benchmarks=("ja/jcommonsenseqa",), data=data, limit=2, shots=0, served=served, check_batches=2)
+            scores = evaluate("pico", tmp_path / out, benchmarks=("ja/jcommonsenseqa",), data=benchmark_data, limit=2, shots=0, served=served, check_batches=2)
             assert scores.benchmarks[0].batch_check is not None
             assert scores.benchmarks[0].batch_check.alone.flips == 0
             assert len(server.bodies) - before == 3 * 2 * each + (served.tokenizer is not None), "and once what the server makes of a text"
 
 
-def test_peers_boundaries_too(pico: Path, data: Path, tmp_path: Path) -> None:
-    options = {"benchmarks": ("ja/jcommonsenseqa",), "data": data, "limit": 2, "profile": "lm-eval-ja"}
+def test_peers_boundaries_too(pico: Path, benchmark_data: Path, tmp_path: Path) -> None:
+    options = {"benchmarks": ("ja/jcommonsenseqa",), "data": benchmark_data, "limit": 2, "profile": "lm-eval-ja"}
     evaluate(pico, tmp_path / "local", dtype="float32", **options)
     with completion_server(pico) as server:
         evaluate("pico", tmp_path / "out", served=Served(server.url, tokenizer=pico), **options)
@@ -125,16 +119,16 @@ def test_without_a_tokenizer_tokens_of_bytes_need_their_ids(pico: Path, tmp_path
         evaluate("pico", tmp_path / "openai", benchmarks=(name,), served=Served(server.url))
 
 
-def test_trouble_on_the_way_changes_nothing(pico: Path, data: Path, local: list[Output], tmp_path: Path, hasty: None) -> None:
+def test_trouble_on_the_way_changes_nothing(pico: Path, benchmark_data: Path, local: list[Output], tmp_path: Path, hasty: None) -> None:
     trouble = ["429", "500", "half", "hang-up", "garbage", "malformed", "503-nonsense", "ok", "half", "429-date", "ok", "ok", "500", "error-with-200"]
     with completion_server(pico, trouble) as server:
-        evaluate("pico", tmp_path / "out", benchmarks=NAMES, data=data, limit=2, shots=0, served=Served(server.url, tokenizer=pico))
+        evaluate("pico", tmp_path / "out", benchmarks=NAMES, data=benchmark_data, limit=2, shots=0, served=Served(server.url, tokenizer=pico))
         assert not server.script
     same(list(read_outputs(tmp_path / "out")), local)
 
 
-def test_a_run_that_ends_early_goes_on(pico: Path, data: Path, local: list[Output], tmp_path: Path, hasty: None) -> None:
-    options = {"benchmarks": NAMES, "data": data, "limit": 2, "shots": 0}
+def test_a_run_that_ends_early_goes_on(pico: Path, benchmark_data: Path, local: list[Output], tmp_path: Path, hasty: None) -> None:
+    options = {"benchmarks": NAMES, "data": benchmark_data, "limit": 2, "shots": 0}
     with completion_server(pico, ["ok"] * 5 + ["404"]) as server:
         served = Served(server.url, tokenizer=pico, parallel=1)
         with pytest.raises(EndpointError, match=r"ja/jcommonsenseqa: .*no model pico.*check the address"):
@@ -148,12 +142,12 @@ def test_a_run_that_ends_early_goes_on(pico: Path, data: Path, local: list[Outpu
     same(list(read_outputs(tmp_path / "out")), local)
 
 
-def test_a_server_without_log_probabilities_is_told_with_the_benchmark(pico: Path, data: Path, tmp_path: Path) -> None:
+def test_a_server_without_log_probabilities_is_told_with_the_benchmark(pico: Path, benchmark_data: Path, tmp_path: Path) -> None:
     with completion_server(pico, kind="deaf") as server:
-        scores = evaluate("pico", tmp_path / "written", benchmarks=("ja/niilc",), data=data, limit=2, shots=0, served=Served(server.url))
+        scores = evaluate("pico", tmp_path / "written", benchmarks=("ja/niilc",), data=benchmark_data, limit=2, shots=0, served=Served(server.url))
         assert scores.benchmarks[0].items == 2
         with pytest.raises(EndpointError, match=r"ja/jcommonsenseqa: .*gives no log-probabilities of a prompt's tokens, which choices are scored by"):
-            evaluate("pico", tmp_path / "out", benchmarks=("ja/niilc", "ja/jcommonsenseqa"), data=data, limit=2, shots=0, served=Served(server.url))
+            evaluate("pico", tmp_path / "out", benchmarks=("ja/niilc", "ja/jcommonsenseqa"), data=benchmark_data, limit=2, shots=0, served=Served(server.url))
     assert [score.id for score in read_scores(tmp_path / "out").benchmarks] == ["ja/niilc"], "what was finished is kept"
 
 
@@ -191,9 +185,9 @@ def extended_pico(pico: Path, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(("kind", "told"), [("vllm", "other ones"), ("openai", "by its own count"), ("deaf", "by its own count")])
-def test_the_bases_tokenizer_beside_an_extended_model_is_told(pico: Path, extended: Path, data: Path, tmp_path: Path, kind: str, told: str) -> None:
+def test_the_bases_tokenizer_beside_an_extended_model_is_told(pico: Path, extended: Path, benchmark_data: Path, tmp_path: Path, kind: str, told: str) -> None:
     name = "ja/niilc" if kind == "deaf" else "ja/jcommonsenseqa"
-    options = {"benchmarks": (name,), "data": data, "limit": 1, "shots": 0}
+    options = {"benchmarks": (name,), "data": benchmark_data, "limit": 1, "shots": 0}
     with completion_server(extended, kind=kind) as server:
         with pytest.raises(InputError, match=rf"{name}: --tokenizer is not that of org/m: it makes \d+ tokens of a text of which .* \({told}\)"):
             evaluate("org/m", tmp_path / "out", served=Served(server.url, tokenizer=pico), **options)
@@ -203,8 +197,8 @@ def test_the_bases_tokenizer_beside_an_extended_model_is_told(pico: Path, extend
     assert not any("could not be checked" in warning for warning in scores.benchmarks[0].warnings)
 
 
-def test_a_server_that_tells_nothing_of_its_tokens_is_a_warning(pico: Path, data: Path, tmp_path: Path) -> None:
-    options = {"benchmarks": ("ja/niilc",), "data": data, "limit": 1, "shots": 0}
+def test_a_server_that_tells_nothing_of_its_tokens_is_a_warning(pico: Path, benchmark_data: Path, tmp_path: Path) -> None:
+    options = {"benchmarks": ("ja/niilc",), "data": benchmark_data, "limit": 1, "shots": 0}
     with completion_server(pico, kind="mute") as server:
         scores = evaluate("m", tmp_path / "out", served=Served(server.url, tokenizer=pico), **options)
         assert [entry for entry in scores.benchmarks[0].warnings if "could not be checked" in entry]
@@ -212,10 +206,10 @@ def test_a_server_that_tells_nothing_of_its_tokens_is_a_warning(pico: Path, data
         assert [entry for entry in scores.benchmarks[0].warnings if "the endpoint decided which token begins them" in entry]
 
 
-def test_an_evaluation_that_came_to_nothing_holds_no_folder(pico: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_evaluation_that_came_to_nothing_holds_no_folder(pico: Path, benchmark_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
-    options = {"benchmarks": ("ja/jcommonsenseqa",), "data": data, "limit": 1, "shots": 0}
+    options = {"benchmarks": ("ja/jcommonsenseqa",), "data": benchmark_data, "limit": 1, "shots": 0}
     monkeypatch.setitem(sys.modules, "vllm", None)
     with pytest.raises(UsageError, match="vLLM cannot be imported"):
         evaluate(pico, tmp_path / "out", backend="vllm", **options)

@@ -17,7 +17,7 @@ from jp_adapt.core.lock import folder_lock
 from jp_adapt.evaluation.leaderboard import LEADERBOARD, Leaderboard
 from jp_adapt.evaluation.results import read_outputs, read_scores
 from jp_adapt.inference import model_folder
-from tests.commands.test_evaluate import mine
+from tests.commands.own_benchmark import mine
 
 
 @pytest.fixture

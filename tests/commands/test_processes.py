@@ -13,15 +13,13 @@ from jp_adapt.core.errors import UsageError
 from jp_adapt.evaluation.results import read_scores
 from jp_adapt.inference.model_source import Served, open_source
 from jp_adapt.inference.processes import Processes
-from tests.benchmark_files import write_benchmark_files
 from tests.processes import Ended, run
 
 
 @pytest.fixture(scope="module")
-def arguments(pico: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    data = write_benchmark_files(tmp_path_factory.mktemp("upstream"))
-    names = "ja/jcommonsenseqa,ja/niilc,ja/xwinograd-ja"
-    return ["eval", str(pico), "--benchmarks", names, "--data", str(data), "--dtype", "float32", "--shots", "0", "--limit", "8", "--check-batches", "2"]
+def arguments(pico: Path, benchmark_data: Path) -> list[str]:
+    given = ["--benchmarks", "ja/jcommonsenseqa,ja/niilc,ja/xwinograd-ja", "--data", str(benchmark_data)]
+    return ["eval", str(pico), *given, "--dtype", "float32", "--shots", "0", "--limit", "8", "--check-batches", "2"]
 
 
 def two(arguments: list[str]) -> Ended:

@@ -13,7 +13,7 @@ from jp_adapt.model.architectures import KNOWN, from_config, from_folder
 from jp_adapt.model.causal import CausalModel, NewRows
 from jp_adapt.model.lean_lora import add_lora
 from jp_adapt.model.lora import LoraSettings, lora_parameters
-from jp_adapt.model.plan import CHUNK_LOGITS, DEVICES, Workload, flops_per_token, hours, memory_by_part, remedies, total
+from jp_adapt.model.plan import CHUNK_BYTES, DEVICES, Workload, flops_per_token, hours, memory_by_part, remedies, total
 from jp_adapt.training import loss
 
 LLAMA2 = Workload(KNOWN["meta-llama/Llama-2-7b-hf"], 12_581, 64, 4096, 128, 10**9)
@@ -65,7 +65,7 @@ def test_a_folder_needs_its_config_only(pico, tmp_path):
 
 
 def test_the_chunk_of_logits_is_that_of_the_loss():
-    assert CHUNK_LOGITS == loss.CHUNK_LOGITS
+    assert CHUNK_BYTES == loss.CHUNK_BYTES
 
 
 def test_memory_by_hand():

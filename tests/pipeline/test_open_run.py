@@ -16,7 +16,7 @@ from jp_adapt.pipeline.open_run import open_run
 from jp_adapt.pipeline.report import rebuild_report
 from jp_adapt.pipeline.run_folder import RunRecord, StageRecord
 from jp_adapt.report.run_summary import HeldOutText, RunSummary, StageEvaluation, TextFigures, check_control, read_control
-from tests.report.test_run_page import sample_summary, summary_of
+from tests.report.run_summaries import sample_summary, summary_of
 
 
 def make_run(folder: Path, *, done: bool) -> Path:

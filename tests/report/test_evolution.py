@@ -14,7 +14,7 @@ from jp_adapt.report.run_page import render
 from jp_adapt.report.run_summary import Figures
 from jp_adapt.report.svg_heat import heat_map
 from jp_adapt.report.tables import HEADLINE, headline_table
-from tests.report.test_run_page import small_summary, summary_of
+from tests.report.run_summaries import small_summary, summary_of
 
 FIGURES = [
     Figure(FITNESS, "weighted sum", "", True, 10, 20),

@@ -13,11 +13,12 @@ from jp_adapt.report.corpus_page import corpus_page
 from jp_adapt.report.leaderboard_page import leaderboard_page
 from jp_adapt.report.pages import japanese
 from tests.pages import BalancedPage
+from tests.report.run_summaries import sample_summary, small_summary
 from tests.report.test_advice_page import REPORT
 from tests.report.test_corpus_page import sample as corpus_sample
 from tests.report.test_eval_page import pages as evaluation_pages
 from tests.report.test_leaderboard_page import board
-from tests.report.test_run_page import render, sample_summary, small_summary
+from tests.report.test_run_page import render
 from tests.report.test_tokenizer_page import comparison_page, extension_page, sample_comparison, sample_report, sample_verification, verification_page
 
 OURS = {"h2", "dt", "button", "noscript"}  # elements whose whole text is the page's own

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from tokenizers import Tokenizer
 
+from jp_adapt.tokenizer import auto
 from jp_adapt.tokenizer.auto import PROMPTS, disagreements, load_auto
 from jp_adapt.tokenizer.extend import Extension, extend_tokenizer
 from jp_adapt.tokenizer.fuzz import fuzz_strings
@@ -110,7 +111,7 @@ def test_only_folders_that_are_built_anew_disagree(pairs: dict[str, Pair], name:
     """The tests above could not fail otherwise."""
     failures, checked = disagreements(pairs[name].before, None, [])
     assert bool(failures) == HUB[name].rebuilt
-    assert checked > 2000
+    assert checked > auto.NUM_FUZZ
     assert disagreements(pairs[name].after, None, []) == ([], checked)
 
 

@@ -67,6 +67,16 @@ def test_loss_falls_and_everything_old_stays_bit_for_bit(folder, request, tmp_pa
         assert torch.equal(stored, weight), name
 
 
+@pytest.mark.parametrize(("compiled", "lean"), [(False, True), (True, False)])
+def test_steps_go_through_lean_layers_unless_torch_compiles(pico, tmp_path, compiled, lean, monkeypatch):
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module: None)
+    model, seen = model_with_rows(pico), []
+    settings = dataclasses.replace(SETTINGS, compile=compiled)
+    train(model, small_plan(tokens=64), settings, checkpoints=tmp_path, on_step=lambda step, metrics: seen.append(model.lean is not None))
+    assert seen == [lean, lean]
+    assert model.lean is None
+
+
 def test_rows_stage_trains_rows_alone(pico, tmp_path):
     model = model_with_rows(pico, lora=False)
     before = model.new_input.detach().clone()

@@ -20,9 +20,10 @@ def tensors(dtype: torch.dtype, *, base_trains: bool = False) -> tuple[torch.Ten
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
-@pytest.mark.parametrize("chunk_logits", [1, 40, 10**6])
-def test_value_and_gradients_equal_full_cross_entropy(dtype, tolerance, chunk_logits, monkeypatch):
-    monkeypatch.setattr(loss_module, "CHUNK_LOGITS", chunk_logits)
+@pytest.mark.parametrize(("chunk_bytes", "wide_logits"), [(1, 1), (1_000, 40), (10**6, 100)])
+def test_value_and_gradients_equal_full_cross_entropy(dtype, tolerance, chunk_bytes, wide_logits, monkeypatch):
+    monkeypatch.setattr(loss_module, "CHUNK_BYTES", chunk_bytes)
+    monkeypatch.setattr(loss_module, "WIDE_LOGITS", wide_logits)
     hidden, base, new, targets = tensors(dtype, base_trains=True)
     ours = linear_cross_entropy(hidden, base, new, targets)
     (ours * 0.3).backward()
