@@ -234,6 +234,7 @@ TESTED_THROUGH = {
     ),
     "tests/merging/test_adapters.py": ("adapters are merged by the command", "commands.merge_adapters"),
     "tests/merging/test_explain.py": ("the command on the models of the library's test", "commands.merge_explain"),
+    "tests/merging/test_genome_stack.py": ("what both kinds of genes have in common", "merging.genome"),
     "tests/merging/test_search.py": ("a journal is known by the search that goes on from it", "merging.journal"),
     "tests/pipeline/stages/test_watching.py": ("a stage gives its figures away", "training.trackers"),
     "tests/pipeline/stages/test_evolve.py": (

@@ -1,9 +1,9 @@
-"""An evolution: gradient descent and CMA-ES look for the weights and densities of a merge; the best one becomes a model folder."""
+"""An evolution: gradient descent and CMA-ES look for the numbers of a merge; the best one becomes a model folder."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,17 +21,33 @@ from jp_adapt.commands.merge_plan import plan_merge
 from jp_adapt.core.errors import GateError, InputError
 from jp_adapt.core.progress import progress
 from jp_adapt.inference.model_folder import EvaluatedModel, load_model
-from jp_adapt.merging.genome import Genome, written
+from jp_adapt.merging.genome import Genome, Values
+from jp_adapt.merging.genome_stack import Group, StackGenome, runs, scales
+from jp_adapt.merging.genome_weights import WeightGenome
 from jp_adapt.merging.journal import Evaluation
-from jp_adapt.merging.plan import HEAD
+from jp_adapt.merging.plan import HEAD, whole_models
 from jp_adapt.merging.search import SearchResult
+from jp_adapt.merging.settings import Setting, in_layer, layer_of
 from jp_adapt.recipe.evolve import SEARCHED, EvolveSettings
-from jp_adapt.recipe.merge import ModelSettings
+from jp_adapt.recipe.merge import ModelSettings, Slice, SliceModel
 from jp_adapt.report.evolution import EVOLUTION, CandidateFigures, Evolution, EvolvedGene, HeldOutPoint, ModelKind
 
 MAX_CURVE = 4  # points of the held-out curve: each is one more measurement of all held-out items
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1.6e-2}  # relative, by which the written model may differ from the one that was searched
-MERGE_KEYS = ("method", "base", "normalize", "lambda", "seed", "dtype", "tokenizer", "rows", "config", "into")  # of a merge stage; an evolution has more
+MERGE_KEYS = (
+    "method",
+    "base",
+    "slices",
+    "around",
+    "normalize",
+    "lambda",
+    "seed",
+    "dtype",
+    "tokenizer",
+    "rows",
+    "config",
+    "into",
+)  # of a merge stage; an evolution has more
 
 
 @dataclass(frozen=True)
@@ -58,7 +74,7 @@ class EvolveTask:
 
 
 def evolve(task: EvolveTask, out: Path, work: Path) -> Evolution:
-    """Search for the weights and densities of a merge, and write the best merge into the new folder `out`, with evolution.json.
+    """Search for the numbers of a merge, and write the best merge into the new folder `out`, with evolution.json.
 
     `work` keeps the journals: after a kill the same call asks for the same genomes, takes what was evaluated from there, and ends with the same weights.
 
@@ -70,7 +86,8 @@ def evolve(task: EvolveTask, out: Path, work: Path) -> Evolution:
     models = open_models(task.folders)
     _check_eyes(measures, models)
     genome = _genome(task, models)
-    genome.check([job.place for job in plan_merge(models, task.merge, _with_genome(task, genome, genome.uniform(1))).jobs])
+    task = _with_all_layers(task, genome)
+    genome.check([job.place for job in plan_merge(models, task.merge, _start(task, genome)).jobs])
     setup = _setup(task, genome, measures, work)
     searched, candidates = search_weights(setup, work, name=task.name, seed=task.seed)
     evolution = _measured(task, models, candidates, searched)
@@ -79,16 +96,43 @@ def evolve(task: EvolveTask, out: Path, work: Path) -> Evolution:
 
 
 def _genome(task: EvolveTask, models: Mapping[str, OpenModel]) -> Genome:
-    bounds = {name: value for name in SEARCHED if (value := getattr(task.merge.genome, name)) is not None}
+    said, layers = task.merge.genome, whole_models({name: model.parent for name, model in models.items()})[0].length
+    if task.merge.stacks:
+        return StackGenome([*models], said.scale, layers=layers, groups=said.groups, passes=said.passes, interleaved=said.interleaved)
+    bounds = {name: value for name in SEARCHED if (value := getattr(said, name)) is not None}
     starts = {name: {parameter: high for parameter, (_, high) in bounds.items()} for name in models if name != task.merge.base}
-    layers = next(iter(models.values())).parent.layers
-    return Genome(starts, bounds, layers=layers, groups=task.merge.genome.groups, modules=task.merge.genome.modules)
+    return WeightGenome(starts, bounds, layers=layers, groups=said.groups, modules=said.modules, uniform=task.merge.uniform_weights)
 
 
-def _with_genome(task: EvolveTask, genome: Genome, values: Mapping[str, float]) -> dict[str, ModelSettings]:
-    """What the method takes from each model under a genome."""
-    genes = genome.settings(values)
+def _with_all_layers(task: EvolveTask, genome: Genome) -> EvolveTask:
+    """The merge of all that a genome can have."""
+    if not isinstance(genome, StackGenome):
+        return task
+    return replace(task, merge=_stacked(task.merge, genome.stack(next(iter(genome.baselines.values()))), genome.models[0]))
+
+
+def _stacked(merge: EvolveSettings, groups: Sequence[Group], first: str) -> EvolveSettings:
+    """The merge that stacks groups of layers. What stands around the layers is of one model, whichever groups are in."""
+    slices = [Slice(models={model: SliceModel(layers=layers)}) for model, layers in runs(groups)]
+    return merge.model_copy(update={"slices": slices, "around": merge.around or first})
+
+
+def _settings(task: EvolveTask, genes: Mapping[str, Mapping[str, Setting]]) -> dict[str, ModelSettings]:
+    """What the method takes from each model."""
     return {name: model.model_copy(update=genes.get(name, {})) for name, model in task.models.items()}
+
+
+def _start(task: EvolveTask, genome: Genome) -> dict[str, ModelSettings]:
+    return _settings(task, genome.settings(next(iter(genome.baselines.values()))))
+
+
+def _found(task: EvolveTask, genome: Genome, values: Values) -> tuple[EvolveSettings, dict[str, ModelSettings]]:
+    """The merge of a genome: without layers that are left out."""
+    written = genome.written(values)
+    if not isinstance(genome, StackGenome):
+        return task.merge, _settings(task, genome.settings(written))
+    groups = [group for group in genome.stack(written) if group.scale]
+    return _stacked(task.merge, groups, genome.models[0]), _settings(task, scales(groups))
 
 
 def _check_eyes(measures: Sequence[MeasuredItems], models: Mapping[str, OpenModel]) -> None:
@@ -103,7 +147,7 @@ def _check_eyes(measures: Sequence[MeasuredItems], models: Mapping[str, OpenMode
 
 def _setup(task: EvolveTask, genome: Genome, measures: list[MeasuredItems], work: Path) -> Setup:
     """The merge that lies in memory before the first candidate: written once, since it brings the tokenizer and the configuration."""
-    start, settings = work / "start", _with_genome(task, genome, genome.uniform(task.merge.uniform[0]))
+    start, settings = work / "start", _start(task, genome)
     if not start.is_dir():
         around = task.document_start, task.document_end
         merge_into(start, task.folders, task.merge, settings, title=task.name, text="", document_start=around[0], document_end=around[1])
@@ -114,11 +158,10 @@ def _measured(task: EvolveTask, models: Mapping[str, OpenModel], candidates: Can
     """Measure parents, uniform merges and what was found on all items, and put down what came of the search."""
     setup, measures, genome = candidates.setup, candidates.setup.measures, candidates.setup.genome
     search, result = searched.search, searched.result
-    timed = _timed(candidates, result, genome.uniform(searched.uniform))
+    timed = _timed(candidates, result, genome.baselines[searched.baseline])
+    written = genome.written(result.best_genome)
     said: list[evolve_compare.Measured] = []
-    points: list[tuple[str, ModelKind, Mapping[str, float]]] = [
-        (_uniform_name(weight), "uniform", genome.uniform(weight)) for weight in task.merge.uniform_weights
-    ]
+    points: list[tuple[str, ModelKind, Values]] = [(name, "uniform", values) for name, values in genome.baselines.items()]
     points += searched.on_the_way()
     with progress(f"{task.name}: held-out items", len(models) + len(points)) as advance:
         for name, model in models.items():
@@ -131,7 +174,7 @@ def _measured(task: EvolveTask, models: Mapping[str, OpenModel], candidates: Can
             advance(len(said), name)
     by_name = {entry.name: entry for entry in said}
     compared = evolve_compare.compared(measures, said)
-    uniform = by_name[_uniform_name(searched.uniform)]
+    uniform = by_name[searched.baseline]
     return Evolution(
         stage=task.name,
         method=setup.merge.method,
@@ -145,7 +188,7 @@ def _measured(task: EvolveTask, models: Mapping[str, OpenModel], candidates: Can
                 entry.gene.low,
                 entry.gene.high,
                 start.start,
-                written(entry.parameter, result.best_genome[entry.gene.name]),
+                written[entry.gene.name],
             )
             for entry, start in zip(genome.genes, search.genes, strict=True)
         ],
@@ -157,7 +200,7 @@ def _measured(task: EvolveTask, models: Mapping[str, OpenModel], candidates: Can
         guards=evolve_compare.guards(measures, by_name["evolved"], uniform),
         best_parent=evolve_compare.lowest(compared, "parent").name,
         best_uniform=uniform.name,
-        verdict=evolve_compare.verdict(compared, uniform.name),
+        verdict=evolve_compare.verdict(compared, uniform.name, "what it began as" if setup.merge.stacks else "the best uniform merge"),
         evaluations=len(searched.evaluations),
         given_up=sum(not entry.whole for entry in searched.evaluations),
         seed=task.seed,
@@ -168,10 +211,6 @@ def _measured(task: EvolveTask, models: Mapping[str, OpenModel], candidates: Can
         measuring_s=round(timed[1], 3),
         gradient_evaluations=len(searched.steps),
     )
-
-
-def _uniform_name(weight: float) -> str:
-    return f"uniform {weight:g}"
 
 
 def _timed(candidates: Candidates, result: SearchResult, other: Mapping[str, float]) -> tuple[float, float]:
@@ -222,15 +261,15 @@ def _curve(candidates: Candidates, searched: Searched) -> list[HeldOutPoint]:
 
 
 def _write(task: EvolveTask, genome: Genome, candidates: Candidates, result: SearchResult, evolution: Evolution, out: Path) -> None:
-    settings = _with_genome(task, genome, result.best_genome)
+    merge, settings = _found(task, genome, result.best_genome)
     candidates.become(result.best_genome)
     merge_into(
         out,
         task.folders,
-        task.merge,
+        merge,
         settings,
         title=task.name,
-        text=_merge_text(task, settings),
+        text=_merge_text(merge, settings),
         document_start=task.document_start,
         document_end=task.document_end,
         finish=partial(_finish, task, candidates, evolution),
@@ -246,7 +285,7 @@ def _finish(task: EvolveTask, candidates: Candidates, evolution: Evolution, fold
         f"- its {len(evolution.genes)} numbers were found by {_found_by(evolution)}: {evolution.evaluations} candidates ({evolution.given_up} given up early), "
         f"seed {evolution.seed}",
         f"- searched for on: {measured}. {evolution.verdict} All figures: {EVOLUTION}",
-        *(f"- guard {entry.name}: {entry.heldout:.3f} times the best uniform merge's loss on held-out items" for entry in evolution.guards),
+        *(f"- guard {entry.name}: {entry.heldout:.3f} times the loss of '{evolution.best_uniform}' on held-out items" for entry in evolution.guards),
     ]
 
 
@@ -257,11 +296,14 @@ def _found_by(evolution: Evolution) -> str:
 
 def _check_written(folder: Path, candidates: Candidates) -> None:
     weights, _ = language_weights(folder)
+    layers = candidates.layers_in
     for name in weights.tensors:
-        if name not in candidates.parameters:
+        layer = layer_of(name)
+        own = name if layers is None or layer is None else in_layer(name, layers[layer])
+        if own not in candidates.parameters:
             assert name == HEAD  # tied: the embedding stands for it
             continue
-        parameter = candidates.parameters[name].detach().cpu()
+        parameter = candidates.parameters[own].detach().cpu()
         difference = (weights.read(name).to(torch.float32) - parameter.to(torch.float32)).abs().max().item()
         limit = TOLERANCE.get(parameter.dtype, 1e-5) * max(1.0, parameter.abs().max().item())
         if not difference <= limit:
@@ -275,8 +317,8 @@ def _without_folders(model: dict[str, Any]) -> dict[str, Any]:
     return model | {key: Path(model[key]).name for key in ("path", "adapter") if key in model}
 
 
-def _merge_text(task: EvolveTask, settings: Mapping[str, ModelSettings]) -> str:
+def _merge_text(merge: EvolveSettings, settings: Mapping[str, ModelSettings]) -> str:
     """The merge that was found, as a merge stage says it."""
-    shared = {key: value for key, value in task.merge.model_dump(mode="json", by_alias=True, exclude_unset=True).items() if key in MERGE_KEYS}
+    shared = {key: value for key, value in merge.model_dump(mode="json", by_alias=True, exclude_unset=True).items() if key in MERGE_KEYS}
     models = {name: _without_folders(model.model_dump(mode="json", exclude_none=True)) for name, model in settings.items()}
     return yaml.safe_dump({**shared, "models": models}, sort_keys=False, allow_unicode=True, width=160, default_flow_style=None)

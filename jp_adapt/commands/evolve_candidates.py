@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from jp_adapt.commands.evolve_measures import MeasuredItems, Meter, dev_items
 from jp_adapt.commands.merge_parents import open_models
@@ -62,7 +63,9 @@ class Candidates:
         self.model = load_model(setup.start, setup.precision)
         self.meter = Meter(self.model, setup.measures)
         self.parameters = dict(self.model.model.base.named_parameters())
+        self.layers = list(self.model.model.body.layers)
         self.fixed = {name: entry.given() for name, entry in setup.start_settings.items()}
+        self.layers_in: list[int] | None = None  # of the merge of all layers, those that are not left out
         self._is: dict[str, float] | None = None
         self.merging_s = self.measuring_s = 0.0
 
@@ -71,16 +74,34 @@ class Candidates:
         if self._is == values:
             return
         started, self._is = time.monotonic(), None
+        written = self.setup.genome.written(values)
         with torch.no_grad():
-            for name, tensor in self.memory.tensors(self.jobs(values)):
+            for name, tensor in self.memory.tensors(self.jobs(written)):
                 self.parameters[name].copy_(tensor)
+        self.layers_in = self.setup.genome.layers_in(written)
+        self._read(self.layers_in)
         self._is = dict(values)
         self.merging_s += time.monotonic() - started
 
     def jobs(self, values: Mapping[str, float]) -> list[Job]:
-        """The merge of a genome, tensor by tensor."""
-        genes = self.setup.genome.settings(values)
-        return self.plan.with_settings(self.setup.merge, {name: own | genes.get(name, {}) for name, own in self.fixed.items()})
+        """The merge of a genome, tensor by tensor; without those that are the same for all."""
+        genome = self.setup.genome
+        genes = genome.settings(values)
+        jobs = self.plan.with_settings(self.setup.merge, {name: own | genes.get(name, {}) for name, own in self.fixed.items()})
+        return [job for job in jobs if genome.changes(job.place)]
+
+    def _read(self, layers: Sequence[int] | None) -> None:
+        """Let the model read by these of its layers; None: by all."""
+        self.model.model.body.layers = nn.ModuleList(self.layers if layers is None else [self.layers[layer] for layer in layers])
+
+    @contextmanager
+    def all_layers(self) -> Iterator[None]:
+        """The model reads by all its layers, those too that add nothing: they have gradients."""
+        self._read(None)
+        try:
+            yield
+        finally:
+            self._read(self.layers_in)
 
     def __call__(self, values: Mapping[str, float], items: Items) -> Losses:
         """The losses of a genome on items of the dev split, by their places in it."""

@@ -120,7 +120,7 @@ def _score_difference(theirs: Sequence[float], ours: Sequence[float]) -> Differe
 
 
 def guards(measures: Sequence[MeasuredItems], evolved: Measured, uniform: Measured) -> list[Guarded]:
-    """Each guard's loss over that of the best uniform merge."""
+    """Each guard's loss over that of the merge from which the search started."""
     results = []
     for entry in measures:
         if entry.settings.guard is not None:
@@ -134,11 +134,11 @@ def lowest(models: Sequence[MeasuredModel], *kinds: ModelKind) -> MeasuredModel:
     return min((entry for entry in models if entry.kind in kinds), key=lambda entry: entry.heldout[FITNESS])
 
 
-def verdict(models: Sequence[MeasuredModel], uniform: str) -> str:
-    """Whether the search was worth it, on items that it never saw, in a sentence. `uniform`: the uniform merge that it started from."""
+def verdict(models: Sequence[MeasuredModel], start: str, what: str) -> str:
+    """Whether the search was worth it, on items that it never saw, in a sentence. `start`: name of the merge from which it started; `what`: what that is."""
     parent = lowest(models, "parent", "base")
     rivals = [("the base" if parent.kind == "base" else "the best parent", parent)]
-    rivals.append(("the best uniform merge", next(entry for entry in models if entry.name == uniform)))
+    rivals.append((what, next(entry for entry in models if entry.name == start)))
     said = [_said(f"{what} ('{entry.name}')", entry.differences[FITNESS]) for what, entry in rivals]
     return f"By the fitness on held-out items, the evolved model {', and '.join(said)}."
 

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from jp_adapt.commands.evolve_candidates import Candidates, of_this_process
 from jp_adapt.inference.trie import Request, cut_in_windows
+from jp_adapt.merging.genome import Genome, Values
 from jp_adapt.merging.plan import Job
 from jp_adapt.model.causal import CausalModel
 from jp_adapt.training.loss import linear_cross_entropy
 
 BATCH_TOKENS = 1024  # read at once, with all activations in memory
-STEP = 0.05  # by which a weight moves to see what it does. Most merges are linear in it; that of TIES is so but for elections that turn
-WEIGHT = "weight"
+STEP = 0.05  # by which a number moves to see what it does. Most merges are linear in it; that of TIES is so but for elections that turn
 
 
 def slopes_here(values: Mapping[str, float], name: str) -> tuple[list[float], dict[str, float]]:
@@ -26,17 +26,18 @@ def slopes_here(values: Mapping[str, float], name: str) -> tuple[list[float], di
 
 
 def slopes(candidates: Candidates, values: Mapping[str, float], name: str) -> tuple[list[float], dict[str, float]]:
-    """The losses of all items that the search asks of a measure, and by how much their mean grows with each weight of the genome.
+    """The losses of all items that the search asks of a measure, and by how much their mean grows with each number of the genome that has a gradient.
 
     It takes the memory of the model's weights once more, for their gradients.
     """
     candidates.become(values)
+    values = _unrounded(candidates.setup.genome, values)
     jobs = candidates.memory.changing(candidates.jobs(values))
     parameters = [candidates.parameters[job.place.name] for job in jobs]
     for parameter in parameters:
         parameter.requires_grad_(True)
     try:
-        with candidates.model.backend.looking():
+        with candidates.model.backend.looking(), candidates.all_layers():
             losses = _backward(candidates, name)
         with torch.no_grad():
             return losses, _by_gene(candidates, values, jobs)
@@ -93,7 +94,7 @@ def _nats(model: CausalModel, windows: Sequence[Request]) -> Tensor:
 def _by_gene(candidates: Candidates, values: Mapping[str, float], jobs: Sequence[Job]) -> dict[str, float]:
     genome, memory = candidates.setup.genome, candidates.memory
     moved = {model: {job.place.name: job for job in candidates.jobs(_moved(candidates, values, model))} for model in genome.models}
-    totals = {entry.gene.name: 0.0 for entry in genome.genes if entry.parameter == WEIGHT}
+    totals = {entry.gene.name: 0.0 for entry in genome.genes if entry.parameter == genome.steep}
     for job in jobs:
         gradient = candidates.parameters[job.place.name].grad
         if gradient is None:
@@ -101,13 +102,22 @@ def _by_gene(candidates: Candidates, values: Mapping[str, float], jobs: Sequence
         wide = gradient.to("cpu", torch.float32)
         here = memory.tensor(_exact(job))
         for model, others in moved.items():
+            if model not in job.sources:
+                continue
             change = memory.tensor(_exact(others[job.place.name])).sub_(here)
-            totals[genome.gene_at(model, WEIGHT, job.place)] += change.mul_(wide).sum(dtype=torch.float64).item() / STEP
+            totals[genome.gene_at(model, genome.steep, job.place)] += change.mul_(wide).sum(dtype=torch.float64).item() / STEP
     return totals
 
 
+def _unrounded(genome: Genome, values: Values) -> dict[str, float]:
+    """What is merged with, but for the numbers that have a gradient: those as they are."""
+    steep = {entry.gene.name for entry in genome.genes if entry.parameter == genome.steep}
+    return genome.written(values) | {name: values[name] for name in steep}
+
+
 def _moved(candidates: Candidates, values: Mapping[str, float], model: str) -> dict[str, float]:
-    own = {entry.gene.name for entry in candidates.setup.genome.genes if (entry.model, entry.parameter) == (model, WEIGHT)}
+    genome = candidates.setup.genome
+    own = {entry.gene.name for entry in genome.genes if (entry.model, entry.parameter) == (model, genome.steep)}
     return {name: value + STEP if name in own else value for name, value in values.items()}
 
 

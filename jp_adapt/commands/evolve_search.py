@@ -1,4 +1,4 @@
-"""The search of an evolution: uniform merges, gradient descent from the best of them, CMA-ES from where that led."""
+"""The search of an evolution: baselines, gradient descent from the best of them, CMA-ES from where that led."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Searched:
 
     Attributes:
         steps: of gradient descent; none where there was none.
-        uniform: weight of the best uniform merge.
+        baseline: name of what the search started from.
     """
 
     search: Search
     steps: list[Evaluation]
     result: SearchResult
-    uniform: float
+    baseline: str
     elapsed_s: float
 
     @property
@@ -62,15 +62,15 @@ def search_weights(setup: Setup, work: Path, *, name: str, seed: int) -> tuple[S
     started, merge = time.monotonic(), setup.merge
     with pool(setup, merge.processes) if merge.processes > 1 else nullcontext() as executor:
         searcher = _Searcher(setup, work, name, executor, None if executor else Candidates(setup))
-        best_uniform = searcher.best_uniform()
-        genes = setup.genome.started(setup.genome.uniform(best_uniform.genome[0]))
-        steps = searcher.descend(genes, best_uniform.losses)
+        baseline, known = searcher.best_baseline()
+        genes = setup.genome.started(setup.genome.baselines[baseline])
+        steps = searcher.descend(genes, known.losses)
         if steps:
             genes = setup.genome.started(named(genes, lowest(steps).genome))
         objectives = [measure.objective for measure in setup.measures]
-        search = Search(genes, objectives, seed=seed, population=merge.population, sigma=merge.sigma, rounds=merge.rounds, reference=best_uniform.losses)
+        search = Search(genes, objectives, seed=seed, population=merge.population, sigma=merge.sigma, rounds=merge.rounds, reference=known.losses)
         result = searcher.search(search)
-    searched = Searched(search, steps, result, best_uniform.genome[0], time.monotonic() - started)
+    searched = Searched(search, steps, result, baseline, time.monotonic() - started)
     return searched, searcher.candidates or Candidates(setup)
 
 
@@ -92,20 +92,21 @@ class _Searcher:
     def slopes(self) -> Callable[..., tuple[list[float], dict[str, float]]]:
         return partial(slopes, self.candidates) if self.candidates else slopes_here
 
-    def best_uniform(self) -> Evaluation:
-        """The uniform merge with the lowest fitness, guards aside. Its genome is its weight alone, and its losses are those of all items in their order."""
-        measures, weights, genome = self.setup.measures, self.setup.merge.uniform_weights, self.setup.genome
+    def best_baseline(self) -> tuple[str, Evaluation]:
+        """The baseline with the lowest fitness, guards aside. Its losses are those of all items in their order."""
+        measures, baselines = self.setup.measures, self.setup.genome.baselines
         asked = {measure.name: [measure.settings.weight, measure.identity] for measure in measures}
-        book = Journal(self.work / "uniform.jsonl", {"uniform": weights, "measures": asked})
+        book = Journal(self.work / "baselines.jsonl", {"baselines": baselines, "measures": asked})
         items = {measure.name: measure.places for measure in measures}
         fitness = Fitness([measure.objective for measure in measures], {})
-        new = {index: weight for index, weight in enumerate(weights) if (0, index) not in book.evaluations}
+        new = {index: name for index, name in enumerate(baselines) if (0, index) not in book.evaluations}
         started = time.monotonic()
-        for (index, weight), losses in zip(new.items(), self._all(self.score, [(genome.uniform(weight), items) for weight in new.values()]), strict=True):
-            own = {name: [float(loss) for loss in values] for name, values in losses.items()}
-            book.add(Evaluation(0, index, [weight], own, fitness(own), True, round(time.monotonic() - started, 3)))
-            say(f"  uniform merge, weight {weight:g}: fitness {fitness(own):.4f}")
-        return lowest([book.evaluations[0, index] for index in range(len(weights))])
+        for (index, name), losses in zip(new.items(), self._all(self.score, [(baselines[name], items) for name in new.values()]), strict=True):
+            own = {measure: [float(loss) for loss in values] for measure, values in losses.items()}
+            book.add(Evaluation(0, index, [*baselines[name].values()], own, fitness(own), True, round(time.monotonic() - started, 3)))
+            say(f"  {name}: fitness {fitness(own):.4f}")
+        best = lowest([book.evaluations[0, index] for index in range(len(baselines))])
+        return list(baselines)[best.index], best
 
     def descend(self, genes: Sequence[Gene], reference: Losses) -> list[Evaluation]:
         """Gradient descent by the slopes of the measures in bits; none where the recipe asks for none. The fitness is that of the search."""
@@ -113,7 +114,7 @@ class _Searcher:
         if settings is None:
             return []
         fitness = Fitness([measure.objective for measure in self.setup.measures], reference)
-        descent, journal = Descent(genes, fitness, settings.steps, settings.lr), self.work / "gradient.jsonl"
+        descent, journal = Descent(genes, fitness, settings.steps, settings.radius), self.work / "gradient.jsonl"
         known = len(Journal(journal, descent.identity()).evaluations)
         with progress(f"{self.name}: gradient descent", settings.steps + 1 - known) as advance:
             return descent.run(self._differentiate, journal, lambda step: advance(step.index + 1 - known, f"fitness {step.fitness:.4f}"))

@@ -10,7 +10,7 @@ import torch
 from jp_adapt.commands.merge_parents import OpenModel
 from jp_adapt.core.errors import InputError
 from jp_adapt.merging.config import check_configs
-from jp_adapt.merging.plan import Job, Parent, Settings, Slice, plan, whole_models
+from jp_adapt.merging.plan import Job, Parent, Settings, Slice, ends, plan, whole_models
 from jp_adapt.merging.table import METHODS
 from jp_adapt.merging.vocabulary import Alignment, align
 from jp_adapt.recipe.merge import MergeSettings, ModelSettings
@@ -46,6 +46,7 @@ class MergePlan:
             shared=merge.shared(),
             dtype=None if merge.dtype is None else getattr(torch, merge.dtype),
             rows_without_head=self.rows_without_head,
+            around=merge.around,
         )
 
 
@@ -112,7 +113,7 @@ def _alignment(merge: MergeSettings, models: Mapping[str, OpenModel], slices: Se
         policy=merge.rows,
         spell=lambda name, token: models[name].spell(token),
     )
-    for part in (slices[0], slices[-1]):
+    for part in ends(slices, merge.around):
         moved = [name for name in part.layers if not alignment.in_order(name)]
         if moved and set(part.layers) != set(models):
             raise InputError(

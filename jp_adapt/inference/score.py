@@ -9,18 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from jp_adapt.core.progress import Advance
+from jp_adapt.inference.attention_memory import AttentionMemory, Piece
 from jp_adapt.inference.memory import Room
 from jp_adapt.inference.processes import ALONE, Processes
 from jp_adapt.inference.trie import Node, Request, build_trie, pack, preorder, sum_over_windows
 from jp_adapt.model.causal import CHUNK_LOGITS, CausalModel
 
 PACK_TOKENS = 512  # in one forward pass; `python -m tests.perf eval_speed --pack=N` compares others, and no comparison has been completed
+ATTEND_TOKENS = 64  # at most, of neighbours in a pass that attend together on a CPU: each sees none of the others, which its kernel would compute and mask
 
 
 @dataclass(frozen=True)
@@ -111,29 +112,6 @@ def _plan(nodes: Sequence[Node], room: int, path: tuple[Node, ...] = ()) -> Iter
                 stack.append((node.children, (*path, node)))
 
 
-class PrefixMemory:
-    """Keys and values of one prefix, as transformers' attention layers ask for them: what they add is seen, and stays if `length` grows."""
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity, self.length = capacity, 0
-        self._layers: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def get_seq_length(self, layer_idx: int = 0) -> int:
-        return self.length
-
-    def update(self, keys: Tensor, values: Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        """keys, values [1, heads, T, D] of the new tokens -> [1, heads, length + T, D] of the prefix and the new tokens."""
-        if layer_idx not in self._layers:
-            self._layers[layer_idx] = (
-                keys.new_empty(*keys.shape[:2], self.capacity, keys.shape[3]),
-                values.new_empty(*values.shape[:2], self.capacity, values.shape[3]),
-            )
-        end = self.length + keys.shape[2]
-        kept_keys, kept_values = self._layers[layer_idx]
-        kept_keys[:, :, self.length : end], kept_values[:, :, self.length : end] = keys, values
-        return kept_keys[:, :, :end], kept_values[:, :, :end]
-
-
 class _Run:
     """The results so far, the prefix that lies in memory, and the forward passes that add to them."""
 
@@ -153,7 +131,8 @@ class _Run:
         self.missed = torch.zeros(len(requests), dtype=torch.int64)
         self.left = [len(request.ids) - request.first for request in requests]
         self.done = sum(left <= 0 for left in self.left)
-        self.memory = PrefixMemory(max((len(request.ids) for request in requests), default=0) + room.size)
+        capacity = max((len(request.ids) for request in requests), default=0)
+        self.memory, self.length = AttentionMemory(0, capacity + room.size, model.dtype, self.device), 0  # and the tokens that it holds
         self.held: list[Node] = []  # the nodes whose keys and values are in memory
         self.unscored: set[int] = set()  # of the nodes that will be held: those whose marks are still to be scored, here
         self.processes = 1
@@ -180,7 +159,7 @@ class _Run:
                 self.unscored.update(map(id, preorder(job.nodes)))
             elif job.nodes:
                 try:
-                    self._forward(list(preorder(job.nodes)), scored=True)
+                    self._forward(job.nodes, scored=True)
                 except (RuntimeError, MemoryError) as error:
                     self.room.halve(error)
                     waiting.append(job)
@@ -189,7 +168,7 @@ class _Run:
         """Have the keys and values of `path` in memory, and nothing after them."""
         shared = next((at for at, (held, wanted) in enumerate(zip(self.held, path, strict=False)) if held is not wanted), min(len(self.held), len(path)))
         del self.held[shared:]
-        self.memory.length = sum(len(node.tokens) for node in self.held)
+        self.length = sum(len(node.tokens) for node in self.held)
         for node in path[shared:]:
             self._keep(node)
             self.held.append(node)
@@ -207,15 +186,15 @@ class _Run:
                 self.room.halve(error)
             else:
                 start += len(tokens)
-                self.memory.length += len(tokens)
+                self.length += len(tokens)
         self.unscored.discard(id(node))
 
-    def _forward(self, nodes: list[Node], *, scored: bool) -> None:
-        """One pass over `nodes`, which lie in preorder below the prefix in memory. It counts as a whole or not at all."""
+    def _forward(self, roots: list[Node], *, scored: bool) -> None:
+        """One pass over `roots` and all below them, behind the prefix in memory. It counts as a whole or not at all."""
         ids: list[int] = []
         positions: list[int] = []
         rows, owners, targets, places = [], [], [], []
-        for node in nodes:
+        for node in preorder(roots):
             for at, request, target in node.marks if scored else ():
                 rows.append(len(ids) + at)
                 owners.append(request)
@@ -223,10 +202,16 @@ class _Run:
                 places.append(node.depth + at + 1)
             ids += node.tokens
             positions += range(node.depth, node.depth + len(node.tokens))
-        mask = _tree_mask(nodes, self.memory.length, len(ids)).to(self.device)
-        hidden = self.model(torch.tensor([ids], device=self.device), torch.tensor([positions], device=self.device), mask=mask, cache=self.memory)[0]
+        attended = pack(roots, ATTEND_TOKENS if self.device.type == "cpu" else len(ids))
+        self.memory.plan([], [self._piece(group) for group in attended])
+        hidden = self.model(torch.tensor([ids], device=self.device), torch.tensor([positions], device=self.device), memory=self.memory)[0]
         if rows:
             self._score(hidden, rows, owners, targets, places)
+
+    def _piece(self, roots: list[Node]) -> Piece:
+        """Nodes behind the prefix, and all below them."""
+        size = sum(node.size for node in roots)
+        return Piece(self.length, self.length + size, _tree_mask(list(preorder(roots)), self.length, size).to(self.device))
 
     def _score(self, hidden: Tensor, rows: list[int], owners: list[int], targets: list[int], places: list[int]) -> None:
         asked, which = torch.tensor(rows).unique(return_inverse=True)  # choices part after one token: its logits are made once
@@ -261,7 +246,7 @@ class _Run:
 
 
 def _tree_mask(nodes: list[Node], prefix: int, total: int) -> Tensor:
-    """[1, 1, total, prefix + total], True where a token may look: at the prefix, at its ancestors, and in its own node at what comes before it."""
+    """[total, prefix + total], True where a token may look: at the prefix, at its ancestors, and in its own node at what comes before it."""
     mask = torch.zeros(total, prefix + total, dtype=torch.bool)
     mask[:, :prefix] = True
     start = 0
@@ -271,4 +256,4 @@ def _tree_mask(nodes: list[Node], prefix: int, total: int) -> Tensor:
         mask[start:end, column : column + len(node.tokens)] = torch.ones(len(node.tokens), len(node.tokens), dtype=torch.bool).tril()
         mask[end : start + node.size, column : column + len(node.tokens)] = True
         start = end
-    return mask[None, None]
+    return mask

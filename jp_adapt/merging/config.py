@@ -19,13 +19,21 @@ COMPUTES: dict[str, Any] = {
     "rope": None,
 }
 
+SIZES = ("hidden_size", "intermediate_size")
+
 
 def check_configs(configs: Mapping[str, Mapping[str, Any]], chosen: str | None) -> None:
-    """InputError where the models compute differently and no one's configuration was chosen, and where weights are quantised."""
+    """InputError where the models are of different sizes, where they compute differently and no configuration was chosen, and where weights are quantised."""
     for model, config in configs.items():
         if "quantization_config" in config:
             raise InputError(
                 f"'{model}' holds quantised weights ({config['quantization_config'].get('quant_method', 'unknown')}); merge it before it is quantised"
+            )
+    for key in SIZES:
+        sizes = {model: config[key] for model, config in configs.items() if key in config}
+        if len(set(sizes.values())) > 1:
+            raise InputError(
+                f"the models are of different sizes: {key} is {', '.join(f'{size} in {model!r}' for model, size in sizes.items())}; take models of one size"
             )
     (first, known), *others = ((model, _computes(config)) for model, config in configs.items())
     for model, own in others:

@@ -1,7 +1,11 @@
-"""Gradient descent over a genome: all numbers move at once by what the fitness says of each. It knows nothing of models.
+"""Descent over a genome by slopes: all numbers move at once by what the fitness says of each. It knows nothing of models.
 
-Coefficients of a merge are learned so in AdaMerging (Yang et al., ICLR 2024, 2310.02575), by the entropy of answers; here it is any fitness. Adam (Kingma and
-Ba, 1412.6980) takes the steps. Each is in a journal with its gradient before the next one begins, so that a kill changes nothing.
+Coefficients of a merge are learned by gradients in AdaMerging (Yang et al., ICLR 2024, 2310.02575), from the entropy of answers; here it is any fitness, and
+guards bound it. A guard may be so steep that a step which the fitness alone would take breaks it. So each step is the best of a model of the fitness within
+a radius, penalties of guards included: sequential quadratic programming with an exact penalty in a trust region (Fletcher, Practical Methods of Optimization,
+1987, section 14.4). How slopes change is learned from every evaluation, also from worse ones (SR1: Conn, Gould and Toint, Mathematical Programming 50, 1991).
+
+Each evaluation is in a journal with its slopes before the next one begins, so that a kill changes nothing.
 """
 
 from __future__ import annotations
@@ -19,12 +23,14 @@ from jp_adapt.core.errors import JpAdaptError
 from jp_adapt.core.hashes import sha256_json
 from jp_adapt.merging.fitness import Fitness, Losses
 from jp_adapt.merging.journal import Evaluation, Journal
+from jp_adapt.merging.local_model import LocalModel
 from jp_adapt.merging.search import Gene, named
 
 Slopes = Mapping[str, Mapping[str, float]]  # objective -> gene -> by how much the mean loss grows with it
 Differentiate = Callable[[Mapping[str, float]], tuple[Losses, Slopes]]  # values of the genes -> losses of all items, and their slopes
 
-BETA1, BETA2, EPSILON = 0.9, 0.99, 1e-12
+WELL, BADLY = 0.75, 0.25  # share of the promised gain from which on a radius is doubled, and below which it is halved
+SETTLED = 1e-7  # of the fitness: a step that promises less is none
 
 
 @dataclass(frozen=True)
@@ -32,13 +38,14 @@ class Descent:
     """Steps from where the genes start towards a low fitness.
 
     Attributes:
-        lr: what a number moves in the first step, as a share of its range; the last one moves it by a tenth of that.
+        steps: evaluations after the start, at most.
+        radius: of the first step: the root mean square of what the numbers move, as a share of their ranges. It grows and shrinks with what steps bring.
     """
 
     genes: Sequence[Gene]
     fitness: Fitness
     steps: int
-    lr: float
+    radius: float
 
     def identity(self) -> dict[str, object]:
         """What decides which genomes are asked for."""
@@ -47,7 +54,7 @@ class Descent:
             "objectives": [asdict(objective) for objective in self.fitness.objectives],
             "reference": sha256_json(self.fitness.reference),
             "steps": self.steps,
-            "lr": self.lr,
+            "radius": self.radius,
         }
 
     def run(self, differentiate: Differentiate, journal: Path, told: Callable[[Evaluation], None] | None = None) -> list[Evaluation]:
@@ -58,40 +65,44 @@ class Descent:
         """
         book = Journal(journal, self.identity())
         at = np.array([(gene.start - gene.low) / (gene.high - gene.low) for gene in self.genes])
-        first, second = np.zeros_like(at), np.zeros_like(at)
-        evaluations = []
-        for step in range(self.steps + 1):
-            known = book.evaluations.get((0, step))
-            if known is None:
-                known = self._evaluated(differentiate, step, at)
-                book.add(known)
-                if told is not None:
-                    told(known)
+        evaluations = [self._evaluation(book, 0, at, differentiate, told)]
+        model = LocalModel(self.fitness, evaluations[0])
+        radius = self.radius * math.sqrt(len(self.genes))
+        for step in range(1, self.steps + 1):
+            move, promised = model.best_step(radius)
+            if promised <= SETTLED * abs(model.fitness_here):
+                break
+            known = self._evaluation(book, step, model.here + move, differentiate, told)
             evaluations.append(known)
-            gradient = np.array(known.gradient)
-            first = BETA1 * first + (1 - BETA1) * gradient
-            second = BETA2 * second + (1 - BETA2) * gradient**2
-            towards = (first / (1 - BETA1 ** (step + 1))) / (np.sqrt(second / (1 - BETA2 ** (step + 1))) + EPSILON)
-            at = np.clip(np.array(known.genome) - self._rate(step) * towards, 0.0, 1.0)
+            gained, length = model.fitness_here - known.fitness, float(np.linalg.norm(move))
+            if gained < BADLY * promised:
+                radius = length / 2
+            elif gained > WELL * promised and length > 0.9 * radius:
+                radius *= 2
+            model = model.after(known)
         return evaluations
 
-    def _rate(self, step: int) -> float:
-        return self.lr * (1 - 0.9 * step / max(1, self.steps - 1))
+    def _evaluation(
+        self, book: Journal, step: int, at: NDArray[np.float64], differentiate: Differentiate, told: Callable[[Evaluation], None] | None
+    ) -> Evaluation:
+        known = book.evaluations.get((0, step))
+        if known is None:
+            known = self._evaluated(differentiate, step, at)
+            book.add(known)
+            if told is not None:
+                told(known)
+        return known
 
     def _evaluated(self, differentiate: Differentiate, step: int, at: NDArray[np.float64]) -> Evaluation:
         started = time.monotonic()
-        genome = [float(value) for value in at]
+        genome = [float(value) for value in np.clip(at, 0.0, 1.0)]
         losses, slopes = differentiate(named(self.genes, genome))
         own = {name: [float(loss) for loss in values] for name, values in losses.items()}
-        gradient = self._gradient(own, slopes)
-        if not all(map(math.isfinite, (*(loss for values in own.values() for loss in values), *gradient))):
-            raise JpAdaptError(f"a loss or a gradient is not finite (genome {genome})")
-        return Evaluation(0, step, genome, own, self.fitness(own), True, round(time.monotonic() - started, 3), gradient)
-
-    def _gradient(self, losses: Losses, slopes: Slopes) -> list[float]:
-        """Of the fitness by each number of the genome, which goes from 0 to 1 over the range of its gene."""
-        shares = self.fitness.slopes(losses)
-        return [(gene.high - gene.low) * math.fsum(shares[name] * own.get(gene.name, 0.0) for name, own in slopes.items()) for gene in self.genes]
+        # By each number of the genome, which goes from 0 to 1 over the range of its gene.
+        steep = {name: [(gene.high - gene.low) * float(of.get(gene.name, 0.0)) for gene in self.genes] for name, of in slopes.items()}
+        if not all(map(math.isfinite, (value for values in (*own.values(), *steep.values()) for value in values))):
+            raise JpAdaptError(f"a loss or a slope is not finite (genome {genome})")
+        return Evaluation(0, step, genome, own, self.fitness(own), True, round(time.monotonic() - started, 3), steep)
 
 
 def lowest(evaluations: Sequence[Evaluation]) -> Evaluation:

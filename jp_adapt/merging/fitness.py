@@ -11,7 +11,6 @@ import numpy as np
 # A guard that is 1 % over its limit counts as a fitness that is 2 % worse than the reference's. Ten times that, and it is all that the search sees.
 GUARD_PENALTY = 2.0
 GUARD_ERRORS = 1.645  # standard errors that are added to a guard's loss: where the limit holds then, it holds on other items too in 95 of 100 cases
-ROUNDING = 1e-6  # by which the same model's losses may differ
 
 Losses = Mapping[str, Sequence[float]]  # objective -> the loss of each of its items that was asked; lower is better
 
@@ -53,18 +52,15 @@ class Fitness:
     def penalty(self, losses: Losses) -> float:
         """What guards add that go over their limits at the upper bound of what their items leave open."""
         excess = math.fsum(max(0.0, self.excess(objective, losses, GUARD_ERRORS)) for objective in self.objectives)
-        return GUARD_PENALTY * self.weighed(self.reference) * excess if excess else 0.0
+        return self.penalty_factor * excess if excess else 0.0
 
-    def slopes(self, losses: Losses) -> dict[str, float]:
-        """Objective -> by how much the fitness grows with its mean loss. The standard error of a guard counts as constant."""
-        return {objective.name: objective.weight + self._penalty_slope(objective, losses) for objective in self.objectives}
+    @property
+    def penalty_factor(self) -> float:
+        """What a guard adds that is twice its limit."""
+        return GUARD_PENALTY * self.weighed(self.reference) if self.reference else 0.0
 
-    def _penalty_slope(self, objective: Objective, losses: Losses) -> float:
-        if self.excess(objective, losses, GUARD_ERRORS) <= ROUNDING:
-            return 0.0
-        return GUARD_PENALTY * self.weighed(self.reference) / self._limit(objective, len(losses[objective.name]))
-
-    def _limit(self, objective: Objective, asked: int) -> float:
+    def limit(self, objective: Objective, asked: int) -> float:
+        """The mean loss that a guard may have on the first `asked` items."""
         assert objective.guard is not None
         return objective.guard * mean(self.reference[objective.name][:asked])
 
@@ -75,7 +71,7 @@ class Fitness:
         own = np.array(losses[objective.name])
         over = own - objective.guard * np.array(self.reference[objective.name][: len(own)])
         error = float(over.std(ddof=1)) / math.sqrt(len(over)) if len(over) > 1 else 0.0
-        limit = self._limit(objective, len(own))
+        limit = self.limit(objective, len(own))
         return (float(over.mean()) + errors * error) / limit if limit > 0 else 0.0
 
 

@@ -27,7 +27,7 @@ class Evaluation:
         losses: objective -> loss of each item that was asked, in the order of the search's items; lower is better.
         fitness: what the optimizer is told; of a candidate that was given up it is an estimate.
         whole: whether all items were asked.
-        gradient: of the fitness by each number of the genome, where there is one.
+        slopes: objective -> by how much its mean loss grows with each number of the genome, where that is known.
     """
 
     generation: int
@@ -37,7 +37,7 @@ class Evaluation:
     fitness: float
     whole: bool
     elapsed_s: float
-    gradient: list[float] = field(default_factory=list)
+    slopes: dict[str, list[float]] = field(default_factory=dict)
 
 
 class Journal:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from jp_adapt.merging.checkpoint import FolderWeights, NamedWeights, Weights
-from jp_adapt.merging.genome import DENSITY_STEPS
+from jp_adapt.merging.genome_weights import DENSITY_STEPS
 from jp_adapt.merging.lora import AdaptedWeights, Factors, coefficients
 from jp_adapt.merging.merge import merge_tensor
 from jp_adapt.merging.plan import EMBEDDING, HEAD, Job, Parent

@@ -94,12 +94,14 @@ def plan(
     shared: Settings,
     dtype: torch.dtype | None = None,
     rows_without_head: int = 0,
+    around: str | None = None,
 ) -> list[Job]:
     """The jobs of a merge, in the order of the model: embedding, layers, norm, head.
 
     Args:
         base: the model that the others differ from, for methods that merge differences.
         rows: of embedding and head of the merged model; the head lacks the last `rows_without_head`.
+        around: the model whose embedding, last norm and head are kept; by default the embedding is of the first slice, norm and head are of the last.
         settings: model -> its parameters; those of a slice go before them.
         shared: parameters of the merge.
         dtype: of the result; by default that of the base's tensor, else of the first model's.
@@ -110,7 +112,7 @@ def plan(
     """
     _check_slices(method, slices, parents, base)
     planner = _Planner(method, parents, base, {EMBEDDING: rows, HEAD: rows - rows_without_head}, settings, shared, dtype)
-    first, last = slices[0], slices[-1]
+    first, last = ends(slices, around)
     jobs = [planner.job(first, EMBEDDING, Place(EMBEDDING, None, 0.0))]
     number = 0
     for part in slices:
@@ -118,12 +120,17 @@ def plan(
             depth = offset / (part.length - 1) if part.length > 1 else 1.0
             jobs += [planner.job(part, name, Place(in_layer(name, number), number, depth), offset) for name in planner.layer_names(part, offset)]
             number += 1
-    tied = all(parents[name].tied for part in slices for name in part.layers)
+    tied = all(parents[name].tied for part in (slices if around is None else [first]) for name in part.layers)
     outside = [name for name in planner.outside_names(last) if name != EMBEDDING and not (tied and name == HEAD)]
     jobs += [planner.job(last, name, Place(name, None, 0.0)) for name in outside]
     for owner, own in (*settings.items(), (None, shared)):
         _check_conditions(owner, own, [job.place for job in jobs])
     return jobs
+
+
+def ends(slices: Sequence[Slice], around: str | None) -> tuple[Slice, Slice]:
+    """Whose embedding, and whose last norm and head are kept."""
+    return (slices[0], slices[-1]) if around is None else (Slice({around: (0, 1)}), Slice({around: (0, 1)}))
 
 
 def _check_conditions(model: str | None, own: Settings, places: Sequence[Place]) -> None:

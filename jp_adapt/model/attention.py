@@ -8,7 +8,7 @@ docs/log.md.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,16 @@ TILE = 128  # queries at once: 64 is as fast in float32, 256 slower in both type
 Document = tuple[int, int, int]  # row, first position, position after the last
 # Causal attention of (query [B, heads, T, D], key and value [B, kv_heads, T, D], scaling of the scores) -> [B, T, heads, D].
 Attend = Callable[[Tensor, Tensor, Tensor, float], Tensor]
+
+
+class Memory(Protocol):
+    """What a forward pass goes on from: every layer gives it its new keys and values by `update`, and has it `attend` with these and the query."""
+
+    def update(self, keys: Tensor, values: Tensor, layer_idx: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]: ...
+
+    def attend(self, query: Tensor, keys: Tensor, values: Tensor, scaling: float) -> Tensor:
+        """As `Attend`."""
+        ...
 
 
 def documents_in(positions: Tensor) -> list[Document]:
@@ -132,10 +142,22 @@ def _weights(queries: Tensor, keys: Tensor, future: Tensor) -> Tensor:
 
 
 def _attention(
-    module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None, *, attend: Attend | None = None, **options: Any
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    attend: Attend | None = None,
+    attend_memory: Attend | None = None,
+    **options: Any,
 ) -> tuple[Tensor, None]:
-    """What transformers calls: `attend` where the forward pass was given one, its own SDPA elsewhere, and in layers that see only a window."""
-    if attend is None or options.get("sliding_window") is not None:
+    """What transformers calls: `attend_memory` or `attend` where the forward pass was given one, its own SDPA elsewhere.
+
+    `attend` does not go over layers that see only a window.
+    """
+    attend = attend_memory or (attend if options.get("sliding_window") is None else None)
+    if attend is None:
         attended: tuple[Tensor, None] = sdpa_attention_forward(module, query, key, value, attention_mask, **options)
         return attended
     device = query.device.type

@@ -18,7 +18,7 @@ from jp_adapt.core.errors import InputError, one_line
 from jp_adapt.core.extras import require_extra
 from jp_adapt.core.files import read_json, write_json
 from jp_adapt.core.progress import say
-from jp_adapt.model.attention import DOCUMENT_ATTENTION
+from jp_adapt.model.attention import DOCUMENT_ATTENTION, Memory
 from jp_adapt.model.language_view import load_seeing, sees
 from jp_adapt.model.lora import LoraSettings, adapter_config, lora_parameters, lora_settings, plain_name
 from jp_adapt.model.packed import PackedAttention, packed_attention
@@ -112,21 +112,23 @@ class CausalModel(nn.Module):
     def vocab_size(self) -> int:
         return int(self.base_head.shape[0]) + self.rows_in_use
 
-    def forward(self, ids: Tensor, positions: Tensor | None = None, *, mask: Tensor | None = None, cache: Any = None) -> Tensor:
+    def forward(self, ids: Tensor, positions: Tensor | None = None, *, memory: Memory | None = None) -> Tensor:
         """Last hidden states [B, T, H] of ids [B, T]. Where positions [B, T] restart, a new document begins that sees nothing before it.
 
-        `mask` [B, 1, T, S + T] says instead what each token may see, of S tokens whose keys and values are in `cache` and of the T tokens here.
+        A `memory` attends by itself: to what it holds, and to what it is told that these tokens see of each other.
         """
         embedded = self.embedding(ids).to(self.dtype)
         # Weights that train are float32, and autocast computes in `dtype`; all others have that type already.
         mixed = self.body_trains and self.dtype != torch.float32
-        # With a mask or a cache, and compiled, it is torch's SDPA.
-        attend = None if positions is None or mask is not None or cache is not None or self.compiled else packed_attention(self.attention, positions)
+        # A memory attends by itself; compiled, it is torch's SDPA.
+        attend = None if positions is None or memory is not None or self.compiled else packed_attention(self.attention, positions)
         if self.lean is not None and attend is not None and positions is not None and torch.is_grad_enabled():
             return self.lean(embedded, positions)
-        packed = {} if attend is None else {"attend": attend}
+        options: dict[str, Any] = {} if attend is None else {"attend": attend}
+        if memory is not None:
+            options = {"attend_memory": memory.attend, "cache": memory, "attention_mask": embedded.new_zeros(1, 1, 1, 1)}  # or transformers would make a mask
         with torch.autocast(embedded.device.type, self.dtype) if mixed else nullcontext():
-            body = self.body(inputs_embeds=embedded, position_ids=positions, attention_mask=mask, cache=cache, use_cache=cache is not None, **packed)
+            body = self.body(inputs_embeds=embedded, position_ids=positions, use_cache=memory is not None, **options)
         hidden: Tensor = body.last_hidden_state
         return hidden.to(self.dtype)
 

@@ -17,23 +17,36 @@ Bounds = Annotated[tuple[Bound, Bound], Field(strict=False)]
 
 
 class GenomeSettings(Part):
-    """The numbers that are searched for: of each model but the base, in each group of layers and each kind of module."""
+    """The numbers that are searched for: of each model but the base, in each group of layers and each kind of module.
+
+    Of passthrough there is one number for each group of layers in the stack: the factor of what it adds to the hidden states.
+    """
 
     EXAMPLE: ClassVar[str] = "{groups: 3, weight: [0, 1.5]}"
 
-    groups: Annotated[int, Field(gt=0, le=10_000)] = Field(1, description="parts of like size into which the layers are divided")
+    groups: Annotated[int, Field(gt=0, le=10_000)] = Field(1, description="parts of like size into which the layers (of each model) are divided")
     modules: list[str] = Field(default_factory=list, description="parts of tensors' names that get numbers of their own, as [self_attn, mlp]")
     weight: Bounds = Field((0.0, 1.5), description="lowest and highest weight")
     density: Bounds | None = Field(None, description="lowest and highest density, in steps of 0.05; starts at the highest. By default none is searched for")
+    scale: Annotated[float, Field(ge=1, le=10)] = Field(1.5, description="passthrough: highest factor of what a group of layers adds; below 0.1 it is left out")
+    passes: Annotated[int, Field(gt=0, le=100)] = Field(1, description="passthrough: how often all layers of all models stand in the stack")
+    interleaved: bool = Field(False, description="passthrough: the first groups of all models, then their second groups; else model by model")
 
 
 class GradientSettings(Part):
-    """Gradient descent on the weights before CMA-ES searches."""
+    """Descent by gradients before CMA-ES searches."""
 
     EXAMPLE: ClassVar[str] = "{steps: 12}"
 
-    steps: Annotated[int, Field(gt=0, le=10_000)] = Field(description="each costs some three evaluations, and all items of all measures in bits are asked")
-    lr: float = Field(0.05, gt=0, le=1, description="what a weight moves in the first step, as a share of its range; the last one moves it by a tenth of that")
+    steps: Annotated[int, Field(gt=0, le=10_000)] = Field(
+        description="at most; each costs some three evaluations, and all items of all measures in bits are asked"
+    )
+    radius: float = Field(
+        0.05,
+        gt=0,
+        le=1,
+        description="of the first step: how far the numbers move in the mean, as a share of their ranges; it grows and shrinks with what steps bring",
+    )
 
 
 class Measure(Part):
@@ -48,7 +61,7 @@ class Measure(Part):
     )
     weight: NotNegative = Field(1.0, description="factor in the fitness; 0: it is measured, and is a guard if it says so")
     guard: float | None = Field(
-        None, ge=1, le=100, description="the loss, at the upper bound of what its items leave open, may be this many times the best uniform merge's"
+        None, ge=1, le=100, description="the loss, at the upper bound of what its items leave open, may be this many times that of what the search starts from"
     )
     items: Count | None = Field(None, description="items (or documents) that the search asks; by default half. The others it never sees")
     heldout: Annotated[int, Field(ge=2, le=10**9)] | None = Field(
@@ -74,10 +87,11 @@ class EvolveSettings(MergeSettings):
     uniform: list[Bound] = Field(
         [0.5, 1.0],
         min_length=1,
-        description="weights of the uniform merges: baselines, of which the best one starts the search; of a method that normalizes, the first",
+        description="weights of the uniform merges: baselines, of which the best one starts the search; of a method that normalizes, the first. "
+        "Of passthrough each model's layers alone are",
     )
     gradient: GradientSettings | None = Field(
-        None, description="gradient descent from the best uniform merge on, whose best step starts the search; by default there is none"
+        None, description="gradient descent from the best baseline on, whose best step is the start of CMA-ES; by default there is none"
     )
     generations: Annotated[int, Field(ge=0, le=10**6)] = Field(10, description="of CMA-ES; 0: what gradient descent leads to is the result")
     population: Annotated[int, Field(ge=4, le=10**6)] | None = Field(None, description="candidates of a generation; 4 + 3 ln n of n genes by default")
@@ -93,6 +107,11 @@ class EvolveSettings(MergeSettings):
         return weights[:1] if self.normalizes else weights
 
     @property
+    def stacks(self) -> bool:
+        """Whether layers are stacked, and not merged one with one."""
+        return self.method == "passthrough"
+
+    @property
     def normalizes(self) -> bool:
         """Whether weights are divided by their sum."""
         return bool(METHODS[self.method].shared.get("normalize", False) if self.normalize is None else self.normalize)
@@ -100,15 +119,33 @@ class EvolveSettings(MergeSettings):
 
 def evolve_findings(merge: EvolveSettings, models: Mapping[str, ModelSettings]) -> Iterator[Finding]:
     """What the parts of an evolution do not agree on: (path of keys, message)."""
-    yield from findings(merge, models)
+    yield from findings(merge, models, searched=("slices",) if merge.stacks else SEARCHED)
     method = METHODS.get(merge.method)
     if method is None:
         return
+    if merge.slices is not None:
+        yield ("slices",), f"{'which layers there are is searched for' if merge.stacks else 'an evolution merges layers one with one'}; take 'slices' out"
+    yield from _stack_findings(merge, models) if merge.stacks else _weight_findings(merge, models)
+    yield from _fitness_findings(merge)
+
+
+def _stack_findings(merge: EvolveSettings, models: Mapping[str, ModelSettings]) -> Iterator[Finding]:
+    for key in sorted({"weight", "density", "modules"} & merge.genome.model_fields_set):
+        yield ("genome", key), f"passthrough takes layers as they are; take '{key}' out"
+    if "uniform" in merge.model_fields_set:
+        yield ("uniform",), "passthrough has no uniform merges: its search starts from the layers of one model; take 'uniform' out"
+    for name, model in models.items():
+        if model.scale is not None:
+            yield ("models", name, "scale"), f"the scale of '{name}' is searched for (genome.scale); take it out here"
+
+
+def _weight_findings(merge: EvolveSettings, models: Mapping[str, ModelSettings]) -> Iterator[Finding]:
+    method = METHODS[merge.method]
     able = ", ".join(name for name, entry in METHODS.items() if "weight" in entry.per_model)
     if "weight" not in method.per_model:
-        yield ("method",), f"{method.name} has no weights to search for; methods with weights: {able}"
-    if merge.slices is not None:
-        yield ("slices",), "an evolution merges layers one with one; take 'slices' out"
+        yield ("method",), f"{method.name} has no weights to search for; methods with weights: {able}; layers are searched for with passthrough"
+    for key in sorted({"scale", "passes", "interleaved"} & merge.genome.model_fields_set):
+        yield ("genome", key), f"'{key}' is of stacks of layers (passthrough); take it out"
     if merge.genome.density is not None and "density" not in method.per_model:
         yield ("genome", "density"), f"{method.name} has no densities; take 'density' out, or take ties, dare_ties or della"
     for parameter in SEARCHED:
@@ -127,6 +164,9 @@ def evolve_findings(merge: EvolveSettings, models: Mapping[str, ModelSettings]) 
             yield ("uniform", position), f"a uniform merge of weight {weight:g}, and weights are searched from {low:g} to {high:g}"
         elif weight == 0 and merge.normalizes:
             yield ("uniform", position), f"a uniform merge of weight 0, and {method.name} divides by the sum of the weights; take another weight"
+
+
+def _fitness_findings(merge: EvolveSettings) -> Iterator[Finding]:
     for name, measure in merge.fitness.items():
         if measure.items is not None and measure.items < merge.rounds:
             rule = f"{measure.items} item{'s' if measure.items > 1 else ''} cannot be asked in {merge.rounds} rounds; give more items, or fewer rounds"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, PlainSerializer, PlainValidator
@@ -12,7 +12,7 @@ from jp_adapt.benchmarks.part import Count, Name, Part, Seed
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.core.yaml_lines import Key
 from jp_adapt.merging import settings
-from jp_adapt.merging.table import METHODS, Method
+from jp_adapt.merging.table import METHODS, REQUIRED, Method
 
 
 def _setting(value: object) -> settings.Setting:
@@ -102,6 +102,9 @@ class MergeSettings(Part):
     method: str = Field(description="one of " + ", ".join(METHODS))
     base: Name | None = Field(None, description="the model that the others were tuned from, for methods that merge differences")
     slices: list[Slice] | None = Field(None, min_length=1, description="layers of the merged model from the first on; without it, all layers of all models")
+    around: Name | None = Field(
+        None, description="passthrough: model whose embedding, last norm and head are kept; by default those of the first and of the last slice are"
+    )
     normalize: bool | None = Field(None, description="weights are divided by their sum; each method's own default")
     lambda_: Value | None = Field(None, alias="lambda", description="factor of all differences to the base; 1 by default")
     t: Value | None = Field(None, description="slerp: from 0, the first model, to 1, the second")
@@ -143,13 +146,13 @@ class MergeRecipe(MergeSettings):
 Finding = tuple[Key, str]
 
 
-def findings(merge: MergeSettings, models: Mapping[str, ModelSettings]) -> Iterator[Finding]:
-    """What a method and its settings do not agree on: (path of keys, message)."""
+def findings(merge: MergeSettings, models: Mapping[str, ModelSettings], *, searched: Collection[str] = ()) -> Iterator[Finding]:
+    """What a method and its settings do not agree on: (path of keys, message). `searched`: what a search says, parameters of models or `slices`."""
     method = METHODS.get(merge.method)
     if method is None:
         yield ("method",), f"method is '{merge.method}'{did_you_mean(merge.method, METHODS)}; methods: {', '.join(METHODS)}"
         return
-    for key in ("base", "tokenizer", "config", "into"):
+    for key in ("base", "around", "tokenizer", "config", "into"):
         name = getattr(merge, key)
         if name is not None and name not in models:
             yield (key,), f"{key} is '{name}'{did_you_mean(name, models)}; the models are {', '.join(models)}"
@@ -157,8 +160,12 @@ def findings(merge: MergeSettings, models: Mapping[str, ModelSettings]) -> Itera
         yield ("method",), f"{method.name} merges differences to a base; name it: base: MODEL"
     if not method.base and merge.base is not None:
         yield ("base",), f"{method.name} takes no base; take 'base' out (and '{merge.base}' too, if it is not to be merged)"
+    if merge.around is not None and method.name != "passthrough":
+        yield ("around",), f"{method.name} merges embeddings and heads as all else; take 'around' out"
     yield from _wrong_settings(method, merge, models)
-    yield from _wrong_models(method, merge, models)
+    yield from _missing_settings(method, merge, models, searched)
+    if "slices" not in searched:
+        yield from _wrong_models(method, merge, models)
 
 
 def _wrong_models(method: Method, merge: MergeSettings, models: Mapping[str, ModelSettings]) -> Iterator[Finding]:
@@ -198,6 +205,18 @@ def _wrong_settings(method: Method, merge: MergeSettings, models: Mapping[str, M
                     yield (*key, parameter), f"density of '{name}' is {value:g}; it is a share, above 0 and up to 1"
                 if parameter == "epsilon" and not 0 <= value < 0.5:
                     yield (*key, parameter), f"epsilon of '{name}' is {value:g}; it is at least 0 and below 0.5"
+
+
+def _missing_settings(method: Method, merge: MergeSettings, models: Mapping[str, ModelSettings], searched: Collection[str]) -> Iterator[Finding]:
+    """A parameter without a default that a model has nowhere."""
+    for parameter, default in method.per_model.items():
+        if default is not REQUIRED or parameter in searched:
+            continue
+        for name, model in models.items():
+            own = [part.models[name] for part in merge.slices or () if name in part.models]
+            known = [parameter in entry.given() for entry in own] if merge.slices is not None else [False]
+            if not (parameter in model.given() or all(known) or (method.base and name == merge.base)):
+                yield ("models", name), f"'{name}' has no {parameter}; {method.name} needs one, and it has no default: {parameter}: NUMBER"
 
 
 def _listed(names: Sequence[str]) -> str:

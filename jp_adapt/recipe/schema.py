@@ -512,7 +512,9 @@ class Recipe(Part):
     plugins: list[Name] = Field(default_factory=list, description="installed plugins that the recipe uses, by their entry points in `jp_adapt.plugins`")
     base: Base = Field(description="the model to adapt")
     seed: Seed = Field(1234, description="of everything that is drawn at random")
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field("auto", description="auto: bfloat16 where the device computes it fast, else float32")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="auto: bfloat16 where the device computes it fast, else float32; an evolution measures in float32 then"
+    )
     quantization: Literal["nf4"] | None = Field(
         None, description="nf4: linear layers of the frozen transformer in 4 bits (QLoRA, 2305.14314); needs bitsandbytes: pip install 'jp-adapt[qlora]'"
     )

@@ -36,7 +36,7 @@ class Figure:
         name: of the measure; `fitness`, or with the metric behind a slash where the measure has two.
         unit: bits per character, or the name of a metric.
         weight: in the fitness; None where it is no part of it.
-        guard: how many times the best uniform merge's loss it may be.
+        guard: how many times the loss of the merge from which the search started it may be.
     """
 
     name: str
@@ -92,7 +92,7 @@ class HeldOutPoint:
 
 @dataclass(frozen=True)
 class Guarded:
-    """A guard at the end: the evolved model's loss over that of the best uniform merge, on the items that the search asked and on those that it never saw."""
+    """A guard at the end: the evolved model's loss over that of the merge from which the search started, on the items that it asked and on others."""
 
     name: str
     limit: float
@@ -109,10 +109,10 @@ class Evolution(Document):
     """All that is to be known of an evolution.
 
     Attributes:
-        verdict: whether the evolved model is better than the best parent and the best uniform merge on items that the search never saw.
+        verdict: whether the evolved model is better than the best parent and the merge from which the search started, on items that the search never saw.
         best_parent: name of the parent with the lowest held-out fitness.
-        best_uniform: name of the uniform merge that the search started from: the one with the lowest fitness on the items that it asks. Guards are held
-            against it.
+        best_uniform: name of the merge from which the search started: of the uniform ones, or of the layers of one model, that with the lowest fitness on the
+            items that it asks. Guards are held against it.
         search_s: of the search as a whole, or since it was last resumed.
         evaluations: of whole candidates and of those that were given up, together; those of gradient descent are the first `gradient_evaluations`.
         merging_s, measuring_s: of one evaluation.

@@ -21,7 +21,7 @@ def _fitness(evolution: Evolution) -> str:
         Series("Candidates", [x for x, _ in whole], [y for _, y in whole], 0),
         Series("Best so far", numbers, [entry.best for entry in evolution.candidates], 1),
         Series("Best so far, held out", [x for x, _ in heldout], [y for _, y in heldout], 2),
-        Series("Best uniform, held out", [numbers[0], numbers[-1]], [uniform.heldout[FITNESS]] * 2, 4, dashed=True),
+        Series("Start, held out", [numbers[0], numbers[-1]], [uniform.heldout[FITNESS]] * 2, 4, dashed=True),
     ]
     return line_chart(lines, title="Fitness (lower is better)", x_label="candidates", y_label="weighted loss")
 
@@ -39,7 +39,7 @@ def _heldout_curve(evolution: Evolution, figure: Figure) -> str:
     lines = [
         Series("Best so far", xs, [point.heldout[figure.name] for point in evolution.heldout_curve], 2),
         Series("Best parent in this", [xs[0], xs[-1]], [best] * 2, 3, dashed=True),
-        Series("Best uniform merge", [xs[0], xs[-1]], [uniform] * 2, 4, dashed=True),
+        Series("Start of the search", [xs[0], xs[-1]], [uniform] * 2, 4, dashed=True),
     ]
     return line_chart(lines, title=f"Held out: {figure.name}", x_label="candidates", y_label=figure.unit)
 

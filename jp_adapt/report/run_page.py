@@ -98,6 +98,8 @@ def _sentence(summary: RunSummary) -> str:
     done = [f"was given {number_text(added, 0)} new Japanese tokens"] if added else []
     if stages:
         done.append(f"was trained in {stages} stage{'s' if stages > 1 else ''}")
+    if summary.evolutions:  # parents were trained so, or come from elsewhere
+        done = [f"became the best of {number_text(sum(entry.evaluations for entry in summary.evolutions), 0)} merges"]
     came = []
     for key, _, _, words, digits, *_ in _HEADLINE:
         figures = _figures(summary, key)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jp_adapt.inference import score
 from jp_adapt.inference.memory import Room
 from jp_adapt.inference.processes import Processes
-from jp_adapt.inference.score import PrefixMemory, score_requests
+from jp_adapt.inference.score import score_requests
 from jp_adapt.inference.trie import Request, build_trie, common_prefix, pack, preorder
 from jp_adapt.model.causal import CausalModel, load_causal
 from tests.processes import FORKS
@@ -117,15 +117,6 @@ def test_shared_prefixes_are_computed_once(model, monkeypatch):
 def test_a_request_without_a_scored_id_costs_nothing(model):
     (nothing,) = score_requests(model, [Request([1, 2, 3], first=3)])
     assert (nothing.log_likelihood, nothing.is_greedy) == (0.0, True)
-
-
-def test_prefix_memory_gives_the_prefix_and_the_new_tokens():
-    memory = PrefixMemory(4)
-    first, second = torch.arange(6.0).reshape(1, 1, 3, 2), torch.full((1, 1, 1, 2), 9.0)
-    memory.update(first, first, 0)
-    memory.length = 2
-    keys, _ = memory.update(second, second, 0)
-    assert keys[0, 0].tolist() == [[0, 1], [2, 3], [9, 9]]
 
 
 FAMILY = [Request([*[7, 8, 9] * 50, question, question + 1, 5, choice, 6], first=140) for question in range(10, 30) for choice in range(40, 45)]

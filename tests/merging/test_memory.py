@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from jp_adapt.merging.checkpoint import FolderWeights
-from jp_adapt.merging.genome import Genome
+from jp_adapt.merging.genome_weights import WeightGenome
 from jp_adapt.merging.lora import AdaptedWeights, Factors
 from jp_adapt.merging.memory import KEPT_BYTES, MemoryMerge
 from jp_adapt.merging.merge import merged_tensors
@@ -92,10 +92,12 @@ def test_what_is_kept_changes_no_bit(method, pico, monkeypatch):
 
 
 def test_a_genome_becomes_settings_that_can_be_written():
-    genome = Genome({"ja": {"weight": 1.5, "density": 1.0}}, {"weight": (0.0, 1.5), "density": (0.1, 1.0)}, layers=5, groups=2, modules=["self_attn", "mlp"])
+    genome = WeightGenome(
+        {"ja": {"weight": 1.5, "density": 1.0}}, {"weight": (0.0, 1.5), "density": (0.1, 1.0)}, layers=5, groups=2, modules=["self_attn", "mlp"]
+    )
     assert [entry.gene.name for entry in genome.genes][:3] == ["ja.weight.0-1.self_attn", "ja.weight.0-1.mlp", "ja.weight.2-4.self_attn"]
     values = {entry.gene.name: 0.123456 for entry in genome.genes}
-    settings = genome.settings(values)["ja"]
+    settings = genome.settings(genome.written(values))["ja"]
     assert [condition.value for condition in settings["weight"]] == [0.1235] * 5
     assert [condition.value for condition in settings["density"]] == [0.1] * 5
     assert settings["weight"][-1].layers is None

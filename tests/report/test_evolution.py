@@ -70,8 +70,9 @@ def test_the_page_has_verdict_guards_and_differences():
     page = render(replace(summary_of(small_summary()), evolutions=[EVOLUTION]))
     assert 'href="#evolution"' in page
     assert EVOLUTION.verdict.replace("'", "&#39;") in page
-    assert "Guard text: kept, 1.002" in page
-    assert "Guard en was not kept: 1.050" in page
+    assert "became the best of 3 merges" in page
+    assert "Guard text: kept. On held-out items its loss is 1.002 times" in page
+    assert "Guard en was not kept: on held-out items its loss is 1.050 times" in page
     assert "\u22120.600 (\u22120.700 to \u22120.500), p &lt;0.001" in page
     assert "Sums &lt;b&gt;" in page
 
@@ -101,9 +102,9 @@ def test_a_verdict_in_plain_words():
         model("ja", "parent", 2.4, 0.6, Difference(-0.6, (-0.7, -0.5), 0.0001)),
         model("uniform 1", "uniform", 1.9, 0.7, Difference(-0.1, (-0.3, 0.1), 0.31)),
     ]
-    assert verdict(models, "uniform 1") == (
+    assert verdict(models, "uniform 1", "the best uniform merge") == (
         "By the fitness on held-out items, the evolved model is better than the best parent ('ja'): -0.600 (95 % interval -0.700 to -0.500), "
         "and is not shown to be better than the best uniform merge ('uniform 1'): -0.100 (95 % interval -0.300 to +0.100)."
     )
     better = model("base", "base", 1.7, 0.7, Difference(0.1, (0.05, 0.15), 0.01))
-    assert "evolved model is worse than the base ('base'): +0.100" in verdict([*models, better], "uniform 1")
+    assert "evolved model is worse than the base ('base'): +0.100" in verdict([*models, better], "uniform 1", "the start")

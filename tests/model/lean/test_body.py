@@ -106,8 +106,8 @@ def test_only_steps_go_through_it(pico):
     with torch.no_grad():
         states = model(IDS, POSITIONS)
     torch.testing.assert_close(states, model(IDS, POSITIONS), rtol=1e-4, atol=1e-5)
-    causal = torch.ones(160, 160, dtype=torch.bool).tril()[None, None]
-    assert not _uses(model(IDS[1:], POSITIONS[1:], mask=causal))
+    model.attention = "mask"
+    assert not _uses(model(IDS, POSITIONS))
 
 
 def _uses(hidden: Tensor) -> bool:

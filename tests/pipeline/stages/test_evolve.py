@@ -46,7 +46,7 @@ stages:
     population: 4
     rounds: 2
 """
-DESCENT = ("-s", "stages.best.gradient={steps: 4, lr: 0.1}", "-s", "stages.best.generations=1")
+DESCENT = ("-s", "stages.best.gradient={steps: 4, radius: 0.1}", "-s", "stages.best.generations=1")
 SUMS = """\
 format: 1
 kind: multiple_choice
@@ -178,13 +178,15 @@ def descended(recipe, trained):
 def test_gradient_descent_starts_the_search(descended, evolution):
     found = Evolution.read(descended.result("best") / EVOLUTION)
     assert [entry.kind for entry in found.models] == ["base", "parent", "parent", "uniform", "uniform", "gradient", "mean", "evolved"]
-    assert (found.gradient_evaluations, found.evaluations) == (5, 5 + 1 + 4)
+    steps = found.gradient_evaluations
+    assert 3 <= steps <= 5  # fewer than it may take where it has settled
+    assert found.evaluations == steps + 1 + 4
     by_gradient = found.model("gradient descent").dev[FITNESS]
     assert by_gradient < found.model(found.best_uniform).dev[FITNESS]
     assert found.evolved.dev[FITNESS] <= by_gradient + 1e-6
     assert found.candidates[0].fitness == pytest.approx(evolution.candidates[0].fitness, rel=1e-4)  # the best uniform merge
-    assert found.candidates[5].fitness == pytest.approx(min(entry.fitness for entry in found.candidates[:5]), rel=1e-4)
-    assert "found by gradient descent and CMA-ES: 10 candidates" in (descended.result("best") / "README.md").read_text(encoding="utf-8")
+    assert found.candidates[steps].fitness == pytest.approx(min(entry.fitness for entry in found.candidates[:steps]), rel=1e-4)
+    assert f"found by gradient descent and CMA-ES: {found.evaluations} candidates" in (descended.result("best") / "README.md").read_text(encoding="utf-8")
 
 
 def test_gradient_descent_that_was_killed_ends_with_the_same(recipe, trained, descended, tmp_path):
@@ -223,6 +225,67 @@ def test_densities_are_searched_for_too(pico, trained, tmp_path):
     found = Evolution.read(jp_adapt.open_run(tmp_path / "run").result("best") / EVOLUTION)
     assert {entry.parameter for entry in found.genes} == {"weight", "density"}
     assert len(found.genes) == 2 * 2 * 2
+
+
+def stack_recipe(folder, base, genome):
+    """The same evolution over the layers of both models, without a base."""
+    path = write_recipe(folder, base, method="passthrough", genome=genome)
+    text = path.read_text(encoding="utf-8")
+    for line in ("    base: base\n    models:\n      base: {start: base}\n", "    uniform: [0.5, 1.0]\n"):
+        text = text.replace(line, "    models:\n" if "models" in line else "")
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_layers_are_searched_for(pico, trained, tmp_path):
+    """What was written, without the layers that were left out, is compared with what was searched; and is what its card quotes."""
+    path = stack_recipe(tmp_path / "stack", pico, "{groups: 2, passes: 2, interleaved: true, scale: 1.2}")
+    shutil.copytree(trained, tmp_path / "run")
+    settings = ["stages.best.gradient={steps: 6, radius: 0.2}", "stages.best.generations=2", "stages.best.fitness.en.guard=null"]
+    jp_adapt.run_recipe(load_recipe(path, settings), tmp_path / "run")
+    result = jp_adapt.open_run(tmp_path / "run").result("best")
+    found = Evolution.read(result / EVOLUTION)
+    assert [entry.name for entry in found.genes][:3] == ["ja.scale.0-0.pass1", "en.scale.0-0.pass1", "ja.scale.1-1.pass1"]
+    assert [entry.name for entry in found.models] == [
+        *("ja", "en", "layers of ja", "layers of en", "gradient descent", "mean of the last generation", "evolved"),
+    ]
+    alone, parent = found.model("layers of ja"), found.model("ja")
+    assert alone.heldout["text"] == pytest.approx(parent.heldout["text"], rel=1e-4)  # a stack of its own layers is the model itself
+    assert found.evolved.dev[FITNESS] < found.model(found.best_uniform).dev[FITNESS]
+    kept = [entry.best for entry in found.genes if entry.best]
+    config = json.loads((result / "config.json").read_text(encoding="utf-8"))
+    assert config["num_hidden_layers"] == len(kept)
+    card = (result / "README.md").read_text(encoding="utf-8")
+    stage = "".join(f"    {line}\n" for line in card.partition("```yaml\n")[2].partition("```")[0].splitlines())
+    text = path.read_text(encoding="utf-8")
+    again = path.parent / "again.yaml"
+    again.write_text(text[: text.index("  - id: best")] + "  - id: best\n    kind: merge\n" + stage, encoding="utf-8")
+    shutil.copytree(trained, tmp_path / "again")
+    jp_adapt.run_recipe(load_recipe(again), tmp_path / "again")
+    weights, same = (load_file(folder / "model.safetensors") for folder in (result, jp_adapt.open_run(tmp_path / "again").result("best")))
+    assert weights.keys() == same.keys()
+    assert all(weights[name].equal(same[name]) for name in weights)
+
+
+@pytest.mark.parametrize(
+    ("genome", "setting", "message"),
+    [
+        ("{weight: [0, 1]}", None, r"evo.yaml:\d+: passthrough takes layers as they are; take 'weight' out"),
+        ("{groups: 2}", "uniform=[1]", "passthrough has no uniform merges"),
+        ("{groups: 2}", "models.ja.scale=0.5", "the scale of 'ja' is searched for"),
+        ("{groups: 2}", "slices=[{models: {ja: {layers: [0, 1]}}}]", "which layers there are is searched for; take 'slices' out"),
+        ("{groups: 2}", "method=linear", None),
+        ("{passes: 2}", "method=linear", "'passes' is of stacks of layers"),
+    ],
+)
+def test_what_a_search_over_layers_does_not_take(genome, setting, message, pico, tmp_path):
+    path = stack_recipe(tmp_path, pico, genome)
+    settings = [f"stages.best.{setting}"] if setting else []
+    if message is None:
+        load_recipe(path, settings)
+        return
+    with pytest.raises(UsageError, match=message):
+        load_recipe(path, settings)
 
 
 def test_other_items_are_other_work(recipe, run, pico, tmp_path):
@@ -270,7 +333,7 @@ def test_problems_are_told_before_anything_runs(old, new, error, message, recipe
 
 def test_a_score_counts_in_gradient_descent_too(recipe, trained, tmp_path):
     """The best step is one of the whole fitness, on the scale of the candidates after it."""
-    settings = ["gradient={steps: 2, lr: 0.1}", "generations=1", "fitness.sums.metric=score", "fitness.sums.weight=30"]
+    settings = ["gradient={steps: 2, radius: 0.1}", "generations=1", "fitness.sums.metric=score", "fitness.sums.weight=30"]
     shutil.copytree(trained, tmp_path / "run")
     jp_adapt.run_recipe(load_recipe(recipe, [f"stages.best.{setting}" for setting in settings]), tmp_path / "run")
     found = Evolution.read(jp_adapt.open_run(tmp_path / "run").result("best") / EVOLUTION)
