@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -13,23 +14,23 @@ import yaml
 
 from jp_adapt.commands import evolve_compare
 from jp_adapt.commands.evolve_candidates import Candidates, Setup
+from jp_adapt.commands.evolve_genome import found_merge, genome_of, start_settings, with_all_layers
 from jp_adapt.commands.evolve_measures import MeasuredItems, Meter, load_measures
 from jp_adapt.commands.evolve_search import Searched, search_weights
 from jp_adapt.commands.merge import merge_into
 from jp_adapt.commands.merge_parents import OpenModel, language_weights, open_models
 from jp_adapt.commands.merge_plan import plan_merge
 from jp_adapt.core.errors import GateError, InputError
+from jp_adapt.core.hashes import sha256_json
 from jp_adapt.core.progress import progress
 from jp_adapt.inference.model_folder import EvaluatedModel, load_model
 from jp_adapt.merging.genome import Genome, Values
-from jp_adapt.merging.genome_stack import Group, StackGenome, runs, scales
-from jp_adapt.merging.genome_weights import WeightGenome
 from jp_adapt.merging.journal import Evaluation
-from jp_adapt.merging.plan import HEAD, whole_models
+from jp_adapt.merging.plan import HEAD
 from jp_adapt.merging.search import SearchResult
-from jp_adapt.merging.settings import Setting, in_layer, layer_of
-from jp_adapt.recipe.evolve import SEARCHED, EvolveSettings
-from jp_adapt.recipe.merge import ModelSettings, Slice, SliceModel
+from jp_adapt.merging.settings import in_layer, layer_of
+from jp_adapt.recipe.evolve import EvolveSettings
+from jp_adapt.recipe.merge import ModelSettings
 from jp_adapt.report.evolution import EVOLUTION, CandidateFigures, Evolution, EvolvedGene, HeldOutPoint, ModelKind
 
 MAX_CURVE = 4  # points of the held-out curve: each is one more measurement of all held-out items
@@ -85,54 +86,14 @@ def evolve(task: EvolveTask, out: Path, work: Path) -> Evolution:
     measures = load_measures(task.merge, task.texts, task.seed)
     models = open_models(task.folders)
     _check_eyes(measures, models)
-    genome = _genome(task, models)
-    task = _with_all_layers(task, genome)
-    genome.check([job.place for job in plan_merge(models, task.merge, _start(task, genome)).jobs])
+    genome = genome_of(task.merge, models)
+    task = replace(task, merge=with_all_layers(task.merge, genome))
+    genome.check([job.place for job in plan_merge(models, task.merge, start_settings(task.models, genome)).jobs])
     setup = _setup(task, genome, measures, work)
     searched, candidates = search_weights(setup, work, name=task.name, seed=task.seed)
     evolution = _measured(task, models, candidates, searched)
     _write(task, genome, candidates, searched.result, evolution, out)
     return evolution
-
-
-def _genome(task: EvolveTask, models: Mapping[str, OpenModel]) -> Genome:
-    said, layers = task.merge.genome, whole_models({name: model.parent for name, model in models.items()})[0].length
-    if task.merge.stacks:
-        return StackGenome([*models], said.scale, layers=layers, groups=said.groups, passes=said.passes, interleaved=said.interleaved)
-    bounds = {name: value for name in SEARCHED if (value := getattr(said, name)) is not None}
-    starts = {name: {parameter: high for parameter, (_, high) in bounds.items()} for name in models if name != task.merge.base}
-    return WeightGenome(starts, bounds, layers=layers, groups=said.groups, modules=said.modules, uniform=task.merge.uniform_weights)
-
-
-def _with_all_layers(task: EvolveTask, genome: Genome) -> EvolveTask:
-    """The merge of all that a genome can have."""
-    if not isinstance(genome, StackGenome):
-        return task
-    return replace(task, merge=_stacked(task.merge, genome.stack(next(iter(genome.baselines.values()))), genome.models[0]))
-
-
-def _stacked(merge: EvolveSettings, groups: Sequence[Group], first: str) -> EvolveSettings:
-    """The merge that stacks groups of layers. What stands around the layers is of one model, whichever groups are in."""
-    slices = [Slice(models={model: SliceModel(layers=layers)}) for model, layers in runs(groups)]
-    return merge.model_copy(update={"slices": slices, "around": merge.around or first})
-
-
-def _settings(task: EvolveTask, genes: Mapping[str, Mapping[str, Setting]]) -> dict[str, ModelSettings]:
-    """What the method takes from each model."""
-    return {name: model.model_copy(update=genes.get(name, {})) for name, model in task.models.items()}
-
-
-def _start(task: EvolveTask, genome: Genome) -> dict[str, ModelSettings]:
-    return _settings(task, genome.settings(next(iter(genome.baselines.values()))))
-
-
-def _found(task: EvolveTask, genome: Genome, values: Values) -> tuple[EvolveSettings, dict[str, ModelSettings]]:
-    """The merge of a genome: without layers that are left out."""
-    written = genome.written(values)
-    if not isinstance(genome, StackGenome):
-        return task.merge, _settings(task, genome.settings(written))
-    groups = [group for group in genome.stack(written) if group.scale]
-    return _stacked(task.merge, groups, genome.models[0]), _settings(task, scales(groups))
 
 
 def _check_eyes(measures: Sequence[MeasuredItems], models: Mapping[str, OpenModel]) -> None:
@@ -147,11 +108,27 @@ def _check_eyes(measures: Sequence[MeasuredItems], models: Mapping[str, OpenMode
 
 def _setup(task: EvolveTask, genome: Genome, measures: list[MeasuredItems], work: Path) -> Setup:
     """The merge that lies in memory before the first candidate: written once, since it brings the tokenizer and the configuration."""
-    start, settings = work / "start", _start(task, genome)
+    start, settings = work / "start", start_settings(task.models, genome)
     if not start.is_dir():
         around = task.document_start, task.document_end
         merge_into(start, task.folders, task.merge, settings, title=task.name, text="", document_start=around[0], document_end=around[1])
-    return Setup(task.folders, task.merge, start, settings, genome, measures, task.precision)
+    return Setup(task.folders, task.merge, start, settings, genome, measures, task.precision, _identity(task))
+
+
+def _identity(task: EvolveTask) -> str:
+    """Hash of the merge that is searched, and of a part of each model's weights: journals of other models are not gone on with."""
+    said = task.merge.model_dump(mode="json", include={*MERGE_KEYS, "lambda_"}, by_alias=True)
+    models = {name: model.model_dump(mode="json", include=set(ModelSettings.model_fields)) for name, model in task.models.items()}
+    weights = {name: [_ends(path) for folder in folders if folder for path in sorted(folder.glob("*.safetensors"))] for name, folders in task.folders.items()}
+    return sha256_json([said, models, weights, task.precision, task.document_start, task.document_end])
+
+
+def _ends(path: Path) -> list[str]:
+    """Hashes of the first and the last MiB of a file: a model of many gigabytes need not be read for it."""
+    with path.open("rb") as file:
+        first = file.read(2**20)
+        file.seek(max(0, path.stat().st_size - 2**20))
+        return [hashlib.sha256(part).hexdigest() for part in (first, file.read())]
 
 
 def _measured(task: EvolveTask, models: Mapping[str, OpenModel], candidates: Candidates, searched: Searched) -> Evolution:
@@ -161,7 +138,7 @@ def _measured(task: EvolveTask, models: Mapping[str, OpenModel], candidates: Can
     timed = _timed(candidates, result, genome.baselines[searched.baseline])
     written = genome.written(result.best_genome)
     said: list[evolve_compare.Measured] = []
-    points: list[tuple[str, ModelKind, Values]] = [(name, "uniform", values) for name, values in genome.baselines.items()]
+    points: list[tuple[str, ModelKind, Values]] = [(name, "alone" if task.merge.stacks else "uniform", values) for name, values in genome.baselines.items()]
     points += searched.on_the_way()
     with progress(f"{task.name}: held-out items", len(models) + len(points)) as advance:
         for name, model in models.items():
@@ -261,7 +238,7 @@ def _curve(candidates: Candidates, searched: Searched) -> list[HeldOutPoint]:
 
 
 def _write(task: EvolveTask, genome: Genome, candidates: Candidates, result: SearchResult, evolution: Evolution, out: Path) -> None:
-    merge, settings = _found(task, genome, result.best_genome)
+    merge, settings = found_merge(task.merge, task.models, genome, result.best_genome)
     candidates.become(result.best_genome)
     merge_into(
         out,

@@ -41,6 +41,7 @@ class Setup:
         folders: of each model and of the adapter on it.
         start: a folder of the same merge with other weights, whose model is written over in memory.
         start_settings: the settings that it was merged with.
+        identity: hash of what is merged; journals of another one are refused.
     """
 
     folders: Mapping[str, tuple[Path, Path | None]]
@@ -50,6 +51,7 @@ class Setup:
     genome: Genome
     measures: Sequence[MeasuredItems]
     precision: str
+    identity: str = ""
 
 
 class Candidates:

@@ -96,7 +96,7 @@ class _Searcher:
         """The baseline with the lowest fitness, guards aside. Its losses are those of all items in their order."""
         measures, baselines = self.setup.measures, self.setup.genome.baselines
         asked = {measure.name: [measure.settings.weight, measure.identity] for measure in measures}
-        book = Journal(self.work / "baselines.jsonl", {"baselines": baselines, "measures": asked})
+        book = Journal(self.work / "baselines.jsonl", {"baselines": baselines, "measures": asked, "merge": self.setup.identity})
         items = {measure.name: measure.places for measure in measures}
         fitness = Fitness([measure.objective for measure in measures], {})
         new = {index: name for index, name in enumerate(baselines) if (0, index) not in book.evaluations}

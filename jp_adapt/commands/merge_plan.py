@@ -117,6 +117,7 @@ def _alignment(merge: MergeSettings, models: Mapping[str, OpenModel], slices: Se
         moved = [name for name in part.layers if not alignment.in_order(name)]
         if moved and set(part.layers) != set(models):
             raise InputError(
-                f"'{moved[0]}' has another vocabulary than '{alignment.output}': its rows can be aligned only where the first and last slices merge all models"
+                f"'{moved[0]}' has another vocabulary than '{alignment.output}': its rows can be aligned only where the first and last slices merge all "
+                "models, or where the model around the layers has that vocabulary (passthrough: around, tokenizer)"
             )
     return alignment

@@ -84,13 +84,14 @@ def merge_record(merge: MergeSettings, models: Mapping[str, OpenModel], plan: Me
     from jp_adapt.merging.plan import HEAD
 
     jobs, alignment, into = plan.jobs, plan.alignment, plan.into
+    taken = {name for job in jobs for name in job.sources} | ({into.name} if into is not None else set())
     types = Counter(str(job.info.dtype).removeprefix("torch.") for job in jobs)
     return MergeRecord(
         format=MergeRecord.FORMAT,
         method=merge.method,
         base=merge.base,
         seed=merge.seed,
-        models={name: MergedModel(model.folder.name, model.adapter.folder.name if model.adapter else None) for name, model in models.items()},
+        models={name: MergedModel(model.folder.name, model.adapter.folder.name if model.adapter else None) for name, model in models.items() if name in taken},
         written="model",
         arithmetic="float32",
         dtype=types.most_common(1)[0][0],

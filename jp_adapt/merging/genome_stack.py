@@ -79,8 +79,9 @@ class StackGenome(Genome):
         return [layer for group, span in zip(groups, spans(groups), strict=True) if group.scale for layer in range(*span)]
 
     def settings(self, values: Values) -> dict[str, dict[str, Setting]]:
-        """Of a merge of all groups."""
-        return scales(self.stack(values))
+        """Of a merge of all groups. Every model has one, since it takes the place of another genome's."""
+        as_they_are: dict[str, dict[str, Setting]] = {model: {SCALE: 1.0} for model in self.models}
+        return as_they_are | scales(self.stack(values))
 
     def check(self, places: Sequence[Place]) -> None:
         """Each gene holds for the outputs of its own layers."""

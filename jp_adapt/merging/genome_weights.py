@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from jp_adapt.core.errors import UsageError
 from jp_adapt.merging.genome import DIGITS, Genome, MergeGene, Span, Values, parted
 from jp_adapt.merging.search import Gene
-from jp_adapt.merging.settings import Condition, Place, Setting
+from jp_adapt.merging.settings import DENSITY_STEPS, Condition, Place, Setting, steps_between
 
 WEIGHT = "weight"
-DENSITY_STEPS = 20  # densities are multiples of 1/20, so that the thresholds of TIES come from one small table
+SMALLEST = 10.0**-DIGITS  # weight of a method that divides by the sum of the weights
 
 
 class WeightGenome(Genome):
@@ -23,6 +24,7 @@ class WeightGenome(Genome):
         groups: in how many parts of like size the layers are divided, each with numbers of its own.
         modules: parts of tensors' names, each with numbers of its own; none: all of a layer together.
         uniform: weights of the uniform merges, which are the baselines.
+        normalizes: whether the method divides by the sum of the weights, which must not be 0.
 
     Raises:
         UsageError: more groups than layers.
@@ -39,7 +41,9 @@ class WeightGenome(Genome):
         groups: int,
         modules: Sequence[str] = (),
         uniform: Sequence[float] = (),
+        normalizes: bool = False,
     ) -> None:
+        self.least = SMALLEST if normalizes else -math.inf
         self.groups, self.models = parted(layers, groups), list(starts)
         kinds: list[str | None] = [*modules] or [None]
         self.genes = [
@@ -56,7 +60,14 @@ class WeightGenome(Genome):
         return {entry.gene.name: weight if entry.parameter == WEIGHT else entry.gene.start for entry in self.genes}
 
     def written(self, values: Values) -> dict[str, float]:
-        return {entry.gene.name: _written(entry.parameter, values[entry.gene.name]) for entry in self.genes}
+        return {entry.gene.name: self._written(entry, values[entry.gene.name]) for entry in self.genes}
+
+    def _written(self, entry: MergeGene, value: float) -> float:
+        """A weight of four decimals, a density of the table."""
+        if entry.parameter == WEIGHT:
+            return max(self.least, round(value, DIGITS))
+        first, last = steps_between(entry.gene.low, entry.gene.high)
+        return min(max(first, round(value * DENSITY_STEPS)), last) / DENSITY_STEPS
 
     def settings(self, values: Values) -> dict[str, dict[str, Setting]]:
         """What no gene holds for (embedding, norms, head, other modules) has the value of the first group."""
@@ -81,11 +92,6 @@ class WeightGenome(Genome):
     def gene_at(self, model: str, parameter: str, place: Place) -> str:
         own = [entry for entry in self.genes if (entry.model, entry.parameter) == (model, parameter)]
         return next((entry for entry in own if Condition(0.0, entry.module, entry.layers).holds(place)), own[0]).gene.name
-
-
-def _written(parameter: str, value: float) -> float:
-    """A weight of four decimals, a density of the table."""
-    return round(value, DIGITS) if parameter == WEIGHT else max(1, round(value * DENSITY_STEPS)) / DENSITY_STEPS
 
 
 def _name(model: str, parameter: str, span: Span, module: str | None) -> str:

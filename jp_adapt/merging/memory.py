@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from jp_adapt.merging.checkpoint import FolderWeights, NamedWeights, Weights
-from jp_adapt.merging.genome_weights import DENSITY_STEPS
 from jp_adapt.merging.lora import AdaptedWeights, Factors, coefficients
 from jp_adapt.merging.merge import merge_tensor
 from jp_adapt.merging.plan import EMBEDDING, HEAD, Job, Parent
 from jp_adapt.merging.rows import aligned_rows
+from jp_adapt.merging.settings import DENSITY_STEPS
 from jp_adapt.merging.sparsify import UNKNOWN, Known, mask_seed, random_numbers, row_ranks, thresholds
 from jp_adapt.merging.table import Method
 from jp_adapt.merging.vocabulary import Alignment
@@ -92,7 +92,7 @@ class MemoryMerge:
         model, name = next(iter(job.sources.items()))
         plain = _under(self.parents[model].weights, name).read(name).to(torch.float32)
         up = torch.cat([lora.up.to(torch.float32) * (factor * lora.scale) for lora, factor in own], dim=1)
-        return torch.addmm(plain, up, torch.cat([lora.down.to(torch.float32) for lora, _ in own]), beta=share)
+        return torch.addmm(plain, up, torch.cat([lora.down.to(torch.float32) for lora, _ in own]), beta=share).to(job.info.dtype)
 
     def _merged(self, job: Job) -> Tensor:
         tensors = {model: self._read(model, name) for model, name in job.sources.items()}

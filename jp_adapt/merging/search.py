@@ -180,6 +180,7 @@ class _Race:
         self.evaluations: list[Evaluation] = []
         self.fitness = Fitness(search.objectives, search.reference)
         self._best: Evaluation | None = None
+        self._told_best: Evaluation | None = None
 
     @property
     def best(self) -> Evaluation:
@@ -220,11 +221,10 @@ class _Race:
 
     def _add(self, evaluation: Evaluation) -> Evaluation:
         self.journal.add(evaluation)
+        whole = [entry for entry in (self._best, self._told_best, evaluation) if entry is not None and entry.whole]
+        self._told_best = min(whole, key=lambda entry: entry.fitness, default=None)
         if self.told is not None:
-            self.told(
-                evaluation,
-                min([entry for entry in (self._best, evaluation) if entry is not None and entry.whole] or [evaluation], key=lambda entry: entry.fitness),
-            )
+            self.told(evaluation, self._told_best or evaluation)
         return evaluation
 
 

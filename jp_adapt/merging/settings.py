@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+DENSITY_STEPS = 20  # densities that are searched for are multiples of 1/20, so that the thresholds of TIES come from one small table
 LAYER = re.compile(r"(?:^|\.)layers\.(\d+)\.")
 
 
@@ -57,6 +59,11 @@ def _between(values: Sequence[float], depth: float) -> float:
     after = min(first + 1, len(values) - 1)
     share = position - first
     return values[first] if share == 0 else (1 - share) * values[first] + share * values[after]
+
+
+def steps_between(low: float, high: float) -> tuple[int, int]:
+    """The first and the last step of densities within bounds; the last is before the first where there is none."""
+    return math.ceil(low * DENSITY_STEPS - 1e-9), math.floor(high * DENSITY_STEPS + 1e-9)
 
 
 def layer_of(name: str) -> int | None:

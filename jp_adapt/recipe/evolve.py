@@ -8,10 +8,12 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from jp_adapt.benchmarks.part import Count, Name, NotNegative, Part
+from jp_adapt.merging.settings import DENSITY_STEPS, steps_between
 from jp_adapt.merging.table import METHODS
 from jp_adapt.recipe.merge import Finding, MergeSettings, ModelSettings, findings
 
 SEARCHED = ("weight", "density")
+TOTAL = "fitness"  # in figures, the weighted sum of all measures
 Bound = Annotated[float, Field(ge=-10, le=10)]
 Bounds = Annotated[tuple[Bound, Bound], Field(strict=False)]
 
@@ -126,6 +128,7 @@ def evolve_findings(merge: EvolveSettings, models: Mapping[str, ModelSettings]) 
     if merge.slices is not None:
         yield ("slices",), f"{'which layers there are is searched for' if merge.stacks else 'an evolution merges layers one with one'}; take 'slices' out"
     yield from _stack_findings(merge, models) if merge.stacks else _weight_findings(merge, models)
+    yield from _count_findings(merge, models)
     yield from _fitness_findings(merge)
 
 
@@ -159,6 +162,12 @@ def _weight_findings(merge: EvolveSettings, models: Mapping[str, ModelSettings])
             if getattr(model, parameter) is not None:
                 yield ("models", name, parameter), f"the {parameter} of '{name}' is searched for (genome.{parameter}); take it out here"
     low, high = merge.genome.weight
+    if merge.normalizes and low < 0:
+        rule = f"{method.name} divides by the sum of the weights, which must not be 0"
+        yield ("genome", "weight"), f"weights are searched from {low:g}; {rule}: search from 0 on, or say normalize: false"
+    density = merge.genome.density
+    if density is not None and 0 < density[0] < density[1] <= 1 and steps_between(*density)[0] > steps_between(*density)[1]:
+        yield ("genome", "density"), f"densities are multiples of {1 / DENSITY_STEPS:g}, of which there is none from {density[0]:g} to {density[1]:g}"
     for position, weight in enumerate(merge.uniform):
         if not low <= weight <= high:
             yield ("uniform", position), f"a uniform merge of weight {weight:g}, and weights are searched from {low:g} to {high:g}"
@@ -166,7 +175,19 @@ def _weight_findings(merge: EvolveSettings, models: Mapping[str, ModelSettings])
             yield ("uniform", position), f"a uniform merge of weight 0, and {method.name} divides by the sum of the weights; take another weight"
 
 
+def _count_findings(merge: EvolveSettings, models: Mapping[str, ModelSettings]) -> Iterator[Finding]:
+    said = merge.genome
+    if len(set(said.modules)) < len(said.modules):
+        yield ("genome", "modules"), f"modules are {', '.join(said.modules)}; name each once"
+    searched = sum(getattr(said, name) is not None for name in SEARCHED)
+    kinds = said.passes if merge.stacks else searched * max(1, len(said.modules))
+    if len([name for name in models if name != merge.base]) * said.groups * kinds == 1:
+        yield ("genome",), "one number is searched for, and a search is over at least two; give more groups or modules, or merge with several values of it"
+
+
 def _fitness_findings(merge: EvolveSettings) -> Iterator[Finding]:
+    if TOTAL in merge.fitness:
+        yield ("fitness", TOTAL), f"'{TOTAL}' is the weighted sum of the measures; give this one another name"
     for name, measure in merge.fitness.items():
         if measure.items is not None and measure.items < merge.rounds:
             rule = f"{measure.items} item{'s' if measure.items > 1 else ''} cannot be asked in {merge.rounds} rounds; give more items, or fewer rounds"

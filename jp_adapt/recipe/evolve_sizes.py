@@ -17,7 +17,7 @@ MOST_BYTES = 16 * 2**20  # of a text whose documents are counted here; a longer 
 
 def size_findings(stage: EvolveStage, recipe: Recipe) -> Iterator[tuple[Key, str]]:
     """More groups than layers, and more items than documents: (path of keys in the stage, message). InputError where a text or a config.json cannot be read."""
-    sliced = any(isinstance(entry, MergeStage) and entry.slices is not None for entry in recipe.stages)  # its layers are not those of the base
+    sliced = any(_stacks(entry) for entry in recipe.stages if entry is not stage)  # its layers are not those of the base
     layers = None if sliced else _layers(stage, recipe.base)
     if layers is not None and stage.genome.groups > layers:
         yield ("genome", "groups"), f"{stage.genome.groups} groups of layers, and the model has {layers} layers; give at most as many"
@@ -27,6 +27,10 @@ def size_findings(stage: EvolveStage, recipe: Recipe) -> Iterator[tuple[Key, str
             finding = too_few(measure, len(read_documents(path, source.field)), "documents")
             if finding is not None:
                 yield ("fitness", name, "items" if measure.items else "text"), finding
+
+
+def _stacks(stage: object) -> bool:
+    return (isinstance(stage, MergeStage) and stage.slices is not None) or (isinstance(stage, EvolveStage) and stage.stacks)
 
 
 def too_few(measure: Measure, number: int, what: str) -> str | None:

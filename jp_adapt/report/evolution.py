@@ -10,7 +10,7 @@ from jp_adapt.core.documents import Document
 EVOLUTION = "evolution.json"
 FITNESS = "fitness"  # the figure that is the weighted sum of the others
 Interval = tuple[float, float]
-ModelKind = Literal["base", "parent", "uniform", "gradient", "mean", "evolved"]
+ModelKind = Literal["base", "parent", "uniform", "alone", "gradient", "mean", "evolved"]
 
 
 @dataclass(frozen=True)

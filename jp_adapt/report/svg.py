@@ -82,6 +82,9 @@ class _Scale:
         return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
 
 
+SAME = 1e-9  # by which numbers differ that no axis can tell apart
+
+
 def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
     """About `count` round numbers, evenly spaced, the first at or below `low` and the last at or above `high`.
 
@@ -90,7 +93,7 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
     """
     if not (math.isfinite(low) and math.isfinite(high)) or high < low:
         raise ValueError(f"no ticks for the range {low} to {high}")
-    if high == low:
+    if high - low <= SAME * max(abs(low), abs(high)):  # ticks have 12 digits
         pad = abs(low) * 0.1 or 1.0
         low, high = low - pad, high + pad
     raw = (high - low) / max(1, count)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from jp_adapt.commands import evolve_gradients
-from jp_adapt.commands.evolve import EvolveTask, _genome, _setup
+from jp_adapt.commands.evolve import EvolveTask, _setup
 from jp_adapt.commands.evolve_candidates import Candidates
+from jp_adapt.commands.evolve_genome import genome_of
 from jp_adapt.commands.evolve_gradients import STEP, slopes
 from jp_adapt.commands.evolve_measures import load_measures
 from jp_adapt.commands.merge_parents import open_models
@@ -35,7 +36,7 @@ def candidates_of(folders, root, **settings):
     )
     models = {name: ModelSettings() for name in folders}
     task = EvolveTask("test", {name: (folder, None) for name, folder in folders.items()}, merge, models, TEXTS, precision="float32")
-    return Candidates(_setup(task, _genome(task, open_models(task.folders)), load_measures(merge, TEXTS, 0), root))
+    return Candidates(_setup(task, genome_of(merge, open_models(task.folders)), load_measures(merge, TEXTS, 0), root))
 
 
 def losses(candidates, values, name):

@@ -55,6 +55,18 @@ def test_it_gives_what_files_give(method, kind, pico, ja, math):
         assert all(torch.equal(whole[name], plain.read(name)) for name in whole.keys() - found.keys())
 
 
+@pytest.mark.parametrize("method", ["linear", "task_arithmetic", "ties"])
+def test_it_rounds_to_the_type_that_is_written(method, pico):
+    parents = {"base": Parent(FolderWeights(pico), True)} | {name: Parent(adapted(pico, seed, 4), True) for seed, name in enumerate(("ja", "math"))}
+    base = "base" if METHODS[method].base else None
+    settings = {name: {"weight": 0.7} for name in parents if name != base}
+    rows = FolderWeights(pico).tensors["model.embed_tokens.weight"].shape[0]
+    jobs = plan(METHODS[method], parents, whole_models(parents), base=base, rows=rows, settings=settings, shared={}, dtype=torch.bfloat16)
+    found = dict(MemoryMerge(METHODS[method], parents, base=base, seed=0).tensors(jobs))
+    assert {*CHANGED} <= found.keys()
+    assert {tensor.dtype for tensor in found.values()} == {torch.bfloat16}
+
+
 def test_thresholds_are_exact_and_found_once(pico, ja, math, monkeypatch):
     parents = {"base": Parent(FolderWeights(pico), True), "ja": Parent(FolderWeights(ja), True), "math": Parent(FolderWeights(math), True)}
     memory = MemoryMerge(METHODS["ties"], parents, base="base", seed=0)
@@ -102,3 +114,9 @@ def test_a_genome_becomes_settings_that_can_be_written():
     assert [condition.value for condition in settings["density"]] == [0.1] * 5
     assert settings["weight"][-1].layers is None
     assert genome.uniform(0.5)["ja.density.2-4.mlp"] == 1.0
+
+
+def test_what_is_written_keeps_to_bounds_and_adds_up():
+    genome = WeightGenome({"ja": {"weight": 1.0, "density": 0.9}}, {"weight": (0.0, 1.0), "density": (0.12, 0.93)}, layers=2, groups=1, normalizes=True)
+    for value, expected in ((0.12, 0.15), (0.5, 0.5), (0.93, 0.9)):
+        assert genome.written({"ja.weight.0-1": 0.0, "ja.density.0-1": value}) == {"ja.weight.0-1": 0.0001, "ja.density.0-1": expected}

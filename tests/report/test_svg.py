@@ -60,6 +60,13 @@ def test_ticks_cover_the_range_evenly_at_every_scale(scale: float) -> None:
         assert max(steps) == pytest.approx(min(steps), rel=1e-6)
 
 
+def test_numbers_that_differ_in_the_last_bit_have_ticks_of_one_number() -> None:
+    low = 18.65539341571267
+    assert nice_ticks(low, low + 1e-14) == nice_ticks(low, low)
+    drawing = line_chart([Series("a", [1.0, 2.0], [low, low + 1e-14])], title="t", x_label="x", y_label="y")
+    assert "18.66" in drawing or "18.655" in drawing
+
+
 @pytest.mark.parametrize(("low", "high"), [(1, 0), (math.nan, 1), (0, math.inf)])
 def test_ticks_of_no_range_are_refused(low: float, high: float) -> None:
     with pytest.raises(ValueError, match="no ticks"):

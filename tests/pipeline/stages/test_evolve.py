@@ -237,20 +237,23 @@ def stack_recipe(folder, base, genome):
     return path
 
 
-def test_layers_are_searched_for(pico, trained, tmp_path):
+@pytest.mark.parametrize("passes", [1, 2])
+def test_layers_are_searched_for(passes, pico, trained, tmp_path):
     """What was written, without the layers that were left out, is compared with what was searched; and is what its card quotes."""
-    path = stack_recipe(tmp_path / "stack", pico, "{groups: 2, passes: 2, interleaved: true, scale: 1.2}")
+    path = stack_recipe(tmp_path / "stack", pico, f"{{groups: 2, passes: {passes}, interleaved: true, scale: 1.2}}")
     shutil.copytree(trained, tmp_path / "run")
     settings = ["stages.best.gradient={steps: 6, radius: 0.2}", "stages.best.generations=2", "stages.best.fitness.en.guard=null"]
     jp_adapt.run_recipe(load_recipe(path, settings), tmp_path / "run")
     result = jp_adapt.open_run(tmp_path / "run").result("best")
     found = Evolution.read(result / EVOLUTION)
-    assert [entry.name for entry in found.genes][:3] == ["ja.scale.0-0.pass1", "en.scale.0-0.pass1", "ja.scale.1-1.pass1"]
+    behind = ".pass1" if passes > 1 else ""
+    assert [entry.name for entry in found.genes][:3] == [f"ja.scale.0-0{behind}", f"en.scale.0-0{behind}", f"ja.scale.1-1{behind}"]
     assert [entry.name for entry in found.models] == [
         *("ja", "en", "layers of ja", "layers of en", "gradient descent", "mean of the last generation", "evolved"),
     ]
-    alone, parent = found.model("layers of ja"), found.model("ja")
-    assert alone.heldout["text"] == pytest.approx(parent.heldout["text"], rel=1e-4)  # a stack of its own layers is the model itself
+    for name in ("ja", "en"):  # a stack of its own layers is the model itself: both have the base's embedding
+        assert found.model(f"layers of {name}").heldout["text"] == pytest.approx(found.model(name).heldout["text"], rel=1e-4)
+    assert found.model("layers of ja").kind == "alone"
     assert found.evolved.dev[FITNESS] < found.model(found.best_uniform).dev[FITNESS]
     kept = [entry.best for entry in found.genes if entry.best]
     config = json.loads((result / "config.json").read_text(encoding="utf-8"))
@@ -276,6 +279,11 @@ def test_layers_are_searched_for(pico, trained, tmp_path):
         ("{groups: 2}", "slices=[{models: {ja: {layers: [0, 1]}}}]", "which layers there are is searched for; take 'slices' out"),
         ("{groups: 2}", "method=linear", None),
         ("{passes: 2}", "method=linear", "'passes' is of stacks of layers"),
+        ("{groups: 1}", "models={ja: {start: ja}}", "one number is searched for, and a search is over at least two"),
+        ("{groups: 2}", "fitness.fitness={text: ja}", "'fitness' is the weighted sum of the measures"),
+        ("{weight: [-1, 1]}", "method=linear", "weights are searched from -1; linear divides by the sum of the weights"),
+        ("{modules: [mlp, mlp]}", "method=linear", "modules are mlp, mlp; name each once"),
+        ("{density: [0.01, 0.04]}", "method=ties", "densities are multiples of 0.05, of which there is none from 0.01 to 0.04"),
     ],
 )
 def test_what_a_search_over_layers_does_not_take(genome, setting, message, pico, tmp_path):
