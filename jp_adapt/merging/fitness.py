@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A guard that is 1 % over its limit counts as a fitness that is 8 % worse than the reference's: more than breaking it has ever been seen to bring (3 % for 1 %).
+# A guard that is 1 % over its limit counts as a fitness that is 8 % worse than the reference's: more than breaking it was seen to bring (3 % for 1 %).
 GUARD_PENALTY = 8.0
 GUARD_ERRORS = 1.645  # standard errors that are added to a guard's loss: where the limit holds then, it holds on other items too in 95 of 100 cases
 
