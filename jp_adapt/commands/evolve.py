@@ -262,7 +262,10 @@ def _finish(task: EvolveTask, candidates: Candidates, evolution: Evolution, fold
         f"- its {len(evolution.genes)} numbers were found by {_found_by(evolution)}: {evolution.evaluations} candidates ({evolution.given_up} given up early), "
         f"seed {evolution.seed}",
         f"- searched for on: {measured}. {evolution.verdict} All figures: {EVOLUTION}",
-        *(f"- guard {entry.name}: {entry.heldout:.3f} times the loss of '{evolution.best_uniform}' on held-out items" for entry in evolution.guards),
+        *(
+            f"- guard {entry.name}: {entry.heldout:.3f} times the loss of '{evolution.best_uniform}' on held-out items (allowed: {entry.limit:g})"
+            for entry in evolution.guards
+        ),
     ]
 
 

@@ -50,18 +50,16 @@ def unigram_offsets(new: Tensor, rest: Tensor, along: Tensor, counts: Tensor, to
 
 
 @torch.inference_mode()
-def row_calibration(model: CausalModel, ids: Tensor, positions: Tensor, used: Tensor, counts: Tensor, total: int, known: int = 0) -> Tensor:
+def row_calibration(model: CausalModel, hidden: Tensor, counts: Tensor, total: int, known: int = 0) -> Tensor:
     """[W, H] what to add to the last W output rows in use of the new tokens of `model`; where the head is tied they are the input rows too.
 
     Args:
-        ids, positions: [B, T] packed training text, the more varied the better; 2,048 tokens are enough for 6,000 rows.
-        used: [B, T] False where there is only padding.
+        hidden: [N, H] last hidden states of training text, the more varied the better; 2,048 are enough for 6,000 rows.
         counts: [W] how often each of these tokens occurs among `total` tokens of the training text.
         known: new rows before them that stay as they are.
     """
     rows = model.new_head
     assert rows is not None
-    hidden = model(ids, positions)[used]
     direction = common_direction(hidden)
     head, trained = model.base_head.to(hidden.dtype), rows[:known].to(hidden.dtype)
     size = max(1, CHUNK_LOGITS // len(head))

@@ -41,6 +41,7 @@ def cross_check(recipe: Recipe) -> Iterator[Finding]:
         yield from _check_parameters(stage, index, recipe)
         yield from _check_kernels(stage, index)
         yield from _check_growth(stage, index, recipe)
+        yield from _check_row_steps(stage, index, recipe)
         kinds.setdefault(stage.id, stage.kind)
     yield from _check_frozen_rows(recipe)
     yield from _check_distributed(recipe)
@@ -91,6 +92,20 @@ def _check_growth(stage: Stage, index: int, recipe: Recipe) -> Iterator[Finding]
         yield (*key, len(stage.grow) - 1), f"the last phase has {last:,} new tokens, and '{start.id}' {has}; end with all"
     if recipe.distributed != "ddp":
         yield key, f"growing and distributed: {recipe.distributed} were not tried together; take one of them out"
+
+
+def _check_row_steps(stage: Stage, index: int, recipe: Recipe) -> Iterator[Finding]:
+    if not isinstance(stage, TrainingStage):
+        return
+    key: Key = ("stages", index, "optimizer")
+    if stage.optimizer.new_rows_whitening and recipe.distributed != "ddp":
+        why = f"whitened steps and distributed: {recipe.distributed} were not tried together; take one of them out"
+        yield (*key, "new_rows_whitening"), why
+    if stage.optimizer.shared_rows_lr is not None:
+        if not stage.optimizer.new_rows_whitening:
+            yield (*key, "shared_rows_lr"), "rows learn together in whitened steps; add new_rows_whitening: true, or take 'shared_rows_lr' out"
+        if isinstance(stage, PretrainStage) and stage.grow is not None:
+            yield (*key, "shared_rows_lr"), "rows that wait to come in would learn with the others; take 'shared_rows_lr' out, or 'grow'"
 
 
 def _check_kernels(stage: Stage, index: int) -> Iterator[Finding]:

@@ -166,6 +166,14 @@ class Optimizer(Part):
         0.2,
         description="of the new rows, divided by the targets of a step: one that occurs less often in a step than about so often moves less; 0: `eps`",
     )
+    new_rows_whitening: bool = Field(
+        False,
+        description="new head rows learn along what tells contexts apart, and not along the direction that all hidden states share; with new_rows_eps: 0.02",
+    )
+    shared_rows_lr: Rate | None = Field(
+        None,
+        description="with new_rows_whitening: learning rate of what new head rows of tokens with like neighbours learn together; each learns alone by default",
+    )
     weight_decay: NotNegative = Field(0.0, description="of matrices; new rows and norms are never decayed")
     clip_norm: Positive = Field(1.0, description="largest norm of the gradients of a step; longer ones are scaled down")
     schedule: Literal["cosine", "wsd", "linear"] = Field(

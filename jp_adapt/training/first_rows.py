@@ -1,4 +1,4 @@
-"""First values of new rows that depend on the training text."""
+"""What new rows take from the training text before training begins: their first values, and the directions in which its hidden states vary."""
 
 from __future__ import annotations
 
@@ -29,14 +29,20 @@ def _added(model: CausalModel, plan: StepPlan, known: int, *, sharded: bool) -> 
     if torch.cuda.is_available() and not sharded:
         model.to(torch.device("cuda"))
     counts, total = _counts(model, plan)
-    rows: list[tuple[list[int], list[int], list[int]]] = []
+    return row_calibration(model, first_states(model, plan), torch.from_numpy(counts[known:]), total, known).cpu()
+
+
+@torch.inference_mode()
+def first_states(model: CausalModel, plan: StepPlan) -> torch.Tensor:
+    """[N, H] last hidden states of the first tokens of `plan`, of whole steps: at least `STATE_TOKENS` of them, if it has so many."""
+    states: list[torch.Tensor] = []
     for step in range(plan.num_steps):
         batch = plan.batch(step)
-        rows += zip(batch.ids, batch.positions, batch.targets, strict=True)
-        if len(rows) * len(rows[0][0]) >= STATE_TOKENS:
+        ids, positions, targets = (torch.tensor(part, device=model.base_head.device) for part in (batch.ids, batch.positions, batch.targets))
+        states.append(model(ids, positions)[targets != IGNORED])
+        if sum(map(len, states)) >= STATE_TOKENS:
             break
-    ids, positions, targets = torch.tensor(rows, device=model.base_head.device).unbind(dim=1)
-    return row_calibration(model, ids, positions, targets != IGNORED, torch.from_numpy(counts[known:]), total, known).cpu()
+    return torch.cat(states)
 
 
 def _counts(model: CausalModel, plan: StepPlan) -> tuple[np.ndarray, int]:

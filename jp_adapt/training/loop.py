@@ -22,10 +22,12 @@ from jp_adapt.model.causal import CausalModel
 from jp_adapt.model.packed import PackedAttention, check_attention
 from jp_adapt.training import ranks
 from jp_adapt.training.checkpoint import best_checkpoint, gather_tensors, last_whole_checkpoint, load_checkpoint, save_checkpoint
+from jp_adapt.training.first_rows import first_states
 from jp_adapt.training.growth import Growth
 from jp_adapt.training.heap import keep_freed_memory
 from jp_adapt.training.objective import LossKernel, NextTokenLoss, accumulate_gradients
 from jp_adapt.training.optimizer import group_norms, parameter_groups, trainable_parameters
+from jp_adapt.training.row_steps import NUM_FEATURES, ROWS, SHARED, RowAdamW, whitening
 from jp_adapt.training.schedule import Schedule, lr_factor
 from jp_adapt.training.sharding import gather_trained, gathered, is_sharded, reshard, shard_model, whole
 from jp_adapt.training.spikes import SpikeDetector
@@ -51,6 +53,8 @@ class TrainSettings:
         old_rows_lr: learning rate of the base's own rows, where they train; None for `lr`.
         new_rows_eps: AdamW's epsilon for the new rows, times the targets of a step; 0 for `eps`. Of a vocabulary, one step of a few thousand tokens holds a
             few hundred rows; the others get a gradient too, a hundredth of theirs, for not being the target, and AdamW would make full steps of it.
+        new_rows_whitening: steps of new head rows go along what tells contexts apart (`training/row_steps.py`).
+        shared_rows_lr: with it, learning rate of what new head rows of like tokens learn together (there); None where each learns alone.
         best_by: the figure of `measure` by which the final weights are chosen among the checkpoints, lowest first; None for the last weights.
     """
 
@@ -77,6 +81,8 @@ class TrainSettings:
     compile: bool = False
     old_rows_lr: float | None = None
     new_rows_eps: float = 0.0
+    new_rows_whitening: bool = False
+    shared_rows_lr: float | None = None
     distributed: Distributed = "ddp"
     deepspeed: Mapping[str, Any] | None = None
 
@@ -162,7 +168,7 @@ class _Loop:
             lora_plus_ratio=settings.lora_plus_ratio,
             weight_decay=settings.weight_decay,
         )
-        self.optimizer = torch.optim.AdamW(groups, betas=settings.betas, eps=settings.eps)
+        self.optimizer = self._optimizer(groups)
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
         self.objective: nn.Module = NextTokenLoss(model, settings.loss_kernel)
         config, device = settings.deepspeed, self.accelerator.device
@@ -181,6 +187,17 @@ class _Loop:
         self.figure: float | None = None
         self.last_saved: Path | None = None
 
+    def _optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.AdamW:
+        settings, rows = self.settings, self.model.new_output
+        adamw: dict[str, Any] = {"betas": settings.betas, "eps": settings.eps}
+        if rows is None or not settings.new_rows_whitening:
+            return torch.optim.AdamW(groups, **adamw)
+        if settings.shared_rows_lr is None:
+            return RowAdamW(groups, rows, **adamw)
+        shared = nn.Parameter(rows.new_zeros(NUM_FEATURES, rows.shape[1]))
+        self.parameters |= {SHARED: shared}
+        return RowAdamW([*groups, {"name": SHARED, "params": [shared], "lr": settings.shared_rows_lr, "weight_decay": 0.0}], rows, shared=shared, **adamw)
+
     def resume(self) -> None:
         """Go on from the last checkpoint that is whole, on every rank from the same; else measure where training starts."""
         main = self.accelerator.is_main_process
@@ -188,10 +205,22 @@ class _Loop:
         if self.last_saved is not None:
             self._restore(self.last_saved)
             self.done = int(self.last_saved.name.removeprefix("step_"))
-        elif self.measure is not None:
-            self._grow()
+            return
+        self._grow()
+        if isinstance(self.optimizer, RowAdamW):
+            self.optimizer.prepare(*ranks.share(self._row_coordinates() if main else None))
+        if self.measure is not None:
             with gathered(self.rows):
                 self.on_step(0, {"tokens": 0, "elapsed_s": 0.0, **self.measure()})
+
+    def _row_coordinates(self) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The matrices of `RowAdamW`, of the training text and of the model as it begins."""
+        matrix = whitening(first_states(self.model, self.plan)).cpu()
+        if self.settings.shared_rows_lr is None:
+            return matrix, None
+        from jp_adapt.training.row_features import row_features  # which loads scipy
+
+        return matrix, torch.from_numpy(row_features(self.plan, self.model.order.first, self.model.order.count))
 
     def _restore(self, checkpoint: Path) -> None:
         state = self._load(checkpoint)
@@ -250,7 +279,7 @@ class _Loop:
         )
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = peak * factor
-            if group["name"] == "new_rows" and settings.new_rows_eps:
+            if group["name"] in (ROWS, SHARED) and settings.new_rows_eps:
                 group["eps"] = settings.new_rows_eps / max(1, num_targets)
 
     def _update(self) -> Metrics:

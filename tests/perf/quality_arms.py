@@ -67,7 +67,7 @@ class Arm:
         replay: share of English in the tokens.
         lr: of LoRA and, at the peer, of everything.
         rows_per_step: of 512 tokens each.
-        new_rows_eps: as in a recipe.
+        new_rows_eps, new_rows_whitening, shared_rows_lr: as in a recipe.
         calibrated: whether ours begins with calibrated rows, or with the mean of their pieces.
         steps: how many ours takes, whatever their time; 0 for as many as the time allows.
     """
@@ -84,6 +84,8 @@ class Arm:
     lr: float = LR
     rows_per_step: int = 4
     new_rows_eps: float = 0.2
+    new_rows_whitening: bool = False
+    shared_rows_lr: float | None = None
     calibrated: bool = True
     steps: int = 0
     seed: int = 1234
@@ -229,7 +231,9 @@ def _train_for(begin: float, end: float, curve: Curve, model: CausalModel, *, lr
         final_lr_share=SCHEDULE["final_share"],
         checkpoint_every=10**6,
         measure_every=10**6,
-        new_rows_eps=curve.arm.new_rows_eps,
+        new_rows_eps=arm.new_rows_eps,
+        new_rows_whitening=arm.new_rows_whitening,
+        shared_rows_lr=arm.shared_rows_lr,
     )
 
     def on_step(step: int, metrics: dict[str, float]) -> None:

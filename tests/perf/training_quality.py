@@ -15,8 +15,9 @@ OMP_NUM_THREADS=1). Each arm is a process of its own and a JSON file of its own 
 benchmark continues.
 
 Options: --minutes=N an arm (30), --only=ours,base,peer, --sizes=N,N: ours with the first N of the new tokens, --turns, --replay=0,5,10 (10; per
-cent), --ablate=rank,lr_ratio,rows_first,replay,rows_eps,rows_per_step,init (ours with one thing changed; no other arms), --seed=N (1234), --points=N
-held-out measurements (10), --heldout_chars=N (10000), --new_tokens=N (6000), --peer_lr=X (1e-3), --rows_per_step=N (4), --rows_lr_ratio=X (2),
+cent), --ablate=rank,lr_ratio,rows_first,replay,rows_eps,rows_per_step,whitening,init (ours with one thing changed; no other arms), --seed=N (1234), --points=N
+held-out measurements (10), --heldout_chars=N (10000), --new_tokens=N (6000), --peer_lr=X (1e-3), --base_lr=X (1e-3), --lr=X (1e-3),
+--rows_per_step=N (4), --rows_lr_ratio=X (2), --rows_eps=X (0.2), --whitening and --shared_rows_lr=X for ours,
 --steps=N in place of the time, for ours, --precision=bfloat16 or float32 (as `jp-adapt run` chooses), --out=FOLDER (training_quality). JP_ADAPT_BASE
 names a folder of the model; JP_ADAPT_DATA the development data.
 """
@@ -56,6 +57,7 @@ ABLATIONS: dict[str, list[dict[str, Any]]] = {
     "rows_first": [{"rows_share": share} for share in (0.0, 0.1, 0.3, 1.0)],
     "replay": [{"replay": share} for share in (0.0, 0.05, 0.1)],
     "rows_eps": [{"new_rows_eps": eps} for eps in (0.0, 0.2, 2.0)],
+    "whitening": [{"new_rows_whitening": whitened} for whitened in (True, False)],
     "init": [{"calibrated": calibrated} for calibrated in (True, False)],
     "rows_per_step": [{"rows_per_step": rows} for rows in (1, 2, 4)],
 }
@@ -79,6 +81,10 @@ def main() -> None:
         rows_per_step=option("rows_per_step", 4),
         steps=option("steps", 0),
         rows_lr_ratio=option("rows_lr_ratio", 2.0),
+        lr=option("lr", LR),
+        new_rows_eps=option("rows_eps", 0.2),
+        new_rows_whitening="--whitening" in sys.argv,
+        shared_rows_lr=option("shared_rows_lr", 0.0) or None,
     )
     print(f"  {first.seconds / 60:g} minutes each; held out: {HELDOUT_JA}, {HELDOUT_EN}", flush=True)
     arms = [*_arms(first, out)]
@@ -94,7 +100,7 @@ def _arms(first: Arm, out: Path) -> Iterator[Arm]:
             ((key, value),) = change.items()
             yield replace(arm, name="ours" if arm == first else f"{key} {value:g}")
         return
-    arms = {"ours": first, "base": replace(first, tokenizer=""), "peer": replace(first, method="peer", lr=option("peer_lr", LR))}
+    arms = {"ours": first, "base": replace(first, tokenizer="", lr=option("base_lr", LR)), "peer": replace(first, method="peer", lr=option("peer_lr", LR))}
     for name in option("only", "ours,base,peer").split(","):
         for percent in option("replay", "10").split(","):
             arm = replace(arms[name], replay=float(percent) / 100)

@@ -164,6 +164,18 @@ WRONG = [
         2,
         ["18: growing and distributed: fsdp were not tried together; take one of them out"],
     ),
+    (
+        "whitened, sharded",
+        [("{lr: 1e-3}", "{new_rows_whitening: true}"), ("name: small", "name: small\ndistributed: fsdp")],
+        2,
+        ["22: whitened steps and distributed: fsdp were not tried together; take one of them out"],
+    ),
+    (
+        "rows that learn together, not whitened, and grow",
+        [("{lr: 1e-3}", "{shared_rows_lr: 1e-3}"), ("start: rows", "start: tok\n    grow: [4, all]")],
+        2,
+        ["22: rows learn together in whitened steps; add new_rows_whitening: true", "22: rows that wait to come in would learn with the others"],
+    ),
     ("grow in one phase", [("start: rows", "start: tok\n    grow: [all]")], 2, ["17: stages.cpt.grow"]),
     (
         "no rows stage",

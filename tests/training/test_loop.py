@@ -85,6 +85,20 @@ def test_rows_stage_trains_rows_alone(pico, tmp_path):
     assert not torch.equal(model.new_input, before)
 
 
+@pytest.mark.parametrize("folder", ["pico", "pico_untied"])
+def test_whitened_steps_change_output_rows_and_input_rows_only_where_they_are_the_same(folder, request, tmp_path):
+    """One step: input rows that are no head rows, and LoRA, get the step that they get without."""
+    stepped = {}
+    for whitened in (False, True):
+        model = model_with_rows(request.getfixturevalue(folder))
+        settings, plan = dataclasses.replace(SETTINGS, new_rows_whitening=whitened), small_plan(rows_per_step=8, tokens=40)
+        assert plan.num_steps == 1
+        run(model, plan, tmp_path / str(whitened), settings)
+        stepped[whitened] = trainable_parameters(model)
+    changed = {name for name, parameter in stepped[True].items() if not torch.equal(parameter, stepped[False][name])}
+    assert changed == {"new_rows.input" if folder == "pico" else "new_rows.output"}
+
+
 def test_rows_that_do_not_occur_hardly_move(pico, tmp_path):
     """Every row gets a gradient, if only for not being the target; without an epsilon of its own AdamW makes a full step of that."""
     documents = [[500, 501, 7, 500, 9, 501, 11, 500] * 4]  # 502 and 503 never
@@ -183,10 +197,20 @@ def test_packed_loss_is_the_sum_of_the_losses_of_the_documents_alone(pico):
     torch.testing.assert_close(together, alone, rtol=1e-6, atol=1e-5)
 
 
-def test_resumed_from_any_checkpoint_gives_the_same_weights(pico, tmp_path):
+@pytest.mark.parametrize(
+    ("folder", "changes"),
+    [
+        ("pico", {}),
+        ("pico", {"new_rows_whitening": True, "shared_rows_lr": 1e-2}),
+        ("pico_untied", {"new_rows_whitening": True}),
+    ],
+)
+def test_resumed_from_any_checkpoint_gives_the_same_weights(folder, changes, request, tmp_path):
+    pico = request.getfixturevalue(folder)
+    settings = dataclasses.replace(SETTINGS, **changes)
     straight = model_with_rows(pico)
     plan = small_plan()
-    run(straight, plan, tmp_path / "straight")
+    run(straight, plan, tmp_path / "straight", settings)
 
     class Stop(Exception):
         pass
@@ -200,9 +224,9 @@ def test_resumed_from_any_checkpoint_gives_the_same_weights(pico, tmp_path):
 
         resumed = model_with_rows(pico)
         with pytest.raises(Stop):
-            train(resumed, plan, SETTINGS, checkpoints=tmp_path / "resumed", on_step=on_step)
+            train(resumed, plan, settings, checkpoints=tmp_path / "resumed", on_step=on_step)
     resumed = model_with_rows(pico)
-    run(resumed, plan, tmp_path / "resumed")
+    run(resumed, plan, tmp_path / "resumed", settings)
     for name, parameter in trainable_parameters(straight).items():
         assert torch.equal(parameter, trainable_parameters(resumed)[name]), name
     assert [path.name for path in list_checkpoints(tmp_path / "resumed")] == [f"step_{plan.num_steps:06d}"]

@@ -119,6 +119,8 @@ def train_settings(stage: TrainingStage, distributed: Distributed, deepspeed: st
         compile=stage.compile,
         old_rows_lr=optimizer.old_rows_lr,
         new_rows_eps=optimizer.new_rows_eps,
+        new_rows_whitening=optimizer.new_rows_whitening,
+        shared_rows_lr=optimizer.shared_rows_lr,
         distributed=distributed,
         deepspeed=None if deepspeed is None else read_deepspeed(Path(deepspeed)),
     )

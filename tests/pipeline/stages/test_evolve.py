@@ -131,7 +131,7 @@ def test_it_finds_a_better_merge_than_the_uniform_ones_and_says_what_it_never_sa
     assert guard.heldout == pytest.approx(en, rel=0.01)
     card = (run.result("best") / "README.md").read_text(encoding="utf-8")
     assert evolution.verdict in card
-    assert "guard en" in card
+    assert f"guard en: {guard.heldout:.3f} times the loss of '{evolution.best_uniform}' on held-out items (allowed: 1.01)" in card
 
 
 def test_dev_and_held_out_items_are_apart(evolution):
