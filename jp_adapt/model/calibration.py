@@ -54,7 +54,7 @@ def row_calibration(model: CausalModel, hidden: Tensor, counts: Tensor, total: i
     """[W, H] what to add to the last W output rows in use of the new tokens of `model`; where the head is tied they are the input rows too.
 
     Args:
-        hidden: [N, H] last hidden states of training text, the more varied the better; 2,048 are enough for 6,000 rows.
+        hidden: [N, H] last hidden states of training text, the more varied the better.
         counts: [W] how often each of these tokens occurs among `total` tokens of the training text.
         known: new rows before them that stay as they are.
     """

@@ -11,7 +11,7 @@ from jp_adapt.model.causal import CausalModel
 from jp_adapt.training import ranks
 
 COUNTED_TOKENS = 2_000_000  # of the training text
-STATE_TOKENS = 2_048  # whose hidden states are looked at
+STATE_TOKENS = 8_192  # whose hidden states are looked at; with 2,048, of few documents, a model could begin 0.26 bits per character worse
 
 
 def calibrate_rows(model: CausalModel, plan: StepPlan, *, sharded: bool, known: int = 0) -> None:

@@ -41,8 +41,9 @@ def go(
     distributed: Distributed = "ddp",
     deepspeed: dict[str, Any] | None = None,
     until: int | None = None,
+    **changes: Any,
 ) -> tuple[CausalModel, list[float]]:
-    """Train the case from its last checkpoint; stop in the step `until`, which is not saved then."""
+    """Train the case, with `changes` of its settings, from its last checkpoint; stop in the step `until`, which is not saved then."""
     name, trains, dtype, settings = CASES[case]
     model = model_with_rows(bases[name], lora=not trains["body"], dtype=dtype)
     model.unfreeze(**trains)
@@ -59,7 +60,7 @@ def go(
             return {"nats": float(model.log_likelihoods(hidden, torch.tensor([3, 4, 502])).double().sum())}
 
     try:
-        changed = dataclasses.replace(settings, distributed=distributed, deepspeed=deepspeed)
+        changed = dataclasses.replace(settings, distributed=distributed, deepspeed=deepspeed, **changes)
         train(model, PLAN, changed, checkpoints=checkpoints, on_step=on_step, measure=measure)
     except Stop:
         assert until is not None

@@ -58,3 +58,16 @@ def test_weights_that_train_stay_float32_while_bfloat16_computes(one, two):
     _, losses, _ = one[case]
     assert json.loads((two / case / "losses.json").read_text(encoding="utf-8"))[1:] == pytest.approx(losses[1:], rel=0.02)
     assert {tensor.dtype for tensor in load_file(two / case / "trained_weights.safetensors").values()} == {torch.float32}
+
+
+TOGETHER = {"new_rows_whitening": True, "shared_rows_lr": 1e-3}
+
+
+def work_together(rank: int, bases: dict[str, Path], folder: Path) -> None:
+    go(EXACT[0], bases, folder / "two", **TOGETHER)
+
+
+def test_rows_that_learn_together_learn_the_same_on_two_processes(bases, tmp_path):
+    go(EXACT[0], bases, tmp_path / "one", **TOGETHER)
+    in_two_processes(work_together, bases, tmp_path)
+    assert_equal(tmp_path / "one" / LAST, tmp_path / "two" / LAST)
