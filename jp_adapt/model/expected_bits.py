@@ -49,7 +49,7 @@ QUALITY = Training(
         (1.0, 2.461, 2.745),
     ),
 )
-# `jp-adapt run quickstart` and `jp-adapt run quickstart-base-tokenizer`, 2026-11-30.
+# `jp-adapt run quickstart` and `jp-adapt run quickstart-base-tokenizer` at d36152a, 2026-11-30: before rows learned together, as all other points.
 QUICKSTART = Training(6.484, 92_603, 101_434, 2_600, ((1.0, 4.672, 5.234),))
 # `python -m tests.perf training_quality --minutes=3 --points=3`, 2026-11-30, with rows that begin calibrated.
 SHORT = (2.802, 2.735, 2.727)
