@@ -182,7 +182,8 @@ def _pretrain_stage(start: str, japanese: list[str], english: list[str], chars: 
     data = ", ".join(weights if english else japanese)
     length = min(512, _positions(base))
     batch = length * 2 ** max(1, min(7, round(chars / STEPS / length).bit_length()))
-    lr, rows_lr = ("1.0e-3", "2.0e-3") if _is_small(base) else ("2.0e-4", "4.0e-4")
+    together = "new_rows_lr: 8.0e-3, new_rows_eps: 0.02, new_rows_whitening: true, shared_rows_lr: 4.0e-3"  # measured on a small model alone
+    lr, rows = ("1.0e-3", together) if _is_small(base) else ("2.0e-4", "new_rows_lr: 4.0e-4")
     return [
         "  # LoRA learns Japanese"
         + (" together with the embeddings of the new tokens." if start == "tok" else ".")
@@ -194,7 +195,7 @@ def _pretrain_stage(start: str, japanese: list[str], english: list[str], chars: 
         f"    budget: {{epochs: {parts.epochs:g}}}",
         f"    sequence_tokens: {length}",
         f"    batch_tokens: {batch}",
-        f"    optimizer: {{lr: {lr}{f', new_rows_lr: {rows_lr}' if start == 'tok' else ''}}}",
+        f"    optimizer: {{lr: {lr}{f', {rows}' if start == 'tok' else ''}}}",
         *([f"    heldout: [{', '.join(japanese + english)}]"] if parts.heldout else []),
         "",
     ]

@@ -24,3 +24,4 @@ def test_new_tokens_by_the_size_of_the_text(tmp_path: Path) -> None:
     for chars, number in ((1000, 200), (1_000_000, 2000), (1_234_567, 2400), (20_000_000, 16_000)):
         text = recipe_text(RecipeParts("quickstart", texts=(texts(tmp_path, chars),)), tmp_path / "mine.yaml")
         assert f"new_tokens: {number}}}" in text, chars
+    assert "new_rows_whitening: true, shared_rows_lr: " in text  # a small model, as it was measured
