@@ -7,7 +7,7 @@ step comes, from lists or from memory-mapped shards.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import heappop, heappush
@@ -61,6 +61,17 @@ class StepPlan(Protocol):
 
     def batch(self, step: int, rank: int = 0, world_size: int = 1) -> Batch:
         """The rows of `step` (from 0) that `rank` works on. `num_targets` counts the whole step, over all ranks."""
+
+
+def first_batches(plan: StepPlan, targets: int) -> Iterator[Batch]:
+    """The first whole steps of a plan, of at least so many targets in all, if it has as many."""
+    total = 0
+    for step in range(plan.num_steps):
+        batch = plan.batch(step)
+        yield batch
+        total += batch.num_targets
+        if total >= targets:
+            return
 
 
 @dataclass(frozen=True, eq=False)

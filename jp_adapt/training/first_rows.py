@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from jp_adapt.corpus.pack import IGNORED, StepPlan
+from jp_adapt.corpus.pack import IGNORED, StepPlan, first_batches
 from jp_adapt.model.calibration import row_calibration
 from jp_adapt.model.causal import CausalModel
 from jp_adapt.training import ranks
@@ -36,24 +36,19 @@ def _added(model: CausalModel, plan: StepPlan, known: int, *, sharded: bool) -> 
 def first_states(model: CausalModel, plan: StepPlan) -> torch.Tensor:
     """[N, H] last hidden states of the first tokens of `plan`, of whole steps: at least `STATE_TOKENS` of them, if it has so many."""
     states: list[torch.Tensor] = []
-    for step in range(plan.num_steps):
-        batch = plan.batch(step)
+    for batch in first_batches(plan, STATE_TOKENS):
         ids, positions, targets = (torch.tensor(part, device=model.base_head.device) for part in (batch.ids, batch.positions, batch.targets))
         states.append(model(ids, positions)[targets != IGNORED])
-        if sum(map(len, states)) >= STATE_TOKENS:
-            break
     return torch.cat(states)
 
 
 def _counts(model: CausalModel, plan: StepPlan) -> tuple[np.ndarray, int]:
     """[W] how often each new token in use stands in the text that will be trained on, and how many tokens were counted."""
     counts, total = np.zeros(model.rows_in_use, np.int64), 0
-    for step in range(plan.num_steps):
-        targets = np.concatenate([np.asarray(row) for row in plan.batch(step).targets])
+    for batch in first_batches(plan, COUNTED_TOKENS):
+        targets = np.concatenate([np.asarray(row) for row in batch.targets])
         targets = targets[targets != IGNORED]
         total += len(targets)
         new = targets[(targets >= model.order.first) & (targets < model.order.first + model.rows_in_use)]
         counts += np.bincount(new - model.order.first, minlength=model.rows_in_use)
-        if total >= COUNTED_TOKENS:
-            break
     return counts, total

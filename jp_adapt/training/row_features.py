@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.linalg import svds
 
-from jp_adapt.corpus.pack import IGNORED, StepPlan
+from jp_adapt.corpus.pack import IGNORED, StepPlan, first_batches
 from jp_adapt.training.row_steps import NUM_FEATURES
 
 CONTEXTS = 3_000  # tokens that count as neighbours: the commonest ones
@@ -50,16 +50,11 @@ def _text(plan: StepPlan) -> tuple[Ids, Ids]:
     """Tokens of the first steps, and their places in the documents (or parts of documents) that they stand in, each of which begins at 0."""
     tokens: list[Ids] = []
     places: list[Ids] = []
-    total = 0
-    for step in range(plan.num_steps):
-        batch = plan.batch(step)
+    for batch in first_batches(plan, COUNTED_TOKENS):
         for row in zip(batch.targets, batch.positions, strict=True):
             targets, positions = (np.asarray(part, dtype=np.int64) for part in row)
             tokens.append(targets[targets != IGNORED])
             places.append(positions[targets != IGNORED])
-            total += len(tokens[-1])
-        if total >= COUNTED_TOKENS:
-            break
     return np.concatenate(tokens), np.concatenate(places)
 
 
