@@ -41,7 +41,7 @@ def cross_check(recipe: Recipe) -> Iterator[Finding]:
         yield from _check_parameters(stage, index, recipe)
         yield from _check_kernels(stage, index)
         yield from _check_growth(stage, index, recipe)
-        yield from _check_row_steps(stage, index, recipe)
+        yield from _check_row_steps(stage, index)
         kinds.setdefault(stage.id, stage.kind)
     yield from _check_frozen_rows(recipe)
     yield from _check_distributed(recipe)
@@ -90,22 +90,16 @@ def _check_growth(stage: Stage, index: int, recipe: Recipe) -> Iterator[Finding]
     if start is not None and last not in ("all", start.new_tokens):
         has = "as many as its text can teach" if start.new_tokens is None else f"{start.new_tokens:,}"
         yield (*key, len(stage.grow) - 1), f"the last phase has {last:,} new tokens, and '{start.id}' {has}; end with all"
-    if recipe.distributed != "ddp":
-        yield key, f"growing and distributed: {recipe.distributed} were not tried together; take one of them out"
 
 
-def _check_row_steps(stage: Stage, index: int, recipe: Recipe) -> Iterator[Finding]:
-    if not isinstance(stage, TrainingStage):
+def _check_row_steps(stage: Stage, index: int) -> Iterator[Finding]:
+    if not isinstance(stage, TrainingStage) or stage.optimizer.shared_rows_lr is None:
         return
-    key: Key = ("stages", index, "optimizer")
-    if stage.optimizer.new_rows_whitening and recipe.distributed != "ddp":
-        why = f"whitened steps and distributed: {recipe.distributed} were not tried together; take one of them out"
-        yield (*key, "new_rows_whitening"), why
-    if stage.optimizer.shared_rows_lr is not None:
-        if not stage.optimizer.new_rows_whitening:
-            yield (*key, "shared_rows_lr"), "rows learn together in whitened steps; add new_rows_whitening: true, or take 'shared_rows_lr' out"
-        if isinstance(stage, PretrainStage) and stage.grow is not None:
-            yield (*key, "shared_rows_lr"), "rows that wait to come in would learn with the others; take 'shared_rows_lr' out, or 'grow'"
+    key: Key = ("stages", index, "optimizer", "shared_rows_lr")
+    if not stage.optimizer.new_rows_whitening:
+        yield key, "rows learn together in whitened steps; add new_rows_whitening: true, or take 'shared_rows_lr' out"
+    if isinstance(stage, PretrainStage) and stage.grow is not None:
+        yield key, "rows that wait to come in would learn with the others; take 'shared_rows_lr' out, or 'grow'"
 
 
 def _check_kernels(stage: Stage, index: int) -> Iterator[Finding]:
@@ -128,11 +122,23 @@ def _check_distributed(recipe: Recipe) -> Iterator[Finding]:
     if recipe.precision == "float16":
         yield ("precision",), f"float16 scales its losses, which distributed: {recipe.distributed} does not do here; use bfloat16 or float32"
     for index, stage in enumerate(recipe.stages):
-        if isinstance(stage, TrainingStage) and stage.compile:
-            yield ("stages", index, "compile"), f"compile and distributed: {recipe.distributed} were not tried together; take one of them out"
+        for where, what in _with_ddp_alone(stage):
+            yield ("stages", index, *where), f"{what} and distributed: {recipe.distributed} were not tried together; take one of them out"
         if recipe.distributed == "deepspeed" and isinstance(stage, TrainingStage) and stage.spike_factor is not None:
             why = "its engine does not let go of the gradients of a step; take spike_factor out, or distributed: fsdp"
             yield ("stages", index, "spike_factor"), f"a spike is not passed over with distributed: deepspeed, {why}"
+
+
+def _with_ddp_alone(stage: Stage) -> Iterator[tuple[Key, str]]:
+    """What was tried on one process and with DDP: (path of keys in the stage, its name in a message)."""
+    if not isinstance(stage, TrainingStage):
+        return
+    if stage.compile:
+        yield ("compile",), "compile"
+    if stage.optimizer.new_rows_whitening:
+        yield ("optimizer", "new_rows_whitening"), "whitened steps"
+    if isinstance(stage, PretrainStage) and stage.grow is not None:
+        yield ("grow",), "growing"
 
 
 def _check_models(stage: EvaluateStage, key: Key, kinds: dict[str, str], all_ids: list[str]) -> Iterator[Finding]:
