@@ -26,8 +26,8 @@ from jp_adapt.training.first_rows import first_states
 from jp_adapt.training.growth import Growth
 from jp_adapt.training.heap import keep_freed_memory
 from jp_adapt.training.objective import LossKernel, NextTokenLoss, accumulate_gradients
-from jp_adapt.training.optimizer import group_norms, parameter_groups, trainable_parameters
-from jp_adapt.training.row_steps import NUM_FEATURES, ROWS, SHARED, RowAdamW, whitening
+from jp_adapt.training.optimizer import SHARED_ROWS, group_norms, parameter_groups, trainable_parameters
+from jp_adapt.training.row_steps import NUM_FEATURES, RowAdamW, whitening
 from jp_adapt.training.schedule import Schedule, lr_factor
 from jp_adapt.training.sharding import gather_trained, gathered, is_sharded, reshard, shard_model, whole
 from jp_adapt.training.spikes import SpikeDetector
@@ -160,6 +160,9 @@ class _Loop:
         elif settings.deepspeed is None:
             model.to(self.accelerator.device)
         self.parameters = trainable_parameters(model)
+        rows, shared = model.new_output if settings.new_rows_whitening else None, None
+        if rows is not None and settings.shared_rows_lr is not None:
+            shared = self.parameters[SHARED_ROWS] = nn.Parameter(rows.new_zeros(NUM_FEATURES, rows.shape[1]))
         groups = parameter_groups(
             self.parameters,
             lr=settings.lr,
@@ -167,8 +170,10 @@ class _Loop:
             old_rows_lr=settings.lr if settings.old_rows_lr is None else settings.old_rows_lr,
             lora_plus_ratio=settings.lora_plus_ratio,
             weight_decay=settings.weight_decay,
+            shared_rows_lr=settings.shared_rows_lr,
         )
-        self.optimizer = self._optimizer(groups)
+        adamw: dict[str, Any] = {"betas": settings.betas, "eps": settings.eps}
+        self.optimizer = torch.optim.AdamW(groups, **adamw) if rows is None else RowAdamW(groups, rows, shared=shared, **adamw)
         self.peaks = [group["lr"] for group in self.optimizer.param_groups]
         self.objective: nn.Module = NextTokenLoss(model, settings.loss_kernel)
         config, device = settings.deepspeed, self.accelerator.device
@@ -186,17 +191,6 @@ class _Loop:
         self.done, self.tokens, self.elapsed_s, self.rewinds = 0, 0, 0.0, 0
         self.figure: float | None = None
         self.last_saved: Path | None = None
-
-    def _optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.AdamW:
-        settings, rows = self.settings, self.model.new_output
-        adamw: dict[str, Any] = {"betas": settings.betas, "eps": settings.eps}
-        if rows is None or not settings.new_rows_whitening:
-            return torch.optim.AdamW(groups, **adamw)
-        if settings.shared_rows_lr is None:
-            return RowAdamW(groups, rows, **adamw)
-        shared = nn.Parameter(rows.new_zeros(NUM_FEATURES, rows.shape[1]))
-        self.parameters |= {SHARED: shared}
-        return RowAdamW([*groups, {"name": SHARED, "params": [shared], "lr": settings.shared_rows_lr, "weight_decay": 0.0}], rows, shared=shared, **adamw)
 
     def resume(self) -> None:
         """Go on from the last checkpoint that is whole, on every rank from the same; else measure where training starts."""
@@ -279,7 +273,7 @@ class _Loop:
         )
         for group, peak in zip(self.optimizer.param_groups, self.peaks, strict=True):
             group["lr"] = peak * factor
-            if group["name"] in (ROWS, SHARED) and settings.new_rows_eps:
+            if group["name"] in ("new_rows", SHARED_ROWS) and settings.new_rows_eps:
                 group["eps"] = settings.new_rows_eps / max(1, num_targets)
 
     def _update(self) -> Metrics:

@@ -11,6 +11,8 @@ from jp_adapt.model.causal import CausalModel
 from jp_adapt.model.lora import lora_parameters
 from jp_adapt.training.sharding import whole
 
+SHARED_ROWS = "shared_rows"  # what new rows learn together (`training/row_steps.py`): its name among parameters, and that of its group
+
 
 def trainable_parameters(model: CausalModel) -> dict[str, nn.Parameter]:
     """Everything that trains, by name: new_rows.*, LoRA's names, and of the base old_rows.* and body.*."""
@@ -24,17 +26,24 @@ def trainable_parameters(model: CausalModel) -> dict[str, nn.Parameter]:
 
 
 def parameter_groups(
-    parameters: dict[str, nn.Parameter], *, lr: float, new_rows_lr: float, old_rows_lr: float, lora_plus_ratio: float, weight_decay: float
+    parameters: dict[str, nn.Parameter],
+    *,
+    lr: float,
+    new_rows_lr: float,
+    old_rows_lr: float,
+    lora_plus_ratio: float,
+    weight_decay: float,
+    shared_rows_lr: float | None = None,
 ) -> list[dict[str, Any]]:
     """AdamW's groups, by name. New rows and norms are never decayed; with LoRA+ (2402.12354) B matrices have `lora_plus_ratio` times the rate of A."""
-    kinds: dict[str, list[nn.Parameter]] = {"rest": [], "norms": [], "up": [], "old_rows": [], "new_rows": []}
+    kinds: dict[str, list[nn.Parameter]] = {"rest": [], "norms": [], "up": [], "old_rows": [], "new_rows": [], SHARED_ROWS: []}
     for name, parameter in parameters.items():
         first = name.partition(".")[0]
-        kind = first if first in ("new_rows", "old_rows") else "norms" if first == "body" and parameter.ndim == 1 else "rest"
+        kind = first if first in ("new_rows", "old_rows", SHARED_ROWS) else "norms" if first == "body" and parameter.ndim == 1 else "rest"
         kinds["up" if ".lora_B." in name and lora_plus_ratio != 1 else kind].append(parameter)
-    rates = {"rest": lr, "norms": lr, "up": lr * lora_plus_ratio, "old_rows": old_rows_lr, "new_rows": new_rows_lr}
+    rates = {"rest": lr, "norms": lr, "up": lr * lora_plus_ratio, "old_rows": old_rows_lr, "new_rows": new_rows_lr, SHARED_ROWS: shared_rows_lr}
     return [
-        {"name": kind, "params": kinds[kind], "lr": rate, "weight_decay": 0.0 if kind in ("norms", "new_rows") else weight_decay}
+        {"name": kind, "params": kinds[kind], "lr": rate, "weight_decay": 0.0 if kind in ("norms", "new_rows", SHARED_ROWS) else weight_decay}
         for kind, rate in rates.items()
         if kinds[kind]
     ]

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 WHITENING, FEATURES = "whitening", "features"  # keys of the matrices in the optimizer's state of the rows, and so in checkpoints
 NUM_FEATURES = 257  # of a token: 256 by its neighbours, and one that all share
-ROWS, SHARED = "new_rows", "shared_rows"  # groups of parameters
 
 
 def whitening(hidden: Tensor) -> Tensor:
@@ -34,8 +33,8 @@ class RowAdamW(torch.optim.AdamW):
     """AdamW, of which one parameter, `rows` [W, H], takes steps in coordinates of its own after `prepare`; all other parameters are AdamW's.
 
     Attributes:
-        shared: U [K, H], what rows with like features learn together, a parameter of the group `shared_rows`; None without features. It trains by the
-            gradient of the rows, and stands in no model.
+        shared: U [K, H], what rows with like features learn together, a parameter in one of the groups; None without features. It trains by the gradient of the
+            rows, and stands in no model.
 
     The matrices are a part of the state of `rows`, so that a checkpoint has them.
     """
