@@ -13,7 +13,8 @@ from jp_adapt.model.plan import Device, Workload, flops_per_token, hours, memory
 from jp_adapt.model.this_machine import find_device
 from jp_adapt.recipe.base_sizes import base_architecture
 from jp_adapt.recipe.load import LoadedRecipe, load_recipe
-from jp_adapt.recipe.schema import Lora, PretrainStage, Recipe, RowsStage, SftStage, TokenizerStage, TrainingStage
+from jp_adapt.recipe.schema import PretrainStage, Recipe, RowsStage, SftStage, TokenizerStage, TrainingStage
+from jp_adapt.recipe.training_parts import Lora
 
 ASSUMED_CHARS_PER_TOKEN = {"ja": 1.0, "en": 4.0, "code": 3.0}  # of an unextended base, for a budget in epochs; a run measures it
 ASSUMED_ANSWER_SHARE = 0.5  # of the tokens of a conversation, those that carry loss

@@ -19,7 +19,8 @@ from jp_adapt.core.hashes import sha256_file
 from jp_adapt.corpus.mixture import plan_training
 from jp_adapt.corpus.pack import Documents, Plan, with_end
 from jp_adapt.corpus.phases import PhasedPlan
-from jp_adapt.recipe.schema import Phase, PretrainStage, Recipe, RowsStage
+from jp_adapt.recipe.schema import PretrainStage, Recipe, RowsStage
+from jp_adapt.recipe.training_parts import Phase
 from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
 from jp_adapt.tokenizer.load import SPEC, load_tokenizer
 from jp_adapt.tokenizer.prefix import base_of, read_record, shorten

@@ -32,7 +32,8 @@ from jp_adapt.pipeline.run_folder import StageFolder
 from jp_adapt.pipeline.stages.context import Context, Results
 from jp_adapt.pipeline.stages.sft import answer_measure, sft_plan, write_chat_template
 from jp_adapt.recipe.deepspeed import read_deepspeed
-from jp_adapt.recipe.schema import Lora, PretrainStage, RowsStage, SftStage, TokenizerStage, TrainingSamples, TrainingStage
+from jp_adapt.recipe.schema import PretrainStage, RowsStage, SftStage, TokenizerStage, TrainingStage
+from jp_adapt.recipe.training_parts import Lora, TrainingSamples
 from jp_adapt.report.training_samples import SAMPLES
 from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
 from jp_adapt.tokenizer.save import copy_tokenizer
