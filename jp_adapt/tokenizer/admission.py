@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 from jp_adapt.text.scripts import any_japanese_between, is_japanese
 
 
+@lru_cache(maxsize=1 << 16)
 def is_admissible(token: bytes, max_chars: int) -> bool:
     """Whether `token` is at most `max_chars` Japanese characters, with a leading space or without, or the first bytes of one."""
     try:

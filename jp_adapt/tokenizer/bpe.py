@@ -49,7 +49,7 @@ class BpeTokenizer:
         """The BPE model alone, for words in vocabulary form: no normalizer, no pre-tokenizer, no added tokens, and no look-up of whole words."""
         return bare_runtime(self.spec["model"]["vocab"], self.merges, sentencepiece=self.is_sentencepiece)
 
-    @property
+    @cached_property
     def is_sentencepiece(self) -> bool:
         return bool(self.spec["model"].get("byte_fallback"))
 
@@ -114,13 +114,16 @@ class BpeTokenizer:
     def words(self, run: str) -> list[str]:
         """The pre-tokens of a run of text, in vocabulary form: no token ever crosses from one to the next, nor over an added token."""
         parts = [run] if self._added_japanese is None else [part for part in self._added_japanese.split(run) if part]
-        if not self.is_sentencepiece:
-            return [piece for part in parts for piece, _ in self.runtime.pre_tokenizer.pre_tokenize_str(part)]
-        parts = [part.replace(" ", sentencepiece.SPACE) for part in parts]
-        kind = (self.spec.get("pre_tokenizer") or {}).get("type", "Metaspace")
-        if kind == "Metaspace":  # it puts a space before a text and cuts at spaces, of which a run holds none inside
+        if self.is_sentencepiece:
+            parts = [part.replace(" ", sentencepiece.SPACE) for part in parts]
+        if self._cuts_at_spaces_alone:
             return parts
         return [piece for part in parts for piece, _ in self.runtime.pre_tokenizer.pre_tokenize_str(part)]
+
+    @cached_property
+    def _cuts_at_spaces_alone(self) -> bool:
+        """Whether the pre-tokenizer is SentencePiece's: it puts a space before a text and cuts at spaces, of which a run holds none inside."""
+        return self.is_sentencepiece and (self.spec.get("pre_tokenizer") or {}).get("type", "Metaspace") == "Metaspace"
 
     @cached_property
     def _added_japanese(self) -> re.Pattern[str] | None:

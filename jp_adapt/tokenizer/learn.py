@@ -15,26 +15,26 @@ from __future__ import annotations
 
 import heapq
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from itertools import accumulate
+import sys
+from collections.abc import Iterable
+from itertools import accumulate, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.text.scripts import EVERYDAY_CHARS, script_of
 from jp_adapt.tokenizer.admission import is_admissible, may_merge
 from jp_adapt.tokenizer.bpe import BpeTokenizer, bare_runtime, cut
-from jp_adapt.tokenizer.merges import Pair, append_merges
-from jp_adapt.tokenizer.units import END, Found, Units, halves, pair_of
+from jp_adapt.tokenizer.candidates import Candidate, Candidates, Spellings
+from jp_adapt.tokenizer.merges import Pair
+from jp_adapt.tokenizer.units import END, LOW, SHIFT, Ints, Table, Units, Uses, halves, lookup, pair_of, sums
 from jp_adapt.tokenizer.words import Words
 
 EXPECTED_CHARS = 40_000
+BLOCK = 4_000_000
 UNSEEN = 0.2  # of that, where no word has the character
 INSIDE = re.compile(rb"[ \x80-\xff]*")  # what a Japanese word can hold
-_Best = tuple[float, bytes, int]  # (-worth, token, the pair that makes it; or ~unit of a sleeper)
 
 
 class TooFewStrings(InputError):
@@ -72,12 +72,8 @@ def learn_tokens(
     return tokens, learner.uses()
 
 
-class _Bench:
-    """The base's tokens that a Japanese word can hold, and runtimes that cut words with characters added.
-
-    Only tokens of a space and of bytes from 0x80 on: building a runtime takes a moment then, where Llama-3's 128,000 tokens and 280,147 rules take
-    seconds.
-    """
+class _Base:
+    """The base's tokens that a Japanese word can hold: a space and bytes from 0x80 on. They are few, where Llama-3 has 128,000 tokens and 280,147 rules."""
 
     def __init__(self, base: BpeTokenizer) -> None:
         self.base = base
@@ -87,24 +83,54 @@ class _Bench:
             self.vocab |= {text: token_id for text, token_id in vocab.items() if text.startswith("<0x") or text == base.spec["model"].get("unk_token")}
         inside = self.vocab
         self.merges: list[Pair] = [pair for pair in base.merges if pair[0] in inside and pair[1] in inside and pair[0] + pair[1] in inside]
+        self.ranks = {pair_of(inside[left], inside[right]): rank for rank, (left, right) in enumerate(self.merges)}
 
-    def runtime(self, chars: Sequence[bytes] = ()) -> Tokenizer:
-        """A runtime of the base, with characters as tokens after its last id."""
-        texts = {self.base.to_text(token): self.base.vocab_size + place for place, token in enumerate(chars)}
-        vocab = self.vocab | texts
-        merges = append_merges(vocab, self.merges, list(texts), rank_keyed=self.base.is_rank_keyed, base_tokens=self.vocab)
-        return bare_runtime(vocab, merges, sentencepiece=self.base.is_sentencepiece)
+    def characters(self, chars: Iterable[str]) -> dict[bytes, list[int]]:
+        """Those of some characters that the base spells with several tokens, and these tokens."""
+        runtime = bare_runtime(self.vocab, self.merges, sentencepiece=self.base.is_sentencepiece)
+        tokens = [char.encode("utf-8") for char in chars]
+        spelled = cut(runtime, [self.base.to_text(token) for token in tokens])
+        return {token: pieces for token, pieces in zip(tokens, spelled, strict=True) if len(pieces) > 1}
 
-    def characters(self, texts: Sequence[str], totals: NDArray[np.float64]) -> dict[bytes, list[int]]:
-        """The Japanese characters of `texts` and of everyday Japanese that the base spells with several tokens, the most frequent first, and these tokens."""
-        here: Counter[str] = Counter()
-        for text, total in zip(texts, totals.tolist(), strict=True):
-            for char in text:
-                here[char] += total
-        ordered = [char for char, _ in here.most_common() if script_of(char)] + [char for char in EVERYDAY_CHARS if char not in here]
-        chars = [char.encode("utf-8") for char in ordered]
-        spelled = cut(self.runtime(), [self.base.to_text(char) for char in chars])
-        return {char: pieces for char, pieces in zip(chars, spelled, strict=True) if len(pieces) > 1}
+    def cut(self, symbols: Table, lengths: Ints) -> tuple[Table, Ints]:
+        """Words as the base cuts them: the pair whose rule stands first is merged, in all words at once, until no rule is left for any."""
+        units = Units(symbols, lengths)
+        heap: list[tuple[int, int]] = []
+        pairs = units.first
+        while True:
+            for pair in pairs.numbers.tolist():
+                if (rank := self.ranks.get(pair)) is not None:
+                    heapq.heappush(heap, (rank, pair))
+            if not heap:
+                return units.words()
+            rank, pair = heapq.heappop(heap)
+            left, right = self.merges[rank]
+            pairs = units.merge(pair, self.vocab[left + right])
+
+
+def _num_chars(base: BpeTokenizer, words: Words) -> NDArray[np.float64]:
+    """[S] weighted number of characters in each source."""
+    codes = _codes("".join(words.texts))
+    inner = [code for code in np.flatnonzero(np.bincount(codes)).tolist() if base.to_bytes(chr(code))[0] & 0xC0 == 0x80]  # bytes inside a character
+    begins = 1 - lookup(dict.fromkeys(inner, 1), 0, size=sys.maxunicode + 1)
+    chars = np.diff(np.cumsum(begins[codes])[np.cumsum(_lengths(words.texts)) - 1], prepend=0)
+    source, count, num_sources = words.groups
+    return sums(source, count * chars[words.word], num_sources)
+
+
+def _codes(text: str) -> NDArray[np.uint32]:
+    return np.frombuffer(text.encode("utf-32-le"), np.uint32)
+
+
+def _lengths(texts: list[str]) -> Ints:
+    return np.fromiter(map(len, texts), np.int64, len(texts))
+
+
+def _blocks(texts: list[str]) -> list[list[str]]:
+    """Texts of some BLOCK characters at a time: what is known of each place while words are cut takes 50 times its memory."""
+    numbers = np.cumsum(_lengths(texts)) // BLOCK
+    ends = [0, *(np.flatnonzero(np.diff(numbers)) + 1).tolist(), len(texts)]
+    return [texts[start:end] for start, end in pairwise(ends)]
 
 
 class _Learner:
@@ -115,34 +141,46 @@ class _Learner:
 
     def __init__(self, base: BpeTokenizer, words: Words, min_count: int, max_chars: int, *, cover: bool) -> None:
         self.base, self.min_count, self.max_chars, self.first_new = base, min_count, max_chars, base.vocab_size
-        bench, counts = _Bench(base), words.by_source()
-        self.rules = set(bench.merges)
-        texts = [base.to_bytes(word).decode("utf-8", errors="replace") for word in words.texts]
-        self.pieces = bench.characters(texts, counts.sum(axis=1))
+        inside = _Base(base)
+        self.rules = set(inside.merges)
+        seen = set(base.to_bytes("".join(words.texts)).decode("utf-8", errors="replace"))
+        self.pieces = inside.characters(sorted({char for char in seen if script_of(char)}.union(EVERYDAY_CHARS)))
         self.sleepers = {char: base.vocab_size + place for place, char in enumerate(self.pieces if base.is_sentencepiece else ())}
-        self.waiting: dict[int, list[int]] = {unit: [] for unit in self.sleepers.values()}  # the pairs of each sleeper
+        self.waiting: dict[int, list[tuple[int, float]]] = {unit: [] for unit in self.sleepers.values()}  # the pairs of each sleeper, and their worths
         self.next_unit = base.vocab_size + len(self.sleepers)
-        self.unit_of = {base.to_bytes(text): token_id for text, token_id in bench.vocab.items()}  # of tokens: sleepers are none yet
+        self.asleep = np.zeros(self.next_unit + 1, bool)
+        self.asleep[list(self.waiting)] = True
+        self.unit_of = {base.to_bytes(text): token_id for text, token_id in inside.vocab.items()}  # of tokens: sleepers are none yet
         self.bytes_of = {unit: token for token, unit in (self.unit_of | self.sleepers).items()}
+        symbols, lengths = self._cut(inside, [words.texts[word] for word in words.word.tolist()])
+        self.units, self.counts = Units(symbols, lengths), Uses(lengths, *words.groups)
         self.learned: dict[bytes, int] = {}  # the unit of each new token, in order of worth
-        self.expected = counts.T @ np.array([len(text) for text in texts]) / EXPECTED_CHARS  # [S] uses of an everyday character
+        self.expected = _num_chars(base, words) / EXPECTED_CHARS  # [S] uses of an everyday character
         self.steps = self._everyday_steps(base.is_sentencepiece) if cover else {}
-        seen = {char.encode("utf-8") for char in set().union(*texts)}
         self.prior: dict[bytes, float] = {}  # of the tokens that everyday characters need: how often each is expected, in units of `expected`
         self.after: dict[bytes, list[bytes]] = {}  # the everyday characters that have a step after this token
         for char, steps in self.steps.items():
             for token in steps:
-                self.prior[token] = self.prior.get(token, 0.0) + (1.0 if char in seen else UNSEEN)
+                self.prior[token] = self.prior.get(token, 0.0) + (1.0 if char.decode() in seen else UNSEEN)
             for token in steps[:-1]:
                 self.after.setdefault(token, []).append(char)
-        merging = {unit: unit if may_merge(token) else END for unit, token in self.bytes_of.items()}
-        ids = cut(bench.runtime(list(self.sleepers)), words.texts)
-        self.units = Units([[merging.get(token_id, END) for token_id in word] for word in ids], counts)
-        self.heap: list[_Best] = []
-        self._enter(self.units.all_pairs())
+        self.candidates = Candidates(self.bytes_of)
+        self.spellings = Spellings(self.bytes_of)
+        for unit in self.unit_of.values():
+            self.spellings.exists(unit)
+        self._enter(self.units.first.numbers, self.counts.by_pair(self.units.first))
         self._enter_sleepers()
         if not base.is_sentencepiece:
             self._enter_steps(self.steps)
+
+    def _cut(self, inside: _Base, texts: list[str]) -> tuple[Table, Ints]:
+        """The base's units of all words, one word after the other, END for those that no new token may hold; and how many each word has."""
+        symbols = {base_text: unit for unit, token in self.bytes_of.items() if len(base_text := self.base.to_text(token)) == 1}
+        first = lookup({ord(char): unit for char, unit in symbols.items()}, END, size=sys.maxunicode + 1)
+        kept = lookup({unit: unit for unit, token in self.bytes_of.items() if may_merge(token)}, END, size=self.next_unit)
+        blocks = [inside.cut(first[_codes("".join(block))], _lengths(block)) for block in _blocks(texts)]
+        units, lengths = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+        return kept[units], lengths
 
     def learn(self, num_tokens: int | None) -> None:
         """Learn tokens until there are `num_tokens`, or nothing is left."""
@@ -154,28 +192,32 @@ class _Learner:
 
     def uses(self) -> NDArray[np.float64]:
         """[tokens] how often each new token occurs now."""
-        uses: NDArray[np.float64] = self.units.unit_uses(list(self.learned.values())).sum(axis=1)
+        uses: NDArray[np.float64] = self.counts.by_unit(self.units, list(self.learned.values())).sum(axis=1)
         return uses
+
+    def _uses(self, pair: int) -> NDArray[np.float64]:
+        """[S] how often a pair occurs now."""
+        return self.counts.at(self.units.places(pair))
 
     def _worth(self, token: bytes, uses: NDArray[np.float64]) -> float:
         saved = len(self.pieces[token]) - 1 if token in self.sleepers else 1
         return saved * float(np.sqrt(uses + self.prior.get(token, 0.0) * self.expected).sum())
 
-    def _best(self) -> _Best | None:
-        """What is worth most now, taken from the heap. A worth only falls, so that an old one is a bound."""
-        while self.heap:
-            _, token, pair = best = heapq.heappop(self.heap)
+    def _best(self) -> Candidate | None:
+        """What is worth most now. A worth only falls, so that an old one is a bound."""
+        while (candidate := self.candidates.pop()) is not None:
+            _, token, pair = candidate
             if token in self.unit_of or not is_admissible(token, self.max_chars):
                 continue
             if pair >= 0:
-                uses = self.units.uses_of(pair)
+                uses = self._uses(pair)
                 if uses.sum() < self.min_count and token not in self.prior:
                     continue
-                best = -self._worth(token, uses), token, pair
-                if self.heap and best > self.heap[0]:
-                    heapq.heappush(self.heap, best)
+                candidate = -self._worth(token, uses), token, pair
+                if not self.candidates.is_best(candidate):
+                    self.candidates.push(candidate)
                     continue
-            return best
+            return candidate
         return None
 
     def _add(self, token: bytes, pair: int) -> None:
@@ -183,57 +225,66 @@ class _Learner:
         unit = ~pair if pair < 0 else self.next_unit
         self.learned[token] = self.unit_of[token] = unit
         self.bytes_of[unit] = token
+        self.spellings.add(unit, token)
+        self.spellings.exists(unit)
         if pair < 0:
-            self._wake(unit)
+            self._merge(self._wake(unit))
             return
         self.next_unit += 1
-        self._merge(pair, unit)
+        self._merge([(unit, pair)])
         self._enter_steps(self.after.get(token, ()))
 
-    def _merge(self, pair: int, unit: int) -> None:
-        """Merge a pair, and at once whatever then spells a token that is there already, as a runtime does by that token's earlier rank.
+    def _merge(self, waiting: list[tuple[int, int]]) -> None:
+        """Merge pairs into units, and at once whatever then spells a token that is there already, as a runtime does by that token's earlier rank.
 
         Llama-3 has ーション, which its own rules never reach; with ーシ and ョン it is reached, before anything longer is made of ーシ.
         """
-        waiting = [(unit, pair)]
+        heapq.heapify(waiting)
         while waiting:
             unit, pair = heapq.heappop(waiting)
-            for existing, spelled in self._enter(self.units.merge(pair, unit)):
-                if may_merge(self.bytes_of[existing]) and self._has_rule(*halves(spelled)):
-                    heapq.heappush(waiting, (existing, spelled))
+            created = self.units.merge(pair, unit)
+            for again in self._enter(created.numbers, self.counts.by_pair(created)):
+                heapq.heappush(waiting, again)
 
     def _has_rule(self, left: int, right: int) -> bool:
         """Whether a runtime merges two tokens whose text is a token: always where one is new (`append_merges`), else by the base's own rules."""
         return max(left, right) >= self.first_new or (self.base.to_text(self.bytes_of[left]), self.base.to_text(self.bytes_of[right])) in self.rules
 
-    def _enter(self, found: Found) -> list[tuple[int, int]]:
-        """Put pairs into the heap that are frequent enough; those of a sleeper wait until it is a token. Those that spell a token that is there come back,
-        with its unit."""
-        existing = []
-        frequent = np.flatnonzero(found.uses.sum(axis=1) >= self.min_count)
-        for number, worth in zip(frequent.tolist(), np.sqrt(found.uses[frequent]).sum(axis=1).tolist(), strict=True):
-            left, right = halves(found.pairs[number])
-            waiting = self.waiting.get(left, self.waiting.get(right))
-            token = self.bytes_of[left] + self.bytes_of[right]
-            if waiting is not None:
-                waiting.append(found.pairs[number])
-            elif (unit := self.unit_of.get(token)) is not None:
-                existing.append((unit, found.pairs[number]))
-            else:
-                heapq.heappush(self.heap, (-worth, token, found.pairs[number]))
-        return existing
+    def _enter(self, pairs: Ints, uses: NDArray[np.float64]) -> list[tuple[int, int]]:
+        """Make candidates of pairs that are frequent enough. Those that a runtime merges into a token that is there come back, after its unit."""
+        frequent = uses.sum(axis=1) >= self.min_count
+        return self._put(pairs[frequent], np.sqrt(uses[frequent]).sum(axis=1))
 
-    def _wake(self, unit: int) -> None:
-        """Let a sleeper's pairs into the heap."""
-        pairs = self.waiting.pop(unit)
-        if pairs:
-            self._enter(Found(pairs, np.stack([self.units.uses_of(pair) for pair in pairs])))
+    def _put(self, pairs: Ints, worths: NDArray[np.float64]) -> list[tuple[int, int]]:
+        """The same, of pairs and their worths. Those of a sleeper wait until it is a token."""
+        left, right = pairs >> SHIFT, pairs & LOW
+        last = len(self.asleep) - 1
+        free = ~(self.asleep[np.minimum(left, last)] | self.asleep[np.minimum(right, last)])
+        for place in np.flatnonzero(~free).tolist():
+            sleeper = next(unit for unit in (int(left[place]), int(right[place])) if unit in self.waiting)
+            self.waiting[sleeper].append((int(pairs[place]), float(worths[place])))
+        again = []
+        for place in np.flatnonzero(free & self.spellings.may_exist(left, right)).tolist():
+            pair = int(pairs[place])
+            token = self.bytes_of[int(left[place])] + self.bytes_of[int(right[place])]
+            if (unit := self.unit_of.get(token)) is not None:
+                free[place] = False
+                if may_merge(token) and self._has_rule(*halves(pair)):
+                    again.append((unit, pair))
+        self.candidates.put(worths[free], pairs[free])
+        return again
+
+    def _wake(self, unit: int) -> list[tuple[int, int]]:
+        """Make candidates of a sleeper's pairs, as `_put` does. What they were worth when they were counted bounds what they are worth."""
+        self.asleep[unit] = False
+        waiting = self.waiting.pop(unit)
+        return self._put(np.array([pair for pair, _ in waiting], np.int64), np.array([worth for _, worth in waiting]))
 
     def _enter_sleepers(self) -> None:
-        uses = self.units.unit_uses(list(self.waiting))
+        uses = self.counts.by_unit(self.units, list(self.waiting))
         for (char, unit), each in zip(self.sleepers.items(), uses, strict=True):
             if each.sum() >= self.min_count or char in self.prior:
-                heapq.heappush(self.heap, (-self._worth(char, each), char, ~unit))
+                self.candidates.push((-self._worth(char, each), char, ~unit))
 
     def _everyday_steps(self, whole: bool) -> dict[bytes, list[bytes]]:
         """The tokens by which each everyday character becomes one: parts of it, and itself. `whole`: itself alone."""
@@ -254,6 +305,6 @@ class _Learner:
                 token = left + self.bytes_of[piece]
                 if token not in self.unit_of:
                     pair = pair_of(self.unit_of[left], piece)
-                    heapq.heappush(self.heap, (-self._worth(token, self.units.uses_of(pair)), token, pair))
+                    self.candidates.push((-self._worth(token, self._uses(pair)), token, pair))
                     break
                 left = token

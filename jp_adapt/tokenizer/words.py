@@ -78,11 +78,10 @@ class Words:
         """[len(texts)] weighted count of each word over all sources."""
         return np.bincount(self.word, weights=self.count, minlength=len(self.texts)).astype(np.float64)
 
-    def by_source(self) -> NDArray[np.float64]:
-        """[len(texts), sources] weighted count of each word in each source; more than MAX_SOURCES are put together into so many."""
-        table = np.zeros((len(self.texts), min(self.num_sources, MAX_SOURCES)))
-        np.add.at(table, (self.word, self.source % MAX_SOURCES), self.count)
-        return table
+    @property
+    def groups(self) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
+        """Of each entry: its source, or one of MAX_SOURCES groups of sources where there are more, and its count; and how many sources or groups there are."""
+        return self.source % MAX_SOURCES, self.count, min(self.num_sources, MAX_SOURCES)
 
 
 def count_words(corpus: Corpus, pre_tokens: Callable[[str], list[str]], cut: Callable[[str], list[str]] | None = None) -> Words:
@@ -92,13 +91,14 @@ def count_words(corpus: Corpus, pre_tokens: Callable[[str], list[str]], cut: Cal
     words: list[int] = []
     counts: list[float] = []
     for source, (runs, weight) in enumerate(zip(corpus.runs, corpus.weights, strict=True)):
-        here: Counter[int] = Counter()
+        here: dict[int, int] = {}
         for run, count in runs.items():
-            for start in range(0, len(run), MAX_RUN_CHARS):
-                part = run[start : start + MAX_RUN_CHARS]
+            parts = (run,) if len(run) <= MAX_RUN_CHARS else (run[start : start + MAX_RUN_CHARS] for start in range(0, len(run), MAX_RUN_CHARS))
+            for part in parts:
                 for piece in cut(part) if cut else (part,):
                     for word in pre_tokens(piece):
-                        here[index.setdefault(word, len(index))] += count
+                        number = index.setdefault(word, len(index))
+                        here[number] = here.get(number, 0) + count
         sources += [source] * len(here)
         words += here.keys()
         counts += [count * weight for count in here.values()]
