@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import signal
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from jp_adapt.cli.main import main
 from jp_adapt.commands.cluster import CorpusTasks
-from tests.conftest import documents
+from tests.conftest import ROOT, documents
 
 
 @pytest.fixture
@@ -113,7 +114,7 @@ def test_the_slurm_executor_of_datatrove_submits_a_script_that_does_the_tasks(re
 
 @pytest.mark.filterwarnings("ignore")  # datatrove's own
 def test_a_worker_of_the_ray_executor_of_datatrove_does_the_tasks_that_it_is_sent(recipe: Path, tmp_path: Path) -> None:
-    """What Ray runs in its actors, called here: the executor as it comes out of a pickle, and ranks. Ray's own queue is not part of it."""
+    """What Ray runs in its actors, called here: the executor as it comes out of a pickle, and ranks. Ray's own queue is part of the next test."""
     ray = pytest.importorskip("datatrove.executor.ray", reason="datatrove is not installed: pip install 'jp-adapt[cluster]'")
     executor = ray.RayPipelineExecutor([CorpusTasks(recipe, tmp_path / "out")], tasks=3, workers=2, logging_dir=str(tmp_path / "logs"))
     sent = pickle.loads(pickle.dumps(executor))  # noqa: S301
@@ -122,3 +123,42 @@ def test_a_worker_of_the_ray_executor_of_datatrove_does_the_tasks_that_it_is_sen
     assert len(list((tmp_path / "logs" / "completions").iterdir())) == 3
     assert len(list((tmp_path / "out.partial" / "units").iterdir())) == 5, "all files are done by the tasks"
     _finish_as_straight(recipe, tmp_path)
+
+
+@pytest.mark.programs
+@pytest.mark.filterwarnings("ignore")  # Ray's own and datatrove's own
+def test_two_nodes_of_ray_and_an_actor_that_is_killed(recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install ray")
+    executors = pytest.importorskip("datatrove.executor.ray", reason="datatrove is not installed: pip install 'jp-adapt[cluster]'")
+    from ray.cluster_utils import Cluster
+
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    node = {"num_cpus": 1, "memory": 2 * 2**30, "object_store_memory": 100 * 2**20}
+    cluster = Cluster(initialize_head=True, head_node_args=node)
+    cluster.add_node(**node)
+    ray.init(address=cluster.address, runtime_env={"env_vars": {"PYTHONPATH": str(ROOT)}})
+    try:
+        assert sum(one["Alive"] for one in ray.nodes()) == 2
+        tasks = KilledOnce(CorpusTasks(recipe, tmp_path / "out"), tmp_path / "killed")
+        executors.RayPipelineExecutor([tasks], tasks=3, workers=2, mem_per_cpu_gb=1, logging_dir=str(tmp_path / "logs")).run()
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert (tmp_path / "killed").exists()
+    assert len(list((tmp_path / "logs" / "completions").iterdir())) == 3
+    assert len(list((tmp_path / "out.partial" / "units").iterdir())) == 5, "all files are done by the tasks"
+    _finish_as_straight(recipe, tmp_path)
+
+
+class KilledOnce:
+    """The tasks; the actor of the second one is killed once, before any work (datatrove runs a task in a child process of its actor)."""
+
+    def __init__(self, tasks: CorpusTasks, mark: Path) -> None:
+        self.tasks, self.mark = tasks, mark
+
+    def __call__(self, data: object = None, rank: int = 0, world_size: int = 1) -> None:
+        if rank == 1 and not self.mark.exists():
+            self.mark.touch()
+            os.kill(os.getppid(), signal.SIGKILL)
+            os._exit(1)
+        self.tasks(data, rank, world_size)
