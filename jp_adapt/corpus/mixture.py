@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,21 +42,23 @@ def share_out(tokens: float, weights: Mapping[str, float], most: Mapping[str, fl
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """Documents in reading order, source by source: [N] the number of the source, [N] the document there; and how much that is of each source."""
+    """Documents in reading order, source by source: [N] the number of the source, the document there, and how many of its tokens are read, from its first;
+    and how much that is of each source."""
 
     source_of: Numbers
     document_of: Numbers
+    tokens_of: Numbers
     tokens_by_source: dict[str, int]
     epochs_by_source: dict[str, float]
 
 
-def choose_documents(sizes: Mapping[str, Numbers], wanted: Mapping[str, float], seed: int, read: Mapping[str, int] | None = None) -> Chosen:
+def choose_documents(sizes: Mapping[str, Numbers], wanted: Mapping[str, float], seed: int, *, length: int, read: Mapping[str, int] | None = None) -> Chosen:
     """Documents of each source until `wanted` tokens of it are reached, behind the first `read` of them.
 
-    Each source is read in a shuffled order of its own, again and again, every document once in each epoch; the last one may go past the budget, none is
-    cut for it.
+    Each source is read in a shuffled order of its own, again and again, every document once in each epoch. The last one is read as far as the rows of
+    `length` tokens that it is cut into are needed: the budget of a source is passed by less than a row, however long its documents are.
     """
-    sources, documents, tokens, epochs = [], [], {}, {}
+    sources, documents, counts, tokens, epochs = [], [], [], {}, {}
     for number, (name, size) in enumerate(sizes.items()):
         whole = int(size.sum())
         if not whole:
@@ -67,13 +70,18 @@ def choose_documents(sizes: Mapping[str, Numbers], wanted: Mapping[str, float], 
             random.Random(f"{seed}/{name}/{epoch}").shuffle(shuffled)
             order = np.asarray(shuffled[passed:], dtype=np.int64)
             order = order[: int(np.searchsorted(np.cumsum(size[order]), wanted[name] - taken)) + 1]
-            taken += int(size[order].sum())
+            of_each = size[order]
+            if len(order):
+                needed = wanted[name] - taken - int(of_each[:-1].sum())
+                of_each[-1] = min(int(of_each[-1]), math.ceil(needed / length) * length)
+            taken += int(of_each.sum())
             documents.append(order)
+            counts.append(of_each)
             sources.append(np.full(len(order), number, dtype=np.int64))
             epoch, passed = epoch + 1, 0
         tokens[name], epochs[name] = taken, taken / whole
-    empty = np.zeros(0, dtype=np.int64)
-    return Chosen(np.concatenate([empty, *sources]), np.concatenate([empty, *documents]), tokens, epochs)
+    source_of, document_of, tokens_of = (np.concatenate([np.zeros(0, dtype=np.int64), *parts]) for parts in (sources, documents, counts))
+    return Chosen(source_of, document_of, tokens_of, tokens, epochs)
 
 
 def plan_training(
@@ -108,10 +116,8 @@ def plan_training(
         first = next(iter(sources))
         tokens = max(1, round(epochs * int(sizes[first].sum()) * sum(weights.values()) / weights[first]))
     most = {name: limit * int(sizes[name].sum()) for name, limit in (max_epochs or {}).items()}
-    chosen = choose_documents(sizes, share_out(tokens, weights, most), seed, read)
-    taken = np.concatenate([np.zeros(0, dtype=np.int64), *sizes.values()])
-    first_of = np.cumsum([0, *map(len, documents.values())])[:-1]
-    packing = pack_best_fit(taken[first_of[chosen.source_of] + chosen.document_of], length)
+    chosen = choose_documents(sizes, share_out(tokens, weights, most), seed, length=length, read=read)
+    packing = pack_best_fit(chosen.tokens_of, length)
     order = list(range(packing.num_rows))
     random.Random(f"{seed}/rows").shuffle(order)
     packing = packing.shuffled(order)

@@ -22,9 +22,9 @@ from tests.properties import examples
 def test_what_goes_on_reads_what_one_long_choice_would_have_read(sizes: list[int], wanted: list[int], seed: int) -> None:
     size, read, parts = np.asarray(sizes), 0, []
     for tokens in wanted:
-        parts.append(choose_documents({"a": size}, {"a": tokens}, seed, {"a": read}).document_of)
+        parts.append(choose_documents({"a": size}, {"a": tokens}, seed, length=9, read={"a": read}).document_of)
         read += len(parts[-1])
-    long = choose_documents({"a": size}, {"a": float(sum(size[part].sum() for part in parts))}, seed).document_of
+    long = choose_documents({"a": size}, {"a": float(sum(size[part].sum() for part in parts))}, seed, length=9).document_of
     together = np.concatenate(parts)
     assert together[: len(long)].tolist() == long.tolist()
     assert not size[together[len(long) :]].any(), "at most documents without a token are read further"
