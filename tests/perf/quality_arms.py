@@ -42,9 +42,10 @@ from jp_adapt.tokenizer.encoder import encoder, plain_tokenizer
 from jp_adapt.training.first_rows import calibrate_rows
 from jp_adapt.training.loop import TrainSettings, train
 from jp_adapt.training.schedule import lr_factor
-from tests.perf.tokenizer_data import read_corpora
+from tests.perf.tokenizer_data import read_corpora, read_jsquad
 
 HELDOUT_JA, HELDOUT_EN = "rust_book_ja", "debian_policy_en"  # in no arm's training text, nor in the tokenizer's
+EVERYDAY = Path(__file__).resolve().parents[2] / "recipes" / "data" / "quickstart" / "ja_heldout.jsonl"
 DOCUMENT_START = "<|endoftext|>"
 LENGTH = 512  # tokens in a row
 TURN = "turn "  # begins the line that says how far the clock of an arm is
@@ -102,7 +103,7 @@ class Texts:
     prefix: int
     plan: Plan
     chars_per_token: float
-    ja: list[str]
+    ja: dict[str, list[str]]  # technical, encyclopedic, everyday
     en: list[str]
 
 
@@ -127,7 +128,10 @@ def read_texts(arm: Arm) -> Texts:
     plan = plan_training(sources, prefix=prefix, length=LENGTH, rows_per_step=arm.rows_per_step, seed=arm.seed, tokens=budget)
     per_token = {name: chars[name] / sum(map(len, ids)) for name, (ids, _) in sources.items()}
     seen = sum(tokens * per_token[name] for name, tokens in plan.tokens_by_source.items()) / sum(plan.tokens_by_source.values())
-    return Texts(encode, prefix, plan, seen, heldout["ja"], heldout["en"])
+    everyday = [json.loads(line)["text"] for line in EVERYDAY.read_text(encoding="utf-8").splitlines()]
+    others = {"encyclopedic": read_jsquad(), "everyday": everyday}
+    japanese = {"technical": heldout["ja"]} | {name: beginnings(documents, arm.heldout_chars) for name, documents in others.items()}
+    return Texts(encode, prefix, plan, seen, japanese, heldout["en"])
 
 
 def beginnings(documents: list[str], chars: int, each: int = 1_000) -> list[str]:
@@ -142,6 +146,7 @@ class Curve:
     def __init__(self, arm: Arm, texts: Texts, score: Callable[[list[str]], tuple[float, int, int]]) -> None:
         self.arm, self.texts, self.score = arm, texts, score
         self.points: list[dict[str, float]] = []
+        self.flops_per_token = 0
         self.tokens = self.steps = 0
 
     def measure(self, seconds: float) -> None:
@@ -149,12 +154,20 @@ class Curve:
         share = self.steps / self.arm.steps if self.arm.steps else seconds / self.arm.seconds
         if len(self.points) > self.arm.points or share + 1e-6 < len(self.points) / self.arm.points:
             return
-        ja_bits, ja_chars, _ = self.score(self.texts.ja)
-        en_bits, _, en_bytes = self.score(self.texts.en)
-        point = {"seconds": seconds, "steps": self.steps, "tokens": self.tokens, "chars": round(self.tokens * self.texts.chars_per_token)}
-        point |= {"ja_bits_per_char": ja_bits / ja_chars, "en_bits_per_byte": en_bits / en_bytes}
+        point: dict[str, float] = {
+            "seconds": seconds,
+            "steps": self.steps,
+            "tokens": self.tokens,
+            "chars": round(self.tokens * self.texts.chars_per_token),
+        }
+        for name, documents in self.texts.ja.items():
+            bits, chars, _ = self.score(documents)
+            point[name] = bits / chars
+        bits, _, num_bytes = self.score(self.texts.en)
+        point["english"] = bits / num_bytes
         self.points.append(point)
-        print(f"    {self.arm.name:<24} {seconds:7.1f} s  {ja_bits / ja_chars:.4f} ja bits/char  {en_bits / en_bytes:.4f} en bits/byte", flush=True)
+        said = "  ".join(f"{name} {point[name]:.4f}" for name in (*self.texts.ja, "english"))
+        print(f"    {self.arm.name:<24} {seconds:7.1f} s  {said}", flush=True)
 
 
 def wait_for_turn(seconds: float) -> None:
@@ -199,6 +212,7 @@ def train_ours(arm: Arm, texts: Texts, dtype: torch.dtype) -> Curve:
         return sum(results.bits), sum(results.chars), sum(results.bytes)
 
     curve = Curve(arm, texts, score)
+    curve.flops_per_token = flops_per_token(base, 0 if rows is None else len(first))
     began = clock()
     if arm.tokenizer and arm.calibrated:
         calibrate_rows(model, texts.plan, sharded=False)
@@ -244,6 +258,15 @@ def _train_for(begin: float, end: float, curve: Curve, model: CausalModel, *, lr
     with tempfile.TemporaryDirectory() as folder:
         train(model, plan, settings, checkpoints=Path(folder), on_step=on_step)
     return plan.elapsed_s
+
+
+def flops_per_token(base: Any, new_rows: int) -> int:
+    """Of one token through a model at inference: two for each weight of a matrix that it meets, the head with its new rows among them. Attention to the
+    tokens before it, a few per cent at the lengths here, is left out."""
+    embeddings = {id(base.get_input_embeddings().weight), id(base.get_output_embeddings().weight)}
+    layers = sum(parameter.numel() for parameter in base.parameters() if parameter.ndim == 2 and id(parameter) not in embeddings)
+    rows, width = base.get_output_embeddings().weight.shape
+    return 2 * (layers + (rows + new_rows) * width)
 
 
 def token_sources(arm: Arm) -> list[list[int]]:
@@ -292,6 +315,7 @@ def train_peer(arm: Arm, texts: Texts, dtype: torch.dtype) -> Curve:
 
     model = peer_model(arm, dtype)
     curve = Curve(arm, texts, lambda documents: score_peer(model, texts, documents, dtype))
+    curve.flops_per_token = flops_per_token(load_base(Path(arm.base), dtype), len(token_sources(arm)) if arm.tokenizer else 0)
     elapsed_s = [0.0]
 
     class Clock(TrainerCallback):
@@ -353,7 +377,14 @@ def main() -> None:
     curve = train_ours(arm, texts, dtype) if arm.method == "ours" else train_peer(arm, texts, dtype)
     last = curve.points[-1]
     facts = {"tokens_per_s": last["tokens"] / last["seconds"], "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
-    facts |= {"chars_per_token": texts.chars_per_token, "precision": str(dtype).removeprefix("torch."), "threads": torch.get_num_threads()}
+    read = {name: sum(map(len, documents)) / sum(len(texts.encode(text)) for text in documents) for name, documents in texts.ja.items()}
+    facts |= {
+        "chars_per_token": texts.chars_per_token,
+        "heldout_chars_per_token": read,
+        "flops_per_token": curve.flops_per_token,
+        "precision": str(dtype).removeprefix("torch."),
+        "threads": torch.get_num_threads(),
+    }
     write_json(out, {"arm": asdict(arm), **facts, "curve": curve.points})
 
 

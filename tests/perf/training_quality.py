@@ -1,5 +1,5 @@
-"""Quality at equal training time on SmolLM2-135M: bits per character of a Japanese source that no arm trained on, and bits per byte of English, as
-time goes by.
+"""Quality at equal training time on SmolLM2-135M: bits per character of three Japanese texts that no arm trained on (technical: rust_book_ja; encyclopedic:
+JSQuAD; everyday: the quickstart's), and bits per byte of English, as time goes by; and what a character costs at inference beside it.
 
     python -m tests.perf training_quality --minutes=30                                  # the three arms, 10 % English
     python -m tests.perf training_quality --minutes=30 --only=ours --replay=0,5         # what replay does
@@ -12,7 +12,7 @@ and the peer share it. On a CPU the time is that of the processor: steps of a bu
 neighbour's work does not count. What a neighbour does to caches and to the clock of the processor still does: with `--turns` all arms are there at
 once, and the one whose time is furthest behind makes the next step, so that all meet the same neighbours. Give them one core (`taskset -c 1`,
 OMP_NUM_THREADS=1). Each arm is a process of its own and a JSON file of its own in --out; one that is there is not run again, so that a killed
-benchmark continues.
+benchmark continues. --out has the plots, too: pareto_TEXT.svg.
 
 Options: --minutes=N an arm (30), --only=ours,base,peer, --sizes=N,N: ours with the first N of the new tokens, --turns, --replay=0,5,10 (10; per
 cent), --ablate=rank,lr_ratio,rows_first,replay,rows_eps,rows_per_step,whitening,init (ours with one thing changed; no other arms), --seed=N (1234), --points=N
@@ -36,6 +36,7 @@ from subprocess import PIPE
 from typing import Any
 
 from jp_adapt.core.files import new_folder
+from jp_adapt.report.svg import Series, line_chart
 from jp_adapt.tokenizer.prefix import prefix_tokenizer
 from tests.perf.options import option
 from tests.perf.quality_arms import HELDOUT_EN, HELDOUT_JA, LR, TURN, Arm
@@ -90,7 +91,9 @@ def main() -> None:
     arms = [*_arms(first, out)]
     if "--turns" in sys.argv:
         _take_turns({path: arm for arm in arms if not (path := _path(arm, out)).is_file()})
-    _print_table([_result(arm, out) for arm in arms])
+    results = [_result(arm, out) for arm in arms]
+    _print_tables(results)
+    _print_cost(results, out)
 
 
 def _arms(first: Arm, out: Path) -> Iterator[Arm]:
@@ -188,19 +191,44 @@ def _result(arm: Arm, out: Path) -> dict[str, Any]:
     return dict(results)
 
 
-def _print_table(results: list[dict[str, Any]]) -> None:
-    print("\n| arm | minutes | tokens | characters | tokens/s | peak MB | ja bits/char before | after | en bits/byte before | after |")
-    print("|---|" + "---:|" * 9)
+def _print_tables(results: list[dict[str, Any]]) -> None:
+    texts = list(results[0]["heldout_chars_per_token"])
+    print("\n| arm | minutes | tokens | characters | tokens/s | peak MB | " + " | ".join(f"{name} before | after" for name in (*texts, "english")) + " |")
+    print("|---|" + "---:|" * (5 + 2 * len(texts) + 2))
     for result in results:
         first, last = result["curve"][0], result["curve"][-1]
         figures = f"{last['seconds'] / 60:.1f} | {last['tokens']:,} | {last['chars']:,} | {result['tokens_per_s']:.0f} | {result['peak_bytes'] / 1e6:,.0f}"
-        bits = " | ".join(f"{point[key]:.3f}" for key in ("ja_bits_per_char", "en_bits_per_byte") for point in (first, last))
+        bits = " | ".join(f"{point[key]:.3f}" for key in (*texts, "english") for point in (first, last))
         print(f"| {result['arm']['name']} | {figures} | {bits} |")
-    for key, title in (("ja_bits_per_char", "Japanese bits/char"), ("en_bits_per_byte", "English bits/byte")):
+    for key in (*texts, "english"):
         longest = max((result["curve"] for result in results), key=len)
-        print(f"\n| {title} at minute | " + " | ".join(f"{point['seconds'] / 60:.1f}" for point in longest) + " |\n|---|" + "---:|" * len(longest))
+        print(f"\n| {key} at minute | " + " | ".join(f"{point['seconds'] / 60:.1f}" for point in longest) + " |\n|---|" + "---:|" * len(longest))
         for result in results:
             print(f"| {result['arm']['name']} | " + " | ".join(f"{point[key]:.3f}" for point in result["curve"]) + " |")
+
+
+def _print_cost(results: list[dict[str, Any]], out: Path) -> None:
+    """What a character costs at inference beside how well it is read, at the end of the training: a table and a plot of each held-out text, and which arms no
+    other one is better than in both."""
+    for key in results[0]["heldout_chars_per_token"]:
+        points = [(result["flops_per_token"] / result["heldout_chars_per_token"][key] / 1e6, result["curve"][-1][key]) for result in results]
+        names = [result["arm"]["name"] for result in results]
+        print(f"\n| {key} | characters/token | MFLOP/character | bits/character | on the Pareto front |\n|---|---:|---:|---:|---|")
+        for name, result, (cost, bits) in zip(names, results, points, strict=True):
+            print(f"| {name} | {result['heldout_chars_per_token'][key]:.3f} | {cost:.0f} | {bits:.3f} | {'yes' if (cost, bits) in front(points) else 'no'} |")
+        series = [Series(name, [cost], [bits], colour) for colour, (name, (cost, bits)) in enumerate(zip(names, points, strict=True), start=1)]
+        best = Series("Pareto front", *(list(values) for values in zip(*front(points), strict=True)), dashed=True)
+        chart = line_chart([best, *series], title=f"{key}: reading and its cost", x_label="MFLOP per character", y_label="bits per character")
+        (out / f"pareto_{key}.svg").write_text(chart, encoding="utf-8")
+
+
+def front(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """The points that no other one is below in one number and not above in the other, from left to right."""
+    results: list[tuple[float, float]] = []
+    for point in sorted(set(points)):
+        if not results or point[1] < results[-1][1]:
+            results.append(point)
+    return results
 
 
 if __name__ == "__main__":
