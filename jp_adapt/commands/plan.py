@@ -85,6 +85,7 @@ def _stage_plan(stage: TrainingStage, recipe: Recipe, architecture: Architecture
         four_bit=recipe.quantization is not None,
         train_body=not isinstance(stage, RowsStage) and stage.parameters == "full",
         train_rows=not isinstance(stage, RowsStage) and stage.trains_all_rows,
+        lean=device.cpu and architecture.plain and recipe.distributed != "deepspeed" and not stage.compile,
     )
     share = -(-rows // devices)
     while micro_rows is None and stage.micro_batch_rows is None and work.micro_rows > 1 and total(work, device) > device.memory_bytes:

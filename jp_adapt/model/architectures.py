@@ -14,7 +14,7 @@ from jp_adapt.model.vision import plain_config
 
 @dataclass(frozen=True)
 class Architecture:
-    """What decides the size of a Llama: sizes in features, `vocab_size` in tokens."""
+    """What decides the size of a Llama: sizes in features, `vocab_size` in tokens. `plain`: model/lean has its layers (no bias, no window)."""
 
     hidden_size: int
     intermediate_size: int
@@ -24,6 +24,7 @@ class Architecture:
     head_dim: int
     vocab_size: int
     tied: bool
+    plain: bool = True
 
     @property
     def query_size(self) -> int:
@@ -58,6 +59,8 @@ class Architecture:
         return self.num_layers * sum(rank * (rows + columns) for rows, columns in self.linear_shapes)
 
 
+PLAIN = ("llama", "mistral")  # the kinds of which model/lean knows the layers
+
 # The figures of each model's config.json on the hub.
 KNOWN = {
     "meta-llama/Llama-2-7b-hf": Architecture(4096, 11008, 32, 32, 32, 128, 32_000, False),
@@ -87,6 +90,7 @@ def from_config(config: Mapping[str, Any], place: str) -> Architecture:
             head_dim=int(config.get("head_dim") or config["hidden_size"] // heads),
             vocab_size=int(config["vocab_size"]),
             tied=bool(config.get("tie_word_embeddings", False)),
+            plain=config.get("model_type", "llama") in PLAIN and not config.get("sliding_window") and not config.get("attention_bias"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(

@@ -1,8 +1,9 @@
 """What a training stage will need: memory by part, floating-point operations, hours. Arithmetic only; nothing here imports torch.
 
 The memory model counts what this project's own loop holds: the frozen base once in the training type, LoRA and new rows in float32 with their gradients and
-two Adam moments, the tensors that a Llama block of `transformers` saves for its backward pass (SDPA attention, frozen weights save nothing for themselves),
-and the chunk of logits of our cross-entropy. It is held against measured peaks by `python -m tests.perf plan_memory` (docs/log.md).
+two Adam moments, the tensors that a block saves for its backward pass (one of `transformers` with SDPA attention or, on a CPU, of model/lean; frozen weights
+save nothing for themselves), and the chunk of logits of our cross-entropy. It is held against measured peaks by `python -m tests.perf plan_memory`
+(docs/log.md).
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ GB = 10**9
 class Device:
     """A device: memory, peak of dense bfloat16 products, the share of it that training is assumed to reach, and where the figures are from.
 
-    `reached`: the peak is what a training reached (measured), or would reach (estimated); None where it is that of a data sheet.
+    `reached`: the peak is what a training reached (measured), or would reach (estimated); None where it is that of a data sheet. `cpu`: training steps go
+    through model/lean where it knows the model.
     """
 
     memory_bytes: float
@@ -32,6 +34,7 @@ class Device:
     reserve_bytes: float
     source: str
     reached: Literal["measured", "estimated"] | None = None
+    cpu: bool = False
 
 
 def _gpu(memory_gb: float, tera_flops: float, source: str) -> Device:
@@ -52,7 +55,7 @@ DEVICES = {
     "rtx4090-24g": _gpu(24, 165, "NVIDIA Ada whitepaper"),
     "rtx3090-24g": _gpu(24, 71, "NVIDIA Ampere GA102 whitepaper"),
     # Two cores with AVX512-BF16 took 430 tokens of SmolLM2-135M a second in a LoRA step of 0.57 GFLOP a token: what is reached, so the share is 1.
-    "cpu-2core": Device(16 * GB, 0.245e12, 1.0, 0.6 * GB, "measured for this project, 2 cores with AVX512-BF16", "measured"),
+    "cpu-2core": Device(16 * GB, 0.245e12, 1.0, 0.6 * GB, "measured for this project, 2 cores with AVX512-BF16", "measured", cpu=True),
 }
 
 
@@ -60,6 +63,7 @@ DEVICES = {
 class Workload:
     """A training stage on `devices` devices. `micro_rows`: rows that pass through one device at once.
 
+    `lean`: training steps go through layers of our own (model/lean) where the transformer is frozen but for LoRA, whole, and not in 4 bits.
     What trains: the new rows; LoRA of `lora_rank`, where there is one; with `train_body` all of the transformer; with `train_rows` all rows of
     embedding and head.
     """
@@ -79,6 +83,7 @@ class Workload:
     four_bit: bool = False
     train_body: bool = False
     train_rows: bool = False
+    lean: bool = False
 
     @property
     def new_row_parameters(self) -> int:
@@ -142,6 +147,16 @@ def _activations(work: Workload) -> tuple[float, float, float]:
     """Bytes, for `micro_rows` rows on one device: what the backward pass needs of all blocks; of one block; and the gradients inside of a block."""
     model, width = work.architecture, work.weight_bytes
     tokens = work.micro_rows * work.sequence_tokens
+    lean = work.lean and not (work.train_body or work.sharded or work.four_bit)
+    block, backward = _lean_block(work) if lean else _block(work)
+    ends = tokens * (3 * model.hidden_size * width + model.hidden_size * 4)  # embedding, last hidden states and their gradient, the last norm
+    stored = tokens * model.hidden_size * width * model.num_layers + block if work.checkpointing else block * model.num_layers
+    return stored + ends, block + ends, backward
+
+
+def _block(work: Workload) -> tuple[float, float]:
+    """Bytes of a block of `transformers`: what it keeps for its backward pass, and the gradients inside of it."""
+    model, width, tokens = work.architecture, work.weight_bytes, work.micro_rows * work.sequence_tokens
     float32_copies = 2 * model.hidden_size * 4  # RMSNorm computes in float32 and keeps its input so
     attention = 4 * model.query_size * width + model.num_heads * 4  # q, k and v (repeated for every query head), output, and log-sum-exp
     reads = bool(work.lora_rank or work.train_body)  # LoRA's A, or a layer that trains, keeps its input
@@ -154,11 +169,18 @@ def _activations(work: Workload) -> tuple[float, float, float]:
         fixed += model.linear_parameters / model.num_layers * width
     if work.lora_rank and width < 4:
         fixed += model.lora_parameters(work.lora_rank) / model.num_layers * width
-    block = tokens * (float32_copies + attention + mlp + inputs + low_rank) + fixed
-    ends = tokens * (3 * model.hidden_size * width + model.hidden_size * 4)  # embedding, last hidden states and their gradient, the last norm
-    stored = tokens * model.hidden_size * width * model.num_layers + block if work.checkpointing else block * model.num_layers
-    backward = tokens * (model.intermediate_size * 3 + 2 * model.hidden_size) * width
-    return stored + ends, block + ends, backward
+    kept = tokens * (float32_copies + attention + mlp + inputs + low_rank) + fixed
+    return kept, tokens * (model.intermediate_size * 3 + 2 * model.hidden_size) * width
+
+
+def _lean_block(work: Workload) -> tuple[float, float]:
+    """The same of a block of model/lean: norms, rotations and the product of gate and up are made again, keys and values stand once for all their queries."""
+    model, width, tokens = work.architecture, work.weight_bytes, work.micro_rows * work.sequence_tokens
+    attention = model.hidden_size + 2 * model.query_size + 2 * model.num_kv_heads * model.head_dim  # the input, queries, what is mixed, keys and values
+    feed_forward = model.hidden_size + 2 * model.intermediate_size  # the input, gate and up
+    kept = attention + feed_forward + 7 * (work.lora_rank or 0)
+    # In the backward pass of gate and up: their product, silu, its gradient and theirs; the normed input, its gradient and that of the block.
+    return tokens * (kept * width + 8), tokens * (5 * model.intermediate_size + 3 * model.hidden_size) * width
 
 
 def flops_per_token(work: Workload) -> float:

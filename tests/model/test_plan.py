@@ -135,13 +135,14 @@ def test_nothing_helps_where_nothing_can():
     assert total(last, DEVICES["l4-24g"]) > DEVICES["l4-24g"].memory_bytes
 
 
-def test_activations_are_what_autograd_keeps():
+@pytest.mark.parametrize("lean", [False, True])
+def test_activations_are_what_autograd_keeps(lean):
     """The tensors that the blocks of a real model save for the backward pass, counted by storage, frozen weights left out."""
     sizes = from_config(
         {"hidden_size": 96, "intermediate_size": 256, "num_hidden_layers": 4, "num_attention_heads": 6, "num_key_value_heads": 2, "vocab_size": 100}, ""
     )
-    kept = [_kept_bytes(replace(sizes, num_layers=layers)) for layers in (1, 4)]
-    planned = [memory_by_part(_small(replace(sizes, num_layers=layers)))["activations"] for layers in (1, 4)]
+    kept = [_kept_bytes(replace(sizes, num_layers=layers), lean) for layers in (1, 4)]
+    planned = [memory_by_part(replace(_small(replace(sizes, num_layers=layers)), lean=lean))["activations"] for layers in (1, 4)]
     assert planned[1] - planned[0] == pytest.approx(kept[1] - kept[0], rel=0.05)
 
 
@@ -149,7 +150,7 @@ def _small(sizes):
     return Workload(sizes, 10, 8, 128, 2, 256, micro_rows=2)
 
 
-def _kept_bytes(sizes):
+def _kept_bytes(sizes, lean):
     config = LlamaConfig(
         vocab_size=sizes.vocab_size,
         hidden_size=sizes.hidden_size,
@@ -161,6 +162,8 @@ def _kept_bytes(sizes):
     base = LlamaForCausalLM._from_config(config, dtype=torch.bfloat16, attn_implementation="sdpa")
     model = CausalModel(base, NewRows(torch.zeros(10, sizes.hidden_size), torch.zeros(10, sizes.hidden_size)))
     model.add_lora(LoraSettings(8, 16), seed=0)
+    if lean:
+        model.make_lean()
     own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     kept = {}
 
