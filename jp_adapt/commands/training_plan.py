@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,13 +71,13 @@ def growing_plan(stage: PretrainStage, recipe: Recipe, tokenizer_folder: Path, *
     assert stage.grow is not None
     texts = {item.source: read_texts(recipe.sources[item.source], "training") for item in stage.data}
     checked = [text for source in texts.values() for text in source[: CHECKED_TEXTS // len(texts)]]
-    read: Counter[str] = Counter()
+    place: dict[str, float] = {}
     plans, phases = [], []
     for phase, (tokenizer, rows) in zip(stage.grow, _phase_tokenizers(stage, stage.grow, tokenizer_folder, checked), strict=True):
         tokenized = {item.source: _tokenized(texts[item.source], item.weight, encoder(tokenizer), end) for item in stage.data}
         share = phase.share / sum(other.share for other in stage.grow)
-        plan = _plan(stage, recipe, {name: source for name, (source, _) in tokenized.items()}, prefix, share=share, read=read)
-        read.update(plan.documents_read)
+        plan = _plan(stage, recipe, {name: source for name, (source, _) in tokenized.items()}, prefix, share=share, begin=place)
+        place = plan.place
         plans.append(plan)
         phases.append(TokenizedPhase(tokenizer, rows, tokenized[stage.data[0].source][1]))
     return PhasedPlan(plans), phases
@@ -98,9 +97,9 @@ def _plan(
     *,
     share: float = 1.0,
     max_epochs: Mapping[str, float] | None = None,
-    read: Mapping[str, int] | None = None,
+    begin: Mapping[str, float] | None = None,
 ) -> Plan:
-    """`share` of the budget of a stage, behind the documents that were `read`."""
+    """`share` of the budget of a stage, from the place `begin` on."""
     budget = stage.budget
     return plan_training(
         sources,
@@ -111,7 +110,7 @@ def _plan(
         tokens=None if budget.tokens is None else max(1, round(budget.tokens * share)),
         epochs=None if budget.epochs is None else budget.epochs * share,
         max_epochs=max_epochs,
-        read=read,
+        begin=begin,
     )
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.pack import Documents, Numbers, Plan, pack_best_fit
+
+LEAST = 1e-6  # of a token: what a share misses by less has been rounded away
 
 
 def temperature_shares(tokens: Mapping[str, int], temperature: float) -> dict[str, float]:
@@ -42,46 +44,72 @@ def share_out(tokens: float, weights: Mapping[str, float], most: Mapping[str, fl
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """Documents in reading order, source by source: [N] the number of the source, the document there, and how many of its tokens are read, from its first;
-    and how much that is of each source."""
+    """Documents in reading order, source by source, and how much that is of each source.
+
+    Attributes:
+        source_of, document_of: [N] the number of the source, and of the document there.
+        first_of, tokens_of: [N] the first token that is read of it, and how many.
+        place: source -> where reading stopped: 3.25 is behind a quarter of the fourth document of its order.
+    """
 
     source_of: Numbers
     document_of: Numbers
+    first_of: Numbers
     tokens_of: Numbers
     tokens_by_source: dict[str, int]
     epochs_by_source: dict[str, float]
+    place: dict[str, float]
 
 
-def choose_documents(sizes: Mapping[str, Numbers], wanted: Mapping[str, float], seed: int, *, length: int, read: Mapping[str, int] | None = None) -> Chosen:
-    """Documents of each source until `wanted` tokens of it are reached, behind the first `read` of them.
+def choose_documents(
+    sizes: Mapping[str, Numbers],
+    wanted: Mapping[str, float],
+    seed: int,
+    *,
+    length: int,
+    most: Mapping[str, float] | None = None,
+    begin: Mapping[str, float] | None = None,
+) -> Chosen:
+    """Documents of each source until `wanted` tokens of it are reached, from the place `begin` on.
 
     Each source is read in a shuffled order of its own, again and again, every document once in each epoch. The last one is read as far as the rows of
-    `length` tokens that it is cut into are needed: the budget of a source is passed by less than a row, however long its documents are.
+    `length` tokens that it is cut into are needed: the budget of a source is passed by less than a row, however long its documents are, and `most` is not
+    passed at all.
     """
-    sources, documents, counts, tokens, epochs = [], [], [], {}, {}
+    sources, documents, firsts, counts = [], [], [], []
+    tokens, epochs, place = {}, {}, {}
     for number, (name, size) in enumerate(sizes.items()):
         whole = int(size.sum())
         if not whole:
             raise InputError(f"source '{name}': no document of it has a token; the tokenizer drops every character of it")
-        taken = 0
-        epoch, passed = divmod((read or {}).get(name, 0), len(size))
-        while taken < wanted[name]:
+        at = (begin or {}).get(name, 0.0)
+        limit = math.floor((most or {}).get(name, wanted[name] + length))
+        enough = min(wanted[name] - LEAST, limit)
+        place[name] = at
+        taken, (epoch, passed), share = 0, divmod(int(at), len(size)), at % 1
+        while taken < enough:
             shuffled = list(range(len(size)))
             random.Random(f"{seed}/{name}/{epoch}").shuffle(shuffled)
             order = np.asarray(shuffled[passed:], dtype=np.int64)
-            order = order[: int(np.searchsorted(np.cumsum(size[order]), wanted[name] - taken)) + 1]
-            of_each = size[order]
-            if len(order):
-                needed = wanted[name] - taken - int(of_each[:-1].sum())
-                of_each[-1] = min(int(of_each[-1]), math.ceil(needed / length) * length)
-            taken += int(of_each.sum())
-            documents.append(order)
-            counts.append(of_each)
+            first, of_each = np.zeros(len(order), dtype=np.int64), size[order]
+            first[0] = round(share * int(of_each[0]))
+            of_each = of_each - first
+            num_read = int(np.searchsorted(np.cumsum(of_each), enough - taken)) + 1
+            order, first, of_each = order[:num_read], first[:num_read], of_each[:num_read]
+            before = taken + int(of_each[:-1].sum())
+            of_each[-1] = min(int(of_each[-1]), math.ceil((enough - before) / length) * length, limit - before)
+            taken = before + int(of_each[-1])
             sources.append(np.full(len(order), number, dtype=np.int64))
-            epoch, passed = epoch + 1, 0
+            documents.append(order)
+            firsts.append(first)
+            counts.append(of_each)
+            passed += len(order) - 1
+            share = (int(first[-1]) + int(of_each[-1])) / max(1, int(size[order[-1]])) or 1.0
+            place[name] = epoch * len(size) + passed + share
+            epoch, passed, share = epoch + 1, 0, 0.0
         tokens[name], epochs[name] = taken, taken / whole
-    source_of, document_of, tokens_of = (np.concatenate([np.zeros(0, dtype=np.int64), *parts]) for parts in (sources, documents, counts))
-    return Chosen(source_of, document_of, tokens_of, tokens, epochs)
+    source_of, document_of, first_of, tokens_of = (np.concatenate([np.zeros(0, dtype=np.int64), *parts]) for parts in (sources, documents, firsts, counts))
+    return Chosen(source_of, document_of, first_of, tokens_of, tokens, epochs, place)
 
 
 def plan_training(
@@ -94,7 +122,7 @@ def plan_training(
     tokens: int | None = None,
     epochs: float | None = None,
     max_epochs: Mapping[str, float] | None = None,
-    read: Mapping[str, int] | None = None,
+    begin: Mapping[str, float] | None = None,
 ) -> Plan:
     """Choose documents by weight until the budget is met, and pack them. Nothing but the arguments decides, so every resume and every rank sees one order.
 
@@ -103,7 +131,7 @@ def plan_training(
         prefix: id that stands before every document.
         tokens: training tokens in all; or `epochs` of the first source, the others in proportion.
         max_epochs: name -> the most that a source is read; what it cannot give the others give, by their weights.
-        read: name -> documents of it that an earlier plan read; this one goes on behind them.
+        begin: name -> where in its documents to begin, which is the `place` of an earlier plan; of an encoding in other tokens about there.
 
     Raises:
         InputError: a source has no token, or the sources may not give so many.
@@ -114,14 +142,17 @@ def plan_training(
     if tokens is None:
         assert epochs is not None, "give tokens or epochs"
         first = next(iter(sources))
-        tokens = max(1, round(epochs * int(sizes[first].sum()) * sum(weights.values()) / weights[first]))
+        budget = max(1.0, epochs * int(sizes[first].sum()) * sum(weights.values()) / weights[first])
+    else:
+        budget = float(tokens)
     most = {name: limit * int(sizes[name].sum()) for name, limit in (max_epochs or {}).items()}
-    chosen = choose_documents(sizes, share_out(tokens, weights, most), seed, length=length, read=read)
+    chosen = choose_documents(sizes, share_out(budget, weights, most), seed, length=length, most=most, begin=begin)
     packing = pack_best_fit(chosen.tokens_of, length)
+    packing = replace(packing, offset=packing.offset + chosen.first_of[packing.document])
     order = list(range(packing.num_rows))
     random.Random(f"{seed}/rows").shuffle(order)
     packing = packing.shuffled(order)
-    return Plan(documents, chosen.source_of, chosen.document_of, packing, prefix, rows_per_step, chosen.tokens_by_source, chosen.epochs_by_source)
+    return Plan(documents, chosen.source_of, chosen.document_of, packing, prefix, rows_per_step, chosen.tokens_by_source, chosen.epochs_by_source, chosen.place)
 
 
 def token_counts(documents: Documents) -> Numbers:

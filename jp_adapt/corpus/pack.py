@@ -159,6 +159,7 @@ class Plan:
         sources: name -> documents.
         source_of, document_of: of each document that was packed, the number of its source and its place there.
         prefix: id that stands before every document.
+        place: source -> where in its documents reading stopped (`mixture.Chosen`).
     """
 
     sources: Mapping[str, Documents]
@@ -169,6 +170,7 @@ class Plan:
     rows_per_step: int
     tokens_by_source: dict[str, int]
     epochs_by_source: dict[str, float]
+    place: dict[str, float]
 
     @property
     def length(self) -> int:
@@ -199,11 +201,6 @@ class Plan:
             name = self._names[self.source_of[entry]]
             results.append(Piece(name, int(self.document_of[entry]), int(packing.offset[piece]), int(packing.tokens[piece])))
         return results
-
-    @property
-    def documents_read(self) -> dict[str, int]:
-        """How many documents of each source are read, one that is read twice counted twice."""
-        return dict(zip(self.sources, np.bincount(self.source_of, minlength=len(self.sources)).tolist(), strict=True))
 
     def step(self, step: int) -> range:
         """The rows of `step` (from 0)."""

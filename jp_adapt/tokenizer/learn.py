@@ -28,7 +28,7 @@ from jp_adapt.tokenizer.admission import is_admissible, may_merge
 from jp_adapt.tokenizer.bpe import BpeTokenizer, bare_runtime, cut
 from jp_adapt.tokenizer.candidates import Candidate, Candidates, Spellings
 from jp_adapt.tokenizer.merges import Pair
-from jp_adapt.tokenizer.units import END, LOW, SHIFT, Ints, Table, Units, Uses, halves, lookup, pair_of, sums
+from jp_adapt.tokenizer.units import ABSENT, LOW, SHIFT, Ints, Table, Units, Uses, halves, lookup, pair_of, sums
 from jp_adapt.tokenizer.words import Words
 
 EXPECTED_CHARS = 40_000
@@ -114,8 +114,8 @@ def _num_chars(base: BpeTokenizer, words: Words) -> NDArray[np.float64]:
     inner = [code for code in np.flatnonzero(np.bincount(codes)).tolist() if base.to_bytes(chr(code))[0] & 0xC0 == 0x80]  # bytes inside a character
     begins = 1 - lookup(dict.fromkeys(inner, 1), 0, size=sys.maxunicode + 1)
     chars = np.diff(np.cumsum(begins[codes])[np.cumsum(_lengths(words.texts)) - 1], prepend=0)
-    source, count, num_sources = words.groups
-    return sums(source, count * chars[words.word], num_sources)
+    source, count, weight = words.groups
+    return sums(source, count * chars[words.word], len(weight)) * weight
 
 
 def _codes(text: str) -> NDArray[np.uint32]:
@@ -174,13 +174,13 @@ class _Learner:
             self._enter_steps(self.steps)
 
     def _cut(self, inside: _Base, texts: list[str]) -> tuple[Table, Ints]:
-        """The base's units of all words, one word after the other, END for those that no new token may hold; and how many each word has."""
+        """The base's units of all words, one word after the other, ABSENT for those that no new token may hold; and how many each word has."""
         symbols = {base_text: unit for unit, token in self.bytes_of.items() if len(base_text := self.base.to_text(token)) == 1}
-        first = lookup({ord(char): unit for char, unit in symbols.items()}, END, size=sys.maxunicode + 1)
-        kept = lookup({unit: unit for unit, token in self.bytes_of.items() if may_merge(token)}, END, size=self.next_unit)
+        first = lookup({ord(char): unit for char, unit in symbols.items()}, ABSENT, size=sys.maxunicode + 1)
+        kept = lookup({unit: unit for unit, token in self.bytes_of.items() if may_merge(token)}, ABSENT, size=self.next_unit)
         blocks = [inside.cut(first[_codes("".join(block))], _lengths(block)) for block in _blocks(texts)]
         units, lengths = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-        return kept[units], lengths
+        return np.where(units >= 0, kept[units], ABSENT).astype(np.int32), lengths
 
     def learn(self, num_tokens: int | None) -> None:
         """Learn tokens until there are `num_tokens`, or nothing is left."""

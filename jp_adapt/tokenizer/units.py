@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]  # also of places: numpy looks up elements by other integers at half the speed
 Table = NDArray[np.int32]
 Sums = NDArray[np.float64]
-END = -1  # between words, and in place of what no token may hold
+END = -1  # between words
 MERGED = -2  # the right half of a pair that was merged
+ABSENT = -3  # inside a word, where no token may stand
 NOWHERE = np.zeros(0, np.int64)
 SHIFT = 32  # a pair is one number: its left unit times 2**32, plus its right unit
 LOW = (1 << SHIFT) - 1
@@ -50,7 +51,7 @@ class Units:
     """The units of all words in one array, linked to their neighbours. A place is an index of that array; a pair stands where its left half does."""
 
     def __init__(self, symbols: Table, lengths: Ints) -> None:
-        """`symbols`: the units of all words, one word after the other, END for what cannot merge. `lengths` [W]: how many each word has."""
+        """`symbols`: the units of all words, one word after the other, ABSENT for what cannot merge. `lengths` [W]: how many each word has."""
         inside = np.ones(len(symbols) + len(lengths) + 1, bool)  # an END before each word, and one after the last
         inside[np.append(0, np.cumsum(lengths + 1))] = False
         self.unit = np.full(len(inside), END, np.int32)
@@ -126,15 +127,16 @@ class Units:
 class Uses:
     """How often each source has each word, for sums over places."""
 
-    def __init__(self, lengths: Ints, source: Ints, count: Sums, num_sources: int) -> None:
-        """Of each word: how many units it had at first, the source that has it, and how often it does."""
+    def __init__(self, lengths: Ints, source: Ints, count: Sums, weight: Sums) -> None:
+        """Of each word [W]: how many units it had at first, the source that has it, and how often it does. `weight` [S]: what multiplies the counts of a
+        source, once they are summed: the order of the words changes nothing then, to the last bit."""
         self.word = np.repeat(np.arange(len(lengths) + 1), np.append(lengths + 1, 1))  # of each place, as in `Units`; the ends' are never asked for
-        self.source, self.count, self.num_sources = source, count, num_sources
+        self.source, self.count, self.weight = source, count, weight
 
     def at(self, places: Ints) -> Sums:
         """[S] uses at some places."""
         words = self.word.take(places)
-        return sums(self.source.take(words), self.count.take(words), self.num_sources)
+        return sums(self.source.take(words), self.count.take(words), len(self.weight)) * self.weight
 
     def by_pair(self, pairs: Pairs) -> Sums:
         """[pairs, S] uses of each."""
@@ -149,9 +151,9 @@ class Uses:
         return self._by_row(row[places], places, len(wanted))
 
     def _by_row(self, rows: Ints, places: Ints, num_rows: int) -> Sums:
-        words = self.word.take(places)
-        cells = rows * self.num_sources + self.source.take(words)
-        return sums(cells, self.count.take(words), num_rows * self.num_sources).reshape(num_rows, self.num_sources)
+        words, num_sources = self.word.take(places), len(self.weight)
+        cells = rows * num_sources + self.source.take(words)
+        return sums(cells, self.count.take(words), num_rows * num_sources).reshape(num_rows, num_sources) * self.weight
 
 
 def sums(numbers: Ints, values: Sums, size: int) -> Sums:

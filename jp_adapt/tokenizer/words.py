@@ -70,18 +70,21 @@ class Words:
     texts: list[str]
     source: NDArray[np.int64]  # [E] source of each entry
     word: NDArray[np.int64]  # [E] word of each entry
-    count: NDArray[np.float64]  # [E] its weighted count
-    num_sources: int
+    count: NDArray[np.float64]  # [E] how often it stands there
+    weight: NDArray[np.float64]  # [sources] what multiplies the counts of each source
 
     @property
     def totals(self) -> NDArray[np.float64]:
         """[len(texts)] weighted count of each word over all sources."""
-        return np.bincount(self.word, weights=self.count, minlength=len(self.texts)).astype(np.float64)
+        return np.bincount(self.word, weights=self.count * self.weight[self.source], minlength=len(self.texts)).astype(np.float64)
 
     @property
-    def groups(self) -> tuple[NDArray[np.int64], NDArray[np.float64], int]:
-        """Of each entry: its source, or one of MAX_SOURCES groups of sources where there are more, and its count; and how many sources or groups there are."""
-        return self.source % MAX_SOURCES, self.count, min(self.num_sources, MAX_SOURCES)
+    def groups(self) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+        """Of each entry [E], where it is counted and how often; and [S] the weight of each such place. It is the source of the entry, or, where there are more
+        than MAX_SOURCES, one of so many groups of sources, whose counts are weighted."""
+        if len(self.weight) <= MAX_SOURCES:
+            return self.source, self.count, self.weight
+        return self.source % MAX_SOURCES, self.count * self.weight[self.source], np.ones(MAX_SOURCES)
 
 
 def count_words(corpus: Corpus, pre_tokens: Callable[[str], list[str]], cut: Callable[[str], list[str]] | None = None) -> Words:
@@ -89,8 +92,8 @@ def count_words(corpus: Corpus, pre_tokens: Callable[[str], list[str]], cut: Cal
     index: dict[str, int] = {}
     sources: list[int] = []
     words: list[int] = []
-    counts: list[float] = []
-    for source, (runs, weight) in enumerate(zip(corpus.runs, corpus.weights, strict=True)):
+    counts: list[int] = []
+    for source, runs in enumerate(corpus.runs):
         here: dict[int, int] = {}
         for run, count in runs.items():
             parts = (run,) if len(run) <= MAX_RUN_CHARS else (run[start : start + MAX_RUN_CHARS] for start in range(0, len(run), MAX_RUN_CHARS))
@@ -101,5 +104,6 @@ def count_words(corpus: Corpus, pre_tokens: Callable[[str], list[str]], cut: Cal
                         here[number] = here.get(number, 0) + count
         sources += [source] * len(here)
         words += here.keys()
-        counts += [count * weight for count in here.values()]
-    return Words(list(index), np.array(sources, np.int64), np.array(words, np.int64), np.array(counts, np.float64), len(corpus.names))
+        counts += here.values()
+    weights = np.array(corpus.weights, np.float64)
+    return Words(list(index), np.array(sources, np.int64), np.array(words, np.int64), np.array(counts, np.float64), weights)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -48,9 +49,10 @@ def test_each_phase_goes_on_where_the_one_before_it_stopped(pico: Path, extended
         assert FIRST + phase.rows > max(targets) >= FIRST
         assert phase.tokenizer.decode(phase.tokenizer.encode(text, add_special_tokens=False).ids) == text
     japanese = [document for part in plan.phases for source, document in zip(part.source_of, part.document_of, strict=True) if source == 0]
+    japanese = [document for document, _ in groupby(japanese)]  # a phase may end inside a document, and the next one reads on there
     assert len(set(japanese[:30])) == min(30, len(japanese)) > 5, "every document once, before any comes again"
     shares = [sum(part.tokens_by_source.values()) / TOKENS for part in plan.phases]
-    assert all(share <= given < share + 0.1 for share, given in zip((0.25, 0.5, 0.25), shares, strict=True)), "documents are not cut for a budget"
+    assert shares == pytest.approx([0.25, 0.5, 0.25], abs=2 * stage.sequence_tokens / TOKENS), "to a row of each source"
     assert whole.num_steps <= plan.num_steps
 
 

@@ -139,3 +139,19 @@ def test_sources_are_mixed_over_the_whole_run() -> None:
     for start in range(0, tenth * 10, tenth):
         read = Counter(token for step in range(start, start + tenth) for row in plan.batch(step).targets for token in row if token > 0)
         assert 0.02 < read[2] / (read[1] + read[2]) < 0.25
+
+
+@examples(100)
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=3), st.integers(1, 9), st.integers(1, 9), st.integers(0, 3))
+def test_one_epoch_is_every_document_once_whatever_the_weights(lengths: list[int], first: int, second: int, seed: int) -> None:
+    sources = {"ja": ([[1] * size for size in lengths], first / 10), "en": ([[2] * 40] * 9, second / 10)}
+    plan = plan_training(sources, prefix=0, length=16, rows_per_step=1, seed=seed, epochs=1)
+    assert plan.epochs_by_source["ja"] == 1.0
+
+
+@pytest.mark.parametrize("most", [0.1, 0.3, 2.5])
+def test_the_most_that_a_source_is_read_is_not_passed_by_a_row(most: float) -> None:
+    sources = {"a": ([[1] * 1000], 0.5), "b": ([[2] * 1000] * 9, 0.5)}
+    plan = plan_training(sources, prefix=0, length=512, rows_per_step=1, seed=0, tokens=8000, max_epochs={"a": most})
+    assert plan.epochs_by_source["a"] == pytest.approx(most, abs=0.001)
+    assert plan.epochs_by_source["a"] <= most

@@ -7,27 +7,44 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jp_adapt.corpus.mixture import choose_documents, plan_training
-from jp_adapt.corpus.pack import IGNORED
+from jp_adapt.corpus.mixture import Chosen, choose_documents, plan_training
+from jp_adapt.corpus.pack import IGNORED, Plan
 from jp_adapt.corpus.phases import PhasedPlan
 from tests.properties import examples
 
 
-@examples(50)
+@examples(100)
 @given(
-    st.lists(st.integers(0, 9), min_size=1, max_size=7).filter(any),
+    st.lists(st.integers(0, 30), min_size=1, max_size=7).filter(any),
     st.lists(st.integers(1, 40), min_size=2, max_size=4),
     st.integers(0, 3),
+    st.integers(2, 9),
 )
-def test_what_goes_on_reads_what_one_long_choice_would_have_read(sizes: list[int], wanted: list[int], seed: int) -> None:
-    size, read, parts = np.asarray(sizes), 0, []
+def test_what_goes_on_reads_what_one_long_choice_would_have_read(sizes: list[int], wanted: list[int], seed: int, length: int) -> None:
+    size = np.asarray(sizes)
+    place: dict[str, float] = {}
+    together: list[tuple[int, int]] = []
     for tokens in wanted:
-        parts.append(choose_documents({"a": size}, {"a": tokens}, seed, length=9, read={"a": read}).document_of)
-        read += len(parts[-1])
-    long = choose_documents({"a": size}, {"a": float(sum(size[part].sum() for part in parts))}, seed, length=9).document_of
-    together = np.concatenate(parts)
-    assert together[: len(long)].tolist() == long.tolist()
-    assert not size[together[len(long) :]].any(), "at most documents without a token are read further"
+        part = choose_documents({"a": size}, {"a": tokens}, seed, length=length, begin=place)
+        together += tokens_in(part)
+        place = part.place
+    long = choose_documents({"a": size}, {"a": float(len(together))}, seed, length=length)
+    assert tokens_in(long)[: len(together)] == together
+
+
+def tokens_in(chosen: Chosen) -> list[tuple[int, int]]:
+    """(document, place in it) of each token."""
+    parts = zip(chosen.document_of.tolist(), chosen.first_of.tolist(), chosen.tokens_of.tolist(), strict=True)
+    return [(document, first + place) for document, first, tokens in parts for place in range(tokens)]
+
+
+def test_a_book_is_read_on_where_the_phase_before_stopped() -> None:
+    """One document of 100 tokens, then the same in half as many: the second phase begins behind the same share of it."""
+    long, short = [list(range(1, 101))], [list(range(2, 101, 2))]
+    first = plan_training({"a": (long, 1.0)}, prefix=0, length=10, rows_per_step=1, seed=0, tokens=40)
+    then = plan_training({"a": (short, 1.0)}, prefix=0, length=10, rows_per_step=1, seed=0, tokens=10, begin=first.place)
+    assert first.place == {"a": 0.4}
+    assert sorted(target for step in range(then.num_steps) for row in then.batch(step).targets for target in row) == list(range(42, 62, 2))
 
 
 @pytest.fixture
@@ -35,11 +52,12 @@ def plan() -> PhasedPlan:
     """Two phases, the second of which has its documents in half as many tokens."""
     documents = [[10 * number + place for place in range(6 + number)] for number in range(9)]
     english = [[500 + number] * 5 for number in range(4)]
-    plans, read = [], {}
+    plans: list[Plan] = []
+    place: dict[str, float] = {}
     for tokens in (60, 50):
         sources = {"ja": (documents, 0.8), "en": (english, 0.2)}
-        plans.append(plan_training(sources, prefix=0, length=8, rows_per_step=2, seed=3, tokens=tokens, read=read))
-        read = {name: read.get(name, 0) + number for name, number in plans[-1].documents_read.items()}
+        plans.append(plan_training(sources, prefix=0, length=8, rows_per_step=2, seed=3, tokens=tokens, begin=place))
+        place = plans[-1].place
         documents = [document[::2] for document in documents]
     return PhasedPlan(plans)
 
@@ -62,5 +80,5 @@ def test_the_figures_are_those_of_all_phases(plan: PhasedPlan) -> None:
     assert {name: sum(tokens.get(name, 0) for tokens in by_step) for name in ("ja", "en")} == plan.tokens_by_source
     assert plan.epochs_by_source["en"] == pytest.approx(plan.tokens_by_source["en"] / 20)
     cut = sum(len(np.flatnonzero(np.bincount(part.packing.document) > 1)) for part in plan.phases)
-    assert plan.cut_share == pytest.approx(cut / sum(sum(part.documents_read.values()) for part in plan.phases))
+    assert plan.cut_share == pytest.approx(cut / sum(part.packing.num_documents for part in plan.phases))
     assert cut

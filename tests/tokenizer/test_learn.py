@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from jp_adapt.tokenizer.load import LoadedTokenizer
 from jp_adapt.tokenizer.words import Corpus, Words, count_words
 from tests.conftest import ROOT
 from tests.properties import examples
-from tests.tokenizer.conftest import Trio, small_ranks, tiktoken_spec
+from tests.tokenizer.conftest import Trio, small_ranks, tiktoken_spec, train_small
 
 
 def words_of(base: BpeTokenizer, *sources: list[str], weights: tuple[float, ...] = ()) -> Words:
@@ -121,6 +122,27 @@ def test_counts_are_those_of_the_words_cut_with_the_tokens(trio: Trio, japanese:
             results[token_id] += total
     first = base.vocab_size
     np.testing.assert_allclose(counts, [results[first + place] for place in range(60)])
+
+
+def test_a_base_without_a_byte_of_the_text_learns_from_the_rest(small: BpeTokenizer) -> None:
+    """F0 begins kanji outside of the BMP; no token crosses it before it is a token itself."""
+    spec = copy.deepcopy(small.spec)
+    lacking = small.to_text(b"\xf0")
+    del spec["model"]["vocab"][lacking]
+    spec["model"]["merges"] = [merge for merge in spec["model"]["merges"] if lacking not in "".join(merge)]
+    base = BpeTokenizer(spec)
+    words = words_of(base, ["𠮷野\n日本𠮷日本", "2 日本日本", "3 𠮷"])
+    tokens, counts = learn_tokens(base, words, None, min_count=3)
+    assert dict(zip(tokens, counts.tolist(), strict=True))["日本".encode()] == 4.0
+    assert not [token for token in tokens if b"\xf0" in token]
+
+
+def test_weights_that_are_fractions_add_up() -> None:
+    """Ten uses at a weight of 0.1 are one."""
+    base = train_small()
+    words = words_of(base, [lines("猫", 10)], weights=(0.1,))
+    tokens, counts = learn_tokens(base, words, None, min_count=1)
+    assert dict(zip(tokens, counts.tolist(), strict=True))[" 猫".encode()] == 1.0
 
 
 texts = st.lists(st.text(alphabet="猫犬がをにし、。カー 漢a\n", min_size=1, max_size=25), min_size=1, max_size=12)

@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jp_adapt.tokenizer.units import END, Pairs, Units, Uses, halves, lookup, pair_of
+from jp_adapt.tokenizer.units import ABSENT, Pairs, Units, Uses, halves, lookup, pair_of
 from tests.properties import examples
 
 
@@ -18,7 +18,7 @@ def units_of(words: list[list[int]]) -> Units:
 
 
 def uses_of(words: list[list[int]], source: list[int], count: list[float]) -> Uses:
-    return Uses(np.array(list(map(len, words))), np.array(source), np.array(count), 1 + max(source))
+    return Uses(np.array(list(map(len, words))), np.array(source), np.array(count), np.ones(1 + max(source)))
 
 
 def spelled(units: Units) -> list[list[int]]:
@@ -56,13 +56,23 @@ def test_a_run_of_equals_is_merged_from_the_left() -> None:
 
 
 def test_nothing_merges_with_what_no_token_may_hold() -> None:
-    units = units_of([[1, END, 2], [], [END]])
+    units = units_of([[1, ABSENT, 2], [], [ABSENT]])
     assert not len(units.first.numbers)
     assert not len(units.merge(pair_of(1, 2), 9).numbers)
+    assert spelled(units) == [[1, ABSENT, 2], [], [ABSENT]]
+
+
+def test_a_weight_multiplies_the_sums_of_a_source() -> None:
+    """Ten uses of weight 0.1 are 1, in whatever parts they come."""
+    words = [[1, 2], [1, 2], [1, 2]]
+    units = units_of(words)
+    uses = Uses(np.array([2, 2, 2]), np.array([0, 0, 0]), np.array([2.0, 3.0, 5.0]), np.array([0.1]))
+    assert uses.at(units.places(pair_of(1, 2))).tolist() == [1.0]
+    assert by_pair(uses, units.first) == {(1, 2): [1.0]}
 
 
 def test_a_table_has_a_default_and_a_least_size() -> None:
-    assert lookup({2: 7}, END).tolist() == [END, END, 7]
+    assert lookup({2: 7}, ABSENT).tolist() == [ABSENT, ABSENT, 7]
     assert lookup({}, 0, size=2).tolist() == [0, 0]
 
 

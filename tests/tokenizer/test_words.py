@@ -52,9 +52,9 @@ def test_known_words_and_counts() -> None:
     assert words.texts == ["猫だ", " 猫だ", "犬", "猫"]
     assert words.source.tolist() == [0, 0, 0, 1]
     assert words.word.tolist() == [0, 1, 2, 3]
-    assert words.count.tolist() == [2.0, 2.0, 2.0, 10.0]
+    assert (words.count * words.weight[words.source]).tolist() == [2.0, 2.0, 2.0, 10.0]
     assert words.totals.tolist() == [2.0, 2.0, 2.0, 10.0]
-    assert words.num_sources == 2
+    assert words.weight.tolist() == [2.0, 10.0]
 
 
 def test_totals_are_over_all_sources() -> None:
@@ -64,7 +64,7 @@ def test_totals_are_over_all_sources() -> None:
 
 def test_no_japanese_no_word() -> None:
     words = count_words(corpus_of(["only English 123", ""]), whole)
-    assert (words.texts, words.num_sources, words.totals.tolist()) == ([], 1, [])
+    assert (words.texts, words.weight.tolist(), words.totals.tolist()) == ([], [1.0], [])
 
 
 def test_boundaries_are_cut_first_and_pre_tokens_then() -> None:
@@ -108,7 +108,7 @@ def test_counts_are_those_of_a_naive_count(first: list[str], second: list[str]) 
                     expected[line[at:end]] += 1
                 at = max(end, at + 1) if end > start else at + 1
         here = np.flatnonzero(words.source == source)
-        results = {words.texts[words.word[entry]]: words.count[entry] for entry in here}
+        results = {words.texts[words.word[entry]]: words.count[entry] * words.weight[source] for entry in here}
         assert results == {word: count * weight for word, count in expected.items()}
 
 
@@ -116,13 +116,14 @@ def test_counts_are_those_of_a_naive_count(first: list[str], second: list[str]) 
 def test_words_are_counted_by_source(weight: float) -> None:
     words = count_words(corpus_of(["猫 a 猫"], ["犬 a 猫"], weights=(weight, 1.0)), whole)
     assert words.texts == ["猫", " 猫", "犬"]
-    sources, counts, num_sources = words.groups
-    assert num_sources == 2
-    assert sorted(zip(words.word.tolist(), sources.tolist(), counts.tolist(), strict=True)) == [(0, 0, weight), (1, 0, weight), (1, 1, 1.0), (2, 1, 1.0)]
+    sources, counts, weights = words.groups
+    assert weights.tolist() == [weight, 1.0]
+    assert sorted(zip(words.word.tolist(), sources.tolist(), counts.tolist(), strict=True)) == [(0, 0, 1.0), (1, 0, 1.0), (1, 1, 1.0), (2, 1, 1.0)]
 
 
 def test_more_sources_than_are_counted_apart_are_put_together() -> None:
-    words = count_words(corpus_of(*([f"{number}猫"] for number in range(MAX_SOURCES + 3)), weights=(1.0,) * (MAX_SOURCES + 3)), whole)
-    sources, counts, num_sources = words.groups
-    assert num_sources == MAX_SOURCES
-    assert np.bincount(sources, weights=counts).tolist() == [2.0] * 3 + [1.0] * (MAX_SOURCES - 3)
+    texts = ([f"{number}猫"] for number in range(MAX_SOURCES + 3))
+    words = count_words(corpus_of(*texts, weights=(1.5,) + (1.0,) * (MAX_SOURCES + 2)), whole)
+    sources, counts, weights = words.groups
+    assert weights.tolist() == [1.0] * MAX_SOURCES
+    assert np.bincount(sources, weights=counts).tolist() == [2.5] + [2.0] * 2 + [1.0] * (MAX_SOURCES - 3)
