@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from jp_adapt.commands.merge_parents import PEFT, Adapter, OpenModel
@@ -24,6 +23,7 @@ from jp_adapt.merging.plan import EMBEDDING, HEAD, Job
 from jp_adapt.merging.table import METHODS
 from jp_adapt.model.causal import ADAPTER_CONFIG, ADAPTER_FILE, ROWS_FILE
 from jp_adapt.model.lora import LoraSettings, adapter_config
+from jp_adapt.model.weight_files import write_tensors
 from jp_adapt.recipe.merge import MergeSettings
 from jp_adapt.tokenizer.load import SPEC
 from jp_adapt.tokenizer.save import copy_tokenizer
@@ -46,11 +46,11 @@ def write_adapter(target: Path, models: Mapping[str, OpenModel], merge: MergeSet
     for name, lora in factors.items():
         plain = PEFT + name.removesuffix(".weight")
         matrices |= {f"{plain}.lora_A.weight": lora.down, f"{plain}.lora_B.weight": lora.up}
-    save_file(matrices, target / ADAPTER_FILE, metadata=facts)
+    write_tensors(matrices, target / ADAPTER_FILE, facts)
     write_json(target / ADAPTER_CONFIG, adapter_config(LoraSettings(sum(ranks), float(sum(ranks))), matrices))
     rows = {kind: merged for kind, name in (("input", EMBEDDING), ("output", HEAD)) if (merged := _rows(adapters, name, jobs, merge)) is not None}
     if rows:
-        save_file(rows, target / ROWS_FILE, metadata=facts)
+        write_tensors(rows, target / ROWS_FILE, facts)
     if folder is not None:
         copy_tokenizer(folder, target)
     return replace(merge_record(merge, models, plan), written="adapter", dtype="float32", rank=sum(ranks))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from accelerate import init_empty_weights
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 from transformers.utils import logging as transformers_logging
@@ -23,7 +22,7 @@ from jp_adapt.model.language_view import load_seeing, sees
 from jp_adapt.model.lora import LoraSettings, adapter_config, lora_parameters, lora_settings, plain_name
 from jp_adapt.model.packed import PackedAttention, packed_attention
 from jp_adapt.model.rows import ExtendedEmbedding, RowOrder, take_rows
-from jp_adapt.model.weight_files import read_metadata, read_tensors
+from jp_adapt.model.weight_files import read_metadata, read_tensors, write_tensors
 
 if TYPE_CHECKING:
     from jp_adapt.model.lean.body import LeanBody
@@ -283,13 +282,13 @@ def save_adapter(model: CausalModel, folder: Path, tokenizer_sha256: str) -> Non
         facts["quantization"] = "nf4"
     rows = {name: parameter.detach().contiguous() for name, parameter in model.new_row_parameters().items()}
     if rows:
-        save_file(rows, folder / ROWS_FILE, metadata=facts | {FIRST_NEW_ID: str(model.order.first)})
+        write_tensors(rows, folder / ROWS_FILE, facts | {FIRST_NEW_ID: str(model.order.first)})
     if model.trained:
         named = {plain_name(name): parameter for name, parameter in model.base.named_parameters()}
-        save_file({name: named[name].detach().contiguous() for name in sorted(model.trained)}, folder / WEIGHTS_FILE, metadata=facts)
+        write_tensors({name: named[name].detach().contiguous() for name in sorted(model.trained)}, folder / WEIGHTS_FILE, facts)
     if model.lora is not None:
         lora = {PEFT_PREFIX + name: parameter.detach().contiguous() for name, parameter in lora_parameters(model.body).items()}
-        save_file(lora, folder / ADAPTER_FILE, metadata=facts)
+        write_tensors(lora, folder / ADAPTER_FILE, facts)
         write_json(folder / ADAPTER_CONFIG, adapter_config(model.lora, lora))
 
 

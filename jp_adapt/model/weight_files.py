@@ -5,8 +5,9 @@ The format: eight bytes of the header's length, the header as JSON, the tensors 
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,21 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     with whole(path):
         tensors: dict[str, Tensor] = load_file(path)
         return tensors
+
+
+def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
+    """Write a file: the same bytes for the same tensors and metadata. safetensors 0.8.0 writes the keys of the metadata in another order each time."""
+    from safetensors.torch import save_file
+
+    save_file(dict(tensors), path, metadata=dict(metadata))
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8").ljust(length)
+        assert len(text) == length, "the same JSON in another order"
+        file.seek(8)
+        file.write(text)
 
 
 def read_metadata(path: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from jp_adapt.core.errors import InputError
 from jp_adapt.model.causal import ADAPTER_FILE, ROWS_FILE, WEIGHTS_FILE, load_base, load_causal
 from jp_adapt.model.sources import folder_files
-from jp_adapt.model.weight_files import read_header, read_metadata, read_tensors
+from jp_adapt.model.weight_files import read_header, read_metadata, read_tensors, write_tensors
 
 
 @pytest.fixture
@@ -29,6 +29,17 @@ def path(tmp_path: Path) -> Path:
 def _with_header(path: Path, header: object, more: bytes = b"") -> None:
     text = header if isinstance(header, bytes) else json.dumps(header).encode()
     path.write_bytes(len(text).to_bytes(8, "little") + text + more)
+
+
+def test_the_same_tensors_and_metadata_are_the_same_bytes(tmp_path: Path) -> None:
+    """safetensors draws an order of the keys for each write: of eight, it is never the same twice in practice."""
+    tensors = {name: torch.arange(4.0) for name in ("x", "日本", 'q"')}
+    metadata = {f"key {number}": '値\n\t"\\' for number in range(8)}
+    for name, order in (("first", metadata), ("again", dict(reversed(metadata.items())))):
+        write_tensors(tensors, tmp_path / name, order)
+    assert (tmp_path / "first").read_bytes() == (tmp_path / "again").read_bytes()
+    assert read_metadata(tmp_path / "first") == metadata
+    assert all(torch.equal(tensor, tensors[name]) for name, tensor in read_tensors(tmp_path / "first").items())
 
 
 def test_a_whole_file_is_read(path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_checkpoint_of_another_model_is_named(pico, tmp_path):
 def test_as_many_checkpoints_are_kept_as_asked_for_and_the_best_beside_them(pico, tmp_path):
     figures = iter([9.0, 1.0, 5.0, 6.0, 7.0, 8.0])
     settings = dataclasses.replace(SETTINGS, keep_checkpoints=2, checkpoint_every=2, measure_every=2, best_by="bits")
-    plan = small_plan()
+    plan = small_plan(tokens=710)
     assert plan.num_steps == 12
     model = model_with_rows(pico)
     weights = {}
