@@ -79,7 +79,7 @@ def write_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[s
     save_file(dict(tensors), path, metadata=dict(metadata))
     with path.open("r+b") as file:
         length = int.from_bytes(file.read(8), "little")
-        header = json.loads(file.read(length))
+        header = parse_json(file.read(length), str(path), max_bytes=MAX_HEADER_BYTES)
         header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
         text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode("utf-8").ljust(length)
         assert len(text) == length, "the same JSON in another order"
