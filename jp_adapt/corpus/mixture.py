@@ -103,9 +103,8 @@ def choose_documents(
             documents.append(order)
             firsts.append(first)
             counts.append(of_each)
-            passed += len(order) - 1
-            share = (int(first[-1]) + int(of_each[-1])) / max(1, int(size[order[-1]])) or 1.0
-            place[name] = epoch * len(size) + passed + share
+            end, whole_of_last = int(first[-1] + of_each[-1]), int(size[order[-1]])
+            place[name] = epoch * len(size) + passed + len(order) - 1 + (end / whole_of_last if end < whole_of_last else 1.0)
             epoch, passed, share = epoch + 1, 0, 0.0
         tokens[name], epochs[name] = taken, taken / whole
     source_of, document_of, first_of, tokens_of = (np.concatenate([np.zeros(0, dtype=np.int64), *parts]) for parts in (sources, documents, firsts, counts))

@@ -176,7 +176,7 @@ def _block(work: Workload) -> tuple[float, float]:
 def _lean_block(work: Workload) -> tuple[float, float]:
     """The same of a block of model/lean: norms, rotations and the product of gate and up are made again, keys and values stand once for all their queries."""
     model, width, tokens = work.architecture, work.weight_bytes, work.micro_rows * work.sequence_tokens
-    attention = model.hidden_size + 2 * model.query_size + 2 * model.num_kv_heads * model.head_dim  # the input, queries, what is mixed, keys and values
+    attention = model.hidden_size + 2 * model.query_size + 2 * model.key_size  # the input, queries, what is mixed, keys and values
     feed_forward = model.hidden_size + 2 * model.intermediate_size  # the input, gate and up
     kept = attention + feed_forward + 7 * (work.lora_rank or 0)
     # In the backward pass of gate and up: their product, silu, its gradient and theirs; the normed input, its gradient and that of the block.

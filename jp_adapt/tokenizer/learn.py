@@ -142,7 +142,7 @@ class _Learner:
     def __init__(self, base: BpeTokenizer, words: Words, min_count: int, max_chars: int, *, cover: bool) -> None:
         self.base, self.min_count, self.max_chars, self.first_new = base, min_count, max_chars, base.vocab_size
         inside = _Base(base)
-        self.rules = set(inside.merges)
+        self.ranks = inside.ranks
         seen = set(base.to_bytes("".join(words.texts)).decode("utf-8", errors="replace"))
         self.pieces = inside.characters(sorted({char for char in seen if script_of(char)}.union(EVERYDAY_CHARS)))
         self.sleepers = {char: base.vocab_size + place for place, char in enumerate(self.pieces if base.is_sentencepiece else ())}
@@ -175,8 +175,8 @@ class _Learner:
 
     def _cut(self, inside: _Base, texts: list[str]) -> tuple[Table, Ints]:
         """The base's units of all words, one word after the other, ABSENT for those that no new token may hold; and how many each word has."""
-        symbols = {base_text: unit for unit, token in self.bytes_of.items() if len(base_text := self.base.to_text(token)) == 1}
-        first = lookup({ord(char): unit for char, unit in symbols.items()}, ABSENT, size=sys.maxunicode + 1)
+        symbols = {ord(text): unit for unit, token in self.bytes_of.items() if len(text := self.base.to_text(token)) == 1}
+        first = lookup(symbols, ABSENT, size=sys.maxunicode + 1)
         kept = lookup({unit: unit for unit, token in self.bytes_of.items() if may_merge(token)}, ABSENT, size=self.next_unit)
         blocks = [inside.cut(first[_codes("".join(block))], _lengths(block)) for block in _blocks(texts)]
         units, lengths = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
@@ -246,9 +246,9 @@ class _Learner:
             for again in self._enter(created.numbers, self.counts.by_pair(created)):
                 heapq.heappush(waiting, again)
 
-    def _has_rule(self, left: int, right: int) -> bool:
+    def _has_rule(self, pair: int) -> bool:
         """Whether a runtime merges two tokens whose text is a token: always where one is new (`append_merges`), else by the base's own rules."""
-        return max(left, right) >= self.first_new or (self.base.to_text(self.bytes_of[left]), self.base.to_text(self.bytes_of[right])) in self.rules
+        return max(halves(pair)) >= self.first_new or pair in self.ranks
 
     def _enter(self, pairs: Ints, uses: NDArray[np.float64]) -> list[tuple[int, int]]:
         """Make candidates of pairs that are frequent enough. Those that a runtime merges into a token that is there come back, after its unit."""
@@ -269,7 +269,7 @@ class _Learner:
             token = self.bytes_of[int(left[place])] + self.bytes_of[int(right[place])]
             if (unit := self.unit_of.get(token)) is not None:
                 free[place] = False
-                if may_merge(token) and self._has_rule(*halves(pair)):
+                if may_merge(token) and self._has_rule(pair):
                     again.append((unit, pair))
         self.candidates.put(worths[free], pairs[free])
         return again

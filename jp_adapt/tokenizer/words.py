@@ -96,8 +96,8 @@ def count_words(corpus: Corpus, pre_tokens: Callable[[str], list[str]], cut: Cal
     for source, runs in enumerate(corpus.runs):
         here: dict[int, int] = {}
         for run, count in runs.items():
-            parts = (run,) if len(run) <= MAX_RUN_CHARS else (run[start : start + MAX_RUN_CHARS] for start in range(0, len(run), MAX_RUN_CHARS))
-            for part in parts:
+            for start in range(0, len(run), MAX_RUN_CHARS):
+                part = run[start : start + MAX_RUN_CHARS]
                 for piece in cut(part) if cut else (part,):
                     for word in pre_tokens(piece):
                         number = index.setdefault(word, len(index))

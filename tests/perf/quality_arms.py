@@ -35,6 +35,7 @@ from jp_adapt.corpus.mixture import plan_training
 from jp_adapt.corpus.pack import Batch, Plan
 from jp_adapt.corpus.sources import first_chars
 from jp_adapt.inference.bits import score_texts
+from jp_adapt.model.architectures import from_folder
 from jp_adapt.model.causal import CausalModel, NewRows, load_base, resolve_precision
 from jp_adapt.model.lora import LoraSettings
 from jp_adapt.model.rows import init_new_rows
@@ -146,7 +147,6 @@ class Curve:
     def __init__(self, arm: Arm, texts: Texts, score: Callable[[list[str]], tuple[float, int, int]]) -> None:
         self.arm, self.texts, self.score = arm, texts, score
         self.points: list[dict[str, float]] = []
-        self.flops_per_token = 0
         self.tokens = self.steps = 0
 
     def measure(self, seconds: float) -> None:
@@ -212,7 +212,6 @@ def train_ours(arm: Arm, texts: Texts, dtype: torch.dtype) -> Curve:
         return sum(results.bits), sum(results.chars), sum(results.bytes)
 
     curve = Curve(arm, texts, score)
-    curve.flops_per_token = flops_per_token(base, 0 if rows is None else len(first))
     began = clock()
     if arm.tokenizer and arm.calibrated:
         calibrate_rows(model, texts.plan, sharded=False)
@@ -260,13 +259,12 @@ def _train_for(begin: float, end: float, curve: Curve, model: CausalModel, *, lr
     return plan.elapsed_s
 
 
-def flops_per_token(base: Any, new_rows: int) -> int:
+def flops_per_token(arm: Arm) -> int:
     """Of one token through a model at inference: two for each weight of a matrix that it meets, the head with its new rows among them. Attention to the
     tokens before it, a few per cent at the lengths here, is left out."""
-    embeddings = {id(base.get_input_embeddings().weight), id(base.get_output_embeddings().weight)}
-    layers = sum(parameter.numel() for parameter in base.parameters() if parameter.ndim == 2 and id(parameter) not in embeddings)
-    rows, width = base.get_output_embeddings().weight.shape
-    return 2 * (layers + (rows + new_rows) * width)
+    sizes = from_folder(Path(arm.base))
+    new_rows = len(token_sources(arm)) if arm.tokenizer else 0
+    return 2 * (sizes.linear_parameters + (sizes.vocab_size + new_rows) * sizes.hidden_size)
 
 
 def token_sources(arm: Arm) -> list[list[int]]:
@@ -315,7 +313,6 @@ def train_peer(arm: Arm, texts: Texts, dtype: torch.dtype) -> Curve:
 
     model = peer_model(arm, dtype)
     curve = Curve(arm, texts, lambda documents: score_peer(model, texts, documents, dtype))
-    curve.flops_per_token = flops_per_token(load_base(Path(arm.base), dtype), len(token_sources(arm)) if arm.tokenizer else 0)
     elapsed_s = [0.0]
 
     class Clock(TrainerCallback):
@@ -381,7 +378,7 @@ def main() -> None:
     facts |= {
         "chars_per_token": texts.chars_per_token,
         "heldout_chars_per_token": read,
-        "flops_per_token": curve.flops_per_token,
+        "flops_per_token": flops_per_token(arm),
         "precision": str(dtype).removeprefix("torch."),
         "threads": torch.get_num_threads(),
     }

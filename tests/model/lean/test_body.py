@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
 
+from jp_adapt.model.architectures import PLAIN
 from jp_adapt.model.causal import CausalModel, load_base
-from jp_adapt.model.lean.body import lean_body
+from jp_adapt.model.lean.body import KNOWN, lean_body
 from jp_adapt.model.lora import LoraSettings, lora_parameters
 from jp_adapt.training.optimizer import trainable_parameters
 
@@ -136,6 +137,10 @@ def _uses(hidden: Tensor) -> bool:
 def test_what_it_does_not_know_stays_with_transformers(options, settings):
     model = trainable(small(**options), settings)
     assert lean_body(model.body) is None
+
+
+def test_plan_counts_these_layers_for_the_kinds_that_they_are_made_for():
+    assert {body.config_class.model_type for body in KNOWN} == set(PLAIN)
 
 
 def test_a_body_that_trains_stays_with_transformers(pico):
