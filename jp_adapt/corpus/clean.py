@@ -7,7 +7,7 @@ from typing import Literal
 
 from jp_adapt.corpus.steps import Outcome
 from jp_adapt.text.markup import strip_boilerplate, strip_markup
-from jp_adapt.text.mojibake import lost_number, lost_share, repair
+from jp_adapt.text.mojibake import has_marks, lost_number, lost_share, repair
 from jp_adapt.text.mojibake_runs import repair_runs
 from jp_adapt.text.personal import mask_personal
 from jp_adapt.text.ruby import Readings
@@ -29,7 +29,7 @@ class RepairDecoding:
     name: str = field(default="decoding", init=False)
 
     def __call__(self, text: str) -> Outcome:
-        if text.isascii():
+        if not has_marks(text):
             return Outcome(text)
         mended, repairs = repair(text)
         mended, runs = repair_runs(mended)

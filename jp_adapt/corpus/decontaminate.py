@@ -7,7 +7,6 @@ of 4 to 7 as a line of their own; shorter ones cannot be told from ordinary word
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from jp_adapt.corpus.steps import Outcome
+from jp_adapt.text.code_points import code_points
 
 NGRAM = 13  # letters; GPT-3 took 13 words, of which Japanese letters say about half as much each: shared idioms stay below
 SHORT = 8
 LINE = 4
 LONG = 400  # letters of a text of which every fourth n-gram is kept: the index of passages stays small
 _FILTER_BITS = 24
-_SHORT_LINE = re.compile(r"^[^\n]{4,16}$", re.MULTILINE)
+SHORT_LINE = (4, 16)  # characters of a line that may hold the letters of a short item
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 Hashes = npt.NDArray[np.uint64]
@@ -69,7 +69,7 @@ def build_index(items: Mapping[str, Sequence[str]]) -> Index:
     for number in np.flatnonzero(~has_ngrams).tolist():
         own, item = letters[ends[number] - counts[number] : ends[number]], int(owner[number])
         if len(own) >= SHORT:
-            short.append((int(_hashes(own[:SHORT], SHORT)[0]), _string(own), item))
+            short.append((int(_hashes(own[:SHORT], SHORT)[0][0]), _string(own), item))
         elif len(own) >= LINE:
             lines.setdefault(_string(own), item)
         else:
@@ -90,7 +90,7 @@ def build_index(items: Mapping[str, Sequence[str]]) -> Index:
 
 def _text_ngrams(letters: Hashes, counts: npt.NDArray[np.int64]) -> tuple[Hashes, npt.NDArray[np.int64]]:
     """N-gram hashes, ascending, and the text of each, each once in a text; `letters` are those of all texts, one after the other, `counts` of each."""
-    hashes, of = _hashes(letters, NGRAM), np.repeat(np.arange(len(counts)), counts)
+    (hashes,), of = _hashes(letters, NGRAM), np.repeat(np.arange(len(counts)), counts)
     first, last = of[: len(hashes)], of[NGRAM - 1 :]
     kept = np.flatnonzero((first == last) & ((counts <= LONG)[first] | (hashes % np.uint64(4) == 0)))
     kept = kept[np.argsort(hashes[kept], kind="stable")]
@@ -124,7 +124,8 @@ class Decontaminate:
     def __call__(self, text: str) -> Outcome:
         letters, places = _letters(text)
         results = self._found(letters)
-        self._lines(text, results, places)
+        if self.index.lines:
+            self._lines(text, letters, places, results)
         if not results:
             return Outcome(text)
         matches = tuple((self.index.items[item], round(share, 4)) for item, (share, _) in sorted(results.items()))
@@ -140,7 +141,8 @@ class Decontaminate:
     def _found(self, letters: Hashes) -> dict[int, tuple[float, list[tuple[int, int]]]]:
         """item -> (largest share of one of its texts, spans of letters that it covers)."""
         index, results = self.index, dict[int, tuple[float, list[tuple[int, int]]]]()
-        hashes, at = self._hits(letters, NGRAM, self._filters[0], index.hashes)
+        ngrams, shorts = _hashes(letters, NGRAM, SHORT)
+        hashes, at = self._hits(ngrams, self._filters[0], index.hashes)
         if len(hashes):
             grams, first = np.unique(hashes, return_index=True)
             left, right = np.searchsorted(index.hashes, grams), np.searchsorted(index.hashes, grams, side="right")
@@ -151,7 +153,7 @@ class Decontaminate:
                 if share >= self.min_share:
                     own = np.isin(hashes, index.hashes[index.texts == text]) if self.action == "mask" else first[:0]
                     _add(results, int(index.owner[text]), share, [(start, start + NGRAM) for start in at[own].tolist()])
-        hashes, at = self._hits(letters, SHORT, self._filters[1], index.short)
+        hashes, at = self._hits(shorts, self._filters[1], index.short)
         for value, start in zip(hashes.tolist(), at.tolist(), strict=True):
             for candidate in range(int(np.searchsorted(index.short, np.uint64(value))), int(np.searchsorted(index.short, np.uint64(value), side="right"))):
                 string, item = index.short_texts[candidate]
@@ -159,20 +161,22 @@ class Decontaminate:
                     _add(results, item, 1.0, [(start, start + len(string))])
         return results
 
-    def _lines(self, text: str, overlaps: dict[int, tuple[float, list[tuple[int, int]]]], places: npt.NDArray[np.int64]) -> None:
+    def _lines(self, text: str, letters: Hashes, places: npt.NDArray[np.int64], overlaps: dict[int, tuple[float, list[tuple[int, int]]]]) -> None:
         """Add the items that are a line of the text."""
-        for line in _SHORT_LINE.finditer(text) if self.index.lines else ():
-            item = self.index.lines.get(_string(_letters(line[0])[0]))
+        lengths = np.fromiter(map(len, text.split("\n")), np.int64)
+        short = np.flatnonzero((lengths >= SHORT_LINE[0]) & (lengths <= SHORT_LINE[1]))
+        begin = np.cumsum(lengths + 1)[short] - lengths[short] - 1
+        string = _string(letters)
+        for start, end in zip(np.searchsorted(places, begin).tolist(), np.searchsorted(places, begin + lengths[short]).tolist(), strict=True):
+            item = self.index.lines.get(string[start:end])
             if item is not None:
-                start, end = np.searchsorted(places, line.span()).tolist()
                 _add(overlaps, item, 1.0, [(start, end)])
 
     @staticmethod
-    def _hits(letters: Hashes, size: int, bits: npt.NDArray[np.bool_], known: Hashes) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    def _hits(hashes: Hashes, bits: npt.NDArray[np.bool_], known: Hashes) -> tuple[Hashes, npt.NDArray[np.int64]]:
         """Hashes of the n-grams that are in `known`, and where they begin."""
-        if len(letters) < size or not len(known):
+        if not len(known):
             return np.zeros(0, np.uint64), np.zeros(0, np.int64)
-        hashes = _hashes(letters, size)
         at = np.flatnonzero(bits[hashes >> np.uint64(64 - _FILTER_BITS)])
         at = at[np.take(known, np.searchsorted(known, hashes[at]), mode="clip") == hashes[at]]
         return hashes[at], at
@@ -191,7 +195,7 @@ def _filter(hashes: Hashes) -> npt.NDArray[np.bool_]:
 
 def _letters(text: str) -> tuple[Hashes, npt.NDArray[np.int64]]:
     """Code points of the letters and digits of a text, in their plainest spelling, and the place in the text of each."""
-    codes = _plain()[np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")]
+    codes = _plain()[code_points(text)]
     places = np.flatnonzero(codes)
     return codes[places].astype(np.uint64), places
 
@@ -211,23 +215,21 @@ def _plain() -> npt.NDArray[np.uint32]:
     return table
 
 
-def _hashes(letters: Hashes, size: int) -> Hashes:
-    """[len(letters) - size + 1] hashes of n-grams, by doubling: those of 13 letters are made of 8, 4 and 1."""
-    if len(letters) < size:
-        return np.zeros(0, np.uint64)
-    power, done = letters * _ODD, 0
-    total: Hashes = np.zeros(len(letters) - size + 1, np.uint64)
-    width = 1
-    while True:
-        if size & width:
-            total = (total ^ (total >> np.uint64(31))) * _ODD + power[done : done + len(total)]
-            done += width
+def _hashes(letters: Hashes, *sizes: int) -> list[Hashes]:
+    """For each size [len(letters) - size + 1] hashes of n-grams, by doubling: those of 13 letters are made of 8, 4 and 1, and those of 8 come with them."""
+    totals: list[Hashes] = [np.zeros(max(0, len(letters) - size + 1), np.uint64) for size in sizes]
+    power, width = letters * _ODD, 1
+    while width <= max(sizes):
+        for index, size in enumerate(sizes):
+            if size & width and len(totals[index]):
+                done = size & (width - 1)
+                totals[index] = (totals[index] ^ (totals[index] >> np.uint64(31))) * _ODD + power[done : done + len(totals[index])]
         width *= 2
-        if width > size:
-            break
-        half = width // 2
-        power = (power[:-half] ^ (power[:-half] >> np.uint64(29))) * _ODD + power[half:]
-    total ^= total >> np.uint64(32)
-    total *= _ODD
-    total ^= total >> np.uint64(29)
-    return total
+        if width <= max(sizes):
+            half = width // 2
+            power = (power[:-half] ^ (power[:-half] >> np.uint64(29))) * _ODD + power[half:]
+    for total in totals:
+        total ^= total >> np.uint64(32)
+        total *= _ODD
+        total ^= total >> np.uint64(29)
+    return totals

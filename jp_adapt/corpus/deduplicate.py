@@ -18,6 +18,8 @@ from functools import cache, lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from jp_adapt.text.code_points import code_points
+
 NGRAM = 3
 ROWS = 4  # of a band
 NGRAM_PERMUTATIONS = 96  # 24 bands of 4: a pair at 0.65 becomes a candidate with 0.99, at 0.7 with 0.999
@@ -144,7 +146,7 @@ def _letter_table() -> npt.NDArray[np.uint32]:
 
 def _letters(text: str) -> Hashes:
     """Code points of the letters and digits of a text; of a text with hardly any, all of it."""
-    codes = np.frombuffer(text.encode("utf-32-le"), dtype="<u4")
+    codes = code_points(text)
     letters = _letter_table()[codes]
     letters = letters[letters > 0]
     results: Hashes = (letters if len(letters) >= NGRAM else codes).astype(np.uint64)

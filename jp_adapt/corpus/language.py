@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from jp_adapt.corpus.steps import Outcome
+from jp_adapt.text.code_points import code_points
 from jp_adapt.text.hanzi import SHINJITAI, SIMPLIFIED, TRADITIONAL
 from jp_adapt.text.script_counts import SCRIPTS, script_table
 
@@ -37,8 +38,7 @@ def _table() -> npt.NDArray[np.uint8]:
 
 def _counts(text: str) -> dict[str, int]:
     """Characters of each class of CLASSES."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    return dict(zip(CLASSES, np.bincount(_table()[codes], minlength=len(CLASSES)).tolist(), strict=True))
+    return dict(zip(CLASSES, np.bincount(_table()[code_points(text)], minlength=len(CLASSES)).tolist(), strict=True))
 
 
 def _without_titles(text: str) -> str:

@@ -11,15 +11,19 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from jp_adapt.corpus.steps import Outcome
+from jp_adapt.text.code_points import code_points
 from jp_adapt.text.script_counts import SCRIPTS, count_scripts
 from jp_adapt.text.spam import SPAM_WORDS
 
+_UNFINISHED = ("…", "・・・", "...", "続きを読む", "もっと見る")
 _ELLIPSIS = re.compile(r"(?:…|・・・|(?<=[ぁ-ん])\.\.\.|続きを読む|もっと見る)[\s）)」』】]*$", re.MULTILINE)
 _STOP = re.compile(r"[。．！？!?\n]+")
 _SPAM = re.compile("|".join(sorted(map(re.escape, SPAM_WORDS), key=len, reverse=True)))
 NGRAM = 10
+SAMPLED = 3  # of most texts every third n-gram shows more different ones than are needed: only the others are counted whole
 LIST_CHARS = 300  # kana and kanji; shorter texts without hiragana are captions and tables of a manual
 
 
@@ -82,8 +86,10 @@ class Quality:
 
     def _lines(self, text: str) -> str:
         lines = [line for line in text.split("\n") if line.strip()]
-        if self.max_unfinished is not None and len(lines) >= 5 and len(_ELLIPSIS.findall(text)) > self.max_unfinished * len(lines):
-            return "unfinished lines"
+        if self.max_unfinished is not None and len(lines) >= 5:
+            most = self.max_unfinished * len(lines)
+            if sum(map(text.count, _UNFINISHED)) > most and len(_ELLIPSIS.findall(text)) > most:
+                return "unfinished lines"
         if self.max_repeated_lines is not None and len(lines) >= 5:
             repeated = sum(len(line) * (number - 1) for line, number in Counter(lines).items())
             if repeated > self.max_repeated_lines * sum(map(len, lines)):
@@ -97,11 +103,18 @@ class Quality:
     def _repetition(self, text: str) -> str:
         if self.max_repeated is None or len(text) < 10 * NGRAM:
             return ""
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.uint64)
+        codes = code_points(text).astype(np.uint64)
         count = len(codes) - NGRAM + 1
-        hashes = np.zeros(count, np.uint64)
-        for offset in range(NGRAM):
-            hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + codes[offset : offset + count]
-        hashes.sort()
-        repeated = float(np.mean(hashes[1:] == hashes[:-1]))
-        return "repeated n-grams" if repeated > self.max_repeated else ""
+        for every in (SAMPLED, 1):
+            if (count - _different(codes, count, every)) / (count - 1) <= self.max_repeated:
+                return ""
+        return "repeated n-grams"
+
+
+def _different(codes: npt.NDArray[np.uint64], count: int, every: int) -> int:
+    """How many different n-grams begin at every `every`-th of the first `count` places."""
+    hashes = np.zeros(-(-count // every), np.uint64)
+    for offset in range(NGRAM):
+        hashes = hashes * np.uint64(0x9E3779B97F4A7C15) + codes[offset : offset + count : every]
+    hashes.sort()
+    return 1 + int(np.count_nonzero(hashes[1:] != hashes[:-1]))

@@ -40,6 +40,16 @@ def _known() -> frozenset[str]:
     return frozenset(defs.tags) | {"rb", "rtc", "main", "dialog", "picture", "template"}
 
 
+def tag_starts(text: str) -> list[str]:
+    """The beginnings of all that may be `evidence`, in code or not: comments, declarations, and names of HTML behind a `<`."""
+    return _start().findall(text)
+
+
+@cache
+def _start() -> re.Pattern[str]:
+    return re.compile(rf"<(?:!|/?(?:{'|'.join(sorted(_known()))})(?![A-Za-z0-9:_.-]))", re.IGNORECASE)
+
+
 def tags(text: str, page: bool = False) -> list[re.Match[str]]:
     """The tags of a text, in order. In a `page` every one counts; elsewhere `<name>` is taken for a placeholder unless something closes it."""
     results = [match for match in TAG.finditer(text) if match["name"] is not None or page or match[0].startswith("<!")]

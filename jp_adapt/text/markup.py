@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from jp_adapt.text.code_lines import code_lines
-from jp_adapt.text.html_tags import Span, as_text, comments, evidence, tags
+from jp_adapt.text.html_tags import Span, as_text, comments, evidence, tag_starts, tags
 from jp_adapt.text.ruby import Readings, strip_readings
 from jp_adapt.text.spans import closed, cut
 
@@ -41,7 +41,8 @@ _PAGE = re.compile(r"\s*<(?:!DOCTYPE|!--|(?:html|head|body|div|p|table|article|s
 _WHOLE_PAGE = re.compile(r"\s*<(?:!DOCTYPE|html)[\s>]", re.IGNORECASE)
 _INLINE_CODE = re.compile(r"`[^`\n]+`")
 _HOLE = re.compile("\x00(\\d+)\x00")
-_MARKS = ("<", "[[", "'''", "==", "《", "［＃", "{{")
+_READINGS = ("《", "［＃", "{{", "<ruby")
+_WIKI_MARKS = ("[[", "'''", "\n==", "<ref", "{{")
 
 
 def strip_markup(text: str, readings: Readings = "drop") -> tuple[str, dict[str, int]]:
@@ -52,7 +53,7 @@ def strip_markup(text: str, readings: Readings = "drop") -> tuple[str, dict[str,
     Args:
         readings: what happens to readings of kanji (ruby, furigana): they are removed, or put in （ ） after their word.
     """
-    if not any(mark in text for mark in _MARKS) or "\x00" in text:
+    if not _may_hold_markup(text) or "\x00" in text:
         return text, {}
     codes: list[str] = []
     prose = _without_code(text, codes)
@@ -79,6 +80,14 @@ def strip_boilerplate(text: str) -> tuple[str, int]:
     """The text without lines of navigation, and how many were removed."""
     text, number = BOILERPLATE.subn("\x00", text)
     return re.sub("\x00\n?", "", text) if number else text, number
+
+
+def _may_hold_markup(text: str) -> bool:
+    """Whether a text holds what any markup begins with, as often as it takes: with code put aside, which takes ten times as long, there can only be less."""
+    if any(mark in text for mark in _READINGS) or "<RUBY" in text.upper():
+        return True
+    wiki = sum(map(text.count, _WIKI_MARKS)) + text.startswith("==")
+    return wiki >= MIN_TAGS or ("<" in text and len(tag_starts(text)) >= MIN_TAGS)
 
 
 def _enough(marks: list[Span], text: str) -> bool:

@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from jp_adapt.text.code_points import code_points
 from jp_adapt.text.scripts import EVERYDAY_CHARS
 
 # (encoding used by mistake, right encoding). "windows" is CP1252 with its five undefined bytes read as Latin-1 reads them, as browsers do; it covers Latin-1.
@@ -43,6 +44,11 @@ def lost_share(text: str) -> float:
     return float(counts[_LOST] / counts[1:].sum()) if counts[1:].any() else 0.0
 
 
+def has_marks(text: str) -> bool:
+    """Whether a text holds any character that wrong decoding may have made. Without one there is nothing to repair, and nothing is lost."""
+    return not text.isascii() and bool(_count(text)[_OTHER:].any())
+
+
 def lost_number(text: str) -> int:
     """Number of the characters that `lost_share` counts."""
     return int(_count(text)[_LOST])
@@ -50,18 +56,17 @@ def lost_number(text: str) -> int:
 
 def repair(text: str) -> tuple[str, int]:
     """The repaired text, as a whole or else line by line, and the number of repairs. Text without mojibake is returned unchanged."""
-    if text.isascii():
-        return text, 0
-    if not _has_marks(text):
+    if not has_marks(text):
         return text, 0
     whole, repairs = _repaired_twice(text)
     if repairs:
         return whole, repairs
     lines = text.split("\n")
-    for number, line in enumerate(lines):
-        if _has_marks(line):
-            lines[number], more = _repaired_twice(line)
-            repairs += more
+    ends = np.cumsum(np.fromiter(map(len, lines), np.int64) + 1)
+    marks = np.flatnonzero(_table()[code_points(text)] >= _OTHER)
+    for number in np.unique(np.searchsorted(ends, marks, side="right")).tolist():
+        lines[number], more = _repaired_twice(lines[number])
+        repairs += more
     return "\n".join(lines), repairs
 
 
@@ -98,18 +103,13 @@ def _way_back(text: str, wrong: str, right: str) -> str | None:
         return None
 
 
-def _has_marks(text: str) -> bool:
-    return bool(_count(text)[_OTHER:].any())
-
-
 def _kana_share(text: str) -> float:
     wide = [char for char in text[:10_000] if char > "\x7f"]
     return sum("ぁ" <= char <= "ヺ" for char in wide) / len(wide) if wide else 0.0
 
 
 def _count(text: str) -> npt.NDArray[np.int64]:
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    return np.bincount(_table()[codes], minlength=4).astype(np.int64)
+    return np.bincount(_table()[code_points(text)], minlength=4).astype(np.int64)
 
 
 @cache

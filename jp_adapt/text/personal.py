@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from jp_adapt.text.phones import PHONE, is_phone_number
 
@@ -32,21 +33,34 @@ def is_my_number(digits: str) -> bool:
 def mask_personal(text: str) -> tuple[str, dict[str, int]]:
     """The text with personal information replaced by MASKS, and the number of replacements."""
     changes: dict[str, int] = {}
-    before = None
+    before, plain = None, _in_half_width(text)
     while text != before:  # a mask may set free what stood against the masked: 03-1234-5678a@b.jp after another address
         before = text
-        for kind, sign, pattern, is_personal in _KINDS:
-            if sign.search(text) is None:
-                continue
-            spans = [match.span() for match in _matches(pattern, text) if is_personal(match)]
+        for kind, matches, is_personal in _KINDS:
+            spans = [match.span() for match in matches(plain) if is_personal(match)]
             if spans:
                 changes[kind] = changes.get(kind, 0) + len(spans)
                 text = _replaced(text, spans, MASKS[kind])
+                plain = _in_half_width(text)
     return text, changes
 
 
-def _matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    return pattern.finditer(text.translate(_HALF_WIDTH) if _WIDE.search(text) else text)
+def _in_half_width(text: str) -> str:
+    return text.translate(_HALF_WIDTH) if _WIDE.search(text) else text
+
+
+def _mails(text: str) -> Iterator[re.Match[str]]:
+    return _MAIL.finditer(text) if "@" in text else iter(())
+
+
+def _tried(pattern: re.Pattern[str], starts: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """As `pattern.finditer(text)`, but tried only where `starts` finds something: Python's own search tries every place, which takes ten times as long."""
+    end = 0
+    for place in starts.finditer(text):
+        match = pattern.match(text, place.start()) if place.start() >= end else None
+        if match is not None:
+            end = match.end()
+            yield match
 
 
 def _replaced(text: str, spans: list[tuple[int, int]], mask: str) -> str:
@@ -65,9 +79,9 @@ def _is_my_number(match: re.Match[str]) -> bool:
     return is_my_number("".join(filter(str.isdigit, match[0])))
 
 
-# Kind, what a text without it never holds, its form, and whether it is one.
-_KINDS: tuple[tuple[str, re.Pattern[str], re.Pattern[str], Callable[[re.Match[str]], bool]], ...] = (
-    ("mail", re.compile("[@＠]"), _MAIL, _is_mail),
-    ("my_number", re.compile(r"\d{4}"), _MY_NUMBER, _is_my_number),
-    ("phone", re.compile("[0０][0-9０-９]|[(（][0０]|[+＋][8８]"), PHONE, is_phone_number),
+# Kind, where a text may hold it, and whether that is one.
+_KINDS: tuple[tuple[str, Callable[[str], Iterator[re.Match[str]]], Callable[[re.Match[str]], bool]], ...] = (
+    ("mail", _mails, _is_mail),
+    ("my_number", partial(_tried, _MY_NUMBER, re.compile(r"\d{4}")), _is_my_number),
+    ("phone", partial(_tried, PHONE, re.compile(r"0|\((?=[0-9])|\+81")), is_phone_number),
 )

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
+from jp_adapt.text.code_points import code_points
 from jp_adapt.text.scripts import BLOCKS
 
 SCRIPTS = ("hiragana", "katakana", "kanji", "punct", "width", "kana_mark", "latin", "digit", "space", "other")
@@ -31,5 +32,4 @@ def script_table() -> npt.NDArray[np.uint8]:
 
 def count_scripts(text: str) -> npt.NDArray[np.int64]:
     """[len(SCRIPTS)] characters of each script of SCRIPTS."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    return np.bincount(script_table()[codes], minlength=len(SCRIPTS)).astype(np.int64)
+    return np.bincount(script_table()[code_points(text)], minlength=len(SCRIPTS)).astype(np.int64)

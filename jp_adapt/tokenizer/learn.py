@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jp_adapt.core.errors import InputError
+from jp_adapt.text.code_points import code_points
 from jp_adapt.text.scripts import EVERYDAY_CHARS, script_of
 from jp_adapt.tokenizer.admission import is_admissible, may_merge
 from jp_adapt.tokenizer.bpe import BpeTokenizer, bare_runtime, cut
@@ -110,16 +111,12 @@ class _Base:
 
 def _num_chars(base: BpeTokenizer, words: Words) -> NDArray[np.float64]:
     """[S] weighted number of characters in each source."""
-    codes = _codes("".join(words.texts))
+    codes = code_points("".join(words.texts))
     inner = [code for code in np.flatnonzero(np.bincount(codes)).tolist() if base.to_bytes(chr(code))[0] & 0xC0 == 0x80]  # bytes inside a character
     begins = 1 - lookup(dict.fromkeys(inner, 1), 0, size=sys.maxunicode + 1)
     chars = np.diff(np.cumsum(begins[codes])[np.cumsum(_lengths(words.texts)) - 1], prepend=0)
     source, count, weight = words.groups
     return sums(source, count * chars[words.word], len(weight)) * weight
-
-
-def _codes(text: str) -> NDArray[np.uint32]:
-    return np.frombuffer(text.encode("utf-32-le"), np.uint32)
 
 
 def _lengths(texts: list[str]) -> Ints:
@@ -178,7 +175,7 @@ class _Learner:
         symbols = {ord(text): unit for unit, token in self.bytes_of.items() if len(text := self.base.to_text(token)) == 1}
         first = lookup(symbols, ABSENT, size=sys.maxunicode + 1)
         kept = lookup({unit: unit for unit, token in self.bytes_of.items() if may_merge(token)}, ABSENT, size=self.next_unit)
-        blocks = [inside.cut(first[_codes("".join(block))], _lengths(block)) for block in _blocks(texts)]
+        blocks = [inside.cut(first[code_points("".join(block))], _lengths(block)) for block in _blocks(texts)]
         units, lengths = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
         return np.where(units >= 0, kept[units], ABSENT).astype(np.int32), lengths
 

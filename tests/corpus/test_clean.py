@@ -162,3 +162,15 @@ def test_quality_bounds(text: str, reason: str) -> None:
 @pytest.mark.parametrize("step", STEPS)
 def test_steps_travel_to_other_processes(step: Step) -> None:
     assert pickle.loads(pickle.dumps(step))(TEXT) == step(TEXT)  # noqa: S301
+
+
+@examples(300)
+@given(
+    st.lists(st.sampled_from(["今日はよい天気です。", "明日は雨が降るそうだ。", "あいうえおかきくけこさしすせそ", "x", "山"]), max_size=40),
+    st.sampled_from([0.2, 0.5, 0.8, 1.0]),
+)
+def test_the_share_of_repeated_ngrams_is_that_of_all_of_them(parts: list[str], bound: float) -> None:
+    text = "".join(parts)
+    grams = [text[start : start + 10] for start in range(len(text) - 9)]
+    repeated = len(text) >= 100 and (len(grams) - len(set(grams))) / (len(grams) - 1) > bound
+    assert (Quality(max_repeated=bound)._repetition(text) != "") == repeated

@@ -6,11 +6,14 @@ import pickle
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jp_adapt.commands.benchmark_texts import benchmark_texts, decontaminate
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.decontaminate import Decontaminate, build_index
 from tests.conftest import documents
+from tests.properties import examples
 
 QUESTION = "日本で一番高い山は富士山ですが、二番目に高い山は何という名前でしょうか。"
 ITEMS = {"long": [QUESTION, "南アルプスにある北岳です。"], "short": ["太郎は本を読んだか？"], "line": ["空は青い？"], "tiny": ["国は？"]}
@@ -83,3 +86,15 @@ def test_every_item_of_a_shipped_benchmark_is_found_anywhere_and_travels() -> No
 def test_a_step_with_nothing_to_keep_out_is_refused() -> None:
     with pytest.raises(InputError, match="decontaminate: no benchmark and no file to keep out; name some"):
         decontaminate(())
+
+
+@examples(200)
+@given(
+    st.lists(
+        st.sampled_from(["空は青い", "空は青い？", "問「空 は 青 い」", "空は青いか", "太郎は本を読んだか？", "あ", "", "x" * 17, "空は青い\r"]), max_size=8
+    )
+)
+def test_a_short_item_is_found_where_it_is_a_line_of_its_own(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    is_item = any("".join(filter(str.isalnum, line)) == "空は青い" for line in lines)
+    assert ("line" in [item for item, _ in STEP(text).matches]) == is_item

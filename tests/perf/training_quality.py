@@ -14,8 +14,8 @@ once, and the one whose time is furthest behind makes the next step, so that all
 OMP_NUM_THREADS=1). Each arm is a process of its own and a JSON file of its own in --out; one that is there is not run again, so that a killed
 benchmark continues. --out has the plots, too: pareto_TEXT.svg.
 
-Options: --minutes=N an arm (30), --only=ours,base,peer, --sizes=N,N: ours with the first N of the new tokens, --turns, --replay=0,5,10 (10; per
-cent), --ablate=rank,lr_ratio,rows_first,replay,rows_eps,rows_per_step,whitening,init (ours with one thing changed; no other arms), --seed=N (1234), --points=N
+Options: --minutes=N an arm (30), --only=ours,base,peer (none of them: --only=), --sizes=N,N: ours with the first N of the new tokens, --turns,
+--replay=0,5,10 (10; per cent), --ablate=rank,lr_ratio,rows_first,replay,rows_eps,rows_per_step,whitening,init (ours with one thing changed; no other arms), --seed=N (1234), --points=N
 held-out measurements (10), --heldout_chars=N (10000), --new_tokens=N (6000), --peer_lr=X (1e-3), --base_lr=X (1e-3), --lr=X (1e-3),
 --rows_per_step=N (4), --rows_lr_ratio=X (2), --rows_eps=X (0.2), --whitening and --shared_rows_lr=X for ours,
 --steps=N in place of the time, for ours, --precision=bfloat16 or float32 (as `jp-adapt run` chooses), --out=FOLDER (training_quality). JP_ADAPT_BASE
@@ -104,7 +104,7 @@ def _arms(first: Arm, out: Path) -> Iterator[Arm]:
             yield replace(arm, name="ours" if arm == first else f"{key} {value:g}")
         return
     arms = {"ours": first, "base": replace(first, tokenizer="", lr=option("base_lr", LR)), "peer": replace(first, method="peer", lr=option("peer_lr", LR))}
-    for name in option("only", "ours,base,peer").split(","):
+    for name in filter(None, option("only", "ours,base,peer").split(",")):
         for percent in option("replay", "10").split(","):
             arm = replace(arms[name], replay=float(percent) / 100)
             yield replace(arm, name=name if arm.replay == first.replay else f"{name}, {percent} % English")

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from jp_adapt.text import markup
 from jp_adapt.text.markup import strip_boilerplate, strip_markup
+from tests.properties import examples
 
 WIKI = "[[東京|首都]]は'''大きい'''。{{出典}}[[大阪]]も。"
 HTML = "<p>一つ</p><p>二つ<br>三つ</p>"
@@ -178,3 +182,37 @@ RUBY_LOOPS = [
 @pytest.mark.parametrize("unit", RUBY_LOOPS)
 def test_marks_of_readings_without_an_end_take_no_more_than_their_length(unit: str) -> None:
     strip_markup("｜日本《にほん》" + unit * (200_000 // len(unit)) + "<ruby>町<rt>まち</rt></ruby>")
+
+
+PIECES = [
+    "<p>",
+    "</p>",
+    "<P ",
+    "<!--",
+    "-->",
+    "<ruby>",
+    "<RT>",
+    "</ruby>",
+    "<!DOCTYPE html>",
+    "<x>",
+    "< p>",
+    "[[東京|",
+    "]]",
+    "'''",
+    "\n==",
+    "== ",
+    "<ref>",
+    "</ref>",
+]
+
+
+@examples(500)
+@given(
+    st.lists(st.sampled_from([*PIECES, "{{a}}", "東京《とうきょう》", "［＃字下げ］", "`", "```\n", "\n", "\n\n    ", "あいう", "a = b;", "x"]), max_size=14)
+)
+def test_what_is_passed_by_has_nothing_to_strip(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    result = strip_markup(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(markup, "_may_hold_markup", lambda text: True)
+        assert result == strip_markup(text)

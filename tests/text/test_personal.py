@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jp_adapt.text.personal import MASKS, mask_personal
+from jp_adapt.text.personal import _KINDS, MASKS, mask_personal
 from tests.properties import examples
 
 
@@ -163,3 +165,11 @@ def test_numbers_that_are_no_telephone_numbers(text: str) -> None:
 def test_full_width_addresses_are_masked_and_the_text_around_them_stays(text: str) -> None:
     assert mask_personal(f"（宛先）「{text}」へ！") == ("（宛先）「<EMAIL>」へ！", {"mail": 1})
     assert mask_personal("ｕｓｅｒ＠ｅｘａｍｐｌｅ．ｃｏｍ")[1] == {}
+
+
+@examples(1000)
+@given(st.text(st.sampled_from("0013458()+-−ー. /_aTtel.@\n"), max_size=60))
+def test_numbers_are_found_as_by_a_search_at_every_place(text: str) -> None:
+    for tried in (_KINDS[1][1], _KINDS[2][1]):
+        assert isinstance(tried, partial)
+        assert [match.span() for match in tried(text)] == [match.span() for match in tried.args[0].finditer(text)]

@@ -15,12 +15,15 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from jp_adapt.core.errors import InputError
+from jp_adapt.core.files import write_json
 from jp_adapt.tokenizer import encoder
+from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.byte_level import to_bytes
 from jp_adapt.tokenizer.encoder import FileEncoder, load_encoder, plain_tokenizer
 from jp_adapt.tokenizer.tiktoken import spec_with
 from tests.conftest import documents
 from tests.properties import examples
+from tests.tokenizer.conftest import Trio
 
 SPECIAL = ["<|begin_of_text|>", "</s>"]
 
@@ -61,17 +64,26 @@ def blocks() -> Iterator[str]:
     return (f"a{chr(code)}1 {chr(code)}b\n" for code in range(0, 0x110000, 61) if not 0xD800 <= code < 0xE000)
 
 
-def test_tiktoken_gives_the_ids_of_tokenizers_on_all_of_unicode(folder: Path) -> None:
+def test_the_ids_are_those_of_tokenizers_on_all_of_unicode(folder: Path) -> None:
     made = load_encoder(folder)
-    assert made.ranks is not None
+    assert made.is_fast
     texts = [*documents("ja_train.jsonl")[:60], *documents("en_train.jsonl")[:20], *blocks(), "", "</s>あ<|begin_of_text|>"]
     assert made(texts) == reference(folder, texts)
 
 
 @examples(200)
 @given(st.lists(st.text(st.sampled_from("あ漢a B1９。,'s\n\r\t\u3000</s>"), max_size=40) | st.text(max_size=20), max_size=4))
-def test_tiktoken_gives_the_ids_of_tokenizers_on_any_text(folder: Path, texts: list[str]) -> None:
+def test_the_ids_are_those_of_tokenizers_on_any_text(folder: Path, texts: list[str]) -> None:
     assert cached_encoder(folder)(texts) == reference(folder, texts)
+
+
+def test_extended_tokenizers_of_every_family_are_read_as_tokenizers_does(trio: Trio, tmp_path: Path) -> None:
+    write_json(tmp_path / "tokenizer.json", trio.extension.tokenizer.spec)
+    made = load_encoder(tmp_path)
+    texts = [*documents("ja_train.jsonl")[:60], *documents("en_train.jsonl")[:20], *blocks(), "<unk></s><|endoftext|><0x41>"]
+    # fastokens makes one token of "<0x41>" where the vocabulary lacks "<", as the small one of SentencePiece does: its probes tell
+    assert made.is_fast == (trio.base.sentencepiece is None)
+    assert made(texts) == reference(tmp_path, texts)
 
 
 def test_long_texts_go_another_way_and_come_back_in_their_places(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,9 +93,24 @@ def test_long_texts_go_another_way_and_come_back_in_their_places(folder: Path, m
     assert made(texts) == pickle.loads(pickle.dumps(made))(texts) == reference(folder, texts)  # noqa: S301
 
 
-def test_a_million_spaces_are_no_panic(folder: Path) -> None:
-    text = " " * 300_000
-    assert len(load_encoder(folder)([text])[0]) > 1000
+def test_a_text_that_fastokens_refuses_is_left_to_tokenizers(smollm2: BpeTokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_json(tmp_path / "tokenizer.json", smollm2.spec)
+    made = load_encoder(tmp_path)
+    monkeypatch.setattr(encoder, "MAX_CHARS", 10**9)
+    texts = ["あ", " " * 1_000_000]  # its regular expressions run out of stack
+    assert made.is_fast
+    assert made._fast(texts) is None
+    assert made(texts) == reference(tmp_path, texts)
+
+
+def test_a_tokenizer_that_fastokens_refuses_is_left_to_tokenizers(tmp_path: Path) -> None:
+    pieces = [("<unk>", 0.0), ("▁", -1.0), *((char, -2.0) for char in "abcあいう"), ("あい", -2.5)]
+    made = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=False))
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    made.save(str(tmp_path / "tokenizer.json"))
+    loaded = load_encoder(tmp_path)
+    assert not loaded.is_fast
+    assert loaded(["あいう abc", ""]) == reference(tmp_path, ["あいう abc", ""])
 
 
 def test_no_text_is_cut_or_padded_and_none_makes_a_special_token(folder: Path, pico: Path, tmp_path: Path) -> None:
@@ -112,19 +139,18 @@ CHANGES: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_tokenizer_of_another_kind_is_left_to_tokenizers(spec: dict[str, Any], tmp_path: Path, change: str) -> None:
+def test_a_tokenizer_of_another_kind_gives_the_ids_of_tokenizers(spec: dict[str, Any], tmp_path: Path, change: str) -> None:
     changed = json.loads(json.dumps(spec))
     CHANGES[change](changed)
     (tmp_path / "tokenizer.json").write_text(json.dumps(changed), encoding="utf-8")
     made = load_encoder(tmp_path)
-    assert made.ranks is None
     texts = [documents("ja_train.jsonl")[0], "</s> a"]
     assert made(texts) == reference(tmp_path, texts)
 
 
-def test_the_size_of_a_vocabulary_with_holes_is_its_highest_id(spec: dict[str, Any]) -> None:
+def test_the_size_of_a_vocabulary_with_holes_is_its_highest_id(spec: dict[str, Any], folder: Path) -> None:
     added = [spec["added_tokens"][0] | {"id": 70_000}]
-    assert FileEncoder(Path("none"), spec | {"added_tokens": added}).vocab_size == 70_001
+    assert FileEncoder(folder / "tokenizer.json", spec | {"added_tokens": added}).vocab_size == 70_001
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"model": {"type": "BPE"}}'])
