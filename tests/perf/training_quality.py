@@ -15,7 +15,8 @@ OMP_NUM_THREADS=1). Each arm is a process of its own and a JSON file of its own 
 benchmark continues. --out has the plots, too: pareto_TEXT.svg.
 
 Options: --minutes=N an arm (30), --only=ours,base,peer (none of them: --only=), --sizes=N,N: ours with the first N of the new tokens, --turns,
---replay=0,5,10 (10; per cent), --ablate=rank,lr_ratio,rows_first,replay,rows_eps,rows_per_step,whitening,init (ours with one thing changed; no other arms), --seed=N (1234), --points=N
+--replay=0,5,10 (10; per cent), --ablate=rank,lr_ratio,rows_first,replay,rows_eps,rows_per_step,whitening,init (ours with one thing changed; no other
+arms), --seed=N (1234), --points=N
 held-out measurements (10), --heldout_chars=N (10000), --new_tokens=N (6000), --peer_lr=X (1e-3), --base_lr=X (1e-3), --lr=X (1e-3),
 --rows_per_step=N (4), --rows_lr_ratio=X (2), --rows_eps=X (0.2), --whitening and --shared_rows_lr=X for ours,
 --steps=N in place of the time, for ours, --precision=bfloat16 or float32 (as `jp-adapt run` chooses), --out=FOLDER (training_quality). JP_ADAPT_BASE
