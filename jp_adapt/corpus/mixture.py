@@ -13,6 +13,7 @@ import numpy as np
 from jp_adapt.core.errors import InputError
 from jp_adapt.corpus.pack import Documents, Numbers, Plan, pack_best_fit
 
+MAX_EPOCHS = 100_000  # of a source: each is a round of its own, and a mistyped budget would plan without end
 LEAST = 1e-6  # of a token: what a share misses by less has been rounded away
 
 
@@ -83,6 +84,11 @@ def choose_documents(
         if not whole:
             raise InputError(f"source '{name}': no document of it has a token; the tokenizer drops every character of it")
         at = (begin or {}).get(name, 0.0)
+        if wanted[name] > MAX_EPOCHS * whole:
+            raise InputError(
+                f"source '{name}' has {whole:,} tokens, and the budget would read it {wanted[name] / whole:,.0f} times; at most {MAX_EPOCHS:,} are planned: "
+                "ask for fewer tokens, or give more text"
+            )
         limit = math.floor((most or {}).get(name, wanted[name] + length))
         enough = min(wanted[name] - LEAST, limit)
         place[name] = at

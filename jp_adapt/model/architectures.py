@@ -14,7 +14,8 @@ from jp_adapt.model.vision import plain_config
 
 @dataclass(frozen=True)
 class Architecture:
-    """What decides the size of a Llama: sizes in features, `vocab_size` in tokens. `plain`: model/lean has its layers (no bias, no window)."""
+    """What decides the size of a Llama: sizes in features, `vocab_size` in tokens. `plain`: model/lean has its layers (no bias, no window). `positions`: tokens
+    of the longest text that it was trained for, where that is known."""
 
     hidden_size: int
     intermediate_size: int
@@ -25,6 +26,7 @@ class Architecture:
     vocab_size: int
     tied: bool
     plain: bool = True
+    positions: int | None = None
 
     @property
     def query_size(self) -> int:
@@ -63,17 +65,17 @@ PLAIN = ("llama", "mistral")  # the kinds of which model/lean knows the layers
 
 # The figures of each model's config.json on the hub.
 KNOWN = {
-    "meta-llama/Llama-2-7b-hf": Architecture(4096, 11008, 32, 32, 32, 128, 32_000, False),
-    "meta-llama/Llama-2-13b-hf": Architecture(5120, 13824, 40, 40, 40, 128, 32_000, False),
-    "meta-llama/Llama-2-70b-hf": Architecture(8192, 28672, 80, 64, 8, 128, 32_000, False),
-    "meta-llama/Meta-Llama-3-8B": Architecture(4096, 14336, 32, 32, 8, 128, 128_256, False),
-    "meta-llama/Meta-Llama-3-8B-Instruct": Architecture(4096, 14336, 32, 32, 8, 128, 128_256, False),
-    "meta-llama/Llama-3.1-8B": Architecture(4096, 14336, 32, 32, 8, 128, 128_256, False),
-    "meta-llama/Llama-3.1-8B-Instruct": Architecture(4096, 14336, 32, 32, 8, 128, 128_256, False),
-    "meta-llama/Llama-3.1-70B": Architecture(8192, 28672, 80, 64, 8, 128, 128_256, False),
-    "meta-llama/Llama-3.1-70B-Instruct": Architecture(8192, 28672, 80, 64, 8, 128, 128_256, False),
-    "HuggingFaceTB/SmolLM2-135M": Architecture(576, 1536, 30, 9, 3, 64, 49_152, True),
-    "HuggingFaceTB/SmolLM2-135M-Instruct": Architecture(576, 1536, 30, 9, 3, 64, 49_152, True),
+    "meta-llama/Llama-2-7b-hf": Architecture(4096, 11008, 32, 32, 32, 128, 32_000, False, positions=4_096),
+    "meta-llama/Llama-2-13b-hf": Architecture(5120, 13824, 40, 40, 40, 128, 32_000, False, positions=4_096),
+    "meta-llama/Llama-2-70b-hf": Architecture(8192, 28672, 80, 64, 8, 128, 32_000, False, positions=4_096),
+    "meta-llama/Meta-Llama-3-8B": Architecture(4096, 14336, 32, 32, 8, 128, 128_256, False, positions=8_192),
+    "meta-llama/Meta-Llama-3-8B-Instruct": Architecture(4096, 14336, 32, 32, 8, 128, 128_256, False, positions=8_192),
+    "meta-llama/Llama-3.1-8B": Architecture(4096, 14336, 32, 32, 8, 128, 128_256, False, positions=131_072),
+    "meta-llama/Llama-3.1-8B-Instruct": Architecture(4096, 14336, 32, 32, 8, 128, 128_256, False, positions=131_072),
+    "meta-llama/Llama-3.1-70B": Architecture(8192, 28672, 80, 64, 8, 128, 128_256, False, positions=131_072),
+    "meta-llama/Llama-3.1-70B-Instruct": Architecture(8192, 28672, 80, 64, 8, 128, 128_256, False, positions=131_072),
+    "HuggingFaceTB/SmolLM2-135M": Architecture(576, 1536, 30, 9, 3, 64, 49_152, True, positions=8_192),
+    "HuggingFaceTB/SmolLM2-135M-Instruct": Architecture(576, 1536, 30, 9, 3, 64, 49_152, True, positions=8_192),
 }
 
 
@@ -90,6 +92,7 @@ def from_config(config: Mapping[str, Any], place: str) -> Architecture:
             head_dim=int(config.get("head_dim") or config["hidden_size"] // heads),
             vocab_size=int(config["vocab_size"]),
             tied=bool(config.get("tie_word_embeddings", False)),
+            positions=int(config.get("max_position_embeddings") or 0) or None,
             plain=config.get("model_type", "llama") in PLAIN and not config.get("sliding_window") and not config.get("attention_bias"),
         )
     except (KeyError, TypeError, ValueError) as error:
@@ -119,4 +122,5 @@ def from_gguf(path: Path) -> Architecture:
         head_dim=file.get("llama.attention.key_length", int, hidden // max(heads, 1)),
         vocab_size=len(file.get("tokenizer.ggml.tokens", list)),
         tied="output.weight" not in file.tensors,
+        positions=file.get("llama.context_length", int, 0) or None,
     )

@@ -23,3 +23,11 @@ def base_architecture(base: Base, place: Path) -> Architecture:
             "-s 'base={path: FOLDER}' (the weights are not needed)"
         )
     return KNOWN[base.model]
+
+
+def known_architecture(base: Base) -> Architecture | None:
+    """As `base_architecture`; None where the sizes are not known."""
+    try:
+        return base_architecture(base, Path("recipe"))
+    except InputError:
+        return None

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from jp_adapt.core.errors import InputError, UsageError
-from jp_adapt.core.files import is_file, read_json
+from jp_adapt.core.files import is_file
 from jp_adapt.core.shipped import shipped_recipes
 from jp_adapt.corpus.sources import expand_paths
 from jp_adapt.inference.text_side import own_template
 from jp_adapt.model.sources import resolve_revision
-from jp_adapt.recipe.base_sizes import base_architecture
+from jp_adapt.recipe.base_sizes import known_architecture
 from jp_adapt.recipe.load import load_recipe
 from jp_adapt.recipe.schema import Base
 
@@ -180,7 +180,7 @@ def _pretrain_stage(start: str, japanese: list[str], english: list[str], chars: 
         f"{{source: {name}, weight: {0.1 / len(english):.3g}}}" for name in english
     ]
     data = ", ".join(weights if english else japanese)
-    length = min(512, _positions(base))
+    length = _longest(base, 512)
     batch = length * 2 ** max(1, min(7, round(chars / STEPS / length).bit_length()))
     together = "new_rows_lr: 8.0e-3, new_rows_eps: 0.02, new_rows_whitening: true, shared_rows_lr: 4.0e-3"  # measured on a small model alone
     lr, rows = ("1.0e-3", together) if _is_small(base) else ("2.0e-4", "new_rows_lr: 4.0e-4")
@@ -202,7 +202,7 @@ def _pretrain_stage(start: str, japanese: list[str], english: list[str], chars: 
 
 
 def _sft_stage(start: str, chats: list[str], heldout: list[str], base: Base) -> list[str]:
-    length = min(1024, _positions(base))
+    length = _longest(base, 1024)
     return [
         "  # Instruction tuning: the loss lies on the answers alone. `jp-adapt preview` shows which tokens these are.",
         "  - id: sft",
@@ -242,15 +242,12 @@ def _template(base: Base) -> str:
     return "model" if base.path is None or own_template(Path(base.path)) is not None else "alpaca-ja"
 
 
-def _positions(base: Base) -> int:
-    """Positions that the base was trained for, as far as its folder says."""
-    config = Path(base.path or "") / "config.json"
-    value = read_json(config).get("max_position_embeddings") if base.path is not None and config.is_file() else None
-    return value if isinstance(value, int) and value > 0 else 2**20
+def _longest(base: Base, tokens: int) -> int:
+    """`tokens`, or as many as the base was trained for."""
+    sizes = known_architecture(base)
+    return min(tokens, (sizes and sizes.positions) or tokens)
 
 
 def _is_small(base: Base) -> bool:
-    try:
-        return base_architecture(base, Path("recipe")).parameters < SMALL
-    except InputError:  # of a hub id that is not known here: the careful choice
-        return False
+    sizes = known_architecture(base)
+    return sizes is not None and sizes.parameters < SMALL

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from jp_adapt.cli.main import main
+from jp_adapt.core.errors import InputError
 from jp_adapt.pipeline.inputs import check_inputs
 from jp_adapt.recipe.held_out import document_keys
 from jp_adapt.recipe.load import load_recipe
@@ -38,3 +39,12 @@ def test_a_held_out_document_that_is_trained_on_under_another_id_is_told(pico: P
     assert f"note: {note}\n" in capsys.readouterr().err
     write(tmp_path / "held.jsonl", {"id": trained.get("id"), "text": "新しい文。"})
     assert check_inputs(load_recipe(recipe, settings)) == [], "the same id alone says nothing"
+
+
+def test_rows_longer_than_the_base_was_trained_for_are_refused(pico: Path, tmp_path: Path) -> None:
+    recipe = write_small_recipe(tmp_path, pico)
+    check_inputs(load_recipe(recipe, "stages.cpt.sequence_tokens=512"))
+    message = r"stage 'cpt': sequence_tokens is 513, and the base was trained for texts of 512 \(max_position_embeddings\); give that or fewer"
+    with pytest.raises(InputError, match=message):
+        check_inputs(load_recipe(recipe, "stages.cpt.sequence_tokens=513"))
+    assert main(["check", str(recipe), "-s", "stages.cpt.sequence_tokens=513"]) == 3
