@@ -64,8 +64,8 @@ class FileEncoder:
         self.special_ids = {str(token["content"]): int(token["id"]) for token in spec.get("added_tokens") or () if token.get("special")}
         self._tokenizer: Tokenizer | None = None
         self._fast_tokenizer: FastTokenizer | None = None
-        self.is_fast = True
-        self.is_fast = self._agree(_probes([*(str(token["content"]) for token in spec.get("added_tokens") or ()), *ids]))
+        probes = _probes([*(str(token["content"]) for token in spec.get("added_tokens") or ()), *ids])
+        self.is_fast = self._slow(probes) == self._fast(probes)
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         short = self._fast([text for text in texts if len(text) <= MAX_CHARS]) if self.is_fast else None
@@ -78,21 +78,19 @@ class FileEncoder:
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_tokenizer": None, "_fast_tokenizer": None}  # each process reads its own
 
-    def _agree(self, texts: Sequence[str]) -> bool:
-        return self._fast(texts) == self._slow(texts)
-
     def _fast(self, texts: Sequence[str]) -> list[list[int]] | None:
-        """None where fastokens refuses the tokenizer, or a text."""
+        """None where fastokens refuses the tokenizer, or a text, by an error or a panic."""
         try:
-            if self._fast_tokenizer is None:
-                os.environ.setdefault("RAYON_NUM_THREADS", "1")  # processes are the parallelism here
-                from fastokens import Tokenizer as FastTokenizer
+            with runnable(self.path):
+                if self._fast_tokenizer is None:
+                    os.environ.setdefault("RAYON_NUM_THREADS", "1")  # processes are the parallelism here
+                    from fastokens import Tokenizer as FastTokenizer
 
-                self._fast_tokenizer = FastTokenizer.from_file(str(self.path))
-                self._fast_tokenizer.no_truncation()
-                self._fast_tokenizer.no_padding()
-            flat, offsets = self._fast_tokenizer.encode_batch_flat(list(texts), split_special_tokens=True)
-        except ValueError:
+                    self._fast_tokenizer = FastTokenizer.from_file(str(self.path))
+                    self._fast_tokenizer.no_truncation()
+                    self._fast_tokenizer.no_padding()
+                flat, offsets = self._fast_tokenizer.encode_batch_flat(list(texts), split_special_tokens=True)
+        except InputError:
             return None
         ids, ends = np.frombuffer(flat, "<u4").tolist(), np.frombuffer(offsets, "<u8").tolist()
         return [ids[start:end] for start, end in pairwise(ends)]
