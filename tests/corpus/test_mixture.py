@@ -159,5 +159,5 @@ def test_the_most_that_a_source_is_read_is_not_passed_by_a_row(most: float) -> N
 
 def test_a_budget_that_reads_a_source_without_end_is_refused() -> None:
     sources = {"ja": ([[1, 2, 3]], 3.0), "en": ([[4] * 50], 1.0)}
-    with pytest.raises(InputError, match=r"source 'ja' has 3 tokens, and the budget would read it 250,000,000,000,000 times; at most 100,000 are planned: ask for"):
+    with pytest.raises(InputError, match=r"source 'ja' has 3 tokens, and the budget would read it 250,000,000,000,000 times; at most 100,000 are planned"):
         plan_training(sources, prefix=0, length=16, rows_per_step=2, seed=0, tokens=10**15)
