@@ -20,6 +20,8 @@ from typing import Any
 
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(["tests.preloaded"])
+_CONTEXTS: dict[str, Any] = multiprocessing.context._concrete_contexts  # type: ignore[attr-defined]
+_CONTEXTS["spawn"] = FORKS  # workers of a pool need not import torch anew either
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,8 @@ def _command(arguments: Sequence[str], environment: dict[str, str], cwd: str, st
     from jp_adapt.core import launch
 
     torch.set_num_threads(int(environment.get("OMP_NUM_THREADS", "1")))
-    launch.subprocess = _Forks()  # type: ignore[assignment]  # ranks are forks too
+    launch.subprocess = _Forks()  # type: ignore[assignment]  # ranks are forks too, and so are the workers of a pool
+    _CONTEXTS["spawn"] = multiprocessing.get_context("fork")
     if prepare is not None:
         prepare()
     sys.exit(main(list(arguments)))

@@ -1,11 +1,10 @@
-"""A search that another process can begin, and be killed in: `python -m tests.merging.searches JOURNAL KILL_AT`."""
+"""A search that another process can begin, and be killed in."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import sys
 from pathlib import Path
 
 from jp_adapt.merging.fitness import Objective
@@ -46,5 +45,6 @@ def summary(result) -> str:
     return json.dumps([genomes, result.best_genome, result.mean])
 
 
-if __name__ == "__main__":
-    print(summary(search().run(Dying(int(sys.argv[2])), Path(sys.argv[1]), GENERATIONS)))
+def killed(journal: Path, calls: int) -> None:
+    """Begin a search, or go on with it, and be killed in the middle of an evaluation behind so many."""
+    search().run(Dying(calls), journal, GENERATIONS)

@@ -5,19 +5,15 @@ from __future__ import annotations
 import json
 import math
 import signal
-import subprocess
-import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from jp_adapt.core.errors import InputError, JpAdaptError, RunFolderError, UsageError
 from jp_adapt.merging.fitness import Objective
 from jp_adapt.merging.search import Gene, Search, split_items
-from tests.merging.searches import GENERATIONS, GENES, OBJECTIVES, TARGET, score, search, summary
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.merging.searches import GENERATIONS, GENES, OBJECTIVES, TARGET, killed, score, search, summary
+from tests.processes import FORKS
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +34,10 @@ def test_killed_at_ten_moments_it_asks_for_the_same_genomes(straight, tmp_path):
     """One journal survives ten kills, each in the middle of an evaluation; the process after the last kill ends with what one process gives."""
     journal = tmp_path / "journal.jsonl"
     for calls in (0, 1, 2, 3, 5, 7, 4, 6, 2, 9):
-        done = subprocess.run([sys.executable, "-m", "tests.merging.searches", str(journal), str(calls)], cwd=ROOT, capture_output=True, text=True, check=False)
-        assert done.returncode == -signal.SIGKILL, done.stderr
+        process = FORKS.Process(target=killed, args=(journal, calls))
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
     assert summary(search().run(score, journal, GENERATIONS)) == summary(straight)
 
 
