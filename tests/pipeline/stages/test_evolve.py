@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 import time
 
@@ -10,6 +11,8 @@ import pytest
 from safetensors.torch import load_file
 
 import jp_adapt
+from jp_adapt.commands import evolve
+from jp_adapt.commands.evolve_candidates import Setup
 from jp_adapt.core.errors import InputError, RunFolderError, UsageError
 from jp_adapt.recipe.load import load_recipe
 from jp_adapt.report.evolution import EVOLUTION, FITNESS, Evolution
@@ -209,12 +212,15 @@ def test_in_two_processes_it_finds_the_same(recipe, trained, descended, tmp_path
     assert Evolution.read(found.result("best") / EVOLUTION).candidates == Evolution.read(descended.result("best") / EVOLUTION).candidates
 
 
-def test_gradient_descent_alone(recipe, trained, tmp_path):
+def test_gradient_descent_alone(recipe, trained, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path / "run")
+    made = []
+    monkeypatch.setattr(evolve, "Setup", lambda *parts: made.append(Setup(*parts)) or made[-1])
     jp_adapt.run_recipe(load_recipe(recipe, ["stages.best.gradient={steps: 2}", "stages.best.generations=0"]), tmp_path / "run")
     found = Evolution.read(jp_adapt.open_run(tmp_path / "run").result("best") / EVOLUTION)
     assert [entry.kind for entry in found.models][-2:] == ["gradient", "evolved"]
     assert found.evolved.heldout == found.model("gradient descent").heldout
+    assert pickle.loads(pickle.dumps(made[0])) == made[0]  # other processes are sent it; here they are forks, and hold it already
 
 
 def test_densities_are_searched_for_too(pico, trained, tmp_path):
