@@ -23,7 +23,7 @@ NGRAM = 13  # letters; GPT-3 took 13 words, of which Japanese letters say about 
 SHORT = 8
 LINE = 4
 LONG = 400  # letters of a text of which every fourth n-gram is kept: the index of passages stays small
-_FILTER_BITS = 24
+MAX_FILTER_BITS = 24  # 16 MB
 SHORT_LINE = (4, 16)  # characters of a line that may hold the letters of a short item
 _ODD = np.uint64(0x9E3779B97F4A7C15)
 
@@ -177,7 +177,9 @@ class Decontaminate:
         """Hashes of the n-grams that are in `known`, and where they begin."""
         if not len(known):
             return np.zeros(0, np.uint64), np.zeros(0, np.int64)
-        at = np.flatnonzero(bits[hashes >> np.uint64(64 - _FILTER_BITS)])
+        first, second = _places(hashes, bits)
+        at = np.flatnonzero(bits[first])
+        at = at[bits[second[at]]]
         at = at[np.take(known, np.searchsorted(known, hashes[at]), mode="clip") == hashes[at]]
         return hashes[at], at
 
@@ -188,9 +190,15 @@ def _add(overlaps: dict[int, tuple[float, list[tuple[int, int]]]], item: int, sh
 
 
 def _filter(hashes: Hashes) -> npt.NDArray[np.bool_]:
-    bits = np.zeros(2**_FILTER_BITS, np.bool_)
-    bits[hashes >> np.uint64(64 - _FILTER_BITS)] = True
+    """A Bloom filter of two places a hash, which is small where they are few: what lies in the caches is looked up at no cost."""
+    bits = np.zeros(2 ** min(MAX_FILTER_BITS, len(hashes).bit_length() + 4), np.bool_)
+    for places in _places(hashes, bits):
+        bits[places] = True
     return bits
+
+
+def _places(hashes: Hashes, bits: npt.NDArray[np.bool_]) -> tuple[Hashes, Hashes]:
+    return hashes >> np.uint64(65 - len(bits).bit_length()), hashes & np.uint64(len(bits) - 1)
 
 
 def _letters(text: str) -> tuple[Hashes, npt.NDArray[np.int64]]:
