@@ -47,7 +47,7 @@ class FileEncoder:
     """texts -> ids. No text makes a special token, whatever it says ("</s>" is four characters), and none is cut short.
 
     The ids are those of `tokenizers`. Where fastokens (https://github.com/crusoecloud/fastokens) reads the tokenizer and gives the same ids of every probe,
-    it is taken: it needs a tenth to a quarter of the time. What it refuses is left to `tokenizers`, a whole tokenizer as well as a single text.
+    it is taken: it needs a tenth to a third of the time. What it refuses is left to `tokenizers`, a whole tokenizer as well as a single text.
 
     Attributes:
         vocab_size: one more than the highest id.

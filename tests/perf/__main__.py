@@ -21,6 +21,7 @@ BENCHMARKS = (
     "plan_memory",
     "tokenizer_build",
     "tokenizer_auto",
+    "encoder",
     "tokenizer_criteria",
     "tokenizer_rows",
     "tokenizer_rivals",
