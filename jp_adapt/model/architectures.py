@@ -92,13 +92,20 @@ def from_config(config: Mapping[str, Any], place: str) -> Architecture:
             head_dim=int(config.get("head_dim") or config["hidden_size"] // heads),
             vocab_size=int(config["vocab_size"]),
             tied=bool(config.get("tie_word_embeddings", False)),
-            positions=int(config.get("max_position_embeddings") or 0) or None,
+            positions=_positions(config),
             plain=config.get("model_type", "llama") in PLAIN and not config.get("sliding_window") and not config.get("attention_bias"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{place}: no size of a Llama-family model in it ({error}); known are transformers with gated MLP and RMSNorm, as Llama and Mistral"
         ) from error
+
+
+def _positions(config: Mapping[str, Any]) -> int | None:
+    """As many as `max_position_embeddings` says, or as the scaling of positions makes of those before it."""
+    most, scaling = int(config.get("max_position_embeddings") or 0), config.get("rope_scaling") or config.get("rope_parameters") or {}
+    original = int(scaling.get("original_max_position_embeddings") or most)
+    return max(most, int(original * float(scaling.get("factor") or 1))) or None
 
 
 def from_folder(folder: Path) -> Architecture:
@@ -122,5 +129,10 @@ def from_gguf(path: Path) -> Architecture:
         head_dim=file.get("llama.attention.key_length", int, hidden // max(heads, 1)),
         vocab_size=len(file.get("tokenizer.ggml.tokens", list)),
         tied="output.weight" not in file.tensors,
-        positions=file.get("llama.context_length", int, 0) or None,
+        positions=_positions(
+            {
+                "max_position_embeddings": file.get("llama.context_length", int, 0),
+                "rope_scaling": {"factor": file.get("llama.rope.scaling.factor", float, 1.0)},
+            }
+        ),
     )

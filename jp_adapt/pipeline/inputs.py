@@ -147,7 +147,7 @@ def _check_lengths(loaded: LoadedRecipe) -> None:
         if positions is not None and length > positions:
             raise InputError(
                 f"{loaded.path}: stage '{stage.id}': sequence_tokens is {length:,}, and the base was trained for texts of {positions:,} "
-                "(max_position_embeddings); give that or fewer, or a base whose config.json scales its positions (rope_scaling)"
+                "(max_position_embeddings, rope_scaling); give that or fewer, or a base whose config.json allows more"
             )
 
 

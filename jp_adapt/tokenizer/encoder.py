@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +20,8 @@ from jp_adapt.tokenizer.load import PROBE, runnable
 if TYPE_CHECKING:
     from fastokens import Tokenizer as FastTokenizer
 
+PLAIN_PARTS = {"Sequence", "Split", "ByteLevel", "Digits", "Prepend", "Replace", "NFC"}  # normalizers and pre-tokenizers
+_PLAIN_REGEX = re.compile(r"(?:\\[pP]\{\w+\}|\\[sSrn]|\\[^A-Za-z0-9]|\[\^|[^\\.$^])*")
 MAX_CHARS = 100_000  # of a text that fastokens gets: on a million spaces its regular expressions run out of stack
 
 
@@ -65,7 +68,7 @@ class FileEncoder:
         self._tokenizer: Tokenizer | None = None
         self._fast_tokenizer: FastTokenizer | None = None
         probes = _probes([*(str(token["content"]) for token in spec.get("added_tokens") or ()), *ids])
-        self.is_fast = self._slow(probes) == self._fast(probes)
+        self.is_fast = _is_plain(spec) and self._slow(probes) == self._fast(probes)
 
     def __call__(self, texts: Sequence[str]) -> list[list[int]]:
         short = self._fast([text for text in texts if len(text) <= MAX_CHARS]) if self.is_fast else None
@@ -104,11 +107,26 @@ class FileEncoder:
         return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)]
 
 
+def _is_plain(spec: Mapping[str, Any]) -> bool:
+    """Whether a tokenizer is made of parts that both runtimes were found to read alike on all texts: most BPE of Llama's, GPT's and Qwen's kind are.
+
+    They run another engine of regular expressions each, which differ in what `\\b`, `\\w`, `\\d`, a dot and `$` mean: behind a few digits, of ① for one.
+    """
+    model, parts = spec["model"], [spec.get("normalizer"), spec.get("pre_tokenizer")]
+    for part in parts:  # grows
+        if part is not None:
+            parts += [*part.get("normalizers", ()), *part.get("pretokenizers", ())]
+    kinds = {part["type"] for part in parts if part is not None}
+    patterns = [part["pattern"] for part in parts if part is not None and "pattern" in part]
+    plain = all("String" in pattern or _PLAIN_REGEX.fullmatch(pattern["Regex"]) for pattern in patterns)
+    return model.get("type") == "BPE" and not model.get("dropout") and kinds <= PLAIN_PARTS and plain
+
+
 def _probes(tokens: Sequence[str]) -> list[str]:
     """Texts that two runtimes would cut differently if they read a tokenizer differently: tokens of all kinds, and code points of all of Unicode where a
     pattern may take them for a letter, a digit, a space or none of them."""
     chosen = [*tokens[:100], *tokens[100 :: max(1, len(tokens) // 1_000)]]
-    blocks = (f"a{chr(code)}1 {chr(code)}b\n" for code in [*range(0x300), *range(0x300, 0x110000, 997)] if not 0xD800 <= code < 0xE000)
+    blocks = (f"a{chr(code)}1 {chr(code)}b\n12345{chr(code)}" for code in [*range(0x300), *range(0x300, 0x110000, 997)] if not 0xD800 <= code < 0xE000)
     return ["", *blocks, *chosen, *(f"日本語{token}の {token}\n\t {token}" for token in chosen)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -44,7 +45,19 @@ def test_a_held_out_document_that_is_trained_on_under_another_id_is_told(pico: P
 def test_rows_longer_than_the_base_was_trained_for_are_refused(pico: Path, tmp_path: Path) -> None:
     recipe = write_small_recipe(tmp_path, pico)
     check_inputs(load_recipe(recipe, "stages.cpt.sequence_tokens=512"))
-    message = r"stage 'cpt': sequence_tokens is 513, and the base was trained for texts of 512 \(max_position_embeddings\); give that or fewer"
+    message = r"stage 'cpt': sequence_tokens is 513, and the base was trained for texts of 512 \(max_position_embeddings, rope_scaling\); give that or fewer"
     with pytest.raises(InputError, match=message):
         check_inputs(load_recipe(recipe, "stages.cpt.sequence_tokens=513"))
     assert main(["check", str(recipe), "-s", "stages.cpt.sequence_tokens=513"]) == 3
+
+
+def test_scaled_positions_count(pico: Path, tmp_path: Path) -> None:
+    base = shutil.copytree(pico, tmp_path / "base")
+    config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+    config["rope_scaling"] = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 512, "rope_theta": 10_000.0}
+    config.pop("rope_parameters", None)
+    (base / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    recipe = write_small_recipe(tmp_path, base)
+    check_inputs(load_recipe(recipe, "stages.cpt.sequence_tokens=2048"))
+    with pytest.raises(InputError, match="trained for texts of 2,048"):
+        check_inputs(load_recipe(recipe, "stages.cpt.sequence_tokens=2049"))

@@ -19,7 +19,7 @@ from jp_adapt.core.files import write_json
 from jp_adapt.tokenizer import encoder
 from jp_adapt.tokenizer.bpe import BpeTokenizer
 from jp_adapt.tokenizer.byte_level import to_bytes
-from jp_adapt.tokenizer.encoder import FileEncoder, load_encoder, plain_tokenizer
+from jp_adapt.tokenizer.encoder import _PLAIN_REGEX, FileEncoder, load_encoder, plain_tokenizer
 from jp_adapt.tokenizer.tiktoken import spec_with
 from tests.conftest import documents
 from tests.properties import examples
@@ -146,6 +146,28 @@ def test_a_tokenizer_of_another_kind_gives_the_ids_of_tokenizers(spec: dict[str,
     made = load_encoder(tmp_path)
     texts = [documents("ja_train.jsonl")[0], "</s> a"]
     assert made(texts) == reference(tmp_path, texts)
+
+
+def test_patterns_that_the_engines_read_otherwise_are_left_to_tokenizers(spec: dict[str, Any], tmp_path: Path) -> None:
+    """12345① is "12|345①" for one, "123|45①" for the other, and no probe need show it."""
+    changed = json.loads(json.dumps(spec))
+    changed["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\d{1,3}(?=(?:\d{3})*\b)|\D"
+    (tmp_path / "tokenizer.json").write_text(json.dumps(changed), encoding="utf-8")
+    made = load_encoder(tmp_path)
+    assert not made.is_fast
+    texts = ["12345①", "1234①", "12345Ⅷ"]
+    assert made(texts) == reference(tmp_path, texts)
+
+
+@pytest.mark.parametrize("pattern", [r"\w+", r"[^\d]+", r".+?(?=\d|$)", r"\bx", "a.b", "^a", r"\A", r"\h"])
+def test_no_such_pattern_is_plain(pattern: str) -> None:
+    assert not _PLAIN_REGEX.fullmatch(pattern)
+
+
+def test_a_tokenizer_that_draws_is_left_to_tokenizers(spec: dict[str, Any], tmp_path: Path) -> None:
+    changed = spec | {"model": spec["model"] | {"dropout": 1e-6}}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(changed), encoding="utf-8")
+    assert not load_encoder(tmp_path).is_fast
 
 
 def test_the_size_of_a_vocabulary_with_holes_is_its_highest_id(spec: dict[str, Any], folder: Path) -> None:
