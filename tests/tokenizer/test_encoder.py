@@ -149,7 +149,7 @@ def test_a_tokenizer_of_another_kind_gives_the_ids_of_tokenizers(spec: dict[str,
 
 
 def test_patterns_that_the_engines_read_otherwise_are_left_to_tokenizers(spec: dict[str, Any], tmp_path: Path) -> None:
-    """12345① is "12|345①" for one, "123|45①" for the other, and no probe need show it."""
+    """1234① is cut "1|234①" by one, "123|4①" by the other, and no probe need show it."""
     changed = json.loads(json.dumps(spec))
     changed["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\d{1,3}(?=(?:\d{3})*\b)|\D"
     (tmp_path / "tokenizer.json").write_text(json.dumps(changed), encoding="utf-8")
