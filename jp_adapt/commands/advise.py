@@ -288,7 +288,9 @@ def _why_not(rows: Sequence[AdviceRow]) -> Iterator[str]:
     if taught is None and smallest.chars_per_token >= LEAST_GAIN * base.chars_per_token:
         yield f"Do not extend: {plural(smallest.training_tokens, 'token')} of training hold too few of even the {smallest.new_tokens:,} best new tokens."
         if largest is not smallest:
-            yield "If you extend all the same, for speed, take many tokens: after three minutes 6,000 predicted better than 500 (docs/does-it-pay.md)."
+            yield (
+                "If you extend all the same, for speed, take many tokens: after 55,000 tokens of training 6,000 predicted as well as 500 (docs/does-it-pay.md)."
+            )
         return
     row = taught or smallest
     yield (

@@ -110,7 +110,8 @@ class FileEncoder:
 def _is_plain(spec: Mapping[str, Any]) -> bool:
     """Whether a tokenizer is made of parts that both runtimes were found to read alike on all texts: most BPE of Llama's, GPT's and Qwen's kind are.
 
-    They run another engine of regular expressions each, which differ in what `\\b`, `\\w`, `\\d`, a dot and `$` mean: behind a few digits, of "①" for one (findings/).
+    Each runs an engine of regular expressions of its own, and they differ in what `\\b`, `\\w`, `\\d`, a dot and `$` mean: behind a few digits, of "①" for one
+    (findings/).
     """
     model, parts = spec["model"], [spec.get("normalizer"), spec.get("pre_tokenizer")]
     for part in parts:  # grows
