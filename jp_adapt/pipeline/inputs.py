@@ -12,7 +12,7 @@ from jp_adapt.core.hashes import sha256_file
 from jp_adapt.corpus.record_fields import Fields
 from jp_adapt.corpus.sources import read_documents
 from jp_adapt.model.sources import check_hash, folder_files, gguf_file
-from jp_adapt.recipe.base_sizes import known_architecture
+from jp_adapt.recipe.base_sizes import check_lengths
 from jp_adapt.recipe.held_out import document_keys, repeated_documents, trained_and_measured
 from jp_adapt.recipe.load import LoadedRecipe, load_recipe
 from jp_adapt.recipe.schema import PreferenceStage, Recipe, SftStage, Source, TokenizerStage
@@ -47,8 +47,8 @@ def _checked(loaded: LoadedRecipe) -> tuple[LoadedRecipe, list[str]]:
     return loaded, check_inputs(loaded)
 
 
-def check_inputs(loaded: LoadedRecipe) -> list[str]:
-    """Look into every file that is there: a source of at most `READ_WHOLE_BYTES` holds its texts, the base's tokenizer fits its model and can be extended.
+def check_inputs(loaded: LoadedRecipe, *, open_gguf: bool = False) -> list[str]:
+    """Look into every file that is there (a GGUF where `open_gguf`): a source of at most `READ_WHOLE_BYTES` holds its texts, and the base fits the recipe.
 
     Returns:
         What is no error and should be known: `text_notes`, documents that are measured and trained on, and conversations that cannot be measured.
@@ -75,7 +75,8 @@ def check_inputs(loaded: LoadedRecipe) -> list[str]:
     if place is None or Path(place).exists():
         with problems.collected():
             _check_base(recipe)
-            _check_lengths(loaded)
+            if recipe.base.file is None or open_gguf:
+                check_lengths(recipe, loaded.path)
             if readable and recipe.base.path is not None:
                 chat_notes = check_base_chats(recipe, Path(recipe.base.path))
     for stage in recipe.stages:
@@ -136,19 +137,6 @@ def _check_base(recipe: Recipe) -> None:
         gguf = gguf_file(base.package, base.file, base.version)
         if base.sha256 is not None and gguf.stat().st_size <= HASHED_BYTES:
             check_hash(gguf, sha256_file(gguf), base.sha256)
-
-
-def _check_lengths(loaded: LoadedRecipe) -> None:
-    """Rows that are longer than any text that the base was trained for: it reads them badly, and they are padded to their length."""
-    sizes = known_architecture(loaded.recipe.base)
-    positions = sizes.positions if sizes is not None else None
-    for stage in loaded.recipe.stages:
-        length = getattr(stage, "sequence_tokens", 0)
-        if positions is not None and length > positions:
-            raise InputError(
-                f"{loaded.path}: stage '{stage.id}': sequence_tokens is {length:,}, and the base was trained for texts of {positions:,} "
-                "(max_position_embeddings, rope_scaling); give that or fewer, or a base whose config.json allows more"
-            )
 
 
 def extends(recipe: Recipe) -> bool:

@@ -66,7 +66,7 @@ def run_recipe(loaded: LoadedRecipe | str | Path, out: str | Path, *, redo_from:
         raise UsageError(f"--from {redo_from}: no such stage{did_you_mean(redo_from, stage_ids)}; stages: {', '.join(stage_ids)}")
     check_trackers(trackers)
     _refuse_foreign_folder(out)
-    for note in check_inputs(loaded):
+    for note in check_inputs(loaded, open_gguf=True):
         say(f"note: {note}")
     if recipe.control is not None:
         from jp_adapt.report.run_summary import read_control

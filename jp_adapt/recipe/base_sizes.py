@@ -8,7 +8,7 @@ from jp_adapt.core.errors import InputError
 from jp_adapt.core.suggest import did_you_mean
 from jp_adapt.model.architectures import KNOWN, Architecture, from_folder, from_gguf
 from jp_adapt.model.sources import gguf_file
-from jp_adapt.recipe.schema import Base
+from jp_adapt.recipe.schema import Base, Recipe
 
 
 def base_architecture(base: Base, place: Path) -> Architecture:
@@ -31,3 +31,16 @@ def known_architecture(base: Base) -> Architecture | None:
         return base_architecture(base, Path("recipe"))
     except InputError:
         return None
+
+
+def check_lengths(recipe: Recipe, path: Path) -> None:
+    """InputError for rows longer than any text that the base was trained for, where that is known: it reads them badly, and they are padded to their length."""
+    sizes = known_architecture(recipe.base)
+    positions = sizes.positions if sizes is not None else None
+    for stage in recipe.stages:
+        length = getattr(stage, "sequence_tokens", 0)
+        if positions is not None and length > positions:
+            raise InputError(
+                f"{path}: stage '{stage.id}': sequence_tokens is {length:,}, and the base was trained for texts of {positions:,} "
+                "(max_position_embeddings, rope_scaling); give that or fewer, or a base whose config.json allows more"
+            )

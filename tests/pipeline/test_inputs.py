@@ -10,7 +10,10 @@ import pytest
 
 from jp_adapt.cli.main import main
 from jp_adapt.core.errors import InputError
+from jp_adapt.model.architectures import KNOWN
+from jp_adapt.pipeline import inputs
 from jp_adapt.pipeline.inputs import check_inputs
+from jp_adapt.recipe import base_sizes
 from jp_adapt.recipe.held_out import document_keys
 from jp_adapt.recipe.load import load_recipe
 from tests.recipes import write_small_recipe
@@ -61,3 +64,14 @@ def test_scaled_positions_count(pico: Path, tmp_path: Path) -> None:
     check_inputs(load_recipe(recipe, "stages.cpt.sequence_tokens=2048"))
     with pytest.raises(InputError, match="trained for texts of 2,048"):
         check_inputs(load_recipe(recipe, "stages.cpt.sequence_tokens=2049"))
+
+
+def test_positions_of_a_gguf_count_where_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`check` does not open it, since numpy loads slowly; `run` does."""
+    loaded = load_recipe("quickstart", "stages.cpt.sequence_tokens=8193")
+    monkeypatch.setattr(base_sizes, "gguf_file", lambda *_: tmp_path / "base.gguf")
+    monkeypatch.setattr(base_sizes, "from_gguf", lambda _: KNOWN["HuggingFaceTB/SmolLM2-135M"])
+    monkeypatch.setattr(inputs, "_check_base", lambda _: None)
+    assert check_inputs(loaded) == []
+    with pytest.raises(InputError, match="sequence_tokens is 8,193, and the base was trained for texts of 8,192"):
+        check_inputs(loaded, open_gguf=True)
