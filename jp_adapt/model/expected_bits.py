@@ -107,9 +107,8 @@ def fitted(points: Sequence[tuple[tuple[float, ...], float]]) -> Fit:
 @cache
 def own_fit() -> Fit:
     """Bits per character with the base's own tokenizer over those before training, by tokens read."""
-    points = {
-        ((share * one.own_tokens,), own / one.untrained) for one in (*TRAININGS, QUICKSTART) for share, own, _ in one.points
-    }  # two extensions may share a control
+    trainings = (*TRAININGS, QUICKSTART)
+    points = {((share * one.own_tokens,), own / one.untrained) for one in trainings for share, own, _ in one.points}  # extensions may share a control
     return fitted(sorted(points))
 
 
