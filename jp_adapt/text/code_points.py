@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-Codes = npt.NDArray[np.uint32]
 
-
-def code_points(text: str) -> Codes:
+def code_points(text: str) -> npt.NDArray[np.uint32]:
     """[len(text)] code points; a lone surrogate is one of its own."""
     return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")

@@ -41,7 +41,7 @@ _PAGE = re.compile(r"\s*<(?:!DOCTYPE|!--|(?:html|head|body|div|p|table|article|s
 _WHOLE_PAGE = re.compile(r"\s*<(?:!DOCTYPE|html)[\s>]", re.IGNORECASE)
 _INLINE_CODE = re.compile(r"`[^`\n]+`")
 _HOLE = re.compile("\x00(\\d+)\x00")
-_READINGS = ("《", "［＃", "{{", "<ruby")
+_READINGS = ("《", "［＃", "{{")
 _WIKI_MARKS = ("[[", "'''", "\n==", "<ref", "{{")
 
 
@@ -84,10 +84,11 @@ def strip_boilerplate(text: str) -> tuple[str, int]:
 
 def _may_hold_markup(text: str) -> bool:
     """Whether a text holds what any markup begins with, as often as it takes: with code put aside, which takes ten times as long, there can only be less."""
-    if any(mark in text for mark in _READINGS) or "<RUBY" in text.upper():
+    if any(mark in text for mark in _READINGS):
         return True
     wiki = sum(map(text.count, _WIKI_MARKS)) + text.startswith("==")
-    return wiki >= MIN_TAGS or ("<" in text and len(tag_starts(text)) >= MIN_TAGS)
+    starts = tag_starts(text) if "<" in text else []
+    return wiki >= MIN_TAGS or len(starts) >= MIN_TAGS or any(start.lower() == "<ruby" for start in starts)
 
 
 def _enough(marks: list[Span], text: str) -> bool:

@@ -113,14 +113,14 @@ def _is_plain(spec: Mapping[str, Any]) -> bool:
     Each runs an engine of regular expressions of its own, and they differ in what `\\b`, `\\w`, `\\d`, a dot and `$` mean: behind a few digits, of "①" for one
     (findings/).
     """
-    model, parts = spec["model"], [spec.get("normalizer"), spec.get("pre_tokenizer")]
-    for part in parts:  # grows
-        if part is not None:
-            parts += [*part.get("normalizers", ()), *part.get("pretokenizers", ())]
-    kinds = {part["type"] for part in parts if part is not None}
-    patterns = [part["pattern"] for part in parts if part is not None and "pattern" in part]
-    plain = all("String" in pattern or _PLAIN_REGEX.fullmatch(pattern["Regex"]) for pattern in patterns)
-    return model.get("type") == "BPE" and not model.get("dropout") and kinds <= PLAIN_PARTS and plain
+    model, parts = spec["model"], [part for part in (spec.get("normalizer"), spec.get("pre_tokenizer")) if part is not None]
+    return model.get("type") == "BPE" and not model.get("dropout") and all(map(_is_plain_part, parts))
+
+
+def _is_plain_part(part: Mapping[str, Any]) -> bool:
+    pattern = part.get("pattern", {"String": ""})
+    plain = part["type"] in PLAIN_PARTS and ("String" in pattern or _PLAIN_REGEX.fullmatch(pattern["Regex"]) is not None)
+    return plain and all(map(_is_plain_part, [*part.get("normalizers", ()), *part.get("pretokenizers", ())]))
 
 
 def _probes(tokens: Sequence[str]) -> list[str]:

@@ -191,6 +191,7 @@ PIECES = [
     "<!--",
     "-->",
     "<ruby>",
+    "<Ruby lang=ja>",
     "<RT>",
     "</ruby>",
     "<!DOCTYPE html>",
