@@ -30,7 +30,7 @@ from jp_adapt.training.optimizer import SHARED_ROWS, group_norms, parameter_grou
 from jp_adapt.training.row_steps import NUM_FEATURES, RowAdamW, whitening
 from jp_adapt.training.schedule import Schedule, lr_factor
 from jp_adapt.training.sharding import gather_trained, gathered, is_sharded, reshard, shard_model, whole
-from jp_adapt.training.spikes import SpikeDetector
+from jp_adapt.training.spikes import GRADIENT_JUMP, SpikeDetector
 from jp_adapt.training.stop import stop_requests
 from jp_adapt.training.watch import memory_and_rows
 from jp_adapt.training.zero import Zero
@@ -122,6 +122,7 @@ def train(
                 loop.save_if_due(stopping)
                 if stopping:
                     raise Interrupted(f"stopped after step {loop.done} of {plan.num_steps}; a checkpoint is saved, and the same command resumes from there")
+            loop.tell_jumps()
             loop.take_best()
             loop.gather()
     finally:
@@ -186,7 +187,8 @@ class _Loop:
                 self.objective = self.accelerator.prepare(self.objective)
         self.in_step = self.sharded or self.zero is not None  # all ranks go through the model, and read what trained, together
         self.scaler = torch.amp.GradScaler(self.accelerator.device.type, enabled=model.dtype == torch.float16)
-        self.spikes = SpikeDetector(settings.spike_factor)
+        self.spikes, self.lengths = SpikeDetector(settings.spike_factor), SpikeDetector(GRADIENT_JUMP)
+        self.jumps: list[int] = []  # steps whose gradients were far longer than usual
         self.rows = [*model.base_row_parameters().values(), *model.new_row_parameters().values()]  # of which the head is used outside of any module
         self.done, self.tokens, self.elapsed_s, self.rewinds = 0, 0, 0.0, 0
         self.figure: float | None = None
@@ -220,8 +222,9 @@ class _Loop:
         state = self._load(checkpoint)
         if self.growth is not None:
             self.model.rows_in_use = self.growth.rows_after(state["step"])
-        self.tokens, self.elapsed_s, self.rewinds = state["tokens"], state["elapsed_s"], state["rewinds"]
+        self.tokens, self.elapsed_s, self.rewinds, self.jumps = state["tokens"], state["elapsed_s"], state["rewinds"], state.get("jumps", [])
         self.spikes = SpikeDetector(self.settings.spike_factor, state["recent_losses"])
+        self.lengths = SpikeDetector(GRADIENT_JUMP, state.get("recent_lengths"))
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
 
@@ -247,6 +250,8 @@ class _Loop:
             self._rewind(nats / max(1, batch.num_targets))
             return False
         norms = self._update()
+        if self.lengths.sees(norms["grad_norm"]) and not self.scaler.is_enabled():  # float16 overflows now and then
+            self.jumps.append(self.done)
         self.tokens += batch.num_targets
         step_s = time.monotonic() - started
         self.elapsed_s += step_s
@@ -259,6 +264,7 @@ class _Loop:
     def _grow(self) -> None:
         if self.growth is not None and self.growth.bring_in(self.model, self.done):
             self.spikes = SpikeDetector(self.settings.spike_factor)  # a longer token says more, and costs more
+            self.lengths = SpikeDetector(GRADIENT_JUMP)
 
     def _set_rates(self, num_targets: int) -> None:
         """The learning rate of this step for every group, and the epsilon of the new rows, whose gradients are as small as the step has targets."""
@@ -304,6 +310,12 @@ class _Loop:
                 self.figure = metrics.get(self.settings.best_by or "")
             self.on_step(self.done, metrics)
 
+    def tell_jumps(self) -> None:
+        """Say that gradients were far longer than usual in more than one step: a short training does not make up for that (docs/training.md)."""
+        if len(self.jumps) > 1 and self.accelerator.is_main_process:
+            steps = f"{len(self.jumps)} of {self.done} steps, first in step {self.jumps[0]}"
+            say(f'gradients jumped in {steps}; a lower lr, or another seed, may end better (docs/training.md, "When gradients jump")')
+
     def save_if_due(self, stopping: bool) -> None:
         """Save every so many steps, after the last, before a stop, and where a figure was measured that may be the best."""
         due = self.done == self.plan.num_steps or self.done % self.settings.checkpoint_every == 0 or stopping or self.figure is not None
@@ -313,7 +325,8 @@ class _Loop:
         main = self.accelerator.is_main_process
         tensors = gather_tensors(self.parameters, self.zero or self.optimizer, keep=main) if main or self.in_step else {}
         if main:
-            state = {"tokens": self.tokens, "elapsed_s": self.elapsed_s, "rewinds": self.rewinds, "recent_losses": self.spikes.recent, "figure": self.figure}
+            state = {"tokens": self.tokens, "elapsed_s": self.elapsed_s, "rewinds": self.rewinds, "recent_losses": self.spikes.recent}
+            state |= {"figure": self.figure, "jumps": self.jumps, "recent_lengths": self.lengths.recent}
             if self.scaler.is_enabled():
                 state["scaler"] = self.scaler.state_dict()
             save_checkpoint(self.checkpoints, self.done, tensors, state, keep=self.settings.keep_checkpoints)

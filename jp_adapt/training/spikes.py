@@ -1,4 +1,4 @@
-"""A loss that jumps: how it is seen. What to do about it is the loop's."""
+"""A loss, or a gradient, that jumps: how it is seen. What to do about it is the loop's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections import deque
 
 WINDOW = 20  # steps whose median is the usual loss
 FIRST = 5  # no verdict before so many steps
+GRADIENT_JUMP = 4.0  # a gradient so many times as long as usual: in trainings that ended worse for it there were several, in others none (docs/log.md)
 
 
 class SpikeDetector:

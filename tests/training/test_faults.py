@@ -122,6 +122,43 @@ def test_a_spike_before_the_first_checkpoint_stops(pico, tmp_path):
         run(model_with_rows(pico), plan, tmp_path, dataclasses.replace(SETTINGS, spike_factor=1.05, checkpoint_every=100))
 
 
+class LongGradients:
+    """A plan of whose steps some say that they have a tenth of their targets: their gradients are ten times as long."""
+
+    def __init__(self, plan, steps):
+        self.plan, self.steps, self.num_steps = plan, steps, plan.num_steps
+
+    def batch(self, step, rank=0, world_size=1):
+        batch = self.plan.batch(step, rank, world_size)
+        return dataclasses.replace(batch, num_targets=batch.num_targets // 10) if step in self.steps else batch
+
+
+def test_gradients_that_jumped_are_told_at_the_end_also_when_resumed(pico, tmp_path, capsys):
+    steps = (11, 17)
+    plan = LongGradients(small_plan(tokens=3000), steps)
+    run(model_with_rows(pico), plan, tmp_path / "straight")
+    said = f"gradients jumped in 2 of {plan.num_steps} steps, first in step 12"
+    assert said in capsys.readouterr().err
+
+    class Killed(Exception):
+        pass
+
+    def kill(step, metrics):
+        if step == 14:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(model_with_rows(pico), plan, SETTINGS, checkpoints=tmp_path / "killed", on_step=kill)
+    run(model_with_rows(pico), plan, tmp_path / "killed")
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("steps", [(), (11,)])
+def test_a_calm_training_and_one_jump_say_nothing(pico, tmp_path, capsys, steps):
+    run(model_with_rows(pico), LongGradients(small_plan(tokens=3000), steps), tmp_path)
+    assert "gradients jumped" not in capsys.readouterr().err
+
+
 def test_the_detector_counts_no_spike_among_the_usual_losses():
     detector = SpikeDetector(2.0)
     assert not any(detector.sees(loss) for loss in (3.0, 3.1, 2.9, 3.0, 3.2))
