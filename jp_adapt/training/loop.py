@@ -187,7 +187,7 @@ class _Loop:
                 self.objective = self.accelerator.prepare(self.objective)
         self.in_step = self.sharded or self.zero is not None  # all ranks go through the model, and read what trained, together
         self.scaler = torch.amp.GradScaler(self.accelerator.device.type, enabled=model.dtype == torch.float16)
-        self.spikes, self.lengths = SpikeDetector(settings.spike_factor), SpikeDetector(GRADIENT_JUMP)
+        self._watch()
         self.jumps: list[int] = []  # steps whose gradients were far longer than usual
         self.rows = [*model.base_row_parameters().values(), *model.new_row_parameters().values()]  # of which the head is used outside of any module
         self.done, self.tokens, self.elapsed_s, self.rewinds = 0, 0, 0.0, 0
@@ -223,10 +223,13 @@ class _Loop:
         if self.growth is not None:
             self.model.rows_in_use = self.growth.rows_after(state["step"])
         self.tokens, self.elapsed_s, self.rewinds, self.jumps = state["tokens"], state["elapsed_s"], state["rewinds"], state.get("jumps", [])
-        self.spikes = SpikeDetector(self.settings.spike_factor, state["recent_losses"])
-        self.lengths = SpikeDetector(GRADIENT_JUMP, state.get("recent_lengths"))
+        self._watch(state["recent_losses"], state.get("recent_lengths"))
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
+
+    def _watch(self, losses: list[float] | None = None, lengths: list[float] | None = None) -> None:
+        """Judge losses and lengths of gradients by those of the last steps; by what comes, where there are none yet."""
+        self.spikes, self.lengths = SpikeDetector(self.settings.spike_factor, losses), SpikeDetector(GRADIENT_JUMP, lengths)
 
     def _load(self, checkpoint: Path) -> dict[str, Any]:
         if self.sharded:
@@ -263,8 +266,7 @@ class _Loop:
 
     def _grow(self) -> None:
         if self.growth is not None and self.growth.bring_in(self.model, self.done):
-            self.spikes = SpikeDetector(self.settings.spike_factor)  # a longer token says more, and costs more
-            self.lengths = SpikeDetector(GRADIENT_JUMP)
+            self._watch()  # a longer token says more, and costs more
 
     def _set_rates(self, num_targets: int) -> None:
         """The learning rate of this step for every group, and the epsilon of the new rows, whose gradients are as small as the step has targets."""

@@ -13,7 +13,7 @@ from jp_adapt.training.loop import train
 from jp_adapt.training.objective import NextTokenLoss
 from jp_adapt.training.optimizer import trainable_parameters
 from jp_adapt.training.spikes import SpikeDetector
-from tests.training.test_loop import SETTINGS, model_with_rows, run, small_plan
+from tests.training.test_loop import SETTINGS, model_with_rows, run, small_plan, stop_after
 
 
 def test_a_loss_that_is_no_number_stops_before_it_spoils_a_checkpoint(pico, tmp_path):
@@ -100,17 +100,7 @@ def test_a_spike_goes_back_to_the_checkpoint_and_on_behind_it_also_when_resumed(
     steps = [step for step, _ in seen]
     assert steps == [step for step in range(1, base_plan.num_steps + 1) if step != 31]
     assert "step 31: the loss jumped to" in capsys.readouterr().err
-
-    class Killed(Exception):
-        pass
-
-    def kill(step, metrics):
-        if step == 33:
-            raise Killed
-
-    again = model_with_rows(pico)
-    with pytest.raises(Killed):
-        train(again, plan, settings, checkpoints=tmp_path / "killed", on_step=kill)
+    stop_after(33, model_with_rows(pico), plan, tmp_path / "killed", settings)
     again = model_with_rows(pico)
     run(again, plan, tmp_path / "killed", settings)
     assert all(torch.equal(value, trainable_parameters(again)[name]) for name, value in trainable_parameters(model).items())
@@ -134,21 +124,11 @@ class LongGradients:
 
 
 def test_gradients_that_jumped_are_told_at_the_end_also_when_resumed(pico, tmp_path, capsys):
-    steps = (11, 17)
-    plan = LongGradients(small_plan(tokens=3000), steps)
+    plan = LongGradients(small_plan(tokens=3000), (11, 17))
     run(model_with_rows(pico), plan, tmp_path / "straight")
     said = f"gradients jumped in 2 of {plan.num_steps} steps, first in step 12"
     assert said in capsys.readouterr().err
-
-    class Killed(Exception):
-        pass
-
-    def kill(step, metrics):
-        if step == 14:
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(model_with_rows(pico), plan, SETTINGS, checkpoints=tmp_path / "killed", on_step=kill)
+    stop_after(14, model_with_rows(pico), plan, tmp_path / "killed")
     run(model_with_rows(pico), plan, tmp_path / "killed")
     assert said in capsys.readouterr().err
 

@@ -17,10 +17,9 @@ from jp_adapt.model import export
 from jp_adapt.model.causal import WEIGHTS_FILE, CausalModel, load_base, load_causal, save_adapter
 from jp_adapt.pipeline.run import run_recipe
 from jp_adapt.recipe.load import load_recipe
-from jp_adapt.training.loop import train
 from jp_adapt.training.optimizer import trainable_parameters
 from tests.recipes import write_small_recipe
-from tests.training.test_loop import SETTINGS, model_with_rows, run, small_plan
+from tests.training.test_loop import SETTINGS, model_with_rows, run, small_plan, stop_after
 
 
 def unfrozen(folder, *, body: bool, dtype: torch.dtype = torch.float32) -> CausalModel:
@@ -71,16 +70,7 @@ def test_what_trains_resumes_bit_for_bit_and_what_is_frozen_stays(body, pico_unt
     before = {name: weight.clone() for name, weight in load_base(pico_untied, torch.float32).named_parameters()}
     straight = unfrozen(pico_untied, body=body)
     run(straight, plan, tmp_path / "straight")
-
-    class Stop(Exception):
-        pass
-
-    def on_step(step, metrics):
-        if step == 6:
-            raise Stop
-
-    with pytest.raises(Stop):
-        train(unfrozen(pico_untied, body=body), plan, SETTINGS, checkpoints=tmp_path / "resumed", on_step=on_step)
+    stop_after(6, unfrozen(pico_untied, body=body), plan, tmp_path / "resumed")
     resumed = unfrozen(pico_untied, body=body)
     run(resumed, plan, tmp_path / "resumed")
     for name, parameter in trainable_parameters(straight).items():

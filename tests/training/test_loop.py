@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from jp_adapt.corpus.mixture import plan_training
-from jp_adapt.corpus.pack import IGNORED, Plan
+from jp_adapt.corpus.pack import IGNORED, Plan, StepPlan
 from jp_adapt.model.causal import CausalModel, NewRows, load_base
 from jp_adapt.model.lora import LoraSettings
 from jp_adapt.training.checkpoint import list_checkpoints
@@ -52,6 +52,21 @@ def run(model: CausalModel, plan: Plan, folder, settings: TrainSettings = SETTIN
     seen: list[tuple[int, dict[str, float]]] = []
     train(model, plan, settings, checkpoints=folder, on_step=lambda step, metrics: seen.append((step, metrics)))
     return seen
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_after(step: int, model: CausalModel, plan: StepPlan, folder, settings: TrainSettings = SETTINGS) -> None:
+    """Train until a step is done, and end there as a killed process does: with the checkpoints that there are by then."""
+
+    def on_step(done: int, metrics: dict[str, float]) -> None:
+        if done == step:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        train(model, plan, settings, checkpoints=folder, on_step=on_step)
 
 
 @pytest.mark.parametrize("folder", ["pico", "pico_untied"])
@@ -211,20 +226,8 @@ def test_resumed_from_any_checkpoint_gives_the_same_weights(folder, changes, req
     straight = model_with_rows(pico)
     plan = small_plan()
     run(straight, plan, tmp_path / "straight", settings)
-
-    class Stop(Exception):
-        pass
-
-    resumed = model_with_rows(pico)
-    for stop_at in (3, 6, 9):
-
-        def on_step(step, metrics, stop_at=stop_at):
-            if step == stop_at:
-                raise Stop
-
-        resumed = model_with_rows(pico)
-        with pytest.raises(Stop):
-            train(resumed, plan, settings, checkpoints=tmp_path / "resumed", on_step=on_step)
+    for step in (3, 6, 9):
+        stop_after(step, model_with_rows(pico), plan, tmp_path / "resumed", settings)
     resumed = model_with_rows(pico)
     run(resumed, plan, tmp_path / "resumed", settings)
     for name, parameter in trainable_parameters(straight).items():
